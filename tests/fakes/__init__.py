@@ -1,0 +1,1 @@
+"""Stand-ins for what is outside of us. They live in tests only."""
