@@ -63,7 +63,7 @@ class RemoteTraining:
 class RemotePrediction:
     """One prediction as the provider shows it.
 
-    `output_urls` pairs each picture's address with its index among the pictures asked for: a provider's safety
+    `output_urls` pairs each picture's address with its index among those asked for: a provider's safety
     checker takes single pictures away and the rest keep theirs. `data_removed`: input and output are gone.
     """
 
