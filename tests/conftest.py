@@ -1,0 +1,79 @@
+"""Fixtures for every suite: one real PostgreSQL server per session, and fresh databases on it.
+
+Nothing here knows the studio or the engine; their suites add roles and schemas in their own conftest files.
+"""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from portraitist.kit.embedded_postgres import EmbeddedPostgres, Server
+
+# Sound for killed processes, not for power cuts: no test pulls the plug.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A server of this session's own, stopped and removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="portraitist-tests-"))
+    folder.chmod(0o711)  # under root, the server runs as another user who must pass through
+    embedded = EmbeddedPostgres(folder / "home", state_root=folder / "state", settings=FAST)
+    try:
+        yield embedded.start()
+    finally:
+        embedded.stop()
+        shutil.rmtree(folder)
+
+
+def _admin(server: Server, statement: str, *names: str) -> None:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
+        conn.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@pytest.fixture
+def make_database(postgres: Server) -> Iterator[Callable[..., str]]:
+    """Makes a database that lives as long as the test, and returns its name.
+
+    `template` clones another one (30 ms); `owner` is a role that must exist. Address: `postgres.url(name)`.
+    """
+    made: list[str] = []
+
+    def make(*, template: str = "template1", owner: str = "postgres") -> str:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        _admin(postgres, "create database {} template {} owner {} strategy wal_log", name, template, owner)
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        _admin(postgres, "drop database {} with (force)", name)
+
+
+@pytest.fixture(scope="session")
+def make_template(postgres: Server) -> Callable[[str, Callable[[str], None]], str]:
+    """Makes a database once per session, has it filled (given its superuser's URL), and returns its name.
+
+    Close every connection in the filler: PostgreSQL clones only a database that nobody uses.
+    """
+    made: set[str] = set()
+
+    def make(name: str, fill: Callable[[str], None]) -> str:
+        if name not in made:
+            _admin(postgres, "create database {}", name)
+            fill(postgres.url(name))
+            made.add(name)
+        return name
+
+    return make
