@@ -101,7 +101,8 @@ class Database:
         Raises DatabaseUnavailable when the server is away, before or in the middle.
         """
         try:
-            async with self._pool.connection() as conn:
+            # Begun explicitly: else a savepoint as the first statement would be the transaction, and commit.
+            async with self._pool.connection() as conn, conn.transaction():
                 yield conn
         except (PoolTimeout, PoolClosed, TooManyRequests) as exc:
             raise DatabaseUnavailable(f"No database connection was to be had: {exc}") from exc
