@@ -1,0 +1,1 @@
+"""Collectors: each reads the linked program and adds facts of a few kinds. No judgement here."""

@@ -1,0 +1,231 @@
+"""What the collectors share and hand to the rules: the program, the evaluator and the typed records.
+
+Records (provider calls, routes, statements) point into the syntax; facts are their flat, printable form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from portraitist.audit import ir
+from portraitist.audit.link.evaluate import Evaluator
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.program import Program, Target
+from portraitist.audit.link.values import Field, Struct, Value
+from portraitist.audit.model import LIVE_ROLES, Fact, Place, Unresolved
+from portraitist.audit.source import Tree
+from portraitist.audit.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProviderCall:
+    """A call of the provider: `api` is `predictions.create`, `run` or `POST /v1/predictions`."""
+
+    module: Module
+    call: ir.Call
+    api: str
+    sdk: bool
+    options: tuple[Struct, ...]
+    model: Value | None = None
+
+    @property
+    def func(self) -> ir.Func | None:
+        """The enclosing function."""
+        return ir.enclosing(self.call, ir.Func)
+
+    @property
+    def purpose(self) -> str:
+        """training, generation, model, status or other."""
+        name = self.api.lower()
+        post = self.sdk or name.startswith("post ")
+        if "training" in name:
+            return "training" if name.endswith(("create", "trainings")) and post else "status"
+        if name in {"run", "stream", "async_run", "async_stream", "use"}:
+            return "generation"
+        if "prediction" in name or name == "predict":
+            return (
+                "generation"
+                if name.endswith(("create", "async_create", "predictions", "predict")) and post
+                else "status"
+            )
+        return "model" if "models" in name else "other"
+
+    @property
+    def creates(self) -> bool:
+        """Whether it starts paid work."""
+        return self.purpose in {"training", "generation"}
+
+    def fields(self, *keys: str) -> list[Field]:
+        """The sent fields with one of these keys, at the top or in `input`."""
+        return [each for each in sent_fields(self.options) if each.key in keys]
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """A way in: an HTTP route, server action, page, job or script (`method` says which)."""
+
+    method: str
+    path: str
+    module: Module
+    node: ir.Node
+    handlers: tuple[Target, ...]
+    guards: tuple[tuple[Module, ir.Node], ...] = ()
+    framework: str = ""
+    guarded_by: list[tuple[str, Place]] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """`POST /api/x`."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def is_http(self) -> bool:
+        """Whether somebody outside can call it."""
+        return self.method not in {"JOB", "SCRIPT", "PAGE"}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnUse:
+    """A column in a statement, with the value written to it when that is known."""
+
+    column: str
+    line: int
+    value: Value | None = None
+    node: ir.Node | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """A database statement: kind is write, delete or read; `where` holds the columns that select rows."""
+
+    kind: str
+    table: str
+    columns: tuple[ColumnUse, ...]
+    where: tuple[str, ...]
+    module: Module
+    node: ir.Node
+    line: int
+    end: int
+    insert: bool = False
+    where_values: tuple[tuple[str, ir.Node], ...] = ()
+
+    @property
+    def func(self) -> ir.Func | None:
+        """The enclosing function."""
+        return ir.enclosing(self.node, ir.Func)
+
+
+@dataclass(slots=True)
+class TableDef:
+    """A table's definition: columns with their types and lines."""
+
+    name: str
+    path: str
+    line: int
+    columns: dict[str, tuple[str, Place]]
+    source: str
+    property_names: dict[str, str] = field(default_factory=dict)
+
+
+class Context:
+    """Everything known so far; collectors add, rules read."""
+
+    def __init__(self, tree: Tree, program: Program, ev: Evaluator, words: Vocabulary) -> None:
+        self.tree = tree
+        self.program = program
+        self.ev = ev
+        self.words = words
+        self.facts: list[Fact] = []
+        self.unresolved: list[Unresolved] = []
+        self.calls: list[ProviderCall] = []
+        self.routes: list[Route] = []
+        self.statements: list[Statement] = []
+        self.tables: dict[str, list[TableDef]] = {}
+        self.dead_funcs: set[ir.Func] = set()
+        self.reach: dict[ir.Func, set[ir.Func]] = {}
+
+    @property
+    def modules(self) -> list[Module]:
+        """All modules, by path."""
+        return list(self.program.modules.values())
+
+    @property
+    def live(self) -> list[Module]:
+        """Modules that take part in flows: no tests, backups or generated code."""
+        return [each for each in self.modules if each.role in LIVE_ROLES]
+
+    def add(
+        self,
+        kind: str,
+        key: str,
+        module: Module,
+        node: ir.Node,
+        *,
+        value: object = None,
+        line: int = 0,
+        end: int = 0,
+        evidence: Iterable[Place] = (),
+        token: str = "",
+    ) -> None:
+        """Adds a fact anchored at `node`, or at `line` when that is given."""
+        first = line or node.line
+        last = max(first, end or node.end)
+        role = self.role_at(module, node)
+        fact = Fact(
+            kind,
+            key,
+            module.path,
+            first,
+            last,
+            role,
+            value,
+            module.scope_name(node),
+            tuple(evidence),
+            token or key,
+        )
+        self.facts.append(fact)
+
+    def add_at(self, kind: str, key: str, path: str, line: int, *, role: str = "src", value: object = None,
+               evidence: Iterable[Place] = (), token: str = "", end: int = 0) -> None:  # fmt: skip
+        """Adds a fact that no syntax node stands for."""
+        last = max(line, end)
+        self.facts.append(Fact(kind, key, path, line, last, role, value, "", tuple(evidence), token or key))
+
+    def role_at(self, module: Module, node: ir.Node) -> str:
+        """The file's role, or `dead` inside a function that nothing reaches."""
+        func = node if isinstance(node, ir.Func) else ir.enclosing(node, ir.Func)
+        return "dead" if module.role == "src" and func in self.dead_funcs else module.role
+
+    def puzzled(self, subject: str, module: Module, node: ir.Node, reason: str) -> None:
+        """Records a question that could not be decided."""
+        self.unresolved.append(Unresolved(subject, module.path, node.line, reason))
+
+    def of(self, *kinds: str) -> list[Fact]:
+        """The facts of these kinds."""
+        return [each for each in self.facts if each.kind in kinds]
+
+    def creates(self) -> list[ProviderCall]:
+        """Live calls that start paid work."""
+        return [
+            each for each in self.calls if each.creates and self.role_at(each.module, each.call) in LIVE_ROLES
+        ]
+
+
+def sent_fields(options: Iterable[Struct]) -> list[Field]:
+    """Every field of the options, those of `input` in place of `input` itself; spreads included."""
+    found: list[Field] = []
+    for struct in options:
+        for each in struct.fields:
+            inner = _structs(each.value) if each.key == "input" and not each.spread else []
+            if inner:
+                found.extend(field for part in inner for field in part.fields)
+            else:
+                found.append(each)
+    return list(dict.fromkeys(found))
+
+
+def _structs(value: Value) -> list[Struct]:
+    from portraitist.audit.link.values import structs  # noqa: PLC0415 - keeps the import list of records short
+
+    return structs(value)

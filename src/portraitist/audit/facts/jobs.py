@@ -1,0 +1,45 @@
+"""Ways in that nobody calls over HTTP: timers, queues, scheduled tasks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.routes_javascript import handler_targets
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.program import Target
+
+
+def routes(ctx: Context) -> Iterator[Route]:
+    """Jobs by call and by decorator."""
+    for module in ctx.modules:
+        for func in module.all(ir.Func):
+            if any(_is_job_decorator(ctx, each) for each in func.decorators):
+                yield Route("JOB", func.name, module, func, (Target(module, func),), (), "job")
+        for call in module.all(ir.Call):
+            yield from _scheduled(ctx, module, call)
+
+
+def _is_job_decorator(ctx: Context, decorator: ir.Node) -> bool:
+    name = ir.dotted(decorator)
+    return name in ctx.words.job_decorators or name.endswith((".task", ".scheduled_job", ".periodic_task"))
+
+
+def _scheduled(ctx: Context, module: Module, call: ir.Call) -> Iterator[Route]:
+    name = ir.dotted(call.func)
+    short = name.rpartition(".")[2]
+    if name not in ctx.words.job_callers and short not in ctx.words.job_callers:
+        return
+    handlers: list[Target] = []
+    for arg in call.args:
+        handlers.extend(handler_targets(ctx, module, arg))
+        if isinstance(arg, ir.Obj):
+            run = arg.get("run", "handler", "onTick")
+            handlers.extend(handler_targets(ctx, module, run) if run is not None else [])
+    if short in {"task", "schemaTask"} and not any(isinstance(each, ir.Obj) for each in call.args):
+        return
+    if handlers:
+        func = handlers[0].node
+        label = func.name if isinstance(func, ir.Func) and func.name else short
+        yield Route("JOB", label, module, call, tuple(handlers), (), "job")

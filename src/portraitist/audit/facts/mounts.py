@@ -1,0 +1,146 @@
+"""Which router object is which, and under which prefixes and guards it is mounted.
+
+A router is identified by the call that made it, wherever it travels: imports, parameters, factories.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.program import argument_for, returns
+
+Guard = tuple[Module, ir.Node]
+
+
+@dataclass(slots=True)
+class Mounts:
+    """Prefixes and guards by router; a router mounted twice has two prefixes."""
+
+    prefixes: dict[ir.Node, list[tuple[str, ir.Node | None]]] = field(default_factory=dict)
+    guards: dict[ir.Node, list[tuple[str, Guard]]] = field(default_factory=dict)
+
+    def paths(self, router: ir.Node | None, depth: int = 0) -> list[str]:
+        """Every prefix under which a router is reachable."""
+        if router is None or depth > 6:
+            return [""]
+        entries = self.prefixes.get(router)
+        if not entries:
+            return [""]
+        found = [f"{head}{prefix}" for prefix, up in entries for head in self.paths(up, depth + 1)]
+        return list(dict.fromkeys(found))[:4]
+
+    def guards_of(self, router: ir.Node | None, path: str, before: int, depth: int = 0) -> list[Guard]:
+        """Guards put on the router or on a router above it that cover `path`."""
+        if router is None or depth > 6:
+            return []
+        found = [
+            guard
+            for prefix, guard in self.guards.get(router, [])
+            if path.startswith(prefix.rstrip("*").rstrip("/")) and (guard[1].line <= before or depth)
+        ]
+        for prefix, up in self.prefixes.get(router, []):
+            found.extend(self.guards_of(up, f"{prefix}{path}", before, depth + 1))
+        return found
+
+
+def creations(ctx: Context, module: Module, expr: ir.Node, depth: int = 0) -> list[ir.Node]:
+    """The calls that made the object `expr` stands for."""
+    if depth > 8:
+        return []
+    if isinstance(expr, ir.Name):
+        found = module.lookup(expr.id, expr)
+        if found is None:
+            return []
+        return [made for each in found[1][-3:] for made in _bound(ctx, module, each, depth + 1)]
+    if isinstance(expr, ir.Call):
+        return _called(ctx, module, expr, depth)
+    if isinstance(expr, ir.Attr):
+        return _attribute(ctx, module, expr, depth)
+    return []
+
+
+def _called(ctx: Context, module: Module, call: ir.Call, depth: int) -> list[ir.Node]:
+    targets = ctx.program.functions_called(call)
+    made = [
+        each
+        for target in targets
+        if isinstance(target.node, ir.Func)
+        and target.module is not None
+        and target.node.name != "constructor"
+        for value in returns(target.node)
+        for each in creations(ctx, target.module, value, depth + 1)
+    ]
+    if made:
+        return made
+    name = call.func.name if isinstance(call.func, ir.Attr) else ""
+    chained = name in ctx.words.route_methods or name in {"use", "route", "basePath", "register", "on"}
+    if chained and isinstance(call.func, ir.Attr):
+        return creations(ctx, module, call.func.obj, depth + 1)
+    if isinstance(call.func, ir.Name) and call.func.id in {"require", "import"} and call.args:
+        return _exported(ctx, module, ir.text_of(call.args[0]) or "", "default", depth)
+    return [call]
+
+
+def _attribute(ctx: Context, module: Module, expr: ir.Attr, depth: int) -> list[ir.Node]:
+    if isinstance(expr.obj, ir.Name):
+        for target in ctx.program.resolve(module, expr.obj):
+            body = target.node
+            if isinstance(body, ir.Other) and target.module is not None:
+                return _entry(ctx, target.module, expr.name, depth)
+        if expr.obj.id in {"this", "self"}:
+            for assign in module.all(ir.Assign):
+                named = isinstance(assign.target, ir.Attr) and assign.target.name == expr.name
+                field_of = (
+                    isinstance(assign.target, ir.Name)
+                    and assign.decl == "field"
+                    and assign.target.id == expr.name
+                )
+                if (named or field_of) and assign.value is not None:
+                    return creations(ctx, module, assign.value, depth + 1)
+    return []
+
+
+def _bound(ctx: Context, module: Module, binding: object, depth: int) -> list[ir.Node]:
+    from portraitist.audit.link.module import Binding  # noqa: PLC0415 - a type test only
+
+    assert isinstance(binding, Binding)
+    if binding.kind == "import" and isinstance(binding.node, ir.Import):
+        return _exported(ctx, module, binding.node.module, str(binding.keys[0]), depth)
+    if binding.kind == "assign" and binding.value is not None:
+        if binding.keys and isinstance(binding.value, ir.Call) and binding.value.args:
+            module_name = ir.text_of(binding.value.args[0])
+            if module_name is not None:
+                return _exported(ctx, module, module_name, str(binding.keys[0]), depth)
+        return creations(ctx, module, binding.value, depth)
+    if (
+        binding.kind == "param"
+        and isinstance(binding.node, ir.Param)
+        and isinstance(binding.node.parent, ir.Func)
+    ):
+        func = binding.node.parent
+        made: list[ir.Node] = []
+        for site in ctx.program.callers.get(func, [])[:3]:
+            argument = argument_for(site.call, func, binding.node)
+            if argument is not None:
+                made.extend(creations(ctx, site.module, argument, depth))
+        return made or [binding.node]
+    return []
+
+
+def _exported(ctx: Context, module: Module, specifier: str, name: str, depth: int) -> list[ir.Node]:
+    path = ctx.program.resolver.resolve(module.path, specifier, module.language)
+    other = ctx.program.modules.get(path) if path else None
+    return _entry(ctx, other, name, depth) if other is not None else []
+
+
+def _entry(ctx: Context, module: Module, name: str, depth: int) -> list[ir.Node]:
+    entry = module.exports.get(name, name)
+    if isinstance(entry, ir.Import):
+        return _exported(ctx, module, entry.module, entry.names[0][0], depth + 1) if depth < 8 else []
+    if isinstance(entry, ir.Node):
+        return creations(ctx, module, entry, depth + 1)
+    bindings = module.top.names.get(entry, [])
+    return [made for each in bindings[-3:] for made in _bound(ctx, module, each, depth + 1)]

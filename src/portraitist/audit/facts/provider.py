@@ -1,0 +1,209 @@
+"""Calls of the provider: SDK methods by the origin of their receiver, raw HTTP by the folded address.
+
+Adds `replicate.call`, `http`, `payload`, `webhook` (the address sent) and `const` facts.
+"""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, ProviderCall, sent_fields
+from portraitist.audit.facts.http import http_request
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import OneOf, Outside, Struct, Text, Value, fold, render, structs
+from portraitist.audit.model import Place
+
+_CLIENT = re.compile(
+    r"^replicate(?:\.(?:default|Replicate|AsyncReplicate|client\.Client|Client|client|default_client))?(?:\(\))?\.(?P<rest>.+)$"
+)
+_VERSION = re.compile(r"^(?:[\w.-]+/[\w.-]+:)?[0-9a-f]{64}$")
+_MODEL = re.compile(r"^[\w.-]+/[\w.-]+(?::[0-9a-f]{8,64})?$")
+_TEXT_HINT = re.compile(r"replicate", re.I)
+
+
+def collect(ctx: Context) -> None:
+    """Finds every provider call in every module, live or not, and what it sends."""
+    for module in ctx.modules:
+        for call in module.all(ir.Call):
+            found = _sdk_call(ctx, module, call) or http_request(ctx, module, call)
+            if found is not None:
+                ctx.calls.append(found)
+                _facts(ctx, found)
+    _pinned_versions(ctx)
+
+
+def _sdk_call(ctx: Context, module: Module, call: ir.Call) -> ProviderCall | None:
+    if not isinstance(call.func, ir.Attr | ir.Name) or not _may_be_sdk(ctx, call.func):
+        return None
+    api = sdk_method(ctx, module, call.func)
+    if not api:
+        return None
+    options = _options(ctx, module, call, api)
+    model = ctx.ev.eval(module, call.args[0]) if call.args and not isinstance(call.args[0], ir.Obj) else None
+    return ProviderCall(module, call, api, True, tuple(options), model)
+
+
+def _may_be_sdk(ctx: Context, func: ir.Attr | ir.Name) -> bool:
+    name = func.name if isinstance(func, ir.Attr) else func.id
+    return name in ctx.words.sdk_verbs
+
+
+def sdk_method(ctx: Context, module: Module, func: ir.Attr | ir.Name) -> str:
+    """`predictions.create` for the callee of an SDK call, "" for anything else."""
+    for target in ctx.program.resolve(module, func):
+        found = _CLIENT.match(target.origin)
+        if found:
+            rest = re.sub(r"\.\w+\(\)(?=\.(versions|predictions|examples)\b)", "", found.group("rest"))
+            rest = rest.rpartition("().")[2] if "()." in rest else rest
+            return rest if rest in ctx.words.sdk_methods else ""
+    return _by_receiver_name(ctx, module, func) if isinstance(func, ir.Attr) else ""
+
+
+def _by_receiver_name(ctx: Context, module: Module, func: ir.Attr) -> str:
+    """`replicate.predictions.create` where nothing says what `replicate` is (an untyped parameter)."""
+    parts = ir.plain_dotted(func).split(".")
+    for position, part in enumerate(parts):
+        rest = ".".join(parts[position + 1 :])
+        if _TEXT_HINT.search(part) and rest in ctx.words.sdk_methods:
+            receiver = func
+            for _ in parts[position + 1 :]:
+                receiver = receiver.obj if isinstance(receiver, ir.Attr) else receiver  # type: ignore[assignment]
+            targets = ctx.program.resolve(module, receiver)
+            known = [
+                each
+                for each in targets
+                if each.node is not None or not each.origin.startswith(("param:", "global:"))
+            ]
+            return "" if known or (targets and module.role == "test") else rest
+    return ""
+
+
+def _options(ctx: Context, module: Module, call: ir.Call, api: str) -> list[Struct]:
+    """The structs that hold what is sent: option objects and keyword arguments."""
+    found: list[Struct] = []
+    if call.kw is not None:
+        value = ctx.ev.eval(module, call.kw)
+        found.extend(structs(value))
+    for arg in call.args:
+        if not isinstance(arg, ir.Lit | ir.Tmpl):
+            found.extend(structs(ctx.ev.eval(module, arg)))
+    if api == "predict" and found:
+        return found
+    return found
+
+
+def _facts(ctx: Context, found: ProviderCall) -> None:
+    module, call = found.module, found.call
+    kind = "replicate.call" if found.sdk else "http"
+    model = fold(found.model) if found.model is not None else None
+    line = call.func.name_line if isinstance(call.func, ir.Attr) and call.func.line != call.line else 0
+    ctx.add(kind, found.api, module, call, value=model, line=line, token=_token(found))
+    posts = (
+        found.creates
+        or (found.sdk and found.api.endswith("create"))
+        or (not found.sdk and found.api.startswith("POST"))
+    )
+    if posts:
+        _payload(ctx, found)
+
+
+def _token(found: ProviderCall) -> str:
+    return found.api.rpartition(".")[2] if found.sdk else ""
+
+
+def _payload(ctx: Context, found: ProviderCall) -> None:
+    fields = sent_fields(found.options)
+    if not fields and found.creates:
+        ctx.puzzled("payload", found.module, found.call, f"the body of {found.api} is not resolved")
+    for each in fields:
+        module = ctx.program.modules[each.path]
+        key = f"...{each.key}" if each.spread else each.key
+        anchor = ir.Other(each.line, each.end, [])
+        anchor.parent = (
+            found.call
+            if each.path == found.module.path and each.scope == found.module.scope_name(found.call)
+            else None
+        )
+        ctx.add(
+            "payload",
+            key,
+            module,
+            anchor,
+            value=_value(each.value),
+            evidence=[Place(found.module.path, found.call.line)],
+        )
+        if each.key == "webhook" and not each.spread:
+            ctx.add(
+                "webhook",
+                _webhook_path(each.value),
+                module,
+                anchor,
+                value=render(each.value),
+                token="webhook",
+            )
+
+
+def _value(value: Value) -> object:
+    if isinstance(value, Struct):
+        return None
+    if isinstance(value, OneOf) and any(isinstance(each, Outside) for each in value.options):
+        return fold(OneOf(tuple(each for each in value.options if not isinstance(each, Outside))))
+    return fold(value)
+
+
+def _webhook_path(value: Value) -> str:
+    text = render(value) or "{}"
+    text = re.sub(r"^(https?://[^/]+|\{[^}]*\})", "", text)
+    return text.partition("?")[0] or "{}"
+
+
+def _pinned_versions(ctx: Context) -> None:
+    for module in ctx.modules:
+        for each in module.all(ir.Lit):
+            if isinstance(each.value, str) and len(each.value) >= 64 and _VERSION.match(each.value):
+                ctx.add("const", name_of(each), module, each, value=each.value, token=each.value[:20])
+    _model_names(ctx)
+
+
+def _model_names(ctx: Context) -> None:
+    """Model names without a version that reach `run` or `model`: `black-forest-labs/flux-dev`."""
+    models: set[str] = set()
+    for found in ctx.calls:
+        values = (
+            [found.model, *(each.value for each in found.fields("model", "version"))] if found.creates else []
+        )
+        for value in values:
+            if value is not None and not isinstance(value, Text):
+                folded = fold(value)
+                models.update(
+                    each
+                    for each in (folded if isinstance(folded, list) else [folded])
+                    if isinstance(each, str)
+                )
+    wanted = {each for each in models if _MODEL.match(each) and not _VERSION.match(each)}
+    for module in ctx.modules if wanted else []:
+        for lit in module.all(ir.Lit):
+            if lit.value in wanted:
+                ctx.add("const", name_of(lit), module, lit, value=lit.value, token=str(lit.value))
+
+
+def name_of(node: ir.Node) -> str:
+    """The name a literal is bound to (constant, key, parameter), else the literal itself."""
+    own = str(node.value) if isinstance(node, ir.Lit) else ""
+    for each in ir.ancestors(node):
+        if isinstance(each, ir.Assign):
+            return ir.plain_dotted(each.target).removeprefix("this.").removeprefix("self.") or own
+        if isinstance(each, ir.Prop) and each.key:
+            return each.key
+        if isinstance(each, ir.Param) and each.name:
+            return each.name
+        if isinstance(each, ir.Call):
+            name = ir.dotted(each.func)
+            if name.endswith(("getenv", "environ.get", "Field")) or name in {"os.getenv"}:
+                continue
+            siblings = [text for arg in each.args if (text := ir.text_of(arg)) and arg is not node]
+            return "/".join(siblings[:2]) or own
+        if isinstance(each, ir.Func):
+            break
+    return own

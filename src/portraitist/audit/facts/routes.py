@@ -1,0 +1,46 @@
+"""Ways in: dispatches to the frameworks' collectors and adds `route` facts.
+
+JavaScript frameworks are in `routes_javascript` and `routes_files`, Python ones in `routes_python`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit.facts import jobs, routes_files, routes_javascript, routes_python
+from portraitist.audit.facts.base import Context, Route
+
+
+def collect(ctx: Context) -> None:
+    """Finds every route, action, page and job in live and in dead code."""
+    for collector in (routes_javascript, routes_files, routes_python, jobs):
+        ctx.routes.extend(collector.routes(ctx))
+    ctx.routes.sort(key=lambda each: (each.module.path, each.node.line, each.key))
+    for route in ctx.routes:
+        if route.is_http:
+            ctx.add("route", route.key, route.module, route.node, token=_token(route), end=_end(route))
+
+
+def _end(route: Route) -> int:
+    ends = [each.node.end for each in route.handlers if each.module is route.module and each.node is not None]
+    return max([route.node.line, *(each for each in ends if each >= route.node.line)])
+
+
+def _token(route: Route) -> str:
+    """A word of the route that its line must show: the last plain piece of the path, or the method."""
+    pieces = [each for each in re.split(r"[/\s]", route.path) if each and each[0] not in "{[:<*("]
+    return f"{pieces[-1] if pieces and route.framework in {'express', 'python'} else ''}"
+
+
+def normalise(path: str) -> str:
+    """One spelling for holes: `:id`, `<int:id>` and `{id:path}` become `{id}`; slashes are single."""
+    path = re.sub(r":(\w+)(\([^)]*\))?\??", r"{\1}", path)
+    path = re.sub(r"<(?:\w+[:{])?\{?(\w+)\}?>", r"{\1}", path)
+    path = re.sub(
+        r"\(\?P\{(\w+)\}[^)]*\)|\(\?P<(\w+)>[^)]*\)",
+        lambda found: "{" + (found.group(1) or found.group(2)) + "}",
+        path,
+    )
+    path = re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
+    path = re.sub(r"/+", "/", "/" + path.strip("^$ "))
+    return path.rstrip("/") or "/"

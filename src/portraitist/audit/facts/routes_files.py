@@ -1,0 +1,164 @@
+"""Routes that files make by where they lie: Next app and pages router, server actions, edge functions.
+
+Method and path come from the file's path and its exports alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.mounts import Guard
+from portraitist.audit.facts.routes_javascript import handler_targets
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.program import Target
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_APP_ROUTE = re.compile(r"(?:^|/)app/(?P<path>.*/)?route\.(?:ts|tsx|js|jsx|mjs)$")
+_APP_PAGE = re.compile(r"(?:^|/)app/(?P<path>.*/)?(?:page|layout)\.(?:ts|tsx|js|jsx)$")
+_PAGES_API = re.compile(r"(?:^|/)pages/(?P<path>api/.*)\.(?:ts|tsx|js|jsx|mjs)$")
+_PAGES_PAGE = re.compile(r"(?:^|/)pages/(?P<path>(?!api/).*)\.(?:tsx|jsx|js)$")
+_PLAIN_API = re.compile(r"^(?P<path>api/.*)\.(?:ts|js|mjs)$")
+_EDGE = re.compile(r"(?:^|/)supabase/functions/(?P<name>[\w-]+)/index\.(?:ts|js)$")
+_NETLIFY = re.compile(r"(?:^|/)netlify/(?:edge-)?functions/(?P<name>[\w-]+)(?:/index)?\.(?:ts|js|mjs)$")
+_SVELTE = re.compile(r"(?:^|/)routes/(?P<path>.*/)?\+server\.(?:ts|js)$")
+_METHOD_TEST = re.compile(r"\bmethod\b")
+
+
+def routes(ctx: Context) -> Iterator[Route]:
+    """Every route that a file's place makes."""
+    for module in ctx.modules:
+        if module.language == "javascript":
+            yield from _of_file(ctx, module)
+            yield from _actions(ctx, module)
+
+
+def _of_file(ctx: Context, module: Module) -> Iterator[Route]:
+    path = module.path
+    if (found := _APP_ROUTE.search(path)) or (found := _SVELTE.search(path)):
+        yield from _exported_methods(ctx, module, _app_path(found.group("path") or ""))
+    elif found := _APP_PAGE.search(path):
+        yield from _default(ctx, module, ["PAGE"], _app_path(found.group("path") or ""), "page")
+    elif found := _PAGES_API.search(path):
+        yield from _default(ctx, module, _tested_methods(module), _pages_path(found.group("path")), "pages")
+    elif found := _PAGES_PAGE.search(path):
+        yield from _default(ctx, module, ["PAGE"], _pages_path(found.group("path")), "page")
+    elif found := _EDGE.search(path):
+        yield from _served(ctx, module, f"/functions/v1/{found.group('name')}")
+    elif found := _NETLIFY.search(path):
+        yield from _default(ctx, module, ["ANY"], f"/.netlify/functions/{found.group('name')}", "netlify")
+    elif (found := _PLAIN_API.search(path)) and not _registers_routes(module):
+        yield from _default(ctx, module, _tested_methods(module), _pages_path(found.group("path")), "vercel")
+
+
+def _registers_routes(module: Module) -> bool:
+    return any(
+        isinstance(each.func, ir.Attr) and each.func.name in {"listen", "use"} for each in module.all(ir.Call)
+    )
+
+
+def _app_path(folders: str) -> str:
+    kept = [each for each in folders.split("/") if each and not each.startswith(("(", "@", "_"))]
+    return "/" + "/".join(kept)
+
+
+def _pages_path(path: str) -> str:
+    return "/" + re.sub(r"(^|/)index$", "", path).strip("/")
+
+
+def _exported_methods(ctx: Context, module: Module, path: str) -> Iterator[Route]:
+    for method in _METHODS:
+        found = _exported(ctx, module, method)
+        if found is not None:
+            yield Route(method, path, module, found[0], tuple(found[1]), tuple(found[2]), "next")
+
+
+def _exported(ctx: Context, module: Module, name: str) -> tuple[ir.Node, list[Target], list[Guard]] | None:
+    """The anchor, the handlers and the wrapping calls of an export."""
+    entry = module.exports.get(name)
+    if entry is None:
+        return None
+    node: ir.Node | None = entry if isinstance(entry, ir.Node) else None
+    if isinstance(entry, str):
+        bindings = [
+            each for each in module.top.names.get(entry, []) if each.kind in {"func", "assign", "class"}
+        ]
+        if not bindings:
+            node = next(
+                (each for each in module.all(ir.Export) if any(name == out for _, out in each.names)), None
+            )
+        else:
+            node = bindings[-1].value or bindings[-1].node
+    if node is None or isinstance(node, ir.Import):
+        anchor = node or module.body
+        return (
+            anchor,
+            [each for each in ctx.program.exported(module, name) if isinstance(each.node, ir.Func)],
+            [],
+        )
+    guards: list[Guard] = [(module, each) for each in _wrappers(module, node)]
+    targets = handler_targets(ctx, module, node)
+    if not targets:
+        targets = [each for each in ctx.program.exported(module, name) if isinstance(each.node, ir.Func)]
+    return node, targets, guards
+
+
+def _wrappers(module: Module, node: ir.Node) -> list[ir.Node]:
+    """The calls around a handler: `withAuth(handler)`, also where the handler is a name for such a call."""
+    if isinstance(node, ir.Name):
+        found = module.lookup(node.id, node)
+        values = [each.value for each in (found[1] if found else []) if each.kind == "assign"]
+        return [inner for each in values if isinstance(each, ir.Call) for inner in _wrappers(module, each)]
+    if not isinstance(node, ir.Call):
+        return []
+    return [
+        node,
+        *(inner for arg in node.args if isinstance(arg, ir.Call) for inner in _wrappers(module, arg)),
+    ]
+
+
+def _default(ctx: Context, module: Module, methods: list[str], path: str, framework: str) -> Iterator[Route]:
+    for name in ("default", "handler"):
+        found = _exported(ctx, module, name)
+        if found is not None:
+            for method in methods:
+                yield Route(method, path, module, found[0], tuple(found[1]), tuple(found[2]), framework)
+            return
+
+
+def _tested_methods(module: Module) -> list[str]:
+    """The methods a handler compares `req.method` with; ANY when it compares none."""
+    found: set[str] = set()
+    for each in module.all(ir.Bin):
+        sides = (each.left, each.right)
+        names = [side for side in sides if isinstance(side, ir.Attr) and _METHOD_TEST.search(side.name)]
+        words = [text for side in sides if side is not None and (text := ir.text_of(side)) in _METHODS]
+        if names and words:
+            found.update(each for each in words if each is not None)
+    return sorted(found - {"OPTIONS"}) or ["ANY"]
+
+
+def _served(ctx: Context, module: Module, path: str) -> Iterator[Route]:
+    for call in module.all(ir.Call):
+        name = ir.plain_dotted(call.func)
+        if name in {"serve", "Deno.serve"} and call.args:
+            targets = handler_targets(ctx, module, call.args[-1]) or handler_targets(
+                ctx, module, call.args[0]
+            )
+            yield Route("POST", path, module, call, tuple(targets), (), "edge")
+            return
+
+
+def _actions(ctx: Context, module: Module) -> Iterator[Route]:
+    """Functions under a "use server" directive, of the file or of the function itself."""
+    whole = bool(module.body.parts) and ir.text_of(module.body.parts[0]) == "use server"
+    exported = {local for local in module.exports.values() if isinstance(local, str)}
+    for func in module.all(ir.Func):
+        own = bool(func.body) and ir.text_of(func.body[0]) == "use server"
+        top = module.scopes[func].up is module.top
+        if own or (whole and top and func.name in exported):
+            yield Route(
+                "ACTION", func.name or "anonymous", module, func, (Target(module, func),), (), "action"
+            )

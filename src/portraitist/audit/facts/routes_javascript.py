@@ -1,0 +1,282 @@
+"""Routes that are registered by calls: Express, Fastify, Hono, Koa and friends, and Nest controllers.
+
+Finds handlers and the guards given as arguments, on routers and on mounts. Denial is judged in `auth`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.mounts import Guard, Mounts, creations
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.program import Target
+from portraitist.audit.link.values import renderings
+
+_NEST = {"Get", "Post", "Put", "Patch", "Delete", "All"}
+
+
+def routes(ctx: Context) -> Iterator[Route]:
+    """Every registered route of the JavaScript modules."""
+    mounts = _mounts(ctx)
+    for module in ctx.modules:
+        if module.language == "javascript":
+            for call in module.all(ir.Call):
+                yield from _registered(ctx, mounts, module, call)
+            yield from _nest(ctx, module)
+
+
+def _registered(ctx: Context, mounts: Mounts, module: Module, call: ir.Call) -> Iterator[Route]:
+    if not isinstance(call.func, ir.Attr):
+        return
+    name = call.func.name
+    if name == "route" and len(call.args) == 1 and isinstance(call.args[0], ir.Obj):
+        yield from _fastify_object(ctx, mounts, module, call, call.args[0])
+        return
+    if name not in ctx.words.route_methods or not call.args:
+        return
+    head, receiver = _path_and_receiver(call, call.func)
+    if head is None or not is_router(ctx, module, receiver):
+        return
+    handlers, guards = _split_handlers(ctx, module, call.args if head not in call.args else call.args[1:])
+    if not handlers:
+        return
+    for text in _paths(ctx, module, head):
+        yield from _mounted(ctx, mounts, module, call, name.upper(), text, receiver, handlers, guards)
+
+
+def _mounted(
+    ctx: Context, mounts: Mounts, module: Module, call: ir.Call, method: str, text: str, receiver: ir.Node,
+    handlers: list[Target], guards: list[Guard],
+) -> Iterator[Route]:  # fmt: skip
+    from portraitist.audit.facts.routes import normalise  # noqa: PLC0415 - routes imports this module
+
+    made = creations(ctx, module, receiver)
+    router = made[0] if made else None
+    above = mounts.guards_of(router, text, call.line)
+    line = call.func.name_line if isinstance(call.func, ir.Attr) else call.line
+    anchor = ir.Other(line, call.end, [])
+    anchor.parent = call.parent
+    for prefix in mounts.paths(router):
+        path = normalise(f"{prefix}/{text}")
+        yield Route(
+            "ANY" if method == "ALL" else method,
+            path,
+            module,
+            anchor,
+            tuple(handlers),
+            (*above, *guards),
+            "express",
+        )
+
+
+def _path_and_receiver(call: ir.Call, func: ir.Attr) -> tuple[ir.Node | None, ir.Node]:
+    """The path argument; for `router.route("/x").post(…)` the one given to `route`."""
+    inner = func.obj
+    while isinstance(inner, ir.Call) and isinstance(inner.func, ir.Attr):
+        if inner.func.name == "route" and len(inner.args) == 1:
+            return inner.args[0], inner.func.obj
+        inner = inner.func.obj
+    head = call.args[0] if isinstance(call.args[0], ir.Lit | ir.Tmpl | ir.Name | ir.Attr | ir.Arr) else None
+    return (head if len(call.args) > 1 else None), inner
+
+
+def _paths(ctx: Context, module: Module, head: ir.Node) -> list[str]:
+    parts = head.items if isinstance(head, ir.Arr) else [head]
+    texts = [text for each in parts for text in renderings(ctx.ev.eval(module, each))]
+    return [each for each in texts if each.startswith(("/", "*")) or each == ""]
+
+
+def is_router(ctx: Context, module: Module, receiver: ir.Node) -> bool:
+    """Whether an object takes routes: made by a web framework, or unresolved and named like a router."""
+    targets = ctx.program.resolve(module, receiver)
+    for each in targets:
+        root = each.origin.partition("(")[0].partition(".")[0]
+        if root in ctx.words.router_origins or any(
+            root.startswith(f"{known}/") for known in ctx.words.router_origins
+        ):
+            return True
+    outside = [each for each in targets if each.origin and not each.origin.startswith(("param:", "global:"))]
+    if outside or any(isinstance(each.node, ir.Class | ir.Obj | ir.Func) for each in targets):
+        return False
+    name = ir.plain_dotted(receiver).rpartition(".")[2].lower()
+    return name in ctx.words.router_names or name.endswith(("router", "routes"))
+
+
+def _split_handlers(ctx: Context, module: Module, args: list[ir.Node]) -> tuple[list[Target], list[Guard]]:
+    """The last argument handles, those before it guard; Fastify's options hold guards of their own."""
+    flat: list[ir.Node] = []
+    for each in args:
+        flat.extend(each.items if isinstance(each, ir.Arr) else [each])
+    guards: list[Guard] = []
+    for each in flat[:-1]:
+        if isinstance(each, ir.Obj):
+            guards.extend((module, part) for part in _fastify_guards(each))
+        else:
+            guards.append((module, each))
+    handlers = handler_targets(ctx, module, flat[-1]) if flat else []
+    if flat and isinstance(flat[-1], ir.Call):
+        guards.append((module, flat[-1]))
+    if flat and not handlers and isinstance(flat[-1], ir.Name | ir.Attr):
+        handlers = [Target(module, flat[-1])]
+    return handlers, guards
+
+
+def handler_targets(ctx: Context, module: Module, node: ir.Node) -> list[Target]:
+    """The functions behind a handler expression; for a wrapping call, the functions it is given."""
+    if isinstance(node, ir.Call):
+        inner = [found for each in node.args for found in handler_targets(ctx, module, each)]
+        made = [each for each in ctx.program.resolve(module, node) if isinstance(each.node, ir.Func)]
+        return inner or made
+    if isinstance(node, ir.Func):
+        return [Target(module, node)]
+    if isinstance(node, ir.Name | ir.Attr):
+        return (
+            [each for each in ctx.program.resolve(module, node) if isinstance(each.node, ir.Func)]
+            or [
+                found
+                for each in ctx.program.resolve(module, node)
+                if isinstance(each.node, ir.Call) and each.module is not None
+                for found in handler_targets(ctx, each.module, each.node)
+            ]
+            or _wrapped_value(ctx, module, node)
+        )
+    return []
+
+
+def _wrapped_value(ctx: Context, module: Module, node: ir.Name | ir.Attr) -> list[Target]:
+    """`const handler = wrap(async (req) => …)`: the function inside."""
+    if not isinstance(node, ir.Name):
+        return []
+    found = module.lookup(node.id, node)
+    for binding in found[1] if found else []:
+        if binding.kind == "assign" and isinstance(binding.value, ir.Call):
+            return handler_targets(ctx, module, binding.value)
+    return []
+
+
+def _fastify_guards(options: ir.Obj) -> list[ir.Node]:
+    found: list[ir.Node] = []
+    for prop in options.props:
+        if prop.key in {"preHandler", "onRequest", "preValidation", "beforeHandler", "middleware"}:
+            found.extend(prop.value.items if isinstance(prop.value, ir.Arr) else [prop.value])
+    return found
+
+
+def _fastify_object(
+    ctx: Context, mounts: Mounts, module: Module, call: ir.Call, options: ir.Obj
+) -> Iterator[Route]:
+    method, url, handler = options.get("method"), options.get("url", "path"), options.get("handler")
+    if method is None or url is None or handler is None or not isinstance(call.func, ir.Attr):
+        return
+    methods = [
+        each
+        for part in (method.items if isinstance(method, ir.Arr) else [method])
+        if (each := ir.text_of(part))
+    ]
+    guards: list[Guard] = [(module, each) for each in _fastify_guards(options)]
+    targets = handler_targets(ctx, module, handler)
+    for text in _paths(ctx, module, url):
+        for each in methods:
+            yield from _mounted(ctx, mounts, module, call, each.upper(), text, call.func.obj, targets, guards)
+
+
+def _mounts(ctx: Context) -> Mounts:
+    """Every `use`, `route` and `register` that puts a router or a guard under a prefix."""
+    mounts = Mounts()
+    for module in ctx.modules:
+        if module.language != "javascript":
+            continue
+        for call in module.all(ir.Call):
+            if isinstance(call.func, ir.Attr) and call.func.name in {
+                "use",
+                "route",
+                "register",
+                "addHook",
+                "basePath",
+            }:
+                _mount(ctx, mounts, module, call, call.func)
+    return mounts
+
+
+def _mount(ctx: Context, mounts: Mounts, module: Module, call: ir.Call, func: ir.Attr) -> None:
+    if not call.args or not is_router(ctx, module, ir.root_of(func.obj)):
+        return
+    texts = (
+        renderings(ctx.ev.eval(module, call.args[0]))
+        if isinstance(call.args[0], ir.Lit | ir.Tmpl | ir.Name)
+        else []
+    )
+    prefix = texts[0] if texts and texts[0].startswith("/") else ""
+    prefix_node = ir.keyword(call, "prefix")
+    if prefix_node is not None:
+        prefix = ir.text_of(prefix_node) or ""
+    parents = creations(ctx, module, func.obj) or [None]  # type: ignore[list-item]
+    for arg in call.args[1:] if texts and prefix_node is None else call.args:
+        _mount_one(ctx, mounts, module, call, parents[0], prefix, arg)
+
+
+def _mount_one(
+    ctx: Context,
+    mounts: Mounts,
+    module: Module,
+    call: ir.Call,
+    parent: ir.Node | None,
+    prefix: str,
+    arg: ir.Node,
+) -> None:
+    if isinstance(arg, ir.Obj | ir.Lit):
+        return
+    children = creations(ctx, module, arg)
+    routers = [each for each in children if isinstance(each, ir.Call) and _makes_router(ctx, each)]
+    plugin = [each for each in handler_targets(ctx, module, arg) if isinstance(each.node, ir.Func)]
+    registers = isinstance(call.func, ir.Attr) and call.func.name == "register"
+    if routers:
+        for each in routers:
+            mounts.prefixes.setdefault(each, []).append((prefix, parent))
+    elif registers and plugin and isinstance(plugin[0].node, ir.Func) and plugin[0].node.params:
+        mounts.prefixes.setdefault(plugin[0].node.params[0], []).append((prefix, parent))
+    elif parent is not None:
+        mounts.guards.setdefault(parent, []).append((prefix, (module, arg)))
+
+
+def _makes_router(ctx: Context, call: ir.Call) -> bool:
+    name = ir.dotted(call.func).rpartition(".")[2].lower()
+    return name in ctx.words.router_names or name.endswith(("router", "hono", "express", "fastify", "app"))
+
+
+def _nest(ctx: Context, module: Module) -> Iterator[Route]:
+    """Controllers: `@Controller("x")` over methods with `@Post("y")`, guards in `@UseGuards`."""
+    from portraitist.audit.facts.routes import normalise  # noqa: PLC0415 - routes imports this module
+
+    for cls in module.all(ir.Class):
+        prefix = _decorator_text(cls.decorators, {"Controller"})
+        if prefix is None:
+            continue
+        above = _use_guards(module, cls.decorators)
+        for func in (each for each in cls.body if isinstance(each, ir.Func)):
+            for decorator in func.decorators:
+                name = ir.dotted(decorator).rpartition(".")[2]
+                if name in _NEST:
+                    text = _decorator_text([decorator], _NEST) or ""
+                    guards = [*above, *_use_guards(module, func.decorators)]
+                    path = normalise(f"{prefix}/{text}")
+                    method = "ANY" if name == "All" else name.upper()
+                    yield Route(method, path, module, func, (Target(module, func),), tuple(guards), "nest")
+
+
+def _decorator_text(decorators: list[ir.Node], names: set[str]) -> str | None:
+    for each in decorators:
+        if ir.dotted(each).rpartition(".")[2] in names:
+            return (ir.text_of(each.args[0]) or "") if isinstance(each, ir.Call) and each.args else ""
+    return None
+
+
+def _use_guards(module: Module, decorators: list[ir.Node]) -> list[Guard]:
+    calls = [
+        each
+        for each in decorators
+        if isinstance(each, ir.Call) and ir.dotted(each.func).endswith("UseGuards")
+    ]
+    return [(module, arg) for each in calls for arg in each.args]

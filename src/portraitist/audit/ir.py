@@ -1,0 +1,421 @@
+"""One small syntax tree for every language the auditor reads.
+
+Converters in `extract` build it, everything after them reads only this. A node knows its lines and its
+parent; it knows nothing of files, scopes or meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A piece of source: `line` to `end`, both 1-based and inclusive."""
+
+    line: int
+    end: int
+    parent: Node | None = field(default=None, init=False, repr=False)
+
+    def children(self) -> Iterator[Node]:
+        """The direct children, in source order."""
+        return iter(())
+
+
+@dataclass(slots=True, eq=False)
+class Other(Node):
+    """Syntax without a meaning of its own here; only its parts matter."""
+
+    parts: list[Node]
+    kind: str = ""
+
+    def children(self) -> Iterator[Node]:
+        return iter(self.parts)
+
+
+@dataclass(slots=True, eq=False)
+class Lit(Node):
+    """A literal. `None` stands for null, undefined and None alike; `kind` is "undefined" for undefined."""
+
+    value: Scalar
+    kind: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Tmpl(Node):
+    """Text with holes: template strings, f-strings and concatenations, flattened."""
+
+    parts: list[Node]
+
+    def children(self) -> Iterator[Node]:
+        return iter(self.parts)
+
+
+@dataclass(slots=True, eq=False)
+class Name(Node):
+    """A bare identifier; `this` and `self` are names too."""
+
+    id: str
+
+
+@dataclass(slots=True, eq=False)
+class Attr(Node):
+    """`obj.name`; `name_line` is where the attribute itself stands in a chain over several lines."""
+
+    obj: Node
+    name: str
+    name_line: int
+
+    def children(self) -> Iterator[Node]:
+        yield self.obj
+
+
+@dataclass(slots=True, eq=False)
+class Index(Node):
+    """`obj[key]`."""
+
+    obj: Node
+    key: Node
+
+    def children(self) -> Iterator[Node]:
+        yield self.obj
+        yield self.key
+
+
+@dataclass(slots=True, eq=False)
+class Prop(Node):
+    """One entry of an object: a key (None when spread or computed) and its value."""
+
+    key: str | None
+    value: Node
+    spread: bool = False
+    computed: Node | None = None
+
+    def children(self) -> Iterator[Node]:
+        if self.computed is not None:
+            yield self.computed
+        yield self.value
+
+
+@dataclass(slots=True, eq=False)
+class Obj(Node):
+    """An object or dict literal, an object pattern, or the keyword arguments of a call."""
+
+    props: list[Prop]
+
+    def children(self) -> Iterator[Node]:
+        return iter(self.props)
+
+    def get(self, *keys: str) -> Node | None:
+        """The value of the first of `keys` that is written in this literal."""
+        for key in keys:
+            for prop in self.props:
+                if prop.key == key:
+                    return prop.value
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class Arr(Node):
+    """A list, tuple, set or array pattern."""
+
+    items: list[Node]
+
+    def children(self) -> Iterator[Node]:
+        return iter(self.items)
+
+
+@dataclass(slots=True, eq=False)
+class Call(Node):
+    """A call or `new`; keyword arguments are in `kw`. `tagged` marks a tagged template."""
+
+    func: Node
+    args: list[Node]
+    kw: Obj | None = None
+    is_new: bool = False
+    tagged: bool = False
+
+    def children(self) -> Iterator[Node]:
+        yield self.func
+        yield from self.args
+        if self.kw is not None:
+            yield self.kw
+
+
+@dataclass(slots=True, eq=False)
+class Bin(Node):
+    """A binary or unary operation; unary ones have `left` only."""
+
+    op: str
+    left: Node
+    right: Node | None = None
+
+    def children(self) -> Iterator[Node]:
+        yield self.left
+        if self.right is not None:
+            yield self.right
+
+
+@dataclass(slots=True, eq=False)
+class Cond(Node):
+    """`test ? then : other`."""
+
+    test: Node
+    then: Node
+    other: Node
+
+    def children(self) -> Iterator[Node]:
+        yield self.test
+        yield self.then
+        yield self.other
+
+
+@dataclass(slots=True, eq=False)
+class Param(Node):
+    """A parameter: a name or a pattern, with its default and its annotation."""
+
+    name: str
+    pattern: Node | None = None
+    default: Node | None = None
+    annotation: Node | None = None
+    rest: bool = False
+
+    def children(self) -> Iterator[Node]:
+        for part in (self.pattern, self.default, self.annotation):
+            if part is not None:
+                yield part
+
+
+@dataclass(slots=True, eq=False)
+class Func(Node):
+    """A function, method, arrow or lambda. `owner` is the class it belongs to, if any."""
+
+    name: str
+    params: list[Param]
+    body: list[Node]
+    decorators: list[Node] = field(default_factory=list)
+    owner: str = ""
+    static: bool = False
+
+    def children(self) -> Iterator[Node]:
+        yield from self.decorators
+        yield from self.params
+        yield from self.body
+
+
+@dataclass(slots=True, eq=False)
+class Class(Node):
+    """A class: its fields are `Assign` nodes to plain names, its methods are `Func` nodes."""
+
+    name: str
+    bases: list[Node]
+    body: list[Node]
+    decorators: list[Node] = field(default_factory=list)
+
+    def children(self) -> Iterator[Node]:
+        yield from self.decorators
+        yield from self.bases
+        yield from self.body
+
+
+@dataclass(slots=True, eq=False)
+class Assign(Node):
+    """An assignment or declaration; `decl` is const, let, var, field or "" (plain assignment)."""
+
+    target: Node
+    value: Node | None
+    op: str = "="
+    decl: str = ""
+    annotation: Node | None = None
+
+    def children(self) -> Iterator[Node]:
+        yield self.target
+        if self.annotation is not None:
+            yield self.annotation
+        if self.value is not None:
+            yield self.value
+
+
+@dataclass(slots=True, eq=False)
+class If(Node):
+    """A branch; a `switch` becomes a chain of these."""
+
+    test: Node
+    then: list[Node]
+    other: list[Node]
+
+    def children(self) -> Iterator[Node]:
+        yield self.test
+        yield from self.then
+        yield from self.other
+
+
+@dataclass(slots=True, eq=False)
+class Loop(Node):
+    """A loop; `target` and `source` are set for loops over a collection."""
+
+    test: Node | None
+    target: Node | None
+    source: Node | None
+    body: list[Node]
+
+    def children(self) -> Iterator[Node]:
+        for part in (self.test, self.target, self.source):
+            if part is not None:
+                yield part
+        yield from self.body
+
+
+@dataclass(slots=True, eq=False)
+class Handler(Node):
+    """A catch or except block."""
+
+    body: list[Node]
+    catches: Node | None = None
+
+    def children(self) -> Iterator[Node]:
+        if self.catches is not None:
+            yield self.catches
+        yield from self.body
+
+
+@dataclass(slots=True, eq=False)
+class Try(Node):
+    """A try block with its handlers and its final block."""
+
+    body: list[Node]
+    handlers: list[Handler]
+    final: list[Node]
+
+    def children(self) -> Iterator[Node]:
+        yield from self.body
+        yield from self.handlers
+        yield from self.final
+
+
+@dataclass(slots=True, eq=False)
+class Return(Node):
+    """`return value`, or the body of an expression arrow; `throws` marks throw and raise."""
+
+    value: Node | None
+    throws: bool = False
+
+    def children(self) -> Iterator[Node]:
+        if self.value is not None:
+            yield self.value
+
+
+@dataclass(slots=True, eq=False)
+class Import(Node):
+    """An import: (imported name, local name) pairs; "*" is the namespace, "default" the default export."""
+
+    module: str
+    names: list[tuple[str, str]]
+    reexport: bool = False
+    type_only: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Export(Node):
+    """Names exported from here: (local name, exported name); a declaration inside stands in `body`."""
+
+    names: list[tuple[str, str]]
+    body: list[Node]
+
+    def children(self) -> Iterator[Node]:
+        return iter(self.body)
+
+
+N = TypeVar("N", bound=Node)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """`node` and everything below it, in source order, without recursion."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(reversed(list(current.children())))
+
+
+def find(node: Node, kind: type[N]) -> Iterator[N]:
+    """Every node of `kind` at or below `node`."""
+    return (each for each in walk(node) if isinstance(each, kind))
+
+
+def ancestors(node: Node) -> Iterator[Node]:
+    """The parents of `node`, nearest first."""
+    current = node.parent
+    while current is not None:
+        yield current
+        current = current.parent
+
+
+def enclosing(node: Node, kind: type[N]) -> N | None:
+    """The nearest ancestor of `kind`."""
+    return next((each for each in ancestors(node) if isinstance(each, kind)), None)
+
+
+def dotted(node: Node) -> str:
+    """`a.b.c` for a chain of names (calls and indexes inside are skipped over), or ""."""
+    parts: list[str] = []
+    current: Node = node
+    while True:
+        if isinstance(current, Attr):
+            parts.append(current.name)
+            current = current.obj
+        elif isinstance(current, Call):
+            current = current.func
+        elif isinstance(current, Index):
+            if isinstance(current.key, Lit) and isinstance(current.key.value, str):
+                parts.append(current.key.value)
+            current = current.obj
+        elif isinstance(current, Name):
+            parts.append(current.id)
+            return ".".join(reversed(parts))
+        else:
+            return ".".join(reversed(parts)) if parts else ""
+
+
+def plain_dotted(node: Node) -> str:
+    """`a.b.c` for a pure chain of names and attributes, or "" when anything else is in it."""
+    parts: list[str] = []
+    while isinstance(node, Attr):
+        parts.append(node.name)
+        node = node.obj
+    if not isinstance(node, Name):
+        return ""
+    parts.append(node.id)
+    return ".".join(reversed(parts))
+
+
+def root_of(node: Node) -> Node:
+    """The leftmost object of a chain of attributes, calls and indexes."""
+    while True:
+        if isinstance(node, Attr | Index):
+            node = node.obj
+        elif isinstance(node, Call):
+            node = node.func
+        else:
+            return node
+
+
+def text_of(node: Node | None) -> str | None:
+    """The string of a string literal, else None."""
+    if isinstance(node, Lit) and isinstance(node.value, str):
+        return node.value
+    return None
+
+
+def keyword(call: Call, *names: str) -> Node | None:
+    """A keyword argument of a Python call, or an option in an object argument of a JavaScript one."""
+    if call.kw is not None and (found := call.kw.get(*names)) is not None:
+        return found
+    for arg in call.args:
+        if isinstance(arg, Obj) and (found := arg.get(*names)) is not None:
+            return found
+    return None

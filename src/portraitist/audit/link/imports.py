@@ -1,0 +1,171 @@
+"""Which file an import names: relative paths, tsconfig aliases, workspaces, Python packages.
+
+Answers None for packages that are not in the repository. Never reads anything but parsed configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import PurePosixPath
+
+from portraitist.audit.source import SourceFile
+
+_SUFFIXES = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
+_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.S)
+
+
+class Resolver:
+    """Resolves import specifiers among the paths of one repository."""
+
+    def __init__(self, files: list[SourceFile]) -> None:
+        self.paths = {each.path for each in files}
+        self.aliases: dict[str, list[tuple[str, str]]] = {}
+        self.workspaces: dict[str, str] = {}
+        self.cache: dict[tuple[str, str, str], str | None] = {}
+        self.folders = {str(parent) for path in self.paths for parent in PurePosixPath(path).parents}
+        for each in files:
+            name = PurePosixPath(each.path).name
+            if name.startswith(("tsconfig", "jsconfig")):
+                self._tsconfig(each)
+            elif name == "package.json":
+                self._package(each)
+
+    def _tsconfig(self, file: SourceFile) -> None:
+        options = _json(file.text).get("compilerOptions")
+        if not isinstance(options, dict):
+            return
+        folder = str(PurePosixPath(file.path).parent)
+        base = _join(folder, str(options.get("baseUrl", ".")))
+        found: list[tuple[str, str]] = []
+        paths = options.get("paths")
+        for pattern, targets in paths.items() if isinstance(paths, dict) else ():
+            if isinstance(targets, list):
+                found.extend((pattern, _join(base, target)) for target in targets if isinstance(target, str))
+        if "baseUrl" in options:
+            found.append(("*", _join(base, "*")))
+        self.aliases.setdefault(folder, []).extend(found)
+
+    def _package(self, file: SourceFile) -> None:
+        name = _json(file.text).get("name")
+        if isinstance(name, str) and name:
+            self.workspaces[name] = str(PurePosixPath(file.path).parent)
+
+    def resolve(self, importer: str, module: str, language: str) -> str | None:
+        """The path that `module` means when imported from `importer`, or None when it is outside."""
+        key = (str(PurePosixPath(importer).parent), module, language)
+        if key not in self.cache:
+            find = self._python if language == "python" else self._javascript
+            self.cache[key] = find(importer, module)
+        return self.cache[key]
+
+    def _javascript(self, importer: str, module: str) -> str | None:
+        folder = PurePosixPath(importer).parent
+        if module.startswith("."):
+            return self._file(_join(str(folder), module))
+        for up in (folder, *folder.parents):
+            for pattern, target in self.aliases.get(str(up), ()):
+                found = self._alias(pattern, target, module)
+                if found:
+                    return found
+        return self._workspace(module) or self._conventional(folder, module)
+
+    def _alias(self, pattern: str, target: str, module: str) -> str | None:
+        head, star, tail = pattern.partition("*")
+        if not star:
+            return self._file(target) if module == pattern else None
+        if module.startswith(head) and module.endswith(tail) and len(module) > len(head):
+            return self._file(target.replace("*", module[len(head) : len(module) - len(tail)]))
+        return None
+
+    def _workspace(self, module: str) -> str | None:
+        parts = module.split("/")
+        take = 2 if module.startswith("@") else 1
+        folder = self.workspaces.get("/".join(parts[:take]))
+        if folder is None:
+            return None
+        rest = "/".join(parts[take:])
+        options = [rest, f"src/{rest}"] if rest else ["src/index", "index", "lib/index"]
+        return next((found for each in options if (found := self._file(_join(folder, each)))), None)
+
+    def _conventional(self, folder: PurePosixPath, module: str) -> str | None:
+        """Bundler aliases that live in code: `@/x`, `~/x` and `@name/x` for a folder `name`."""
+        if module.startswith(("@/", "~/")):
+            rest = [module[2:]]
+        elif module.startswith("@") and "/" in module:
+            rest = [module[1:]]
+        else:
+            return None
+        for up in (folder, *folder.parents):
+            for base in ("", "src", "app"):
+                for each in rest:
+                    found = self._file(_join(_join(str(up), base), each))
+                    if found:
+                        return found
+        return None
+
+    def _file(self, path: str) -> str | None:
+        if path in self.paths and PurePosixPath(path).suffix in _SUFFIXES:
+            return path
+        stem = re.sub(r"\.(js|mjs|cjs|jsx)$", "", path)
+        for candidate in dict.fromkeys((path, stem)):
+            for suffix in _SUFFIXES:
+                if candidate + suffix in self.paths:
+                    return candidate + suffix
+            for suffix in _SUFFIXES:
+                index = _join(candidate, "index" + suffix)
+                if index in self.paths:
+                    return index
+        return None
+
+    def _python(self, importer: str, module: str) -> str | None:
+        folder = PurePosixPath(importer).parent
+        dots = len(module) - len(module.lstrip("."))
+        rest = module[dots:].replace(".", "/")
+        if dots:
+            for _ in range(dots - 1):
+                folder = folder.parent
+            return self._module(_join(str(folder), rest) if rest else str(folder))
+        for up in (folder, *folder.parents):
+            for base in ("", "src"):
+                found = self._module(_join(_join(str(up), base), rest))
+                if found:
+                    return found
+        return None
+
+    def _module(self, path: str) -> str | None:
+        for candidate in (f"{path}.py", _join(path, "__init__.py")):
+            if candidate in self.paths:
+                return candidate
+        return None
+
+    def is_local(self, importer: str, module: str, language: str) -> bool:
+        """Whether `module` is meant to be a file of this repository, found or not."""
+        if language == "javascript":
+            return module.startswith((".", "@/", "~/"))
+        return module.startswith(".")
+
+    def is_folder(self, path: str) -> bool:
+        """Whether some read file lies below `path`."""
+        return path in self.folders
+
+
+def _join(folder: str, rest: str) -> str:
+    parts: list[str] = []
+    for part in [*folder.split("/"), *rest.split("/")]:
+        if part == "..":
+            if parts and parts[-1] != "..":
+                parts.pop()
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _json(text: str) -> dict[str, object]:
+    """JSON with comments and trailing commas, {} when it is none."""
+    bare = _COMMENT.sub(lambda found: found.group(1) or "", text)
+    try:
+        loaded = json.loads(re.sub(r",(\s*[}\]])", r"\1", bare))
+    except (ValueError, RecursionError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}

@@ -1,0 +1,158 @@
+"""How well-known library calls fold: JSON, environment readers, defaults, formatting, pydantic dumps.
+
+Only calls whose meaning is fixed by a language or a widely used library are here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portraitist.audit import ir
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import Field, Known, Outside, Struct, Unknown, Value, one_of, text
+
+if TYPE_CHECKING:
+    from portraitist.audit.link.evaluate import Evaluator, Frame
+
+_SAME = {
+    "JSON.stringify", "json.dumps", "Object.freeze", "String", "str", "Promise.resolve", "structuredClone",
+    "encodeURIComponent", "Number", "float", "int", "parseFloat", "parseInt", "Boolean", "bool", "JSON.parse",
+    "json.loads", "copy.deepcopy", "deepcopy", "copy.copy", "orjson.dumps", "new URL", "URL", "text", "sql.raw",
+}  # fmt: skip
+_ENV_READERS = {"os.getenv", "os.environ.get", "getenv", "Deno.env.get", "environ.get", "env.get"}
+_METHODS_SAME = {
+    "trim", "toString", "strip", "toLowerCase", "lower", "copy", "rstrip", "lstrip", "get_secret_value", "replace",
+    "as", "json", "format_map", "encode", "toUpperCase", "upper",
+}  # fmt: skip
+_DUMPS = {"dict", "model_dump", "to_dict", "asdict"}
+
+
+def fold_library_call(
+    ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int
+) -> Value | None:
+    """The value of a call of a known library function, or None when it is not one."""
+    name = ir.plain_dotted(call.func)
+    if name in _ENV_READERS and call.args:
+        return _environment(ev, module, call, frame, depth)
+    if name in _SAME and call.args:
+        return ev.eval(module, call.args[0], frame, depth)
+    if name == "Object.assign" or (name == "dict" and call.kw is not None):
+        return _merged(ev, module, call, frame, depth)
+    if isinstance(call.func, ir.Attr):
+        found = _method(ev, module, call, call.func, frame, depth)
+        if found is not None:
+            return found
+    return _constructed(ev, module, call, frame, depth)
+
+
+def _environment(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int) -> Value:
+    key = ev.eval(module, call.args[0], frame, depth)
+    if not (isinstance(key, Known) and isinstance(key.value, str)):
+        return Unknown("dynamic environment key")
+    options: list[Value] = [Outside("env", key.value)]
+    default = call.args[1] if len(call.args) > 1 else ir.keyword(call, "default")
+    if default is not None:
+        options.append(ev.eval(module, default, frame, depth))
+    return one_of(options)
+
+
+def _merged(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int) -> Value:
+    fields: list[Field] = []
+    complete = True
+    for source in [*call.args, *([call.kw] if call.kw else [])]:
+        value = ev.eval(module, source, frame, depth)
+        if isinstance(value, Struct):
+            fields.extend(value.fields)
+            complete = complete and not value.open
+        else:
+            complete = False
+    return Struct(tuple(fields), not complete)
+
+
+def _method(
+    ev: Evaluator, module: Module, call: ir.Call, func: ir.Attr, frame: Frame | None, depth: int
+) -> Value | None:
+    if func.name in _METHODS_SAME:
+        value = ev.eval(module, func.obj, frame, depth)
+        kept = isinstance(value, Known | Outside | Struct) and func.name not in {
+            "replace",
+            "json",
+            "format_map",
+        }
+        return value if kept else None
+    if func.name == "get" and 1 <= len(call.args) <= 2:
+        return _get(ev, module, call, func, frame, depth)
+    if func.name in _DUMPS:
+        value = ev.eval(module, func.obj, frame, depth)
+        return value if isinstance(value, Struct) else None
+    if func.name == "format":
+        base = ev.eval(module, func.obj, frame, depth)
+        return _formatted(base, ev, module, call, frame, depth)
+    return None
+
+
+def _get(
+    ev: Evaluator, module: Module, call: ir.Call, func: ir.Attr, frame: Frame | None, depth: int
+) -> Value | None:
+    if module.language != "python":
+        return None
+    key = ir.text_of(call.args[0])
+    if key is None:
+        return None
+    found = ev.member(ev.eval(module, func.obj, frame, depth), key)
+    options = [found if not isinstance(found, Unknown) else Outside("field", key)]
+    if len(call.args) == 2:
+        options.append(ev.eval(module, call.args[1], frame, depth))
+    return one_of(options)
+
+
+def _formatted(
+    base: Value, ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int
+) -> Value | None:
+    if not (isinstance(base, Known) and isinstance(base.value, str)):
+        return None
+    parts: list[Value] = []
+    arguments = [ev.eval(module, each, frame, depth) for each in call.args]
+    for position, piece in enumerate(base.value.split("{}")):
+        if position:
+            parts.append(arguments[position - 1] if position <= len(arguments) else Unknown("argument"))
+        parts.append(Known(piece))
+    return text(parts)
+
+
+def _constructed(
+    ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int
+) -> Value | None:
+    """An instance of a class with declared fields (pydantic, dataclass): defaults, then the arguments."""
+    for target in ev.program.resolve(module, call.func):
+        if (
+            not isinstance(target.node, ir.Class)
+            or target.module is None
+            or target.module.language != "python"
+        ):
+            continue
+        fields = class_fields(ev, target.module, target.node, depth)
+        if call.kw is not None:
+            given = ev.eval(module, call.kw, frame, depth)
+            fields = [*fields, *(given.fields if isinstance(given, Struct) else ())]
+        return Struct(tuple(fields)) if fields else None
+    return None
+
+
+def class_fields(ev: Evaluator, module: Module, cls: ir.Class, depth: int = 0) -> list[Field]:
+    """The annotated or assigned fields of a class body with their defaults; `Field(default=…)` is seen through."""
+    made: list[Field] = []
+    for each in cls.body:
+        if not isinstance(each, ir.Assign) or not isinstance(each.target, ir.Name):
+            continue
+        default = each.value
+        if isinstance(default, ir.Call) and ir.dotted(default.func).endswith("Field"):
+            default = ir.keyword(default, "default") or (default.args[0] if default.args else None)
+        ellipsis = isinstance(default, ir.Other)
+        value = (
+            Outside("field", each.target.id)
+            if default is None or ellipsis
+            else ev.eval(module, default, None, depth)
+        )
+        made.append(Field(each.target.id, value, module.path, each.line, each.end, scope=cls.name))
+    return made

@@ -1,0 +1,403 @@
+"""The whole repository: modules by path, what an expression refers to, and who calls which function.
+
+References end at a definition of this repository or at an *origin*: a dotted path that starts at an
+outside package, such as `replicate().predictions.create`. Values are folded in `values`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from portraitist.audit import ir
+from portraitist.audit.link.imports import Resolver
+from portraitist.audit.link.module import Binding, Module
+
+MAX_STEPS = 14
+"""How many hops a reference is followed before it counts as not resolved."""
+
+_SELF = {"this", "self", "cls", "super"}
+_LIVE = {"src", "script", "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an expression refers to: a node of a module, or an outside `origin`."""
+
+    module: Module | None = None
+    node: ir.Node | None = None
+    origin: str = ""
+
+    def step(self, suffix: str) -> Target:
+        """The outside object reached from here by an attribute or a call."""
+        return Target(origin=self.origin + suffix) if self.origin else Target()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A call in a module."""
+
+    module: Module
+    call: ir.Call
+
+
+class Program:
+    """All parsed modules and the links between them."""
+
+    def __init__(self, modules: Iterable[Module], resolver: Resolver) -> None:
+        self.modules = {each.path: each for each in modules}
+        self.resolver = resolver
+        self.callers: dict[ir.Func, list[Site]] = {}
+        self.callees: dict[ir.Call, list[Target]] = {}
+        self.module_of: dict[ir.Func, Module] = {}
+        self.methods: dict[str, list[Target]] = {}
+        self.subclasses: dict[str, list[Target]] = {}
+        self._memo: dict[ir.Node, tuple[Target, ...]] = {}
+        self._active: set[ir.Node] = set()
+        for module in self.modules.values():
+            self.module_of.update(dict.fromkeys(module.all(ir.Func), module))
+            self._collect_methods(module)
+        self._call_graph()
+
+    def _collect_methods(self, module: Module) -> None:
+        for each in module.all(ir.Class):
+            for base in each.bases:
+                self.subclasses.setdefault(ir.dotted(base).rpartition(".")[2], []).append(
+                    Target(module, each)
+                )
+        if module.role in _LIVE:
+            for func in module.all(ir.Func):
+                if func.owner and func.name != "constructor":
+                    self.methods.setdefault(func.name, []).append(Target(module, func))
+
+    def _call_graph(self) -> None:
+        for module in self.modules.values():
+            for call in module.all(ir.Call):
+                targets = [each for each in self._callee(module, call) if isinstance(each.node, ir.Func)]
+                if targets:
+                    self.callees[call] = targets
+                for target in targets:
+                    assert isinstance(target.node, ir.Func)
+                    self.callers.setdefault(target.node, []).append(Site(module, call))
+        self._memo.clear()
+
+    def _callee(self, module: Module, call: ir.Call) -> list[Target]:
+        found: list[Target] = []
+        for target in self.resolve(module, call.func):
+            if isinstance(target.node, ir.Class) and target.module is not None:
+                made = self.member(target, "constructor") + self.member(target, "__init__")
+                found.extend(made)
+            elif target.node is not None:
+                found.append(target)
+        if not any(isinstance(each.node, ir.Func) for each in found) and isinstance(call.func, ir.Attr):
+            found.extend(self._by_name(module, call.func))
+        return found
+
+    def _by_name(self, module: Module, func: ir.Attr) -> list[Target]:
+        """Methods found by a distinctive name when the receiver has no resolvable type."""
+        candidates = self.methods.get(func.name, [])
+        receiver = ir.plain_dotted(func.obj).rpartition(".")[2].lower().replace("_", "")
+        if not candidates or len(candidates) > 3 or len(receiver) < 3:
+            return []
+        if any(
+            target.origin and not target.origin.startswith("param:")
+            for target in self.resolve(module, func.obj)
+        ):
+            return []
+        return [
+            each
+            for each in candidates
+            if isinstance(each.node, ir.Func) and _alike(receiver, each.node.owner)
+        ]
+
+    def resolve(self, module: Module, expr: ir.Node, depth: int = 0) -> tuple[Target, ...]:
+        """Everything `expr` may refer to; empty when it is not known."""
+        if expr in self._memo:
+            return self._memo[expr]
+        if depth > MAX_STEPS or expr in self._active:
+            return ()
+        self._active.add(expr)
+        found = tuple(dict.fromkeys(self._resolve(module, expr, depth + 1)))[:8]
+        self._active.discard(expr)
+        if depth <= 2:
+            self._memo[expr] = found
+        return found
+
+    def _resolve(self, module: Module, expr: ir.Node, depth: int) -> Iterator[Target]:
+        if isinstance(expr, ir.Name):
+            yield from self._name(module, expr, depth)
+        elif isinstance(expr, ir.Attr):
+            for base in self.resolve(module, expr.obj, depth):
+                yield from self.member(base, expr.name, depth)
+        elif isinstance(expr, ir.Call):
+            yield from self._call(module, expr, depth)
+        elif isinstance(expr, ir.Bin) and expr.op in {"or", "and"} and expr.right is not None:
+            if expr.op == "or":
+                yield from self.resolve(module, expr.left, depth)
+            yield from self.resolve(module, expr.right, depth)
+        elif isinstance(expr, ir.Cond):
+            yield from self.resolve(module, expr.then, depth)
+            yield from self.resolve(module, expr.other, depth)
+        elif isinstance(expr, ir.Assign) and expr.value is not None:
+            yield from self.resolve(module, expr.value, depth)
+        elif isinstance(expr, ir.Index) and isinstance(expr.key, ir.Lit):
+            for base in self.resolve(module, expr.obj, depth):
+                yield from self.member(base, str(expr.key.value), depth)
+        elif isinstance(expr, ir.Func | ir.Class | ir.Obj | ir.Other | ir.Tmpl | ir.Arr):
+            yield Target(module, expr)
+
+    def _call(self, module: Module, call: ir.Call, depth: int) -> Iterator[Target]:
+        if isinstance(call.func, ir.Name) and call.func.id in {"import", "require"} and call.args:
+            yield from self.imported(module, ir.text_of(call.args[0]) or "?", "*", depth)
+            return
+        if isinstance(call.func, ir.Name) and call.func.id == "super":
+            yield from self.resolve(module, call.func, depth)
+            return
+        for target in self.resolve(module, call.func, depth):
+            if isinstance(target.node, ir.Class):
+                yield target
+            elif isinstance(target.node, ir.Func) and target.module is not None:
+                yield from self._returned(target.module, target.node, depth)
+            elif target.origin:
+                yield from self._outside_call(module, call, target, depth)
+
+    def _outside_call(self, module: Module, call: ir.Call, target: Target, depth: int) -> Iterator[Target]:
+        name = target.origin.rpartition(".")[2]
+        if name in {"memo", "cache", "lru_cache", "once", "freeze", "Depends", "promisify"} and call.args:
+            yield from self.resolve(module, call.args[0], depth)
+        else:
+            yield target.step("()")
+
+    def _returned(self, module: Module, func: ir.Func, depth: int) -> Iterator[Target]:
+        for value in returns(func):
+            yield from self.resolve(module, value, depth)
+
+    def _name(self, module: Module, name: ir.Name, depth: int) -> Iterator[Target]:
+        if name.id in _SELF:
+            owner = self._owner(module, name)
+            if owner is not None:
+                yield Target(module, owner)
+            return
+        found = module.lookup(name.id, name)
+        if found is None:
+            yield from self._star(module, name.id, depth)
+            return
+        for binding in found[1][-6:]:
+            yield from self.bound(module, binding, depth)
+
+    def _star(self, module: Module, name: str, depth: int) -> Iterator[Target]:
+        for star in module.stars:
+            path = self.resolver.resolve(module.path, star, module.language)
+            if path in self.modules and name in self.modules[path].top.names:
+                yield from self.exported(self.modules[path], name, depth)
+                return
+        yield Target(origin=f"global:{name}")
+
+    def _owner(self, module: Module, node: ir.Node) -> ir.Class | ir.Obj | None:
+        for each in ir.ancestors(node):
+            if isinstance(each, ir.Class):
+                return each
+            if isinstance(each, ir.Obj) and isinstance(each.parent, ir.Assign):
+                return each
+        return None
+
+    def bound(self, module: Module, binding: Binding, depth: int = 0) -> Iterator[Target]:
+        """What one binding of a name refers to."""
+        if binding.kind == "import":
+            assert isinstance(binding.node, ir.Import)
+            yield from self.imported(module, binding.node.module, str(binding.keys[0]), depth)
+        elif binding.kind in {"func", "class"}:
+            yield Target(module, binding.node)
+        elif binding.kind == "param":
+            yield from self._param(module, binding, depth)
+        elif binding.kind in {"assign", "loop"} and binding.value is not None:
+            targets: Iterable[Target] = self.resolve(module, binding.value, depth)
+            for key in binding.keys:
+                targets = [inner for each in targets for inner in self.member(each, str(key), depth)]
+            yield from targets
+        elif isinstance(binding.node, ir.Assign) and binding.node.annotation is not None:
+            yield from self._instance(module, binding.node.annotation, depth)
+
+    def _param(self, module: Module, binding: Binding, depth: int) -> Iterator[Target]:
+        param = binding.value if isinstance(binding.value, ir.Param) else binding.node
+        assert isinstance(param, ir.Param)
+        known = False
+        if param.annotation is not None and not binding.keys:
+            for each in self._instance(module, param.annotation, depth):
+                known = True
+                yield each
+        if not known and param.default is not None and not binding.keys:
+            yield from self.resolve(module, param.default, depth)
+        if not known:
+            yield from self._from_callers(module, param, binding, depth)
+            yield Target(origin=f"param:{param.name or '.'.join(map(str, binding.keys))}")
+
+    def _from_callers(
+        self, module: Module, param: ir.Param, binding: Binding, depth: int
+    ) -> Iterator[Target]:
+        func = param.parent
+        if not isinstance(func, ir.Func) or depth > 8:
+            return
+        for site in self.callers.get(func, [])[:4]:
+            argument = argument_for(site.call, func, param)
+            if argument is None:
+                continue
+            targets: Iterable[Target] = self.resolve(site.module, argument, depth + 2)
+            for key in binding.keys:
+                targets = [inner for each in targets for inner in self.member(each, str(key), depth)]
+            yield from targets
+
+    def _instance(self, module: Module, annotation: ir.Node, depth: int) -> Iterator[Target]:
+        for part in ir.walk(annotation):
+            if not isinstance(part, ir.Name | ir.Attr):
+                continue
+            for target in self.resolve(module, part, depth):
+                if isinstance(target.node, ir.Class):
+                    yield target
+                elif target.origin and not target.origin.startswith(("global:", "param:")):
+                    yield target.step("()")
+            if isinstance(part, ir.Name) and part.id in self.subclasses:
+                yield from self.subclasses[part.id]
+            return
+
+    def imported(self, module: Module, specifier: str, name: str, depth: int = 0) -> Iterator[Target]:
+        """What `name` of an import refers to: an export of this repository or an outside origin."""
+        path = self.resolver.resolve(module.path, specifier, module.language)
+        target = self.modules.get(path) if path else None
+        if target is not None:
+            found = list(self.exported(target, name, depth)) if name != "*" else [Target(target, target.body)]
+            yield from found or self._submodule(module, specifier, name)
+        elif module.language == "python" and self._submodule(module, specifier, name):
+            yield from self._submodule(module, specifier, name)
+        elif not self.resolver.is_local(module.path, specifier, module.language):
+            root = specifier.removeprefix("node:").removeprefix("npm:").split("@", 2)
+            clean = specifier if specifier.startswith("@") else root[0]
+            clean = _bare(clean.removeprefix("https://esm.sh/"))
+            yield Target(origin=clean if name in {"*", "default"} else f"{clean}.{name}")
+
+    def _submodule(self, module: Module, specifier: str, name: str) -> list[Target]:
+        if module.language != "python":
+            return []
+        joined = f"{specifier}{'' if specifier.endswith('.') else '.'}{name}"
+        path = self.resolver.resolve(module.path, joined, "python")
+        return [Target(self.modules[path], self.modules[path].body)] if path in self.modules else []
+
+    def exported(self, module: Module, name: str, depth: int = 0) -> Iterator[Target]:
+        """What a module exports under `name`."""
+        if depth > MAX_STEPS:
+            return
+        entry = module.exports.get(name)
+        if isinstance(entry, ir.Import):
+            yield from self.imported(module, entry.module, entry.names[0][0], depth + 1)
+        elif isinstance(entry, ir.Node):
+            yield from self.resolve(module, entry, depth + 1)
+        elif (entry or name) in module.top.names:
+            for binding in module.top.names[entry or name][-3:]:
+                yield from self.bound(module, binding, depth + 1)
+        else:
+            for star in module.stars:
+                path = self.resolver.resolve(module.path, star, module.language)
+                if path in self.modules and path != module.path:
+                    yield from self.exported(self.modules[path], name, depth + 1)
+
+    def member(self, base: Target, name: str, depth: int = 0) -> list[Target]:
+        """What `base.name` refers to."""
+        if base.module is None or base.node is None:
+            return [] if not base.origin else [base.step(f".{name}")]
+        if isinstance(base.node, ir.Class):
+            return self._class_member(base.module, base.node, name, depth)
+        if isinstance(base.node, ir.Obj):
+            value = base.node.get(name)
+            return list(self.resolve(base.module, value, depth)) if value is not None else []
+        if isinstance(base.node, ir.Other) and base.node.kind == "program":
+            found = list(self.exported(base.module, name, depth))
+            return found or (self._submodule_of(base.module, name))
+        return []
+
+    def _submodule_of(self, package: Module, name: str) -> list[Target]:
+        path = (
+            self.resolver.resolve(package.path, f".{name}", "python")
+            if package.language == "python"
+            else None
+        )
+        return [Target(self.modules[path], self.modules[path].body)] if path in self.modules else []
+
+    def _class_member(self, module: Module, cls: ir.Class, name: str, depth: int) -> list[Target]:
+        for each in cls.body:
+            if isinstance(each, ir.Func) and each.name == name:
+                return [Target(module, each)]
+            if isinstance(each, ir.Assign) and isinstance(each.target, ir.Name) and each.target.id == name:
+                found = list(self.resolve(module, each.value, depth)) if each.value is not None else []
+                if not found and each.annotation is not None:
+                    found = list(self._instance(module, each.annotation, depth))
+                if found:
+                    return found
+        return self._assigned_member(module, cls, name, depth) or [
+            inner
+            for base in cls.bases
+            for target in self.resolve(module, base, depth)
+            for inner in self.member(target, name, depth + 1)
+            if depth < MAX_STEPS
+        ]
+
+    def _assigned_member(self, module: Module, cls: ir.Class, name: str, depth: int) -> list[Target]:
+        for func in (each for each in cls.body if isinstance(each, ir.Func)):
+            members = module.scopes[func].members
+            for assign in (*members.get("this", ()), *members.get("self", ())):
+                if (
+                    isinstance(assign.target, ir.Attr)
+                    and assign.target.name == name
+                    and assign.value is not None
+                ):
+                    found = list(self.resolve(module, assign.value, depth))
+                    if found:
+                        return found
+            if func.name == "constructor":
+                for param in func.params:
+                    if param.name == name and param.annotation is not None:
+                        return list(self._instance(module, param.annotation, depth))
+        return []
+
+    def functions_called(self, call: ir.Call) -> list[Target]:
+        """The functions of this repository that `call` runs."""
+        return self.callees.get(call, [])
+
+    def origin(self, module: Module, expr: ir.Node) -> str:
+        """The outside origin of `expr`, the first one that names a package, or ""."""
+        origins = [each.origin for each in self.resolve(module, expr) if each.origin]
+        named = [each for each in origins if not each.startswith(("global:", "param:"))]
+        return (named or origins or [""])[0]
+
+
+def returns(func: ir.Func) -> list[ir.Node]:
+    """The returned expressions of `func` itself, not of functions inside it."""
+    found: list[ir.Node] = []
+    stack: list[ir.Node] = list(reversed(func.body))
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ir.Return) and not node.throws and node.value is not None:
+            found.append(node.value)
+        if not isinstance(node, ir.Func | ir.Class):
+            stack.extend(reversed(list(node.children())))
+    return found
+
+
+def argument_for(call: ir.Call, func: ir.Func, param: ir.Param) -> ir.Node | None:
+    """The expression that `call` passes for `param` of `func`, or None when it passes none."""
+    if call.kw is not None and param.name and (named := call.kw.get(param.name)) is not None:
+        return named
+    position = func.params.index(param) if param in func.params else -1
+    if 0 <= position < len(call.args) and not param.rest:
+        argument = call.args[position]
+        return None if isinstance(argument, ir.Other) and argument.kind == "spread" else argument
+    return None
+
+
+def _alike(receiver: str, owner: str) -> bool:
+    owner = owner.lower().replace("_", "")
+    return len(owner) >= 3 and (receiver in owner or owner in receiver)
+
+
+def _bare(specifier: str) -> str:
+    head, at, _version = specifier[1:].partition("@")
+    return specifier[0] + head if at else specifier
