@@ -187,6 +187,14 @@ class ProviderUntrustedAddress(ProviderError):
     text = "The picture engine named an address that is not its own; it was not opened."
 
 
+class ProviderOutputTooLarge(ProviderError):
+    """An answer longer than we are ready to take; what was read of it is thrown away."""
+
+    status = 502
+    code_of_kind = "provider_output_too_large"
+    text = "The picture engine sent more than a picture can be; it was not kept."
+
+
 class Provider(Protocol):
     """One account at one provider. Every method may raise a `ProviderError`.
 
