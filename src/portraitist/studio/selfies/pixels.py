@@ -100,7 +100,7 @@ def _kept(image: Image.Image) -> Image.Image:
         picture = _on_white(picture)
     picture = picture.convert("RGB")
     picture.info.clear()
-    return picture.transpose(turn) if turn else picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -18,6 +18,8 @@ from portraitist.studio.selfies import pixels
 from portraitist.studio.selfies.domain import Code, Decoded, Limits
 from portraitist.studio.selfies.frames import LENGTH, READY, frame, pack_answer, parse_limits
 
+_NOBODY = 65_534
+
 
 def main() -> None:
     """Answer photos from stdin until it ends."""
@@ -51,6 +53,16 @@ def _give_up(limits: Limits) -> None:
     _lower(resource.RLIMIT_CORE, 0)
     # stdin, stdout and stderr stay; a fourth descriptor, be it a file or a socket, cannot be had.
     _lower(resource.RLIMIT_NOFILE, 3)
+    if os.geteuid() == 0:
+        _become_nobody()
+
+
+def _become_nobody() -> None:
+    """Root could raise its limits again. Not possible in every container: then the other limits must do."""
+    with contextlib.suppress(OSError):
+        os.setgroups([])
+        os.setgid(_NOBODY)
+        os.setuid(_NOBODY)
 
 
 def _lower(kind: int, value: int) -> None:

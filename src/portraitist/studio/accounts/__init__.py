@@ -1,0 +1,1 @@
+"""Who is asking: members, their tokens and consents."""

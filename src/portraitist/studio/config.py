@@ -1,0 +1,75 @@
+"""Settings of web and worker, read from the environment (or files it names).
+
+Addresses, secrets and timings. What is locked (parameters of training and generation) is not here but in
+`architecture.py`. Reading the environment happens in `StudioSettings()` and nowhere else in the studio.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CLOUD_URL = "https://api.replicate.com"
+
+
+class StudioSettings(BaseSettings):
+    """One instance of the studio, as configured at start. Names are the environment's, in upper case."""
+
+    model_config = SettingsConfigDict(env_prefix="", extra="ignore", secrets_dir=None, frozen=True)
+
+    portraitist_home: Path = Field(description="The one data directory.")
+    database_url: SecretStr = Field(description="PostgreSQL as the role app.")
+    storage_url: str = Field(
+        default="", description="file://, s3://, gs:// or az://; empty: a folder of the home."
+    )
+    replicate_base_url: str = Field(default=CLOUD_URL, description="Provider's address, with or without /v1.")
+    replicate_api_token: SecretStr = Field(description="The provider account's token.")
+    replicate_username: str = Field(min_length=1, description="Owner of the destination models; no default.")
+    public_url: str = Field(default="", description="How the outside reaches the studio; https, or empty.")
+    instance_token: SecretStr = Field(description="Opens the operator's part of the API.")
+    secret_key: SecretStr = Field(
+        description="Signs short-lived links to photos on their way to the provider."
+    )
+    studio_host: str = "127.0.0.1"
+    studio_port: int = 8700
+    worker_concurrency: int = Field(default=10, ge=1, le=200)
+    sweep_seconds: float = Field(default=1.0, gt=0)
+    heartbeat_seconds: float = Field(default=2.0, gt=0)
+    stalled_after_seconds: float = Field(default=8.0, gt=0)
+    poll_seconds: float | None = Field(default=None, gt=0, description="Time between looks at a running job.")
+    list_lag_seconds: float | None = Field(
+        default=None, ge=0, description="How late the provider's lists may be."
+    )
+
+    @field_validator("replicate_base_url")
+    @classmethod
+    def without_version(cls, value: str) -> str:
+        """Both `http://host` and `http://host/v1` are taken."""
+        return value.rstrip("/").removesuffix("/v1")
+
+    @property
+    def is_cloud(self) -> bool:
+        """Whether pictures are made by Replicate's cloud rather than by an engine of our own."""
+        return self.replicate_base_url == CLOUD_URL
+
+    @property
+    def account_id(self) -> str:
+        """The provider account that new trainings go to."""
+        return "cloud" if self.is_cloud else "engine"
+
+    @property
+    def objects_url(self) -> str:
+        """Where photos and pictures are kept."""
+        return self.storage_url or f"file://{self.portraitist_home / 'objects'}"
+
+    @property
+    def poll_every(self) -> timedelta:
+        """Time between looks at a running job: our own engine is near, the cloud counts requests."""
+        return timedelta(seconds=self.poll_seconds or (5.0 if self.is_cloud else 1.0))
+
+    @property
+    def list_lag(self) -> timedelta:
+        """How long a started job may be missing from the provider's lists."""
+        default = 60.0 if self.is_cloud else 2.0
+        return timedelta(seconds=default if self.list_lag_seconds is None else self.list_lag_seconds)

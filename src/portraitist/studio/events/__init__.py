@@ -1,0 +1,1 @@
+"""Live news for members: something of theirs has moved on."""

@@ -1,0 +1,163 @@
+"""A generation as a state machine on its row. Pure; the allowed transitions are drawn in docs/lifecycles.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+MAX_ATTEMPTS = 3
+
+
+class Status(StrEnum):
+    """Where a generation stands. The database knows the same closed set."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    STORING = "storing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    LOST_AT_PROVIDER = "lost_at_provider"
+
+
+ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.LOST_AT_PROVIDER})
+
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.QUEUED, Status.SUBMITTING, Status.FAILED, Status.CANCELED}),
+    Status.SUBMITTING: frozenset(
+        {Status.SUBMITTING, Status.QUEUED, Status.SUBMITTED, Status.FAILED, Status.CANCELED}
+    ),
+    Status.SUBMITTED: frozenset(
+        {
+            Status.SUBMITTED,
+            Status.RUNNING,
+            Status.STORING,
+            Status.FAILED,
+            Status.CANCELED,
+            Status.LOST_AT_PROVIDER,
+        }
+    ),
+    Status.RUNNING: frozenset(
+        {Status.RUNNING, Status.STORING, Status.FAILED, Status.CANCELED, Status.LOST_AT_PROVIDER}
+    ),
+    Status.STORING: frozenset({Status.STORING, Status.COMPLETED, Status.FAILED, Status.LOST_AT_PROVIDER}),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELED: frozenset(),
+    Status.LOST_AT_PROVIDER: frozenset(),
+}
+
+NEXT_STEPS: Mapping[Status, str] = {
+    Status.FAILED: "Try again, perhaps with other words.",
+    Status.CANCELED: "Ask again whenever you like.",
+    Status.LOST_AT_PROVIDER: "Ask again: the engine deleted the pictures before they could be fetched.",
+}
+
+
+class IllegalTransition(Exception):
+    """Raised where code asks for a step that the life of a generation does not have."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long to wait for what."""
+
+    poll: timedelta
+    post_deadline: timedelta
+    list_lag: timedelta
+    run_deadline: timedelta = timedelta(minutes=30)
+    store_deadline: timedelta = timedelta(minutes=55)  # the provider deletes outputs after an hour
+    pause: timedelta = timedelta(seconds=15)
+
+    @property
+    def grace(self) -> timedelta:
+        """How long an unanswered start may still turn up in the provider's list."""
+        return self.post_deadline + self.list_lag
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One row of `generation_trackers`."""
+
+    user_id: str
+    id: UUID
+    status: Status
+    model_version_id: UUID
+    account_id: str
+    words: str
+    prompt: str
+    seed: int
+    requested: dict[str, Any]
+    attempt: int
+    revision: int
+    next_check_at: datetime
+    submitted_at: datetime | None
+    provider_prediction_id: str | None
+    raw_output: Any
+    unknown_words: list[str]
+    cancel_requested_at: datetime | None
+    error_code: str | None
+    error: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", Status(self.status))
+
+    def to(self, status: Status, now: datetime, **changes: Any) -> "Generation":
+        """The next row; raises IllegalTransition for a step this life does not have."""
+        if status not in TRANSITIONS[self.status]:
+            raise IllegalTransition(f"a generation can't go from {self.status} to {status}")
+        changes.setdefault("next_check_at", now)
+        if status in ENDED:
+            changes.setdefault("finished_at", now)
+        return replace(self, status=status, **changes)
+
+    def wait(self, now: datetime, delay: timedelta, **changes: Any) -> "Generation":
+        """The same status, looked at again after `delay`."""
+        return self.to(self.status, now, next_check_at=now + delay, **changes)
+
+    def submitting(self, now: datetime, timing: Timing) -> "Generation":
+        """About to be sent; version, prompt and seed on the row find it again."""
+        return self.to(
+            Status.SUBMITTING,
+            now,
+            submitted_at=now,
+            attempt=self.attempt + 1,
+            next_check_at=now + 3 * timing.poll,
+            error_code=None,
+            error=None,
+        )
+
+    def submitted(self, provider_id: str, now: datetime) -> "Generation":
+        """The provider has it, under this id."""
+        return self.to(Status.SUBMITTED, now, provider_prediction_id=provider_id)
+
+    def not_sent(self, now: datetime, delay: timedelta, code: str, message: str) -> "Generation":
+        """Surely not received: back to the queue with the reason shown."""
+        return self.to(
+            Status.QUEUED,
+            now,
+            submitted_at=None,
+            next_check_at=now + delay,
+            error_code=code,
+            error=message,
+        )
+
+    def lost_start(self, now: datetime) -> "Generation":
+        """An unanswered start that never turned up: send again, or give up after MAX_ATTEMPTS."""
+        if self.attempt >= MAX_ATTEMPTS:
+            return self.failed("start_lost", "The engine never confirmed the start. Nothing was made.", now)
+        return self.not_sent(now, timedelta(0), "start_lost", "The engine did not answer; sending it again.")
+
+    def failed(self, code: str, message: str, now: datetime) -> "Generation":
+        """Over without pictures."""
+        return self.to(Status.FAILED, now, error_code=code, error=message)
+
+    def overdue(self, now: datetime, timing: Timing) -> bool:
+        """Whether the provider has had it for longer than any picture takes."""
+        return self.submitted_at is not None and now > self.submitted_at + timing.run_deadline

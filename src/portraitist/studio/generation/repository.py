@@ -1,0 +1,123 @@
+"""The one writer of `generation_trackers`. SQL only; writes are guarded by the row's revision."""
+
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from portraitist.studio.db import DueRow, SystemTx, UserTx
+from portraitist.studio.generation.domain import Generation
+
+COLUMNS = """user_id, id, status, model_version_id, account_id, words, prompt, seed, requested, attempt,
+    revision, next_check_at, submitted_at, provider_prediction_id, raw_output, unknown_words,
+    cancel_requested_at, error_code, error, created_at, finished_at"""
+
+
+async def insert(tx: UserTx, generation: Generation, key: str | None) -> bool:
+    """A new generation; False where this member has used the same prompt with the same seed."""
+    return (
+        await tx.run(
+            """insert into generation_trackers (user_id, id, status, model_version_id, account_id, idempotency_key,
+               words, prompt, seed, requested, next_check_at, created_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+           on conflict (user_id, prompt, seed) do nothing""",
+            (
+                generation.user_id,
+                generation.id,
+                generation.status,
+                generation.model_version_id,
+                generation.account_id,
+                key,
+                generation.words,
+                generation.prompt,
+                generation.seed,
+                Jsonb(generation.requested),
+                generation.next_check_at,
+                generation.created_at,
+            ),
+        )
+        == 1
+    )
+
+
+async def get(tx: UserTx, generation_id: UUID) -> Generation | None:
+    """One generation of this member."""
+    return await tx.maybe(
+        Generation,
+        f"select {COLUMNS} from generation_trackers where id = %s",  # noqa: S608
+        (generation_id,),
+    )
+
+
+async def by_key(tx: UserTx, key: str) -> Generation | None:
+    """The generation that this idempotency key began."""
+    return await tx.maybe(
+        Generation,
+        f"select {COLUMNS} from generation_trackers where idempotency_key = %s",  # noqa: S608
+        (key,),
+    )
+
+
+async def newest(tx: UserTx, limit: int = 50) -> list[Generation]:
+    """This member's generations, newest first."""
+    return await tx.all(
+        Generation,
+        f"select {COLUMNS} from generation_trackers order by created_at desc, id desc limit %s",  # noqa: S608
+        (limit,),
+    )
+
+
+async def in_hand(tx: UserTx) -> list[Generation]:
+    """Generations on their way."""
+    return await tx.all(
+        Generation,
+        f"""select {COLUMNS} from generation_trackers
+            where status not in ('completed', 'failed', 'canceled', 'lost_at_provider')
+            order by created_at desc limit 50""",  # noqa: S608
+    )
+
+
+async def save(tx: UserTx, after: Generation) -> bool:
+    """Store a decision made on `after.revision`; False where the row has moved on since."""
+    return (
+        await tx.run(
+            """update generation_trackers set status = %(status)s, attempt = %(attempt)s, revision = revision + 1,
+               next_check_at = %(next_check_at)s, submitted_at = %(submitted_at)s,
+               provider_prediction_id = %(provider_prediction_id)s, raw_output = %(raw_output)s,
+               unknown_words = %(unknown_words)s, error_code = %(error_code)s, error = %(error)s,
+               finished_at = %(finished_at)s
+           where id = %(id)s and revision = %(revision)s""",
+            vars(after) | {"raw_output": None if after.raw_output is None else Jsonb(after.raw_output)},
+        )
+        == 1
+    )
+
+
+async def request_cancel(tx: UserTx, generation_id: UUID, now: datetime) -> None:
+    """Leave the wish on the row; whoever holds the generation next acts on it."""
+    await tx.run(
+        """update generation_trackers set cancel_requested_at = coalesce(cancel_requested_at, %s), next_check_at = %s
+           where id = %s""",
+        (now, now, generation_id),
+    )
+
+
+async def claim_due(tx: SystemTx, now: datetime, put_off_until: datetime, limit: int) -> list[DueRow]:
+    """Rows whose time has come, put off so that the next sweep leaves them to their job."""
+    # for update skip locked: two sweepers share the work instead of waiting for each other
+    return await tx.all(
+        DueRow,
+        """with due as (
+               select id from generation_trackers
+               where status not in ('completed', 'failed', 'canceled', 'lost_at_provider') and next_check_at <= %s
+               order by next_check_at limit %s for update skip locked)
+           update generation_trackers set next_check_at = %s from due where generation_trackers.id = due.id
+           returning generation_trackers.id, generation_trackers.user_id""",
+        (now, limit, put_off_until),
+    )
+
+
+async def count_by_status(tx: SystemTx) -> dict[str, int]:
+    """How many generations stand where, over all members."""
+    cursor = await tx.conn.execute("select status, count(*) as n from generation_trackers group by status")
+    return {row["status"]: row["n"] for row in await cursor.fetchall()}

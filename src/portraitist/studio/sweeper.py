@@ -1,0 +1,37 @@
+"""The sweep: rows whose time has come get a job. Polling, retry timer and self-healing are this one thing.
+
+A job that was lost (a killed worker, a dropped message) costs one `LEASE` at most.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from portraitist.kit import jobs
+from portraitist.kit.clock import Clock
+from portraitist.studio.db import StudioDatabase
+from portraitist.studio.generation import service as generation
+from portraitist.studio.training import service as training
+
+LEASE = timedelta(seconds=10)  # how long a claimed row is left to its job before it is swept up again
+AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Sweeper:
+    """Safe to run in every worker at the same time."""
+
+    db: StudioDatabase
+    clock: Clock
+
+    async def sweep(self) -> int:
+        """Enqueue a job for each due row; returns how many."""
+        now = self.clock.now()
+        async with self.db.system() as tx:
+            trainings = await training.claim_due(tx, now, now + LEASE, AT_ONCE)
+            generations = await generation.claim_due(tx, now, now + LEASE, AT_ONCE)
+            await tx.run("reset role")  # the job tables are app's
+            for row in trainings:
+                await jobs.enqueue(tx.conn, training.JOB, str(row.id), user_id=row.user_id)
+            for row in generations:
+                await jobs.enqueue(tx.conn, generation.JOB, str(row.id), user_id=row.user_id, priority=1)
+        return len(trainings) + len(generations)

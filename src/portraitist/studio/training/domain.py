@@ -1,0 +1,277 @@
+"""A training as a state machine on its row: statuses, transitions, and what to do after a provider's answer.
+
+Pure: no clock, no randomness, no I/O. A transition returns the next `Training`; storing it, guarded by the
+revision it was decided on, is the repository's part. The allowed transitions are drawn in docs/lifecycles.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+LOGS_TAIL_CHARS = 8_000  # enough for the last bars and an error; the whole log can be megabytes
+MAX_ATTEMPTS = 3  # starts that the provider is known not to have received
+
+
+class Status(StrEnum):
+    """Where a training stands. The database knows the same closed set."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    TRAINING = "training"
+    EXTRACTING = "extracting"
+    VERIFYING = "verifying"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXTRACTION_FAILED = "extraction_failed"
+    VERIFICATION_FAILED = "verification_failed"
+
+
+ACTIVE = frozenset(
+    {
+        Status.QUEUED,
+        Status.SUBMITTING,
+        Status.SUBMITTED,
+        Status.TRAINING,
+        Status.EXTRACTING,
+        Status.VERIFYING,
+    }
+)
+PARKED = frozenset({Status.EXTRACTION_FAILED, Status.VERIFICATION_FAILED})
+ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED})
+
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.QUEUED, Status.SUBMITTING, Status.FAILED, Status.CANCELED}),
+    Status.SUBMITTING: frozenset(
+        {Status.SUBMITTING, Status.QUEUED, Status.SUBMITTED, Status.FAILED, Status.CANCELED}
+    ),
+    Status.SUBMITTED: frozenset(
+        {Status.SUBMITTED, Status.TRAINING, Status.EXTRACTING, Status.FAILED, Status.CANCELED}
+    ),
+    Status.TRAINING: frozenset({Status.TRAINING, Status.EXTRACTING, Status.FAILED, Status.CANCELED}),
+    Status.EXTRACTING: frozenset(
+        {Status.EXTRACTING, Status.VERIFYING, Status.EXTRACTION_FAILED, Status.CANCELED}
+    ),
+    Status.VERIFYING: frozenset(
+        {Status.VERIFYING, Status.COMPLETED, Status.VERIFICATION_FAILED, Status.CANCELED}
+    ),
+    Status.EXTRACTION_FAILED: frozenset({Status.EXTRACTION_FAILED, Status.EXTRACTING, Status.CANCELED}),
+    Status.VERIFICATION_FAILED: frozenset({Status.VERIFICATION_FAILED, Status.VERIFYING, Status.CANCELED}),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELED: frozenset(),
+}
+
+
+class IllegalTransition(Exception):
+    """Raised where code asks for a step that the life of a training does not have."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long to wait for what; settings, so that tests needn't wait."""
+
+    poll: timedelta
+    post_deadline: timedelta
+    list_lag: timedelta
+    start_deadline: timedelta = timedelta(hours=2)
+    run_deadline: timedelta = timedelta(hours=3)
+    retry_first: timedelta = timedelta(minutes=1)
+    retry_most: timedelta = timedelta(hours=24)
+    pause: timedelta = timedelta(seconds=30)
+
+    def backoff(self, retries: int) -> timedelta:
+        """Time before retry number `retries` (from 0): doubling from `retry_first` to `retry_most`."""
+        return min(self.retry_most, self.retry_first * float(2 ** min(retries, 20)))
+
+    @property
+    def grace(self) -> timedelta:
+        """How long an unanswered start may still turn up in the provider's list."""
+        return self.post_deadline + self.list_lag
+
+
+@dataclass(frozen=True)
+class PackedPhotos:
+    """The zip of one attempt and how the provider gets it.
+
+    `token` is unique to the attempt and part of `url`, so a start whose answer was lost is found again by it.
+    """
+
+    token: str
+    key: str
+    url: str
+    file_id: str | None
+
+
+@dataclass(frozen=True)
+class Training:
+    """One row of `trainings`."""
+
+    user_id: str
+    id: UUID
+    status: Status
+    account_id: str
+    trigger_word: str
+    destination: str
+    trainer: str
+    requested: dict[str, Any]
+    effective: dict[str, Any]
+    attempt: int
+    retries: int
+    revision: int
+    next_check_at: datetime
+    submit_token: str | None
+    submitted_at: datetime | None
+    photos_key: str | None
+    photos_file_id: str | None
+    photos_url: str | None
+    provider_training_id: str | None
+    phase: str
+    step: int | None
+    total_steps: int | None
+    logs_tail: str
+    raw_output: Any
+    candidate_version: str | None
+    candidate_schema: dict[str, Any] | None
+    verify_seed: int | None
+    verify_submitted_at: datetime | None
+    verify_prediction_id: str | None
+    cancel_requested_at: datetime | None
+    error_code: str | None
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", Status(self.status))
+
+    @property
+    def percent(self) -> int | None:
+        """Progress by steps really done, 99 at most until the end; None while no step is known."""
+        if self.status is Status.COMPLETED:
+            return 100
+        if self.step is None or not self.total_steps:
+            return None
+        return min(99, 100 * self.step // self.total_steps)
+
+    def to(self, status: Status, now: datetime, **changes: Any) -> "Training":
+        """The next row; raises IllegalTransition for a step this life does not have."""
+        if status not in TRANSITIONS[self.status]:
+            raise IllegalTransition(f"a training can't go from {self.status} to {status}")
+        changes.setdefault("next_check_at", now)
+        if status in ENDED:
+            changes.setdefault("finished_at", now)
+        return replace(self, status=status, **changes)
+
+    def wait(self, now: datetime, delay: timedelta, **changes: Any) -> "Training":
+        """The same status, looked at again after `delay`."""
+        return self.to(self.status, now, next_check_at=now + delay, **changes)
+
+    def submitting(self, photos: "PackedPhotos", now: datetime, timing: Timing) -> "Training":
+        """About to be sent: what the provider will echo is on the row before the call is made."""
+        return self.to(
+            Status.SUBMITTING,
+            now,
+            submit_token=photos.token,
+            photos_key=photos.key,
+            photos_file_id=photos.file_id,
+            photos_url=photos.url,
+            submitted_at=now,
+            attempt=self.attempt + 1,
+            next_check_at=now + 3 * timing.poll,
+            error_code=None,
+            error=None,
+        )
+
+    def submitted(self, provider_id: str, now: datetime, timing: Timing) -> "Training":
+        """The provider has it, under this id."""
+        return self.to(
+            Status.SUBMITTED,
+            now,
+            provider_training_id=provider_id,
+            next_check_at=now + timing.poll,
+            phase="queued",
+        )
+
+    def not_sent(self, now: datetime, delay: timedelta, code: str, message: str) -> "Training":
+        """Surely not received: back to the queue, with the reason shown, under a new token next time."""
+        return self.to(
+            Status.QUEUED,
+            now,
+            submit_token=None,
+            submitted_at=None,
+            photos_key=None,
+            photos_file_id=None,
+            photos_url=None,
+            next_check_at=now + delay,
+            error_code=code,
+            error=message,
+        )
+
+    def lost_start(self, now: datetime, timing: Timing) -> "Training":
+        """An unanswered start that never turned up: send again, or give up after MAX_ATTEMPTS."""
+        if self.attempt >= MAX_ATTEMPTS:
+            return self.failed(
+                "start_lost", "The provider never confirmed the start. Nothing was trained.", now
+            )
+        return self.not_sent(
+            now, timedelta(0), "start_lost", "The provider did not answer; sending it again."
+        )
+
+    def failed(self, code: str, message: str, now: datetime) -> "Training":
+        """Over without a version; the earlier model, if any, goes on working."""
+        return self.to(Status.FAILED, now, error_code=code, error=message)
+
+    def canceled(self, now: datetime) -> "Training":
+        """Over at the member's wish."""
+        return self.to(Status.CANCELED, now, error_code=None, error=None)
+
+    def parked(self, status: Status, code: str, message: str, now: datetime, timing: Timing) -> "Training":
+        """Trained, but not usable yet: tried again by the system with growing pauses, or by the member."""
+        return self.to(
+            status,
+            now,
+            error_code=code,
+            error=message,
+            retries=self.retries + 1,
+            next_check_at=now + timing.backoff(self.retries),
+        )
+
+    def retried(self, now: datetime) -> "Training":
+        """Out of the parking place: the same run, no new cost."""
+        if self.status is Status.EXTRACTION_FAILED:
+            return self.to(Status.EXTRACTING, now, error_code=None, error=None)
+        return self.to(
+            Status.VERIFYING,
+            now,
+            error_code=None,
+            error=None,
+            verify_seed=None,
+            verify_submitted_at=None,
+            verify_prediction_id=None,
+        )
+
+    def overdue(self, now: datetime, timing: Timing) -> bool:
+        """Whether the provider has had this run for longer than any run may take."""
+        if self.status is Status.SUBMITTED and self.submitted_at is not None:
+            return now > self.submitted_at + timing.start_deadline
+        if self.status is Status.TRAINING and self.started_at is not None:
+            return now > self.started_at + timing.run_deadline
+        return False
+
+    def may_become_active(self, newer_exists: bool) -> bool:
+        """A version verified after a newer training began enters the history only."""
+        return not newer_exists
+
+
+NEXT_STEPS: Mapping[Status, str] = {
+    Status.FAILED: "Train again; your earlier model, if you have one, keeps working.",
+    Status.CANCELED: "Train again whenever you like.",
+    Status.EXTRACTION_FAILED: "The model is trained. The studio keeps looking for its version; retry at no cost.",
+    Status.VERIFICATION_FAILED: "The model is trained. The studio keeps testing it; retry at no cost.",
+}

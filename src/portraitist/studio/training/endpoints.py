@@ -1,0 +1,173 @@
+"""`/api/v1/trainings` and `/api/v1/models`: JSON in, JSON out; the rules are the service's."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from portraitist.studio.accounts.signed_in import MemberId
+from portraitist.studio.http import CoreDep, IdempotencyKey, NowDep
+from portraitist.studio.training import service
+from portraitist.studio.training.domain import NEXT_STEPS
+from portraitist.studio.training.repository import ModelVersion
+from portraitist.studio.training.service import Seen
+
+router = APIRouter(prefix="/api/v1", tags=["training"])
+
+
+class TrainingOut(BaseModel):
+    """A training as it stands.
+
+    `requested` are the hyperparameters asked for, `effective` what the engine really does; `percent` follows
+    the steps really done and is null while none is known; `photos` are digests of the uploaded files.
+    """
+
+    id: UUID
+    status: str
+    phase: str
+    step: int | None
+    total_steps: int | None
+    percent: int | None
+    logs_tail: str
+    error_code: str | None
+    error: str | None
+    next_step: str | None
+    attempt: int
+    requested: dict[str, Any]
+    effective: dict[str, Any]
+    destination: str
+    trigger_word: str
+    photos: list[str]
+    version: str | None
+    active: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, seen: Seen) -> "TrainingOut":
+        """From the row and what belongs to it."""
+        training = seen.training
+        return cls(
+            id=training.id,
+            status=training.status,
+            phase=training.phase,
+            step=training.step,
+            total_steps=training.total_steps,
+            percent=training.percent,
+            logs_tail=training.logs_tail,
+            error_code=training.error_code,
+            error=training.error,
+            next_step=NEXT_STEPS.get(training.status),
+            attempt=training.attempt,
+            requested=training.requested,
+            effective=training.effective,
+            destination=training.destination,
+            trigger_word=training.trigger_word,
+            photos=[digest.hex() for digest in seen.photos],
+            version=seen.version.name if seen.version else None,
+            active=seen.active,
+            created_at=training.created_at,
+            started_at=training.started_at,
+            finished_at=training.finished_at,
+        )
+
+
+class TrainingsOut(BaseModel):
+    """The member's trainings, newest first."""
+
+    items: list[TrainingOut]
+
+
+class VersionOut(BaseModel):
+    """A verified version of the member's own model."""
+
+    id: UUID
+    version: str
+    training_id: UUID
+    created_at: datetime
+    promoted_at: datetime | None
+    photos: list[str]
+
+    @classmethod
+    def of(cls, version: ModelVersion, photos: list[bytes]) -> "VersionOut":
+        """From the row and the photos it was made of."""
+        return cls(
+            id=version.id,
+            version=version.name,
+            training_id=version.training_id,
+            created_at=version.created_at,
+            promoted_at=version.promoted_at,
+            photos=[digest.hex() for digest in photos],
+        )
+
+
+class ModelsOut(BaseModel):
+    """The version that pictures are made with, and the member's whole history."""
+
+    active: VersionOut | None
+    versions: list[VersionOut]
+
+
+@router.post("/trainings", status_code=201)
+async def start_training(
+    user_id: MemberId, core: CoreDep, now: NowDep, key: IdempotencyKey = None
+) -> TrainingOut:
+    """Train a new version of the member's model on all accepted photos."""
+    settings = core.settings
+    async with core.db.member(user_id) as tx:
+        training = await service.start(
+            tx, owner=settings.replicate_username, account_id=settings.account_id, key=key, now=now()
+        )
+        return TrainingOut.of(await service.see(tx, training.id))
+
+
+@router.get("/trainings")
+async def list_trainings(user_id: MemberId, core: CoreDep) -> TrainingsOut:
+    """The member's trainings, newest first."""
+    async with core.db.member(user_id) as tx:
+        return TrainingsOut(items=[TrainingOut.of(seen) for seen in await service.see_all(tx)])
+
+
+@router.get("/trainings/{training_id}")
+async def get_training(training_id: UUID, user_id: MemberId, core: CoreDep) -> TrainingOut:
+    """One training as it stands."""
+    async with core.db.member(user_id) as tx:
+        return TrainingOut.of(await service.see(tx, training_id))
+
+
+@router.post("/trainings/{training_id}/cancel")
+async def cancel_training(training_id: UUID, user_id: MemberId, core: CoreDep, now: NowDep) -> TrainingOut:
+    """Ask for the end of a training, at whatever stage."""
+    async with core.db.member(user_id) as tx:
+        await service.cancel(tx, training_id, now())
+        return TrainingOut.of(await service.see(tx, training_id))
+
+
+@router.post("/trainings/{training_id}/retry")
+async def retry_training(training_id: UUID, user_id: MemberId, core: CoreDep, now: NowDep) -> TrainingOut:
+    """Look for the version of a finished training again, or test it again; costs nothing."""
+    async with core.db.member(user_id) as tx:
+        await service.retry(tx, training_id, now())
+        return TrainingOut.of(await service.see(tx, training_id))
+
+
+@router.get("/models")
+async def models(user_id: MemberId, core: CoreDep) -> ModelsOut:
+    """The member's model: active version and history."""
+    async with core.db.member(user_id) as tx:
+        active = await service.active_version(tx)
+        versions = [VersionOut.of(version, photos) for version, photos in await service.versions(tx)]
+    return ModelsOut(
+        active=next((v for v in versions if active and v.id == active.id), None), versions=versions
+    )
+
+
+@router.post("/models/{version_id}/activate")
+async def activate(version_id: UUID, user_id: MemberId, core: CoreDep, now: NowDep) -> ModelsOut:
+    """Make an earlier version the active one."""
+    async with core.db.member(user_id) as tx:
+        await service.roll_back(tx, version_id, now())
+    return await models(user_id, core)

@@ -1,0 +1,70 @@
+"""The photos' way to the provider: packed into a zip, by our own short-lived link or by the provider's Files API.
+
+Nothing here decides when; see `tasks`.
+"""
+
+import io
+import secrets
+import zipfile
+from dataclasses import dataclass
+from datetime import timedelta
+
+from portraitist.kit.objects import ObjectExists, ObjectStore
+from portraitist.studio.db import StudioDatabase
+from portraitist.studio.links import LinkSigner
+from portraitist.studio.provider.port import Provider
+from portraitist.studio.selfies import service as selfies
+from portraitist.studio.training import repository
+from portraitist.studio.training.domain import PackedPhotos, Training
+
+LINK_TTL = timedelta(hours=24)  # a queued start may wait long; the link is useless once the zip is deleted
+
+
+class PhotosGone(Exception):
+    """None of the training's photos exists any more."""
+
+
+@dataclass(frozen=True)
+class PhotoCourier:
+    """Packs and hands over a training's photos."""
+
+    db: StudioDatabase
+    objects: ObjectStore
+    links: LinkSigner
+
+    async def pack(self, training: Training, provider: Provider) -> PackedPhotos:
+        """Make the zip of a new attempt available to the provider. Raises PhotosGone."""
+        token = secrets.token_hex(16)
+        key = f"members/{training.user_id}/trainings/{training.id}/photos-{token}.zip"
+        data = await self._zip(training)
+        try:
+            await self.objects.put_new(key, data)
+        except ObjectExists as exc:
+            raise AssertionError("a fresh 128-bit token was used before") from exc
+        url = await self.objects.signed_url(key, LINK_TTL) or self.links.url_for(key, LINK_TTL)
+        if url is not None:
+            return PackedPhotos(token, key, url, None)
+        file = await provider.upload_file("photos.zip", data, "application/zip")
+        return PackedPhotos(file.id, key, file.url, file.id)
+
+    async def clear_away(self, training: Training, provider: Provider) -> None:
+        """Delete the zip here and at the provider; fine if it is gone."""
+        if training.photos_key is not None:
+            await self.objects.delete(training.photos_key)
+        if training.photos_file_id is not None:
+            await provider.delete_file(training.photos_file_id)
+
+    async def _zip(self, training: Training) -> bytes:
+        async with self.db.member(training.user_id) as tx:
+            wanted = set(await repository.selfies_of(tx, training.id))
+            photos = [photo for photo in await selfies.accepted(tx) if photo.id in wanted]
+        if not photos:
+            raise PhotosGone
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+            for number, photo in enumerate(photos):
+                assert photo.object_key is not None, "accepted photos have a file"
+                data = await self.objects.get(photo.object_key)
+                # a fixed time: the same photos give the same zip
+                archive.writestr(zipfile.ZipInfo(f"{number:02}.jpg", (2020, 1, 1, 0, 0, 0)), data)
+        return buffer.getvalue()

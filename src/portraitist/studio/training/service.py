@@ -1,0 +1,212 @@
+"""What members do with trainings and model versions: start, look, cancel, retry, roll back.
+
+Each call works inside the member's transaction. The work itself happens in `tasks`, woken by a job that is
+enqueued in the same transaction.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from psycopg import errors as pg
+
+from portraitist.kit import jobs
+from portraitist.studio import architecture
+from portraitist.studio.db import DueRow, SystemTx, UserTx
+from portraitist.studio.errors import Conflict, NotFound, Unprocessable
+from portraitist.studio.events import service as events
+from portraitist.studio.selfies import service as selfies
+from portraitist.studio.training import repository
+from portraitist.studio.training.domain import ENDED, PARKED, Status, Training
+from portraitist.studio.training.repository import ModelVersion
+
+JOB = "training"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A training as the member sees it: the row, the photos it saw, the version it led to."""
+
+    training: Training
+    photos: list[bytes]
+    version: ModelVersion | None
+    active: bool
+
+
+async def start(tx: UserTx, *, owner: str, account_id: str, key: str | None, now: datetime) -> Training:
+    """Begin a training on all accepted photos.
+
+    The same idempotency key gives the same training. Raises Unprocessable for too few photos and Conflict while
+    another training of this member is in hand.
+    """
+    if key is not None and (earlier := await repository.by_key(tx, key)):
+        return earlier
+    photos = await selfies.accepted(tx)
+    if len(photos) < selfies.MIN_PHOTOS:
+        raise Unprocessable(
+            "too_few_photos",
+            f"A model needs at least {selfies.MIN_PHOTOS} good photos; {len(photos)} are accepted so far.",
+            next_step="Add more photos of the same person: other light, other places, other distances.",
+        )
+    if await repository.in_hand(tx) is not None:
+        raise Conflict(
+            "training_in_hand",
+            "A training of yours is already running.",
+            next_step="Wait for it, or cancel it first.",
+        )
+    training = _queued(tx.user_id, owner, account_id, now)
+    try:
+        await repository.insert(tx, training, [(p.id, p.source_sha256) for p in photos], key)
+    except pg.UniqueViolation as exc:  # two tabs at once: the index is the judge
+        raise Conflict(
+            "training_in_hand",
+            "A training of yours was started at the same moment.",
+            next_step="Wait for it, or cancel it first.",
+        ) from exc
+    await _wake(tx, training.id)
+    return training
+
+
+async def see(tx: UserTx, training_id: UUID) -> Seen:
+    """One training of the member; raises NotFound."""
+    training = await repository.get(tx, training_id)
+    if training is None:
+        raise NotFound("training_not_found", "There is no such training.")
+    return await _seen(tx, training)
+
+
+async def see_all(tx: UserTx) -> list[Seen]:
+    """The member's trainings, newest first."""
+    return [await _seen(tx, training) for training in await repository.newest(tx)]
+
+
+async def in_hand(tx: UserTx) -> Seen | None:
+    """The training that is on its way, if any."""
+    training = await repository.in_hand(tx)
+    return None if training is None else await _seen(tx, training)
+
+
+async def cancel(tx: UserTx, training_id: UUID, now: datetime) -> None:
+    """Ask for the end of a training; a second wish changes nothing. Raises Conflict where it has ended."""
+    training = (await see(tx, training_id)).training
+    if training.status is Status.CANCELED:
+        return
+    if training.status in ENDED:
+        raise Conflict("training_ended", "This training has already ended.")
+    await repository.request_cancel(tx, training_id, now)
+    await _wake(tx, training_id)
+
+
+async def retry(tx: UserTx, training_id: UUID, now: datetime) -> None:
+    """Look for the version again, or test it again: the same run, no new cost."""
+    training = (await see(tx, training_id)).training
+    if training.status not in PARKED:
+        raise Conflict(
+            "nothing_to_retry",
+            "Only a trained model whose version was not found or did not pass its test can be retried.",
+            next_step="Start a new training instead."
+            if training.status in ENDED
+            else "Wait for it to finish.",
+        )
+    if await repository.save(tx, training.retried(now)):
+        await _wake(tx, training_id)
+
+
+async def active_version(tx: UserTx) -> ModelVersion | None:
+    """The version that pictures are made with."""
+    return await repository.active_version(tx)
+
+
+async def require_active_version(tx: UserTx) -> ModelVersion:
+    """The gate of every generation: the member's own verified version, or the next step to get one."""
+    version = await repository.active_version(tx)
+    if version is None:
+        running = await repository.in_hand(tx) is not None
+        raise Conflict(
+            "no_model",
+            "Your model is still being trained." if running else "You have no trained model yet.",
+            next_step="Come back when it is ready."
+            if running
+            else "Add at least 10 photos and start a training.",
+        )
+    return version
+
+
+async def versions(tx: UserTx) -> list[tuple[ModelVersion, list[bytes]]]:
+    """The history of the member's model with the photos of each, newest first."""
+    return [(v, await repository.photos_of(tx, v.training_id)) for v in await repository.versions(tx)]
+
+
+async def roll_back(tx: UserTx, version_id: UUID, now: datetime) -> ModelVersion:
+    """Make an earlier version the active one. Raises NotFound."""
+    version = await repository.version(tx, version_id)
+    if version is None:
+        raise NotFound("version_not_found", "There is no such version of your model.")
+    await repository.activate(tx, version, architecture.trigger_word(tx.user_id), now)
+    return version
+
+
+async def claim_due(tx: SystemTx, now: datetime, until: datetime, limit: int) -> list[DueRow]:
+    """Trainings whose time has come, put off until `until`; the sweeper gives each a job."""
+    return await repository.claim_due(tx, now, until, limit)
+
+
+async def count_by_status(tx: SystemTx) -> dict[str, int]:
+    """How many trainings stand where, over all members."""
+    return await repository.count_by_status(tx)
+
+
+def _queued(user_id: str, owner: str, account_id: str, now: datetime) -> Training:
+    return Training(
+        user_id=user_id,
+        id=uuid4(),
+        status=Status.QUEUED,
+        account_id=account_id,
+        trigger_word=architecture.trigger_word(user_id),
+        destination=architecture.destination(owner, user_id),
+        trainer=architecture.TRAINER,
+        requested=dict(architecture.HYPERPARAMETERS),
+        effective={},
+        attempt=0,
+        retries=0,
+        revision=0,
+        next_check_at=now,
+        submit_token=None,
+        submitted_at=None,
+        photos_key=None,
+        photos_file_id=None,
+        photos_url=None,
+        provider_training_id=None,
+        phase="queued",
+        step=None,
+        total_steps=None,
+        logs_tail="",
+        raw_output=None,
+        candidate_version=None,
+        candidate_schema=None,
+        verify_seed=None,
+        verify_submitted_at=None,
+        verify_prediction_id=None,
+        cancel_requested_at=None,
+        error_code=None,
+        error=None,
+        created_at=now,
+        started_at=None,
+        finished_at=None,
+    )
+
+
+async def _seen(tx: UserTx, training: Training) -> Seen:
+    version = await repository.version_of(tx, training.id)
+    active = await repository.active_version(tx)
+    return Seen(
+        training,
+        await repository.photos_of(tx, training.id),
+        version,
+        active is not None and version is not None and active.id == version.id,
+    )
+
+
+async def _wake(tx: UserTx, training_id: UUID) -> None:
+    await jobs.enqueue(tx.conn, JOB, str(training_id), user_id=tx.user_id)
+    await events.announce(tx, JOB, training_id)

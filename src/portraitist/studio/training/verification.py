@@ -1,0 +1,164 @@
+"""The last gate before a version is used: one small test picture must really render, then it is promoted.
+
+The test prediction is started like any paid call: its seed is on the row before the call, and a start whose
+answer was lost is found again by version, prompt and seed. Promotion is one transaction.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import uuid4
+
+from portraitist.kit.clock import Clock
+from portraitist.studio import architecture, pictures
+from portraitist.studio.architecture import MappedSchema, ValidatedPrediction
+from portraitist.studio.db import StudioDatabase
+from portraitist.studio.events import service as events
+from portraitist.studio.prompting.compose import compose
+from portraitist.studio.provider.port import (
+    Provider,
+    ProviderNoCredit,
+    ProviderNotFound,
+    ProviderRefused,
+    ProviderUnauthorized,
+    ProviderUnavailable,
+    ProviderUntrustedAddress,
+    RemotePrediction,
+    RemoteStatus,
+)
+from portraitist.studio.training import repository
+from portraitist.studio.training.domain import Status, Timing, Training
+from portraitist.studio.training.repository import ModelVersion
+
+TEST_WORDS = "portrait, plain background"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Tests the candidate version of a training in status `verifying`."""
+
+    db: StudioDatabase
+    clock: Clock
+    timing: Timing
+    new_seed: Callable[[], int]
+
+    async def step(self, training: Training, provider: Provider) -> Training:
+        """Start the test, find it again, or judge it; a passed test promotes the version."""
+        if training.verify_submitted_at is None:
+            return await self._start(training, provider)
+        if training.verify_prediction_id is None:
+            return await self._adopt(training, provider)
+        try:
+            remote = await provider.get_prediction(training.verify_prediction_id)
+        except ProviderNotFound:
+            return self._not_passed(training, "test_lost", "The provider lost the test picture")
+        return await self._judge(training, remote, provider)
+
+    async def _start(self, training: Training, provider: Provider) -> Training:
+        now = self.clock.now()
+        ready = training.to(
+            Status.VERIFYING,
+            now,
+            verify_seed=self.new_seed(),
+            verify_submitted_at=now,
+            next_check_at=now + 3 * self.timing.poll,
+        )
+        async with self.db.member(training.user_id) as tx:
+            if not await repository.save(tx, ready):
+                return training
+        ready = replace(ready, revision=ready.revision + 1)
+        try:
+            remote = await provider.create_prediction(await self._sealed(ready), webhook=None)
+        except ProviderUnavailable as exc:
+            if exc.sent:
+                return ready.wait(self.clock.now(), self.timing.poll)
+            return self._unsent(ready)
+        except (ProviderUnauthorized, ProviderNoCredit):
+            return self._unsent(ready)
+        except ProviderRefused as exc:
+            return self._not_passed(ready, exc.code, f"The test picture was refused ({exc.detail[:200]})")
+        return ready.wait(self.clock.now(), timedelta(0), verify_prediction_id=remote.id)
+
+    def _unsent(self, training: Training) -> Training:
+        return training.wait(self.clock.now(), self.timing.poll, verify_seed=None, verify_submitted_at=None)
+
+    async def _adopt(self, training: Training, provider: Provider) -> Training:
+        assert training.verify_submitted_at is not None
+        sealed = await self._sealed(training)
+        since = training.verify_submitted_at - timedelta(minutes=1)
+        for remote in await provider.list_predictions(since):
+            if (
+                remote.input.get("seed") == sealed.input["seed"]
+                and remote.input.get("prompt") == sealed.input["prompt"]
+            ):
+                return training.wait(self.clock.now(), timedelta(0), verify_prediction_id=remote.id)
+        now = self.clock.now()
+        if now > training.verify_submitted_at + self.timing.grace:
+            return self._unsent(training)
+        return training.wait(now, self.timing.poll)
+
+    async def _judge(self, training: Training, remote: RemotePrediction, provider: Provider) -> Training:
+        if not remote.status.is_terminal:
+            return training.wait(self.clock.now(), self.timing.poll)
+        if remote.status is not RemoteStatus.SUCCEEDED or not remote.output_urls:
+            return self._not_passed(
+                training, "test_failed", f"The test picture failed ({remote.error or 'empty'})"
+            )
+        try:
+            data = await provider.download(remote.output_urls[0][1], pictures.MAX_BYTES)
+            picture = await asyncio.to_thread(pictures.read, data)
+        except (ProviderNotFound, ProviderUntrustedAddress, pictures.NotAPicture) as exc:
+            return self._not_passed(training, "test_unreadable", f"The test picture can't be read ({exc})")
+        if picture.blank:
+            return self._not_passed(training, "test_blank", "The test picture is blank")
+        return await self._promote(training, picture.sha256)
+
+    async def _promote(self, training: Training, image_sha256: bytes) -> Training:
+        """History, active version and status in one transaction; returns the row as it was when already done."""
+        assert training.candidate_version is not None and training.candidate_schema is not None
+        now = self.clock.now()
+        version = ModelVersion(
+            user_id=training.user_id,
+            id=uuid4(),
+            training_id=training.id,
+            account_id=training.account_id,
+            replicate_model_id=training.destination,
+            replicate_version_id=training.candidate_version,
+            input_schema=training.candidate_schema,
+            created_at=now,
+            promoted_at=None,
+        )
+        done = training.to(Status.COMPLETED, now, phase="ready", error_code=None, error=None)
+        async with self.db.member(training.user_id) as tx:
+            if not await repository.save(tx, done):
+                return training
+            stored = await repository.add_version(tx, version, image_sha256)
+            if training.may_become_active(await repository.newer_exists(tx, training)):
+                await repository.activate(tx, stored, training.trigger_word, now)
+            await events.announce(tx, "training", training.id)
+        return done
+
+    async def _sealed(self, training: Training) -> ValidatedPrediction:
+        assert training.candidate_version is not None and training.candidate_schema is not None
+        assert training.verify_seed is not None
+        owner, name = training.destination.split("/")
+        return architecture.seal_prediction(
+            user_id=training.user_id,
+            owner=owner,
+            model=name,
+            version_id=training.candidate_version,
+            schema=MappedSchema.from_json(training.candidate_schema),
+            prompt=compose(TEST_WORDS, trigger=training.trigger_word, subject="person"),
+            seed=training.verify_seed,
+            profile=architecture.VERIFY,
+        )
+
+    def _not_passed(self, training: Training, code: str, message: str) -> Training:
+        return training.parked(
+            Status.VERIFICATION_FAILED,
+            code,
+            f"{message}. The earlier model keeps working.",
+            self.clock.now(),
+            self.timing,
+        )
