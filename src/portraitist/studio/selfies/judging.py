@@ -43,6 +43,7 @@ class Judge:
         self._limits = limits or Limits()
         self._turns = asyncio.Semaphore(sandboxes)
         self._idle: list[_Sandbox] = []
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,7 +63,8 @@ class Judge:
             return await self._decode_in(await self._sandbox(), data)
 
     async def close(self) -> None:
-        """End the idle sandboxes; those at work end with their photo's caller."""
+        """End the idle sandboxes; those at work end with their photo."""
+        self._closed = True
         while self._idle:
             await self._idle.pop().kill()
 
@@ -82,7 +84,7 @@ class Judge:
             pass  # one photo refused; the next gets another sandbox
         finally:
             # Whatever a refused photo did to its decoder, no other photo shall meet it.
-            if isinstance(answer, Decoded):
+            if isinstance(answer, Decoded) and not self._closed:
                 self._idle.append(sandbox)
             else:
                 await sandbox.kill()
@@ -114,7 +116,8 @@ class _Sandbox:
         sandbox = cls(process, limits)
         try:
             async with asyncio.timeout(START_SECONDS):
-                greeting = await sandbox._receive()
+                if await sandbox._receive() != READY:
+                    raise SandboxDiedError
         except (TimeoutError, SandboxDiedError) as exc:
             await sandbox.kill()
             raise SandboxUnavailableError(
@@ -123,7 +126,6 @@ class _Sandbox:
         except BaseException:
             await sandbox.kill()
             raise
-        assert greeting == READY
         return sandbox
 
     @property

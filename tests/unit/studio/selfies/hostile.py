@@ -75,6 +75,12 @@ def text_bomb(name: bytes) -> bytes:
     return png(300, 300, bits=8, pixels=zlib.compress(bytes(300 * 301)), extra=extra)
 
 
+def scan_bomb() -> bytes:
+    """A progressive JPEG whose last scan stands there 300 times more: 0.2 MB, a quarter of a minute to open."""
+    small = encoded(Image.new("L", (7000, 7000), 128), "JPEG", progressive=True, quality=30)
+    return small[:-2] + small[small.rindex(b"\xff\xda") : -2] * 300 + small[-2:]
+
+
 def endless_exif() -> bytes:
     """A JPEG whose EXIF directories point at themselves."""
     loop = b"II*\0\x08\0\0\0" + b"\x02\0" + b"\x69\x87\x04\0\x01\0\0\0\x08\0\0\0"
