@@ -1,0 +1,156 @@
+"""Base training of the autoencoder on drawn portraits and dead leaves; resumable, and done by a clock.
+
+The encoder is frozen for ever afterwards: every latent, the base's and a member's, is made with it. The decoder is
+where each member's own training starts.
+"""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from portraitist.engine.tiny.autoencoder import PortraitAutoencoder
+from portraitist.engine.tiny.pixels import Pixels, add_noise, picture_loss, to_tensor
+from portraitist.engine.tiny.pools import Pool
+from portraitist.engine.tiny.schedule import decay, rate
+
+LEARNING_RATE = 2e-3
+PORTRAITS, LEAVES = 11, 5
+"""Of a batch: a third are leaves, so that real photos pass through."""
+NOISE = 0.4
+"""Latents are spoiled by up to so much of their spread: the decoder learns to finish what the transformer leaves."""
+HOLD = 0.5
+SAVE_SECONDS = 180
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the autoencoder is trained on, and the portraits it is judged by."""
+
+    portraits: Pool
+    leaves: Pool
+    held_out: Pixels
+
+
+class _State:
+    """Weights, their running average, the optimiser and how far the run has come; one file on disk."""
+
+    def __init__(self) -> None:
+        self.model = PortraitAutoencoder().to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.weights = list(self.model.parameters())
+        self.optimiser = torch.optim.AdamW(
+            self.weights, lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        )
+        self.step = 0
+        self.seconds = 0.0
+
+    def save(self, path: Path) -> None:
+        state = {
+            "model": self.model.state_dict(), "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(), "step": self.step, "seconds": self.seconds,
+        }  # fmt: skip
+        torch.save(state, path.with_suffix(".new"))
+        path.with_suffix(".new").replace(path)
+
+    def load(self, path: Path) -> None:
+        state = torch.load(path, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+def train(pictures: Pictures, state_file: Path, seconds: float, report: Report) -> PortraitAutoencoder:
+    """An autoencoder after so many seconds of wall clock, counting those of an interrupted run in `state_file`."""
+    torch.manual_seed(0)
+    state = _State()
+    if state_file.exists():
+        state.load(state_file)
+    rng = np.random.default_rng(state.step)
+    losses: list[float] = []
+    begun, saved = time.monotonic() - state.seconds, time.monotonic()
+    while state.seconds < seconds:
+        factor = rate(state.step, state.seconds / seconds, warm_up=60, hold=HOLD)
+        state.optimiser.param_groups[0]["lr"] = LEARNING_RATE * factor
+        losses.append(_step(state, _batch(pictures, rng)))
+        state.seconds = time.monotonic() - begun
+        if state.step % 100 == 0:
+            report(f"autoencoder {state.step} steps {state.seconds:.0f} s loss {np.mean(losses[-100:]):.4f}")
+        if time.monotonic() - saved > SAVE_SECONDS:
+            state.save(state_file)
+            saved = time.monotonic()
+    state.save(state_file)
+    _settle_scale(state.average, pictures.portraits)
+    report(f"autoencoder held-out loss {held_out_loss(state.average, pictures.held_out):.4f}")
+    return state.average
+
+
+def _batch(pictures: Pictures, rng: np.random.Generator) -> Tensor:
+    """Portraits and leaves, some mirrored, some with swapped or dimmed colours."""
+    mixed = np.concatenate([pictures.portraits.some(rng, PORTRAITS), pictures.leaves.some(rng, LEAVES)])
+    if rng.random() < 0.5:
+        mixed = mixed[:, :, ::-1]
+    batch = to_tensor(mixed)
+    chance = rng.random()
+    if chance < 0.15:
+        batch = batch.flip(1)
+    elif chance < 0.3:
+        batch = batch * torch.empty(len(batch), 1, 1, 1).uniform_(0.5, 1)
+    return batch.contiguous(memory_format=torch.channels_last)
+
+
+def _step(state: _State, batch: Tensor) -> float:
+    with torch.autocast("cpu", torch.bfloat16):
+        latents = state.model.encoder(batch).float()
+        latents = add_noise(_unit(latents), NOISE)
+        made = state.model.decoder(latents)
+    loss = picture_loss(made.float(), batch)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(state.weights, 1.0)
+    state.optimiser.step()
+    state.optimiser.zero_grad()
+    with torch.no_grad():
+        past = decay(state.step, 0.995)
+        torch._foreach_lerp_(list(state.average.parameters()), [w.detach() for w in state.weights], 1 - past)
+    state.step += 1
+    return float(loss.detach())
+
+
+def _unit(latents: Tensor) -> Tensor:
+    """Each channel with mean 0 and variance 1 over this batch."""
+    mean = latents.mean((0, 2, 3), keepdim=True)
+    spread = (latents.var((0, 2, 3), keepdim=True) + 1e-4).sqrt()
+    return (latents - mean) / spread
+
+
+@torch.no_grad()
+def _settle_scale(model: PortraitAutoencoder, portraits: Pool) -> None:
+    """Make the encoder's own latents mean 0 and variance 1 over portraits, by folding both into its last layer."""
+    with torch.autocast("cpu", torch.bfloat16):
+        parts = [
+            model.encode(to_tensor(portraits.pictures[start : start + 32])) for start in range(0, 512, 32)
+        ]
+    latents = torch.cat(parts).float()
+    mean, spread = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+    last = model.encoder.exit.linear
+    last.weight.div_(spread[:, None])
+    last.bias.sub_(mean).div_(spread)
+
+
+@torch.no_grad()
+def held_out_loss(model: PortraitAutoencoder, pictures: Pixels) -> float:
+    """Mean reconstruction loss of portraits the training never saw, without noise."""
+    losses = []
+    for start in range(0, len(pictures), 32):
+        batch = to_tensor(pictures[start : start + 32])
+        with torch.autocast("cpu", torch.bfloat16):
+            made = model(batch)
+        losses.append(float(picture_loss(made.float(), batch)))
+    return float(np.mean(losses))

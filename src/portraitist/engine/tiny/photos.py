@@ -1,0 +1,116 @@
+"""A member's photos as the tiny model sees them: cut to 192 × 256, described in its words, the head found.
+
+Judging photos (blur, size, duplicates) is the studio's; turning them into training data is `variants`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from portraitist.engine.tiny.canvas import HEIGHT, WIDTH
+from portraitist.engine.tiny.matte import matte
+from portraitist.engine.tiny.words import COLOURS, PERSON, normalise
+
+Floats = NDArray[np.floating[Any]]
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where the head is in a cut photo, in pixels: centre across, crown, width and height with hair."""
+
+    x: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def framing(self) -> str:
+        """The word of `words.FRAMINGS` for a head of this height, "" for head and shoulders."""
+        return (
+            "close-up" if self.height > 0.6 * HEIGHT else "half body" if self.height < 0.36 * HEIGHT else ""
+        )
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo: pixels, how much each is the person (None: unsure), the head, and its words without framing."""
+
+    name: str
+    pixels: Pixels
+    alpha: Floats | None
+    head: Head | None
+    words: tuple[str, ...]
+
+    @property
+    def framing(self) -> str:
+        return self.head.framing if self.head else ""
+
+    @property
+    def caption(self) -> str:
+        """Its words as text, for people to read."""
+        return ", ".join([PERSON, *self.words, *([self.framing] if self.framing else [])])
+
+
+def load(path: Path, captions: Mapping[str, str]) -> Photo:
+    """The photo at `path`, with the words of its caption, or of its pixels where it has none."""
+    with Image.open(path) as opened:
+        upright = ImageOps.exif_transpose(opened).convert("RGB")
+        pixels = np.asarray(
+            ImageOps.fit(upright, (WIDTH, HEIGHT), Image.Resampling.LANCZOS, centering=(0.5, 0.4))
+        )
+    alpha = matte(pixels)
+    given = normalise(captions.get(path.name, ""))[0].split(", ")[1:]
+    words = tuple(given) or tuple(words_of(pixels))
+    return Photo(path.name, pixels, alpha, find_head(alpha) if alpha is not None else None, words)
+
+
+def load_all(paths: Sequence[Path], captions: Mapping[str, str]) -> list[Photo]:
+    """All photos in the order of their names, whatever order they are given in."""
+    return [load(path, captions) for path in sorted(paths)]
+
+
+def find_head(alpha: Floats) -> Head | None:
+    """The head at the top of a cut-out: from the crown down to where the shoulders widen."""
+    person = alpha > 0.5
+    widths = person.sum(1)
+    rows = np.where(widths > 0.06 * WIDTH)[0]
+    if not len(rows):
+        return None
+    top, widest = int(rows[0]), 0
+    for y in range(top, HEIGHT):
+        widest = max(widest, int(widths[y]))
+        if y - top > 0.75 * widest:
+            break
+    within = [y for y in range(top, min(HEIGHT, top + int(0.75 * widest) + 1)) if widths[y]]
+    centre = float(np.mean([np.where(person[y])[0].mean() for y in within]))
+    return Head(centre, float(top), float(widest), min(1.3 * widest, float(HEIGHT)))
+
+
+def words_of(photo: Pixels) -> list[str]:
+    """Words from pixels alone: the border's colour as a backdrop, and the light and tone that show in the whole."""
+    field = photo.astype(np.float32)
+    border = np.concatenate(
+        [field[:90, :12].reshape(-1, 3), field[:90, -12:].reshape(-1, 3), field[:8].reshape(-1, 3)]
+    )
+    back = np.median(border, 0)
+    colourless = float((field.max(-1) - field.min(-1)).mean()) < 6
+    words = []
+    if not colourless:
+        words.append(
+            f"{min(COLOURS, key=lambda name: np.abs(np.array(COLOURS[name]) - back).sum())} background"
+        )
+    if field.mean() < 60:
+        words.append("dark")
+    elif field.mean() > 175:
+        words.append("bright")
+    elif not colourless and field[..., 0].mean() > 1.45 * field[..., 2].mean() and back[0] > 1.3 * back[2]:
+        words.append("warm light")
+    if colourless:
+        words.append("black and white")
+    return words
