@@ -45,7 +45,7 @@ class Canvas:
     def ellipse(self, x: float, y: float, rx: float, ry: float, fill: tuple[int, ...]) -> None:
         self._draw.ellipse(self._box(x, y, rx, ry), fill=fill)
 
-    def ring(self, x: float, y: float, rx: float, ry: float, fill: tuple[int, ...], width: float) -> None:
+    def ring(self, x: float, y: float, rx: float, ry: float, *, fill: tuple[int, ...], width: float) -> None:
         self._draw.ellipse(self._box(x, y, rx, ry), outline=fill, width=self._pen(width))
 
     def arc(
@@ -63,7 +63,7 @@ class Canvas:
     ) -> None:
         self._draw.chord(self._box(*box), angles[0], angles[1], fill=fill)
 
-    def box(self, x0: float, y0: float, x1: float, y1: float, fill: tuple[int, ...]) -> None:  # noqa: PLR0917
+    def box(self, x0: float, y0: float, x1: float, y1: float, fill: tuple[int, ...]) -> None:
         if x1 > x0 and y1 > y0:
             self._draw.rectangle([*self._at(x0, y0), *self._at(x1, y1)], fill=fill)
 

@@ -269,7 +269,11 @@ def _meadow(rng: np.random.Generator, scale: float) -> tuple[Canvas, float]:
         shade = ink(np.array([110, 156, 60]) + rng.normal(0, 20, 3))
         canvas.line([(x, y), (x + u(-4, 4), y - u(6, 16))], shade, 1.6)
     canvas.blobs(
-        rng, int(u(15, 50)), (1.5, 3.5), [(250, 250, 240), (250, 220, 80), (230, 90, 90)], (horizon, HEIGHT)
+        rng,
+        int(u(15, 50)),
+        (1.5, 3.5),
+        [(250, 250, 240), (250, 220, 80), (230, 90, 90)],
+        band=(horizon, HEIGHT),
     )
     return canvas, u(1, 3)
 
