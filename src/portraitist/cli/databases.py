@@ -1,0 +1,78 @@
+"""Make the databases ready before the parts start: roles, tables, and a word about a server that can't serve.
+
+The studio's own migrations live with the studio; here is only who may run them, and where.
+"""
+
+import psycopg
+
+from portraitist.cli import environment
+from portraitist.cli.environment import Choices, Databases
+from portraitist.cli.errors import BadUsage, PartAway
+from portraitist.kit.embedded_postgres import Server, ensure_database, ensure_role
+from portraitist.kit.homes import Home
+
+CONNECT_TIMEOUT_S = 10
+OLDEST = 150000  # server_version_num of PostgreSQL 15
+
+
+async def prepare(home: Home, chosen: Choices, server: Server | None) -> Databases:
+    """Every database that the parts need, with its roles and tables; `server` is the embedded PostgreSQL."""
+    app, owner = chosen.database_url, chosen.owner_url
+    if app is None:
+        assert server is not None  # choices: without DATABASE_URL it is embedded
+        ensure_database(server, environment.STUDIO_DATABASE, "postgres")
+        owner = server.url(environment.STUDIO_DATABASE)
+        app = server.url(environment.STUDIO_DATABASE, environment.APP_ROLE, home.secret("database-app"))
+    if chosen.owner_url is not None:
+        _connect(chosen.owner_url, "DATABASE_OWNER_URL").close()
+    if owner is not None:
+        await _migrate(owner, app)
+    if chosen.database_url is not None:
+        check(chosen.database_url)
+    return Databases(app=app, owner=owner, engine=_engine(home, chosen, server))
+
+
+def _engine(home: Home, chosen: Choices, server: Server | None) -> str | None:
+    """The embedded engine's own database; None where the pictures are made elsewhere."""
+    if not chosen.embedded_engine or chosen.engine_database_url is not None:
+        return chosen.engine_database_url if chosen.embedded_engine else None
+    assert server is not None  # choices: an embedded engine without a database of its own is embedded too
+    password = home.secret("database-engine")
+    ensure_role(server, environment.ENGINE_ROLE, password, options="LOGIN NOSUPERUSER NOBYPASSRLS")
+    ensure_database(server, environment.ENGINE_DATABASE, environment.ENGINE_ROLE)
+    return server.url(environment.ENGINE_DATABASE, environment.ENGINE_ROLE, password)
+
+
+async def _migrate(owner: str, app: str) -> None:
+    from portraitist.studio.roles import RolesMissing, migrate  # noqa: PLC0415 - heavy; attaching needs none of it
+
+    try:
+        await migrate(owner, app_password=environment.password_of(app))
+    except RolesMissing as error:
+        raise BadUsage(str(error), code="roles_missing") from error
+
+
+def check(url: str) -> None:
+    """One clear sentence for a DATABASE_URL that leads nowhere, to an old server or to an empty database."""
+    with _connect(url, "DATABASE_URL") as connection:
+        if connection.info.server_version < OLDEST:
+            raise BadUsage("The server of DATABASE_URL is older than PostgreSQL 15.", code="old_postgres")
+        row = connection.execute("select to_regclass('public.users') is not null").fetchone()
+    if row is None or not row[0]:
+        raise BadUsage(
+            "The database of DATABASE_URL has no tables of the studio yet.",
+            next_step="Set DATABASE_OWNER_URL too, and run `portraitist migrate`.",
+            code="not_migrated",
+        )
+
+
+def _connect(url: str, variable: str) -> psycopg.Connection[tuple[object, ...]]:
+    try:
+        return psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S)
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split())
+        raise PartAway(
+            f"The database of {variable} ({environment.without_password(url)}) can't be used: {reason}",
+            next_step=f"Correct {variable}; unset it to use the embedded PostgreSQL. Nothing was changed.",
+            code="database_away",
+        ) from error
