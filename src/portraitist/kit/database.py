@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5
 WAIT_TIMEOUT_S = 10.0  # for a connection of the pool
+RECONNECT_GIVE_UP_S = 5.0  # then the next caller makes a fresh attempt, in place of one ever more slowly
 LISTEN_CHECK_S = 10.0  # how long a silent listening connection is trusted
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 
@@ -68,6 +69,7 @@ class Database:
             min_size=min_size,
             max_size=max_size,
             timeout=WAIT_TIMEOUT_S,
+            reconnect_timeout=RECONNECT_GIVE_UP_S,
             name=name,
             open=False,
             check=AsyncConnectionPool.check_connection,  # a restarted server costs no failed transaction

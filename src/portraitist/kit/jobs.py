@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, Unique
 from procrastinate.jobs import Job, Status
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.schema import SchemaManager
+from procrastinate.worker import Worker
 from psycopg import AsyncConnection, sql
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -32,8 +34,10 @@ log = logger(__name__)
 Handler = Callable[[str, str], Awaitable[None]]  # (id, user_id)
 Sweep = Callable[[], Awaitable[object]]
 
+LOOK_EVERY_S = 2.0  # for jobs nobody was notified of, and for dead workers' jobs
 STOP_GRACE_S = 5.0  # what a running job gets to end when the worker stops
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0  # between attempts to reach a database that is away
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0  # between attempts to reach a database that is away
+RECONNECT_TIMEOUT_S = 3.0  # a fresh pool tries at once, an old one ever more slowly
 RESCUE_LOCK = 0x706F7274  # one rescuer at a time in one database; any constant of ours
 
 
@@ -47,8 +51,8 @@ class Stop(Protocol):
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How one worker process works. A job of a dead worker runs again after `stalled_after_s` at most
-    plus one heartbeat; a job must never block the event loop for that long.
+    """How one worker process works. A job of a dead worker runs again at most `stalled_after_s` plus
+    4 s after its death; a job must never block the event loop for that long.
     """
 
     concurrency: int = 10
@@ -167,12 +171,12 @@ async def _connected(url: str, settings: WorkerSettings) -> AsyncIterator[procra
         },
         min_size=1,
         max_size=max(3, min(settings.concurrency, 8)),  # a job needs one only to be fetched and finished
-        timeout=CONNECT_TIMEOUT_S,
+        timeout=RECONNECT_TIMEOUT_S,
         open=False,
         check=AsyncConnectionPool.check_connection,
     )
     try:
-        await pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)
+        await pool.open(wait=True, timeout=RECONNECT_TIMEOUT_S)
         connector = procrastinate.PsycopgConnector()
         await connector.open_async(pool)
         yield procrastinate.App(connector=connector)
@@ -186,18 +190,31 @@ async def _work(app: procrastinate.App, handlers: Mapping[str, Handler], setting
     """One stretch of work: until cancelled, or until the connection breaks."""
     rescuing = asyncio.create_task(_rescue_for_ever(app, settings), name="rescue")
     try:
-        await app.run_worker_async(
+        await _Worker(
+            app,
             queues=list(handlers),
             concurrency=settings.concurrency,
+            fetch_job_polling_interval=min(LOOK_EVERY_S, settings.heartbeat_s),
             update_heartbeat_interval=settings.heartbeat_s,
             stalled_worker_timeout=settings.stalled_after_s,
             shutdown_graceful_timeout=STOP_GRACE_S,
             delete_jobs="always",
             install_signal_handlers=False,
-        )
+        ).run()  # type: ignore[no-untyped-call]
     finally:
         rescuing.cancel()
         await asyncio.gather(rescuing, return_exceptions=True)
+
+
+class _Worker(Worker):
+    """procrastinate's worker without its cron part.
+
+    With no cron tasks that part ends at once, and the worker, which watches its heartbeat and its listener
+    only until the first of its parts ends, would go on without them after the database was away (3.10).
+    """
+
+    async def _periodic_deferrer(self) -> None:
+        await asyncio.Event().wait()
 
 
 class _PutBackAtShutdown(BaseRetryStrategy):
@@ -239,7 +256,7 @@ async def _repeat(name: str, every_s: float, sweep: Sweep) -> None:
 
 async def _rescue_for_ever(app: procrastinate.App, settings: WorkerSettings) -> None:
     while True:
-        await asyncio.sleep(settings.heartbeat_s)
+        await asyncio.sleep(min(LOOK_EVERY_S, settings.heartbeat_s))
         with contextlib.suppress(ConnectorException, psycopg.OperationalError):  # the worker itself tells
             await _rescue(app, settings.stalled_after_s)
 
@@ -277,3 +294,11 @@ def _app() -> procrastinate.App:
 def _original(error: ConnectorException) -> Exception:
     """The driver's own error, which the transaction's owner knows how to read."""
     return error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
+
+
+async def last_heartbeat(conn: AsyncConnection[Any]) -> datetime | None:
+    """When any worker last showed a sign of life; None where none has ever run."""
+    cursor = await conn.execute("select max(last_heartbeat) as at from procrastinate_workers")
+    row = await cursor.fetchone()
+    at: datetime | None = row["at"] if row else None
+    return at

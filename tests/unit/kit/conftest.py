@@ -1,0 +1,21 @@
+"""A server that a test may kill."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from own_postgres import OwnPostgres
+
+from portraitist.kit.embedded_postgres import EmbeddedPostgres
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[OwnPostgres]:
+    folder = Path(tempfile.mkdtemp(prefix="portraitist-own-"))
+    folder.chmod(0o711)  # under root, the server runs as another user who must pass through
+    embedded = EmbeddedPostgres(folder / "home", state_root=folder / "state", settings={"fsync": "off"})
+    yield OwnPostgres(folder, embedded)
+    embedded.stop()
+    shutil.rmtree(folder)
