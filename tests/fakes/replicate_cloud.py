@@ -21,10 +21,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
-from tests.fakes.pictures import watermarked_png
-from tests.fakes.schemas import trained_version_schema
 
 from portraitist.studio.architecture import TRAINER, TRAINER_VERSION
+from tests.fakes.pictures import watermarked_png
+from tests.fakes.schemas import trained_version_schema
 
 TERMINAL = {"succeeded", "failed", "canceled", "aborted"}
 

@@ -15,6 +15,7 @@ from portraitist.studio.architecture import ValidatedPrediction, ValidatedTraini
 from portraitist.studio.provider import wire
 from portraitist.studio.provider.port import (
     JSON,
+    ProviderNotFound,
     ProviderRefused,
     ProviderUnavailable,
     RemoteAccount,
@@ -191,5 +192,7 @@ def _model(owner: str, name: str) -> str:
 
 
 def _segment(text: str) -> str:
-    """One path segment; an id can't lead to another path."""
-    return quote(text, safe="").replace(".", "%2E") if text in {".", ".."} else quote(text, safe="")
+    """One path segment: an id can't lead to another path, and no id is not the whole list."""
+    if not text.strip("."):
+        raise ProviderNotFound(f"{text!r} is no id", http_status=404)
+    return quote(text, safe="")

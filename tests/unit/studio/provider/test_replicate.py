@@ -134,11 +134,14 @@ async def test_a_read_waits_as_long_as_the_throttle_says(bench: Bench) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_throttle_longer_than_a_read_may_wait_is_handed_on_and_capped(bench: Bench) -> None:
-    bench.cloud.fail_next("GET", "/v1/account", problem(429, "slow", **{"retry-after": "86400"}))
+@pytest.mark.parametrize(("asked", "handed_on"), [("9", 9), ("86400", 300)])
+async def test_a_throttle_longer_than_a_read_may_wait_is_handed_on_and_capped(
+    bench: Bench, asked: str, handed_on: float
+) -> None:
+    bench.cloud.fail_next("GET", "/v1/account", problem(429, "slow", **{"retry-after": asked}))
     with pytest.raises(ProviderRateLimited) as caught:
         await bench.provider.account()
-    assert caught.value.retry_after_s == 300
+    assert caught.value.retry_after_s == handed_on
     assert bench.time.slept == []
 
 
@@ -343,6 +346,15 @@ async def test_an_id_cannot_lead_to_another_path() -> None:
     with pytest.raises(ProviderUnavailable):
         await provider_on(recorder).get_training("../account?x=#y")
     assert recorder.asked[0][0] == "https://api.replicate.com/v1/trainings/..%2Faccount%3Fx%3D%23y"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("nothing", ["", ".", ".."])
+async def test_no_id_is_not_found_without_asking(nothing: str) -> None:
+    recorder = Recorder()
+    with pytest.raises(ProviderNotFound):
+        await provider_on(recorder).get_training(nothing)
+    assert recorder.asked == []
 
 
 @pytest.mark.anyio
