@@ -18,7 +18,7 @@ from portraitist.studio.events import service as events
 from portraitist.studio.generation import repository
 from portraitist.studio.generation.domain import ENDED, Generation, Status
 from portraitist.studio.images import service as images
-from portraitist.studio.images.repository import Image
+from portraitist.studio.images.domain import Image
 from portraitist.studio.prompting.compose import compose
 from portraitist.studio.training import service as training
 

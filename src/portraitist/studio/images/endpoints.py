@@ -14,7 +14,7 @@ from portraitist.studio.accounts.signed_in import MemberId
 from portraitist.studio.errors import BadInput
 from portraitist.studio.http import CoreDep
 from portraitist.studio.images import service
-from portraitist.studio.images.repository import Image
+from portraitist.studio.images.domain import Image
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
 PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}

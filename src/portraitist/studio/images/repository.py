@@ -1,30 +1,13 @@
 """The one writer of `ai_images`. SQL only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from portraitist.studio.db import UserTx
+from portraitist.studio.images.domain import Image
 
 COLUMNS = "user_id, id, generation_id, index, object_key, sha256, width, height, bytes, saved, created_at"
-
-
-@dataclass(frozen=True)
-class Image:
-    """One row of `ai_images`: a picture file that we hold."""
-
-    user_id: str
-    id: UUID
-    generation_id: UUID
-    index: int
-    object_key: str
-    sha256: bytes
-    width: int
-    height: int
-    bytes: int
-    saved: bool
-    created_at: datetime
 
 
 async def insert(tx: UserTx, image: Image) -> None:

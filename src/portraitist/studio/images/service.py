@@ -13,7 +13,7 @@ from portraitist.studio import pictures
 from portraitist.studio.db import UserTx
 from portraitist.studio.errors import NotFound
 from portraitist.studio.images import repository
-from portraitist.studio.images.repository import Image
+from portraitist.studio.images.domain import Image
 from portraitist.studio.pictures import Picture
 
 
