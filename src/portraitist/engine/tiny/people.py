@@ -247,7 +247,12 @@ def _eyes(canvas: Canvas, who: Identity, pose: Pose) -> None:
         canvas.line(points, brow, size * 0.055 * who.brow)
         if who.glasses:
             canvas.ring(
-                x, level + radius * 0.05, radius * 1.75, radius * 1.4, ink((34, 30, 32)), size * 0.035
+                x,
+                level + radius * 0.05,
+                radius * 1.75,
+                radius * 1.4,
+                fill=ink((34, 30, 32)),
+                width=size * 0.035,
             )
     if who.glasses:
         gap = width * 0.42 * who.eye_gap - radius * 1.75
