@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def trained_version_schema(*, without: tuple[str, ...] = (), **changes: dict[str, Any]) -> dict[str, Any]:
+def trained_version_schema(*, without: tuple[str, ...] = (), **changes: Any) -> dict[str, Any]:
     """An `openapi_schema` with the inputs of a trained FLUX version; `changes` overlay single inputs."""
     properties: dict[str, Any] = {
         "prompt": {"type": "string", "title": "Prompt", "x-order": 0},

@@ -17,6 +17,7 @@ from portraitist.kit.http import (
     GuardedClient,
     HttpTimeout,
     HttpUnreachable,
+    Origin,
     Response,
     ResponseTooLarge,
 )
@@ -124,8 +125,9 @@ class Transport:
 
     async def fetch(self, url: str, max_bytes: int) -> bytes:
         """The bytes of an output at the cloud's output hosts or the provider's own origin; retried."""
-        own = _origin(url) == _origin(self._base)
-        if not own and not _is_output_host(url):
+        origin = _origin(url)
+        own = origin == _origin(self._base)
+        if not own and not _is_output_host(origin):
             raise ProviderUntrustedAddress(url[:200])
         headers = {"authorization": self._headers["authorization"]} if own else {}
 
@@ -226,18 +228,16 @@ def _query(address: JSON) -> str:
         return ""
 
 
-def _origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port; None for what is no plain http(s) address."""
+def _origin(url: str) -> Origin:
+    """Scheme, host and port. Raises ProviderUntrustedAddress for what is no plain http(s) address."""
     if _ODD_ADDRESS.search(url):
-        return None
+        raise ProviderUntrustedAddress(url[:200])
     try:
-        parts = urlsplit(url)
-        port = parts.port or {"https": 443, "http": 80}[parts.scheme]
-    except (ValueError, KeyError):
-        return None
-    return (parts.scheme, parts.hostname.lower(), port) if parts.hostname else None
+        return Origin.of(url)
+    except ForbiddenAddress as exc:
+        raise ProviderUntrustedAddress(url[:200]) from exc
 
 
-def _is_output_host(url: str) -> bool:
-    scheme, host, port = _origin(url) or ("", "", 0)
-    return (scheme, port) == ("https", 443) and (host == OUTPUT_HOST or host.endswith(f".{OUTPUT_HOST}"))
+def _is_output_host(origin: Origin) -> bool:
+    own = origin.host == OUTPUT_HOST or origin.host.endswith(f".{OUTPUT_HOST}")
+    return own and (origin.scheme, origin.port) == ("https", 443)
