@@ -26,6 +26,7 @@ from portraitist.studio.architecture import TRAINER, TRAINER_VERSION
 from tests.fakes.pictures import watermarked_png
 from tests.fakes.schemas import trained_version_schema
 
+HARDWARE = {"cpu", "gpu-a100-large", "gpu-a100-large-2x", "gpu-h100", "gpu-l40s", "gpu-l40s-2x"}
 TERMINAL = {"succeeded", "failed", "canceled", "aborted"}
 
 
@@ -193,7 +194,7 @@ class ReplicateCloud:
     async def _create_model(self, request: Request) -> Response:
         body = await request.json()
         name = f"{body['owner']}/{body['name']}"
-        if body["owner"] != self.username or body.get("hardware") != "gpu-l40s":
+        if body["owner"] != self.username or body.get("hardware") not in HARDWARE:
             return refused(400, "The following errors occurred:\n- owner or hardware", "Validation failed")
         if name in self.models:
             return refused(409, "A model with that name and owner already exists.")

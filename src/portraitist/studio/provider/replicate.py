@@ -26,9 +26,7 @@ from portraitist.studio.provider.port import (
 )
 from portraitist.studio.provider.transport import Limits, Pauses, Transport
 
-_HARDWARE: Final = (
-    "gpu-l40s"  # a model must name one; trained versions run on hardware of the trainer's choice
-)
+_HARDWARE: Final = "cpu"  # a model must name one; Replicate overrides it for trained versions
 _EVENTS: Final[list[JSON]] = ["start", "completed"]  # webhooks only wake; logs are read by polling
 _T = TypeVar("_T")
 _Run = TypeVar("_Run", RemoteTraining, RemotePrediction)
