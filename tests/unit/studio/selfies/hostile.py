@@ -102,20 +102,22 @@ def oriented(picture: Image.Image, orientation: int, kind: str = "JPEG") -> byte
     return encoded(picture, kind, exif=exif.tobytes(), quality=95)
 
 
-def chatty(kind: str) -> bytes:
-    """A photo that tells where it was taken in every way its format knows."""
+def chatty(kind: str, *, profile: bool = True) -> bytes:
+    """A photo that tells where it was taken in every way its format knows, in a colour profile too or not."""
     exif = Image.Exif()
     exif[0x010E] = SECRET.decode()
     exif.get_ifd(0x8825)[0x001D] = SECRET.decode()
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + SECRET
     options: dict[str, object] = {"exif": exif.tobytes(), "xmp": b"<x>" + SECRET + b"</x>"}
     if kind == "JPEG":
-        options |= {"comment": SECRET, "icc_profile": profile}
+        options["comment"] = SECRET
     if kind == "PNG":
         notes = PngImagePlugin.PngInfo()
         notes.add_text("Comment", SECRET.decode())
         notes.add_itxt("XML:com.adobe.xmp", SECRET.decode())
-        options = {"exif": exif.tobytes(), "pnginfo": notes, "icc_profile": profile}
+        options = {"exif": exif.tobytes(), "pnginfo": notes}
+    if profile:
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        options["icc_profile"] = srgb.tobytes() + SECRET
     return encoded(portrait(), kind, **options) + (SECRET if kind in ("JPEG", "PNG") else b"")
 
 

@@ -31,6 +31,11 @@ def environment(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
 
 
+def owner(pid: int) -> int:
+    """The user that the process runs as."""
+    return Path(f"/proc/{pid}").stat().st_uid
+
+
 def peak_mib(pid: int | str = "self") -> float:
     """The most memory that the process ever held, in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.studio.selfies.hostile import encoded, portrait, scan_bomb
-from tests.unit.studio.selfies.processes import environment, sandboxes
+from tests.unit.studio.selfies.processes import environment, owner, sandboxes
 
 from portraitist.studio.selfies import judging
 from portraitist.studio.selfies.domain import Code, Decoded, Limits, Measure, Rejected
@@ -139,6 +139,13 @@ async def test_a_sandbox_knows_nothing_of_the_environment(monkeypatch: pytest.Mo
         await judge.decode(encoded(portrait(), "JPEG"))
         (pid,) = sandboxes()
         assert environment(pid) == b""
+
+
+async def test_a_sandbox_never_runs_as_root() -> None:
+    async with Judge(sandboxes=1) as judge:
+        await judge.decode(encoded(portrait(), "JPEG"))
+        (pid,) = sandboxes()
+        assert owner(pid) != 0
 
 
 async def test_a_sandbox_that_cannot_start_is_not_the_photos_fault(monkeypatch: pytest.MonkeyPatch) -> None:

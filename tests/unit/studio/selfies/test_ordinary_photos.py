@@ -99,9 +99,10 @@ async def test_a_turned_heic_is_set_upright_once(judge: Judge) -> None:
     assert difference(kept, portrait()) < 6
 
 
+@pytest.mark.parametrize("profile", [True, False])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
-async def test_nothing_of_the_file_but_its_pixels_is_kept(judge: Judge, kind: str) -> None:
-    data = chatty(kind)
+async def test_nothing_of_the_file_but_its_pixels_is_kept(judge: Judge, kind: str, profile: bool) -> None:
+    data = chatty(kind, profile=profile)
     assert SECRET in data
     found, _ = await opened(judge, data)
     assert not carries_notes(found.jpeg)
