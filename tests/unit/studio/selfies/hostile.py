@@ -22,7 +22,7 @@ def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     """The picture as a file of this kind."""
     pillow_heif.register_heif_opener()
     out = io.BytesIO()
-    picture.save(out, kind, **options)  # type: ignore[arg-type]
+    picture.save(out, kind, **options)
     return out.getvalue()
 
 

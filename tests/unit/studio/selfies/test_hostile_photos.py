@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from PIL import Image
@@ -19,7 +20,7 @@ UNGUARDED = Limits(max_pixels=10**10, memory_bytes=4 * 2**30)
 ROOM_MIB = 40
 """What refusing a bomb may take on top of an idle sandbox; opening the smallest one takes more than 60."""
 
-REFUSED = {
+REFUSED: dict[str, tuple[Callable[[], bytes], Code]] = {
     "nothing at all": (lambda: b"", Code.NOT_A_PICTURE),
     "text named .jpg": (lambda: b"Dear diary, this is no photo. " * 100, Code.NOT_A_PICTURE),
     "svg": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', Code.NOT_A_PICTURE),

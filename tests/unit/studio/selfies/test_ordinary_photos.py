@@ -1,6 +1,7 @@
 """Photos as people have them: each format, colour model and orientation comes out right and bare of notes."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -136,7 +137,7 @@ def _upper_half_white(grey: bool = False) -> Image.Image:
     return picture
 
 
-ODD = {
+ODD: dict[str, tuple[Callable[[], bytes], Callable[[], Image.Image], int]] = {
     "cmyk jpeg": (lambda: encoded(portrait().convert("CMYK"), "JPEG", quality=95), portrait, 6),
     "grey jpeg": (lambda: encoded(portrait().convert("L"), "JPEG"), lambda: portrait().convert("L"), 6),
     "16-bit grey png": (lambda: encoded(_grey16(), "PNG"), lambda: portrait().convert("L"), 3),
