@@ -1,7 +1,7 @@
 """What every provider must do for the studio, whoever runs it.
 
-A module that gives a fixture `endpoint` and imports these tests runs them against its server: the fake cloud
-here, the engine in its own tests. Collected only where imported.
+A module that gives a fixture `endpoint` and imports these tests runs them against its server. Where a server that
+really trains is dear to start, it may give another one as `training_endpoint`. Collected only where imported.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 from PIL import Image
-from portraitist.kit.http import GuardedClient
 from tests.fakes.schemas import trained_version_schema
 
+from portraitist.kit.http import GuardedClient
 from portraitist.studio.architecture import (
     GENERATION,
     TRAINER_VERSION,
@@ -61,6 +61,11 @@ class Endpoint:
     """At least ten JPEG files that a training may have."""
     patience_s: float = 10.0
     poll_s: float = 0.01
+
+
+@pytest.fixture
+def training_endpoint(endpoint: Endpoint) -> Endpoint:
+    return endpoint
 
 
 @contextlib.asynccontextmanager
@@ -220,7 +225,8 @@ async def test_addresses_elsewhere_are_not_opened(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_member_goes_from_photos_to_pictures_of_their_own_model(endpoint: Endpoint) -> None:
+async def test_a_member_goes_from_photos_to_pictures_of_their_own_model(training_endpoint: Endpoint) -> None:
+    endpoint = training_endpoint
     user_id, before = new_user(), datetime.now(UTC) - timedelta(seconds=5)
     async with connected(endpoint) as provider:
         version = await _trained(provider, endpoint, user_id, before)
