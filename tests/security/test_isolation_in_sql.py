@@ -15,8 +15,25 @@ from portraitist.kit.embedded_postgres import Server
 
 DEFINER_FUNCTIONS = {"member_of_token", "enrol_local_member"}
 DISPATCH_MAY_READ = {
-    "trainings": {"id", "user_id", "status", "next_check_at", "attempt", "submit_token", "created_at"},
-    "generation_trackers": {"id", "user_id", "status", "next_check_at", "attempt", "created_at"},
+    "trainings": {
+        "id",
+        "user_id",
+        "status",
+        "next_check_at",
+        "leased_until",
+        "attempt",
+        "submit_token",
+        "created_at",
+    },
+    "generation_trackers": {
+        "id",
+        "user_id",
+        "status",
+        "next_check_at",
+        "leased_until",
+        "attempt",
+        "created_at",
+    },
 }
 
 

@@ -82,7 +82,7 @@ async def save(tx: UserTx, after: Generation) -> bool:
     return (
         await tx.run(
             """update generation_trackers set status = %(status)s, attempt = %(attempt)s, revision = revision + 1,
-               next_check_at = %(next_check_at)s, submitted_at = %(submitted_at)s,
+               next_check_at = %(next_check_at)s, leased_until = null, submitted_at = %(submitted_at)s,
                provider_prediction_id = %(provider_prediction_id)s, raw_output = %(raw_output)s,
                unknown_words = %(unknown_words)s, error_code = %(error_code)s, error = %(error)s,
                finished_at = %(finished_at)s
@@ -96,24 +96,26 @@ async def save(tx: UserTx, after: Generation) -> bool:
 async def request_cancel(tx: UserTx, generation_id: UUID, now: datetime) -> None:
     """Leave the wish on the row; whoever holds the generation next acts on it."""
     await tx.run(
-        """update generation_trackers set cancel_requested_at = coalesce(cancel_requested_at, %s), next_check_at = %s
+        """update generation_trackers set cancel_requested_at = coalesce(cancel_requested_at, %s), next_check_at = %s,
+               leased_until = null
            where id = %s""",
         (now, now, generation_id),
     )
 
 
-async def claim_due(tx: SystemTx, now: datetime, put_off_until: datetime, limit: int) -> list[DueRow]:
-    """Rows whose time has come, put off so that the next sweep leaves them to their job."""
+async def claim_due(tx: SystemTx, now: datetime, lease_until: datetime, limit: int) -> list[DueRow]:
+    """Rows whose time has come, leased so that the next sweep leaves them to their job."""
     # for update skip locked: two sweepers share the work instead of waiting for each other
     return await tx.all(
         DueRow,
         """with due as (
                select id from generation_trackers
                where status not in ('completed', 'failed', 'canceled', 'lost_at_provider') and next_check_at <= %s
+                   and coalesce(leased_until, '-infinity') <= %s
                order by next_check_at limit %s for update skip locked)
-           update generation_trackers set next_check_at = %s from due where generation_trackers.id = due.id
+           update generation_trackers set leased_until = %s from due where generation_trackers.id = due.id
            returning generation_trackers.id, generation_trackers.user_id""",
-        (now, limit, put_off_until),
+        (now, now, limit, lease_until),
     )
 
 

@@ -111,7 +111,7 @@ async def cancel(tx: UserTx, generation_id: UUID, now: datetime) -> None:
 
 
 async def claim_due(tx: SystemTx, now: datetime, until: datetime, limit: int) -> list[DueRow]:
-    """Generations whose time has come, put off until `until`; the sweeper gives each a job."""
+    """Generations whose time has come, leased until `until`; the sweeper gives each a job."""
     return await repository.claim_due(tx, now, until, limit)
 
 

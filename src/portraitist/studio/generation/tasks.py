@@ -55,12 +55,14 @@ class GenerationTasks:
         for _ in range(STEPS_AT_ONCE):
             async with self.db.member(user_id) as tx:
                 generation = await repository.get(tx, UUID(generation_id))
-            if generation is None or generation.status in ENDED:
+            if (
+                generation is None
+                or generation.status in ENDED
+                or generation.next_check_at > self.clock.now()
+            ):
                 return
             after = await self._step(generation)
             if after is generation or not await self._save(after):
-                return
-            if after.status in ENDED or after.next_check_at > self.clock.now():
                 return
 
     async def _step(self, generation: Generation) -> Generation:

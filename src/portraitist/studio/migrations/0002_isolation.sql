@@ -32,15 +32,15 @@ grant select, insert, update on generation_trackers to app;
 grant select, insert, update on ai_images to app;
 grant select, insert, update (base_url) on provider_accounts to app;
 
--- dispatch: the sweeper's eyes. Ids, states and times of work in hand; may put a check off, nothing else.
+-- dispatch: the sweeper's eyes. Ids, states and times of work in hand; may lease them to a job, nothing else.
 create policy all_work on trainings for select to dispatch using (true);
-create policy put_off on trainings for update to dispatch using (true) with check (true);
+create policy lease on trainings for update to dispatch using (true) with check (true);
 create policy all_work on generation_trackers for select to dispatch using (true);
-create policy put_off on generation_trackers for update to dispatch using (true) with check (true);
-grant select (id, user_id, status, next_check_at, attempt, submit_token, created_at) on trainings to dispatch;
-grant update (next_check_at) on trainings to dispatch;
-grant select (id, user_id, status, next_check_at, attempt, created_at) on generation_trackers to dispatch;
-grant update (next_check_at) on generation_trackers to dispatch;
+create policy lease on generation_trackers for update to dispatch using (true) with check (true);
+grant select (id, user_id, status, next_check_at, leased_until, attempt, submit_token, created_at) on trainings to dispatch;
+grant update (leased_until) on trainings to dispatch;
+grant select (id, user_id, status, next_check_at, leased_until, attempt, created_at) on generation_trackers to dispatch;
+grant update (leased_until) on generation_trackers to dispatch;
 
 -- The look-ups that come before a member is known. A catalog test fails on any SECURITY DEFINER function
 -- that is not one of these. They run as the owner, who is subject to forced row-level security too, so each

@@ -14,7 +14,7 @@ from portraitist.studio.accounts import service as accounts
 from portraitist.studio.db import StudioDatabase, UserTx
 from portraitist.studio.errors import NotFound, Unprocessable
 from portraitist.studio.selfies import domain, repository
-from portraitist.studio.selfies.domain import Decoded, Rejected
+from portraitist.studio.selfies.domain import Code, Decoded, Rejected
 from portraitist.studio.selfies.judging import Judge
 from portraitist.studio.selfies.repository import Selfie
 
@@ -22,6 +22,8 @@ MIN_PHOTOS = 10
 MAX_PHOTOS = 50
 MAX_REJECTED = 200  # remembered verdicts; more than that is somebody emptying a phone into the studio
 FILE_NAME_CHARS = 120
+PASSING = frozenset({Code.UNREADABLE, Code.NEAR_DUPLICATE})
+"""Verdicts that may change by themselves: the machine was too busy, or the photo it resembled is gone."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class SelfieService:
         digest = hashlib.sha256(data).digest()
         async with self.db.member(user_id) as tx:
             consent = await accounts.require_consent(tx)
-            if known := await repository.by_digest(tx, digest):
+            known = await repository.by_digest(tx, digest)
+            if known is not None and known.reason_code not in PASSING:
                 return known
             _check_room(await repository.all_of(tx))
         opened = await self.judge.decode(data)
@@ -63,6 +66,8 @@ class SelfieService:
         if isinstance(opened, Decoded) and selfie.object_key is not None:
             await self._keep(selfie.object_key, opened.jpeg)
         async with self.db.member(user_id) as tx:
+            if known is not None:
+                await repository.delete(tx, known.id)
             await repository.insert(tx, selfie)
             kept = await repository.by_digest(tx, digest)
         assert kept is not None, "just inserted, or there before"

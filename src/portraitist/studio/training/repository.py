@@ -121,7 +121,7 @@ async def save(tx: UserTx, after: Training) -> bool:
     return (
         await tx.run(
             """update trainings set status = %(status)s, effective = %(effective)s, attempt = %(attempt)s,
-               retries = %(retries)s, revision = revision + 1, next_check_at = %(next_check_at)s,
+               retries = %(retries)s, revision = revision + 1, next_check_at = %(next_check_at)s, leased_until = null,
                submit_token = %(submit_token)s, submitted_at = %(submitted_at)s, photos_key = %(photos_key)s,
                photos_file_id = %(photos_file_id)s, photos_url = %(photos_url)s,
                provider_training_id = %(provider_training_id)s,
@@ -146,7 +146,8 @@ async def save(tx: UserTx, after: Training) -> bool:
 async def request_cancel(tx: UserTx, training_id: UUID, now: datetime) -> None:
     """Leave the wish on the row; whoever holds the training next acts on it."""
     await tx.run(
-        """update trainings set cancel_requested_at = coalesce(cancel_requested_at, %s), next_check_at = %s
+        """update trainings set cancel_requested_at = coalesce(cancel_requested_at, %s), next_check_at = %s,
+               leased_until = null
            where id = %s""",
         (now, now, training_id),
     )
@@ -254,18 +255,19 @@ async def activate(tx: UserTx, version: ModelVersion, trigger_word: str, now: da
     )
 
 
-async def claim_due(tx: SystemTx, now: datetime, put_off_until: datetime, limit: int) -> list[DueRow]:
-    """Rows whose time has come, put off so that the next sweep leaves them to their job."""
+async def claim_due(tx: SystemTx, now: datetime, lease_until: datetime, limit: int) -> list[DueRow]:
+    """Rows whose time has come, leased so that the next sweep leaves them to their job."""
     # for update skip locked: two sweepers share the work instead of waiting for each other
     return await tx.all(
         DueRow,
         """with due as (
                select id from trainings
                where status not in ('completed', 'failed', 'canceled') and next_check_at <= %s
+                   and coalesce(leased_until, '-infinity') <= %s
                order by next_check_at limit %s for update skip locked)
-           update trainings set next_check_at = %s from due where trainings.id = due.id
+           update trainings set leased_until = %s from due where trainings.id = due.id
            returning trainings.id, trainings.user_id""",
-        (now, limit, put_off_until),
+        (now, now, limit, lease_until),
     )
 
 

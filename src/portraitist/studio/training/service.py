@@ -147,7 +147,7 @@ async def roll_back(tx: UserTx, version_id: UUID, now: datetime) -> ModelVersion
 
 
 async def claim_due(tx: SystemTx, now: datetime, until: datetime, limit: int) -> list[DueRow]:
-    """Trainings whose time has come, put off until `until`; the sweeper gives each a job."""
+    """Trainings whose time has come, leased until `until`; the sweeper gives each a job."""
     return await repository.claim_due(tx, now, until, limit)
 
 

@@ -54,12 +54,10 @@ class TrainingTasks:
         for _ in range(STEPS_AT_ONCE):
             async with self.db.member(user_id) as tx:
                 training = await repository.get(tx, UUID(training_id))
-            if training is None or training.status in ENDED:
+            if training is None or training.status in ENDED or training.next_check_at > self.clock.now():
                 return
             after = await self._step(training)
             if after is training or not await self._save(after):
-                return
-            if after.status in ENDED or after.next_check_at > self.clock.now():
                 return
 
     async def _step(self, training: Training) -> Training:
@@ -75,7 +73,7 @@ class TrainingTasks:
         except ProviderError as exc:
             log.warning("training.provider_away", training=str(training.id), reason=str(exc))
             return training.wait(self.clock.now(), self.timing.pause, error_code=exc.code, error=exc.message)
-        if after.status in ENDED:
+        if after.status in (Status.FAILED, Status.CANCELED):
             await self._clear_away(after, provider)
         return after
 
@@ -195,6 +193,9 @@ class TrainingTasks:
 
     async def _extract(self, training: Training, provider: Provider) -> Training:
         """Which version did it make? Parsed, ours by destination, readable, and able to take what we lock."""
+        await self._clear_away(training, provider)
+        if training.retries:
+            training = await self._looked_up_again(training, provider)
         now = self.clock.now()
         parsed = wire.parse_trained_version(training.raw_output, training.destination)
         if isinstance(parsed, wire.Unparsed):
@@ -221,6 +222,15 @@ class TrainingTasks:
             error_code=None,
             error=None,
         )
+
+    async def _looked_up_again(self, training: Training, provider: Provider) -> Training:
+        """The provider's answer may have come right meanwhile; one that it has dropped since is kept as it was."""
+        assert training.provider_training_id is not None
+        try:
+            remote = await provider.get_training(training.provider_training_id)
+        except ProviderNotFound:
+            return training
+        return training if remote.output is None else replace(training, raw_output=remote.output)
 
     def _unextracted(self, training: Training, code: str, message: str) -> Training:
         return training.parked(Status.EXTRACTION_FAILED, code, message, self.clock.now(), self.timing)
@@ -249,7 +259,7 @@ class TrainingTasks:
         return training.canceled(now)
 
     async def _clear_away(self, training: Training, provider: Provider) -> None:
-        """The photos leave the provider and the zip leaves us when the training is over."""
+        """The photos leave the provider and the zip leaves us as soon as no training needs them. Twice is fine."""
         try:
             await self.photos.clear_away(training, provider)
         except ProviderError as exc:  # the provider deletes files after a day by itself
