@@ -11,8 +11,9 @@ from own_postgres import OwnPostgres
 from portraitist.kit.embedded_postgres import EmbeddedPostgres
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_postgres() -> Iterator[OwnPostgres]:
+    """Each test starts it as it needs it; making one takes a second."""
     folder = Path(tempfile.mkdtemp(prefix="portraitist-own-"))
     folder.chmod(0o711)  # under root, the server runs as another user who must pass through
     embedded = EmbeddedPostgres(folder / "home", state_root=folder / "state", settings={"fsync": "off"})

@@ -21,7 +21,9 @@ class OwnPostgres:
 
     @property
     def data(self) -> Path:
-        return next(path.parent for path in self.folder.rglob("data/PG_VERSION"))
+        home = self.folder / "home" / "postgres"
+        state = home / "state"
+        return (state.resolve() if state.is_symlink() else home) / "data"
 
     def pid(self) -> int:
         return int((self.data / "postmaster.pid").read_text().split()[0])
