@@ -86,7 +86,7 @@ UNSUPPORTED_TRAINING = ("hf_repo_id", "hf_token", "skip_training_and_use_pretrai
 
 MAX_PROMPT = 10_000
 _TRIGGER = re.compile(r"\w{1,64}", re.ASCII)
-_WEIGHTS = re.compile(r"weights|lora(?!_scale$)", re.IGNORECASE)
+_WEIGHTS = re.compile(r"weights|lora", re.IGNORECASE)
 _PICTURES = ("image", "mask", "prompt_strength")
 _ADDRESS = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*://|data:|[./~\\]|[a-z]:\\)", re.IGNORECASE)
 
@@ -116,7 +116,7 @@ def check_prediction(given: Mapping[str, Any]) -> Checked:
 
 def _refusal(key: str, value: object) -> InvalidField | None:
     where = f"input.{key}"
-    if _WEIGHTS.search(key):
+    if key != "lora_scale" and _WEIGHTS.search(key):
         return InvalidField(
             "not_permitted", where, "Weights cannot be named at request time, only a version."
         )

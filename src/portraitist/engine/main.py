@@ -4,14 +4,17 @@ The worker is restarted when it dies and ends with the server. Which command cal
 """
 
 import asyncio
-import logging as standard_logging
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 
 import uvicorn
 
 from portraitist.engine import app
 from portraitist.engine.config import Settings
+from portraitist.kit.homes import Home
 from portraitist.kit.logging import logger
 from portraitist.kit.migrate import migrate
 from portraitist.kit.supervise import Part, Supervisor
@@ -32,39 +35,56 @@ def serve(settings: Settings) -> None:
     asyncio.run(_serve(settings))
 
 
+class _Server(uvicorn.Server):
+    """uvicorn raises a signal again when it has stopped, which would end us before the worker is stopped."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 async def _serve(settings: Settings) -> None:
-    await prepare(settings)
-    settings.work_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    standard_logging.getLogger("uvicorn.access").disabled = True
-    config = uvicorn.Config(
-        app.create(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-    )
-    stop = asyncio.Event()
-    supervision = asyncio.create_task(_supervisor(settings).run(stop))
+    home = Home(settings.work_dir)
+    with home.lock("engine"):
+        await prepare(settings)
+        server = _Server(
+            uvicorn.Config(
+                app.create(settings),
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+        )
+        stop = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        await _run(server, _supervisor(settings, home), stop)
+
+
+async def _run(server: _Server, supervisor: Supervisor, stop: asyncio.Event) -> None:
+    """Both until `stop`; the end of either ends the other."""
+    serving = asyncio.create_task(server.serve())
+    supervising = asyncio.create_task(supervisor.run(stop))
+    stopping = asyncio.create_task(stop.wait())
     try:
-        # uvicorn takes SIGTERM and SIGINT; when it returns, the server has ended.
-        await uvicorn.Server(config).serve()
+        await asyncio.wait({serving, supervising, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.set()
-        await supervision
+        server.should_exit = True
+        await asyncio.gather(serving, supervising, stopping)
 
 
-def _supervisor(settings: Settings) -> Supervisor:
+def _supervisor(settings: Settings, home: Home) -> Supervisor:
     worker = Part(
         name="engine-worker",
         argv=[sys.executable, "-m", "portraitist.engine.worker"],
         env=settings.environment(),
         ready_url=None,
-        log=settings.work_dir / "worker.log",
+        log=home.logs_dir / "worker.log",
     )
-    run_dir = settings.work_dir / "run"
-    run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Supervisor(
-        [worker], run_dir=run_dir, on_event=lambda name, what: log.info("part", part=name, state=what)
+        [worker], run_dir=home.run_dir, on_event=lambda name, what: log.info("part", part=name, state=what)
     )

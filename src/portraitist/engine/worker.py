@@ -8,6 +8,7 @@ import asyncio
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -197,7 +198,11 @@ async def work(settings: Settings) -> None:
 def main() -> None:
     """Entry of the worker process."""
     logging.configure()
-    asyncio.run(work(Settings()))
+    try:
+        asyncio.run(work(Settings()))
+    except KitError as error:
+        log.error("worker_ended", reason=str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,11 @@ from typing import Any, Literal, Self
 from portraitist.engine.config import PREFIX
 
 Module = Literal["train", "predict", "probe"]
+PROGRAMS: dict[Module, str] = {
+    "train": "portraitist.engine.children.train",
+    "predict": "portraitist.engine.children.predict",
+    "probe": "portraitist.engine.children.probe",
+}
 LINE_LIMIT = 8 * 2**20
 _SAID = 4_000
 """Characters of a child's standard error that are kept for the engine's log."""
@@ -41,12 +46,12 @@ class Child:
 
     @classmethod
     async def start(cls, module: Module, said: Path) -> Self:
-        """Start a module of this package; what it prints goes to the file `said`."""
+        """Start one of the programs; what it prints goes to the file `said`."""
         with said.open("wb") as sink:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                f"portraitist.engine.children.{module}",
+                PROGRAMS[module],
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=sink,
