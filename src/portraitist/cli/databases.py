@@ -38,7 +38,7 @@ def _engine(home: Home, chosen: Choices, server: Server | None) -> str | None:
         return chosen.engine_database_url if chosen.embedded_engine else None
     assert server is not None  # choices: an embedded engine without a database of its own is embedded too
     password = home.secret("database-engine")
-    ensure_role(server, environment.ENGINE_ROLE, password, options="LOGIN NOSUPERUSER NOBYPASSRLS")
+    ensure_role(server, environment.ENGINE_ROLE, password, options="nosuperuser nobypassrls")
     ensure_database(server, environment.ENGINE_DATABASE, environment.ENGINE_ROLE)
     return server.url(environment.ENGINE_DATABASE, environment.ENGINE_ROLE, password)
 

@@ -117,6 +117,7 @@ def studio_environment(
     ours = {
         "PORTRAITIST_HOME": home,
         "DATABASE_URL": databases.app,
+        "DATABASE_OWNER_URL": "",
         "INSTANCE_TOKEN": secrets.instance_token,
         "SECRET_KEY": secrets.secret_key,
         "STUDIO_HOST": "127.0.0.1",
@@ -128,5 +129,4 @@ def studio_environment(
             "REPLICATE_API_TOKEN": secrets.engine_token,
             "REPLICATE_USERNAME": ENGINE_USERNAME,
         }
-    kept = {name: value for name, value in environ.items() if name != "DATABASE_OWNER_URL"}
-    return {**kept, **ours}
+    return {**environ, **ours}

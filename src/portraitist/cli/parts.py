@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -182,18 +183,58 @@ def _parts(home: Home, where: Databases, secrets: Secrets, ports: Ports) -> list
     return parts
 
 
+class Deaths:
+    """Hears what the supervisor reports: tells of parts that died, and when one dies too often to ever start."""
+
+    MOST = 4
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._count: Counter[str] = Counter()
+        self.too_many = asyncio.Event()
+        self.last = ""
+
+    def note(self, part: str, event: str) -> None:
+        """One event of a part; starting and stopping go without saying."""
+        if not event.startswith("ended"):
+            return
+        self._say(f"The part {part} {event}.")
+        self._count[part] += 1
+        self.last = part
+        if self._count[part] >= self.MOST:
+            self.too_many.set()
+
+
 @asynccontextmanager
 async def _supervised(home: Home, parts: list[Part], say: Say) -> AsyncIterator[None]:
     """Run the parts; stop them at the end of the block, however it ends."""
-    supervisor = Supervisor(parts, run_dir=home.run_dir, on_event=lambda name, event: say(f"{name}: {event}"))
+    deaths = Deaths(say)
+    supervisor = Supervisor(parts, run_dir=home.run_dir, on_event=deaths.note)
     stop = asyncio.Event()
     running = asyncio.create_task(supervisor.run(stop))
     try:
-        await supervisor.ready(START_TIMEOUT_S)
+        await _ready(supervisor, deaths, home.logs_dir)
         yield
     finally:
         stop.set()
         await running
+
+
+async def _ready(supervisor: Supervisor, deaths: Deaths, logs: Path) -> None:
+    """Wait until all parts answer; a part that keeps dying won't, and says why in its log."""
+    ready = asyncio.create_task(supervisor.ready(START_TIMEOUT_S))
+    failed = asyncio.create_task(deaths.too_many.wait())
+    await asyncio.wait((ready, failed), return_when=asyncio.FIRST_COMPLETED)
+    failed.cancel()
+    if not ready.done():
+        ready.cancel()
+        log = logs / f"{deaths.last}.log"
+        raise PartAway(
+            f"The part {deaths.last} does not start: {last_line(log)}",
+            next_step=f"`portraitist doctor` checks each part; the whole log is {log}.",
+            code="part_does_not_start",
+        )
+    ready.result()
 
 
 def _alive(pid: int) -> bool:
@@ -206,9 +247,9 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def log_hint(folder: Path, name: str) -> str:
+def last_line(log: Path) -> str:
     """The last line that a part wrote, for an error text."""
     with suppress(OSError):
-        lines = (folder / f"{name}.log").read_text(errors="replace").strip().splitlines()
+        lines = log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
     return ""

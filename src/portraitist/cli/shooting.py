@@ -4,15 +4,12 @@ Every step looks at what the studio knows before it acts, so running it again go
 decided in `plan.py`; how a wait looks, in `follow.py`.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from portraitist.cli import parts, pictures, session
-from portraitist.cli.api import StudioApi, connect
-from portraitist.cli.errors import BadUsage, CliError, StudioLost
+from portraitist.cli import pictures, session
+from portraitist.cli.api import StudioApi
+from portraitist.cli.errors import BadUsage, CliError
 from portraitist.cli.folder import PhotoFolder
 from portraitist.cli.follow import follow_generation, follow_training
 from portraitist.cli.memory import MemberMemory, Shot
@@ -20,10 +17,8 @@ from portraitist.cli.output import Output
 from portraitist.cli.photos import upload
 from portraitist.cli.plan import Follow, Refuse, Reuse, Situation, Train, decide
 from portraitist.cli.wire import TRAINING_FAILED, TRAINING_PARKED, Generation, StudioStatus, Training
-from portraitist.kit.homes import Home
 
 LONGEST_PROMPT = 2000
-TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -33,22 +28,6 @@ class Studio:
     operator: StudioApi
     member: StudioApi
     output: Output
-
-
-async def in_studio(home: Home, output: Output, work: Callable[[StudioApi], Awaitable[None]]) -> None:
-    """Do the work in the running studio, or in one of our own; once more where another's studio was stopped."""
-    for tries_left in reversed(range(TRIES)):
-        async with AsyncExitStack() as stack:
-            studio = await stack.enter_async_context(parts.studio(home, output.say))
-            operator = await stack.enter_async_context(connect(studio.url, studio.token, studio.gone))
-            try:
-                await work(operator)
-                return
-            except StudioLost:
-                if studio.own or not tries_left:
-                    raise
-        output.say("The studio that was used has stopped; going on with one of our own.")
-        await asyncio.sleep(1.0)
 
 
 def check_prompt(prompt: str) -> str:

@@ -23,7 +23,7 @@ def list_(
     folder: options.PhotosOption = None, member: options.Member = None, json_lines: options.Json = False
 ) -> None:
     """Show the versions; the active one is marked."""
-    from portraitist.cli.existing import as_member
+    from portraitist.cli.within import as_member
 
     async def work(api: "StudioApi", output: "Output") -> None:
         active, versions = await api.models()
@@ -47,7 +47,7 @@ def activate(
     json_lines: options.Json = False,
 ) -> None:
     """Make an earlier version the active one again."""
-    from portraitist.cli.existing import as_member
+    from portraitist.cli.within import as_member
 
     async def work(api: "StudioApi", output: "Output") -> None:
         await api.activate(model_id)

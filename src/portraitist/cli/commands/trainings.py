@@ -72,6 +72,6 @@ def _as_member(
     json_lines: bool,
     work: Callable[["StudioApi", "Output"], Awaitable[None]],
 ) -> None:
-    from portraitist.cli.existing import as_member
+    from portraitist.cli.within import as_member
 
     as_member(folder, member, json_lines, work)

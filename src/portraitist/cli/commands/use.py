@@ -46,6 +46,7 @@ def shoot(
     from portraitist.cli import rim, session, shooting
     from portraitist.cli.folder import read_folder
     from portraitist.cli.memory import MemberMemory, handle_of
+    from portraitist.cli.within import in_studio
     from portraitist.kit.homes import Home
 
     async def work(output: "Output") -> None:
@@ -64,7 +65,7 @@ def shoot(
                 await shooting.ensure_model(studio, photos, shot, retrain=retrain)
             await shooting.make_pictures(studio, words, out, [p.path for p in photos.photos], shot)
 
-        await shooting.in_studio(home, output, job)
+        await in_studio(home, output, job)
 
     rim.perform(json_lines, work)
 
@@ -81,6 +82,7 @@ def train(
     from portraitist.cli import rim, session, shooting
     from portraitist.cli.folder import read_folder
     from portraitist.cli.memory import MemberMemory, handle_of
+    from portraitist.cli.within import in_studio
     from portraitist.kit.homes import Home
 
     async def work(output: "Output") -> None:
@@ -95,7 +97,7 @@ def train(
             await shooting.ensure_model(studio, photos, shot, retrain=retrain)
             shot.done()
 
-        await shooting.in_studio(home, output, job)
+        await in_studio(home, output, job)
 
     rim.perform(json_lines, work)
 
@@ -110,6 +112,7 @@ def generate(
     """Draw three pictures with a model that is trained already; the second half of `shoot`."""
     from portraitist.cli import rim, session, shooting
     from portraitist.cli.memory import MemberMemory, chosen_handle
+    from portraitist.cli.within import in_studio
     from portraitist.kit.homes import Home
 
     async def work(output: "Output") -> None:
@@ -122,6 +125,6 @@ def generate(
             api = await session.known(operator, memory)
             await shooting.make_pictures(shooting.Studio(operator, api, output), words, out, [], shot)
 
-        await shooting.in_studio(home, output, job)
+        await in_studio(home, output, job)
 
     rim.perform(json_lines, work)
