@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
-from torch.nn import functional as F
+from torch.nn.functional import interpolate
 
 from portraitist.engine.tiny import member, sampler
 from portraitist.engine.tiny.drawing import draw_selfies
@@ -59,7 +59,7 @@ def nearest(pictures: Pixels, photos: Pixels) -> torch.Tensor:
 
     def small(images: Pixels) -> torch.Tensor:
         field = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
-        return F.interpolate(field, size=(64, 48), mode="area")
+        return interpolate(field, size=(64, 48), mode="area")
 
     def even(field: torch.Tensor) -> torch.Tensor:
         mean, spread = field.mean((1, 2, 3), keepdim=True), field.std((1, 2, 3), keepdim=True)
@@ -143,7 +143,6 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="draw with this model instead of training one")
     parser.add_argument("--keep", type=Path, help="where to keep the trained model")
     arguments = parser.parse_args()
-    sampler.quiet()
     paths = sorted(
         p for p in arguments.photos.iterdir() if p.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"}
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from portraitist.engine.tiny import bundle, member, personal, sampler, variants
+from portraitist.engine.tiny import bundle, member, personal, variants
 from portraitist.engine.tiny.drawing import draw_selfies
 
 TRIGGER = "userab12cd34ef56"
@@ -39,7 +39,6 @@ class Watcher:
 
 @pytest.fixture(scope="session", autouse=True)
 def two_threads() -> None:
-    sampler.quiet()
     torch.set_num_threads(2)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import FluxPipeline
+from tests.unit.tiny.conftest import TRIGGER, Watcher
 
 from portraitist.engine.tiny import bundle, member
-from tests.unit.tiny.conftest import TRIGGER, Watcher
 
 Trained = tuple[Path, Watcher, member.TrainingResult]
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tests.unit.tiny.conftest import TRIGGER, Watcher
 
 from portraitist.engine.tiny import bundle, member
 from portraitist.engine.tiny.sampler import LoadedModel, choose_looks
-from tests.unit.tiny.conftest import TRIGGER, Watcher
 
 Trained = tuple[Path, Watcher, member.TrainingResult]
 

@@ -20,8 +20,8 @@ from portraitist.engine.tiny.autoencoder import PortraitAutoencoder
 from portraitist.engine.tiny.compute import Pacer
 from portraitist.engine.tiny.drawing import portrait
 from portraitist.engine.tiny.flow import FlowTrainer, make_transformer, pack
-from portraitist.engine.tiny.pixels import to_tensor
-from portraitist.engine.tiny.pools import stream
+from portraitist.engine.tiny.pixels import Pixels, to_tensor
+from portraitist.engine.tiny.pools import portraits, stream
 from portraitist.engine.tiny.schedule import rate
 from portraitist.engine.tiny.text import Texts
 
@@ -159,7 +159,7 @@ def latents(
         part = range(start, min(start + 500, seeds.stop))
         data, words = folder / f"{start}.safetensors", folder / f"{start}.json"
         if not words.exists():
-            pictures = list(stream(portrait, part))
+            pictures = _pictures(work, part)
             save_file({"clean": encode(autoencoder, [p for p, _ in pictures]).bfloat16()}, data)
             words.write_text(json.dumps([caption for _, caption in pictures]), encoding="utf-8")
             report(f"flow drew portraits {part.start} to {part.stop}")
@@ -168,10 +168,16 @@ def latents(
     return Latents(torch.cat(clean), texts.numbers(captions))
 
 
+def _pictures(work: Path, seeds: range) -> list[tuple[Pixels, str]]:
+    """The seeds' portraits: those the autoencoder was trained on are there, the others are drawn."""
+    kept = portraits(work, 0) if (work / "portraits.json").exists() else None
+    if kept is not None and seeds.stop <= len(kept.captions):
+        return [(kept.pictures[seed], kept.captions[seed]) for seed in seeds]
+    return list(stream(portrait, seeds))
+
+
 @torch.no_grad()
-def encode(
-    autoencoder: PortraitAutoencoder, pictures: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]
-) -> Tensor:
+def encode(autoencoder: PortraitAutoencoder, pictures: Sequence[Pixels]) -> Tensor:
     """Packed latents of pictures of the native size."""
     parts = []
     for start in range(0, len(pictures), 32):

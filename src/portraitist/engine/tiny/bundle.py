@@ -13,7 +13,9 @@ from typing import Any
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+from diffusers.utils import logging as diffusers_logging
 from transformers import CLIPTextModel, PreTrainedTokenizerFast, T5EncoderModel
+from transformers.utils import logging as transformers_logging
 
 from portraitist.engine.tiny.autoencoder import PortraitAutoencoder
 from portraitist.engine.tiny.flow import make_transformer
@@ -42,8 +44,16 @@ class Parts:
         return cls(make_transformer(), Texts.new(), PortraitAutoencoder())
 
 
+def quiet() -> None:
+    """Keep the libraries' progress bars and remarks (custom autoencoder, missing extras) out of our output."""
+    for library in (diffusers_logging, transformers_logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+
+
 def write(parts: Parts, out: Path, description: Mapping[str, object]) -> None:
     """The whole model as bf16 files in `out`, with its description."""
+    quiet()
     pipeline = FluxPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0),
         vae=_stored(parts.autoencoder),
@@ -63,6 +73,7 @@ def _stored(module: torch.nn.Module) -> torch.nn.Module:
 
 def read(path: Path) -> Parts:
     """The parts of a model for training, in fp32."""
+    quiet()
     tokenizer = PreTrainedTokenizerFast.from_pretrained(path / "tokenizer")
     pooled = CLIPTextModel.from_pretrained(path / "text_encoder", dtype=torch.float32)
     tokens = T5EncoderModel.from_pretrained(path / "text_encoder_2", dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrix is made orthogonal before it is applied. For the matrices of the transformer's blocks.
+"""Muon: momentum whose matrix is made orthogonal before it is applied. For the inner matrices of both networks.
 
 After Keller Jordan's description; batched over equal shapes because small products are slow one by one.
 """
@@ -14,7 +14,10 @@ ROUNDS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, Newton–Schulz in bf16; the step is scaled by √max(1, rows / columns)."""
+    """Nesterov momentum, Newton–Schulz in bf16; the step is scaled by √max(1, rows / columns).
+
+    A convolution's filters count as one matrix with a row for each output channel.
+    """
 
     def __init__(self, matrices: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
         super().__init__(list(matrices), {"lr": lr, "momentum": momentum})
@@ -26,17 +29,17 @@ class Muon(torch.optim.Optimizer):
                 self._step_together(same, group)
 
     def _step_together(self, matrices: list[nn.Parameter], group: dict[str, Any]) -> None:
-        gradient = torch.stack([_gradient(matrix) for matrix in matrices])
+        gradient = torch.stack([_gradient(matrix).reshape(len(matrix), -1) for matrix in matrices])
         state = self.state[matrices[0]]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(gradient)
         kept: Tensor = state["momentum"]
         kept.mul_(group["momentum"]).add_(gradient)
         change = orthogonal(gradient.add(kept, alpha=group["momentum"]))
-        rows, columns = matrices[0].shape
+        rows, columns = gradient.shape[1:]
         scale = -group["lr"] * max(1.0, rows / columns) ** 0.5
         for matrix, part in zip(matrices, change, strict=True):
-            matrix.add_(part.float(), alpha=scale)
+            matrix.add_(part.float().reshape(matrix.shape), alpha=scale)
 
 
 def _by_shape(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:

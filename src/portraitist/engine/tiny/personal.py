@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from portraitist.engine.tiny import bundle, photos, variants
 from portraitist.engine.tiny.autoencoder import PortraitAutoencoder
 from portraitist.engine.tiny.base_flow import encode
 from portraitist.engine.tiny.compute import Pacer
 from portraitist.engine.tiny.drawing import portrait
-from portraitist.engine.tiny.flow import FlowTrainer, pack, unpack
+from portraitist.engine.tiny.flow import IMAGE_POSITIONS, FlowTrainer, pack, unpack
+from portraitist.engine.tiny.muon import Muon
 from portraitist.engine.tiny.pixels import add_noise, picture_loss, to_tensor
 from portraitist.engine.tiny.schedule import decay, rate
 from portraitist.engine.tiny.text import make_tokenizer
@@ -29,7 +31,9 @@ from portraitist.engine.tiny.words import LOOKS, PERSON
 if TYPE_CHECKING:
     from portraitist.engine.tiny.member import Progress, TrainingRequest
 
-FLOW_RATE, DECODER_RATE = 1e-3, 1e-3
+FLOW_RATE = 1e-3
+DECODER_RATE, BIAS_RATE = 5e-3, 1e-3
+"""Muon's for the decoder's filters, AdamW's for its biases."""
 FLOW_BATCH, DECODER_BATCH = 48, 16
 FLOW_AVERAGE, DECODER_AVERAGE = 0.99, 0.98
 SHIFT = 0.5
@@ -148,9 +152,9 @@ class _Decoder:
         self.trainer, self.data = trainer, data
         self.weights = list(self.decoder.parameters())
         self.averages = [w.detach().clone() for w in self.weights]
-        self.optimiser = torch.optim.AdamW(
-            self.weights, lr=DECODER_RATE, betas=(0.9, 0.99), weight_decay=0.0, fused=True
-        )
+        self.muon = Muon([w for w in self.weights if w.ndim > 1], DECODER_RATE)
+        biases = [w for w in self.weights if w.ndim == 1]
+        self.adam = torch.optim.AdamW(biases, lr=BIAS_RATE, betas=(0.9, 0.99), weight_decay=0.0)
 
     def train(self, steps: int, breathe: Callable[[], None], tell: Report) -> float:
         """So many steps, averaged at the end; the mean of the last losses."""
@@ -159,7 +163,7 @@ class _Decoder:
             breathe()
             factor = rate(step, step / steps, warm_up=min(20, max(1, steps // 4)), hold=0.5)
             with pacer:
-                losses.append(self.step(DECODER_RATE * factor))
+                losses.append(self.step(factor))
                 with torch.no_grad():
                     past = decay(step + 1, DECODER_AVERAGE)
                     torch._foreach_lerp_(self.averages, [w.detach() for w in self.weights], 1 - past)
@@ -170,20 +174,27 @@ class _Decoder:
         logger.info("decoder: %d steps, %.0f s, %d threads", steps, pacer.seconds, pacer.threads)
         return float(np.mean(losses[-50:]))
 
-    def step(self, lr: float) -> float:
-        """One optimiser step; returns the loss."""
-        self.optimiser.param_groups[0]["lr"] = lr
+    def step(self, factor: float) -> float:
+        """One optimiser step at `factor` of the learning rates; returns the loss."""
+        self.muon.param_groups[0]["lr"] = DECODER_RATE * factor
+        self.adam.param_groups[0]["lr"] = BIAS_RATE * factor
         chosen = torch.randint(len(self.data.clean), (DECODER_BATCH,))
         wanted = to_tensor(np.stack([self.data.variants[i].pixels for i in chosen.tolist()]))
         latents = self._spoiled(chosen).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             made = self.decoder(latents)
-        loss = picture_loss(made.float(), wanted)
+        loss = picture_loss(made.float(), wanted, self._face_weights(chosen))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.muon.step()
+        self.adam.step()
+        self.decoder.zero_grad()
         return float(loss.detach())
+
+    def _face_weights(self, chosen: Tensor) -> Tensor:
+        """The tokens' weights of these variants, as weights of their pixels."""
+        tokens = self.data.weights[chosen].reshape(len(chosen), 1, *IMAGE_POSITIONS)
+        return F.interpolate(tokens, scale_factor=32, mode="bilinear")
 
     @torch.no_grad()
     def _spoiled(self, chosen: Tensor) -> Tensor:

@@ -21,11 +21,18 @@ def to_pixels(pictures: Tensor) -> Pixels:
     return result
 
 
-def picture_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """Mean absolute error of the colours and of the differences between neighbours, which keeps edges sharp."""
-    across = (made[..., 1:] - made[..., :-1]) - (wanted[..., 1:] - wanted[..., :-1])
-    down = (made[..., 1:, :] - made[..., :-1, :]) - (wanted[..., 1:, :] - wanted[..., :-1, :])
-    return (made - wanted).abs().mean() + across.abs().mean() + down.abs().mean()
+def picture_loss(made: Tensor, wanted: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean absolute error of the colours and of the differences between neighbours, which keeps edges sharp.
+
+    `weights` (batch or 1 × 1 × height × width) says where an error counts more.
+    """
+    error = made - wanted
+    colours = error.abs()
+    across = (error[..., 1:] - error[..., :-1]).abs()
+    down = (error[..., 1:, :] - error[..., :-1, :]).abs()
+    if weights is not None:
+        colours, across, down = colours * weights, across * weights[..., 1:], down * weights[..., 1:, :]
+    return colours.mean() + across.mean() + down.mean()
 
 
 def add_noise(latents: Tensor, most: float) -> Tensor:

@@ -15,7 +15,7 @@ from portraitist.engine.tiny.drawing import portrait
 
 PORTRAITS, LEAVES, HELD_OUT = 3000, 1200, 128
 HELD_OUT_SEED = 1_000_000_000
-AUTOENCODER_SHARE = 0.22
+AUTOENCODER_SHARE = 0.35
 """Of the minutes of a first run; a resumed run gives all of its minutes to transformer and words."""
 AUTOENCODER = "autoencoder"
 Report = Callable[[str], None]

@@ -4,7 +4,6 @@ One `LoadedModel` is one member's model in memory, made from files each time, so
 behind. Which version that is, and whose, is the engine's business.
 """
 
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +49,7 @@ class LoadedModel:
         if description["base"] != bundle.digest(base):
             raise ValueError("this model was trained on another base checkpoint than the one given")
         use_threads(MOST_THREADS)
+        bundle.quiet()
         pipeline = FluxPipeline.from_pretrained(checkpoint, dtype=COMPUTE)
         pipeline.set_progress_bar_config(disable=True)
         for name, file in _PARTS.items():
@@ -134,8 +134,3 @@ def choose_looks(looks: list[dict[str, Any]], words: list[str], seed: int, count
         return [""] * count
     order = np.random.default_rng(seed).permutation(len(fitting))
     return [str(fitting[order[index % len(order)]]["word"]) for index in range(count)]
-
-
-def quiet() -> None:
-    """Keep diffusers' remarks about types and missing extras out of the engine's log."""
-    logging.getLogger("diffusers").setLevel(logging.ERROR)
