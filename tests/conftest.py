@@ -3,6 +3,7 @@
 Nothing here knows the studio or the engine; their suites add roles and schemas in their own conftest files.
 """
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -14,9 +15,11 @@ import pytest
 from psycopg import sql
 
 from portraitist.kit.embedded_postgres import EmbeddedPostgres, Server
+from portraitist.kit.processes import birth
 
 # Sound for killed processes, not for power cuts: no test pulls the plug.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+PREFIX = "portraitist-session-"
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +27,20 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def _server_in(folder: Path) -> EmbeddedPostgres:
+    return EmbeddedPostgres(folder / "home", state_root=folder / "state", settings=FAST)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """A server of this session's own, stopped and removed at its end."""
-    folder = Path(tempfile.mkdtemp(prefix="portraitist-tests-"))
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):  # by sessions that were killed
+        if not birth(int(left.name.removeprefix(PREFIX).partition("-")[0])):
+            _server_in(left).stop()
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     folder.chmod(0o711)  # under root, the server runs as another user who must pass through
-    embedded = EmbeddedPostgres(folder / "home", state_root=folder / "state", settings=FAST)
+    embedded = _server_in(folder)
     try:
         yield embedded.start()
     finally:

@@ -4,17 +4,17 @@ It listens on a private socket only and outlives the process that started it: wh
 Which programs run, and as whom, is decided in `postgres_binaries`; this module makes no tables.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
 import os
 import secrets
-import shlex
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -23,13 +23,15 @@ import psycopg
 from psycopg import sql
 
 from portraitist.kit.errors import KitError
-from portraitist.kit.postgres_binaries import Account, Binaries, account, find
+from portraitist.kit.postgres_binaries import Account, Binaries, account, find, reachable_folder
+from portraitist.kit.processes import command_line
 
 PORT = 5432  # names the socket file; no TCP port is opened
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un.sun_path, less the final zero (Linux; 103 on macOS)
 SOCKET_NAME = f".s.PGSQL.{PORT}"
 LEAST_FREE_BYTES = 64 * 2**20  # a fresh database takes 39 MB; below this even recovery may fail
 START_TIMEOUT_S = 60
+WATCH_EVERY_S = 1.0
 DEFAULT_STATE_ROOT = Path("/var/lib/portraitist")
 
 # Chosen for a small machine and for privacy: the server's log never quotes a statement or a row.
@@ -143,6 +145,22 @@ class EmbeddedPostgres:
             if done.returncode != 0:
                 raise EmbeddedPostgresError(f"The embedded database did not stop: {_last_line(done.stdout)}")
 
+    async def watch(self, on_event: Callable[[str], None]) -> None:
+        """Start the server again whenever it died, until cancelled; a reason why it can't is told once."""
+        told = ""
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            if self.running():
+                continue
+            try:
+                await asyncio.to_thread(self.start)
+                told = ""
+                on_event("the database had died and is started again")
+            except KitError as exc:
+                if told != str(exc):
+                    told = str(exc)
+                    on_event(told)
+
     def running(self) -> bool:
         """Whether the server of this home is up."""
         state = self._home / "state"
@@ -176,7 +194,7 @@ class EmbeddedPostgres:
         if not runner.other:
             return _Places(self._home, self._home, runner)
         if not pointer.is_symlink():
-            self._state_root.mkdir(parents=True, exist_ok=True, mode=0o755)
+            reachable_folder(self._state_root)
             state = Path(tempfile.mkdtemp(prefix="postgres-", dir=self._state_root))
             state.chmod(0o711)
             pointer.symlink_to(state)
@@ -266,7 +284,8 @@ def _make(places: _Places, binaries: Binaries, password: str) -> None:
         told.unlink(missing_ok=True)
     if done.returncode != 0:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise EmbeddedPostgresError(f"The database could not be made: {_last_line(done.stdout)}")
+        hint = " (PORTRAITIST_STATE must be a folder that `nobody` can reach)" if places.account.other else ""
+        raise EmbeddedPostgresError(f"The database could not be made: {_reason(done.stdout)}{hint}")
     unfinished.rename(places.data)
 
 
@@ -301,22 +320,7 @@ def _postmaster(data: Path) -> _Postmaster | None:
         found = _Postmaster(int(lines[0]), Path(lines[4]))  # pid, data, start time, port, socket folder, …
     except (OSError, ValueError, IndexError):
         return None
-    return found if str(data) in _command_line(found.pid) else None
-
-
-def _command_line(pid: int) -> list[str]:
-    """A process's arguments; none for the dead, for zombies and for what can't be seen."""
-    if Path("/proc/self").exists():
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            return []
-    shown = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    with contextlib.suppress(ValueError):
-        return shlex.split(shown.stdout)
-    return []
+    return found if str(data) in command_line(found.pid) else None
 
 
 def _forget_the_dead(data: Path, socket_dir: Path) -> None:
@@ -370,6 +374,12 @@ def _why_not_started(places: _Places, told: str) -> str:
     fatal = [line for line in text.splitlines() if "FATAL" in line or "PANIC" in line]
     reason = fatal[-1].partition("FATAL:")[2].strip() or fatal[-1] if fatal else _last_line(told)
     return f"The embedded database did not start: {reason or 'no reason given'} (log: {places.log})."
+
+
+def _reason(text: str) -> str:
+    """The first line that says what is wrong."""
+    wrong = [line for line in text.splitlines() if "error" in line or "FATAL" in line]
+    return wrong[0] if wrong else _last_line(text)
 
 
 def _last_line(text: str) -> str:

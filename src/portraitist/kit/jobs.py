@@ -80,7 +80,10 @@ async def apply_schema(owner_url: str, *, grant_to: str) -> None:
                 await conn.execute(SchemaManager.get_schema())
             await _grant(conn, grant_to)
     except psycopg.OperationalError as exc:
-        raise unavailable(exc) or exc from exc
+        meaning = unavailable(exc)
+        if meaning is None:
+            raise
+        raise meaning from exc
 
 
 async def _grant(conn: AsyncConnection[Any], role: str) -> None:

@@ -75,8 +75,10 @@ async def migrate(
             application_name="portraitist migrate",
         ) as conn:
             return await _apply_new(conn, files, table, variables or {})
+    except psycopg.errors.LockNotAvailable as exc:
+        raise MigrationError(f"Another migration has been running for {LOCK_WAIT}; try again later.") from exc
     except psycopg.OperationalError as exc:
-        raise unavailable(exc) or MigrationError(f"Another migration holds the database: {exc}") from exc
+        raise unavailable(exc) or MigrationError(f"The migration was broken off: {exc}") from exc
 
 
 def _read(folder: Traversable | Path) -> list[_File]:

@@ -71,6 +71,13 @@ class Binaries:
         return str(self.root / "bin" / name)
 
 
+def reachable_folder(path: Path) -> None:
+    """Make a folder that every account may pass through, whatever this process's umask is."""
+    if not path.exists():
+        path.mkdir(parents=True)
+        path.chmod(0o755)
+
+
 def find(account: Account, copies: Path, major: int | None) -> Binaries:
     """The best installation that `account` can run; with `major`, one that opens data of that major.
 
@@ -129,7 +136,7 @@ def _copied(binaries: Binaries, account: Account, copies: Path) -> Binaries:
     place = copies / f"postgresql-{binaries.version}"
     root = place / WHEEL / binaries.root.name
     if not root.is_dir():
-        copies.mkdir(parents=True, exist_ok=True, mode=0o755)
+        reachable_folder(copies)
         unfinished = Path(tempfile.mkdtemp(prefix=".copy-", dir=copies))
         try:
             _copy_tree(binaries.root, unfinished)

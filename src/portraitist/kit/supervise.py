@@ -18,6 +18,7 @@ from typing import IO, Protocol
 from portraitist.kit import leash
 from portraitist.kit.errors import KitError
 from portraitist.kit.http import ForbiddenAddress, GuardedClient, HttpError, ResponseTooLarge
+from portraitist.kit.processes import birth
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0  # before a dead part is started again
 STEADY_S = 10.0  # a part that ran so long starts again at once
@@ -122,7 +123,7 @@ class Supervisor:
         """From start to end of one process; returns its exit status."""
         part = running.part
         running.process = process = await _start(part)
-        self._pid_file(part).write_text(f"{process.pid} {_birth(process.pid)}")
+        self._pid_file(part).write_text(f"{process.pid} {birth(process.pid)}")
         self._on_event(part.name, f"started, process {process.pid}")
         probing = asyncio.create_task(self._probe(running))
         try:
@@ -168,16 +169,16 @@ class Supervisor:
     async def _end_stray(self, part: Part) -> None:
         """End what an earlier supervisor left of this part, if it was killed and could not."""
         try:
-            pid_text, birth = self._pid_file(part).read_text().split(" ", 1)
+            pid_text, born = self._pid_file(part).read_text().split(" ", 1)
         except (FileNotFoundError, ValueError):
             return
         pid = int(pid_text)
-        if birth and _birth(pid) == birth:
+        if born and birth(pid) == born:
             self._on_event(part.name, f"ends process {pid} of an earlier run")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
             for _ in range(int(STOP_GRACE_S / PROBE_EVERY_S)):
-                if _birth(pid) != birth:
+                if birth(pid) != born:
                     break
                 await asyncio.sleep(PROBE_EVERY_S)
             _signal_group(pid, signal.SIGKILL)
@@ -217,19 +218,6 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
     """Signal a part's process group; nobody left in it is fine."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: not permitted means zombies only
         os.killpg(pid, number)
-
-
-def _birth(pid: int) -> str:
-    """What tells a process from a later one with the same id; empty when there is none."""
-    if Path("/proc/self/stat").exists():
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            return "" if fields[0] == "Z" else fields[19]  # state, and start time in clock ticks since boot
-        return ""
-    shown = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return shown.stdout.strip()
 
 
 def _ending(status: int) -> str:

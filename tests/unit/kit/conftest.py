@@ -1,5 +1,6 @@
 """A server that a test may kill."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from portraitist.kit.embedded_postgres import EmbeddedPostgres
 @pytest.fixture(scope="module")
 def own_postgres() -> Iterator[OwnPostgres]:
     """Each test starts it as it needs it; making one takes a second."""
-    folder = Path(tempfile.mkdtemp(prefix="portraitist-own-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"portraitist-session-{os.getpid()}-own-"))
     folder.chmod(0o711)  # under root, the server runs as another user who must pass through
     embedded = EmbeddedPostgres(folder / "home", state_root=folder / "state", settings={"fsync": "off"})
     yield OwnPostgres(folder, embedded)

@@ -1,5 +1,6 @@
 """The embedded server is made once, found again, recovers from kill -9, and says clearly what it can't do."""
 
+import asyncio
 import concurrent.futures
 import contextlib
 import os
@@ -78,6 +79,27 @@ def test_after_kill_9_it_starts_again_with_everything_committed(own_postgres: Ow
     assert ask(again, "select count(*) from kept") == 0
 
 
+@pytest.mark.anyio
+async def test_a_watched_server_that_dies_is_started_again(
+    own_postgres: OwnPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portraitist.kit.embedded_postgres.WATCH_EVERY_S", 0.05)
+    await asyncio.to_thread(own_postgres.embedded.start)
+    told: asyncio.Queue[str] = asyncio.Queue()
+    watching = asyncio.create_task(own_postgres.embedded.watch(told.put_nowait))
+    monkeypatch.setattr("portraitist.kit.embedded_postgres.LEAST_FREE_BYTES", 2**62)
+    own_postgres.kill()
+    async with asyncio.timeout(20):
+        assert "MB left" in await told.get()
+        await asyncio.sleep(0.3)
+        assert told.empty()  # a lasting reason is told once
+        monkeypatch.setattr("portraitist.kit.embedded_postgres.LEAST_FREE_BYTES", 0)
+        assert "started again" in await told.get()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert own_postgres.embedded.running()
+
+
 def test_a_pid_file_whose_process_is_somebody_else_by_now_is_no_obstacle(own_postgres: OwnPostgres) -> None:
     own_postgres.embedded.start()
     pid_file = own_postgres.data / "postmaster.pid"
@@ -119,6 +141,26 @@ def test_an_interrupted_making_is_begun_anew(own_postgres: OwnPostgres) -> None:
     own_postgres.embedded.stop()
     own_postgres.data.rename(own_postgres.data.with_name("data.unfinished"))
     assert ask(own_postgres.embedded.start(), "select 1") == 1
+
+
+def test_a_strict_umask_keeps_nothing_from_the_servers_account(own_postgres: OwnPostgres) -> None:
+    before = os.umask(0o077)
+    try:
+        embedded = EmbeddedPostgres(
+            own_postgres.folder / "strict", state_root=own_postgres.folder / "strict-state"
+        )
+        assert ask(embedded.start(), "select 1") == 1
+        embedded.stop()
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root lends the server another account")
+def test_a_state_folder_out_of_reach_is_said_with_the_way_out(own_postgres: OwnPostgres) -> None:
+    hidden = own_postgres.folder / "root-only"
+    hidden.mkdir(mode=0o700)
+    with pytest.raises(EmbeddedPostgresError, match="PORTRAITIST_STATE"):
+        EmbeddedPostgres(own_postgres.folder / "other", state_root=hidden / "state").start()
 
 
 def test_a_home_with_a_long_path_gets_a_short_socket(own_postgres: OwnPostgres) -> None:
