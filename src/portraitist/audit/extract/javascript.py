@@ -259,7 +259,11 @@ class Statements(Expressions):
         final = node.child_by_field_name("finalizer")
         handlers = []
         if handler is not None:
-            handlers = [ir.Handler(*self.span(handler), self.block(handler.child_by_field_name("body")))]
+            caught = handler.child_by_field_name("parameter")
+            names = self.pattern(caught) if caught is not None else None
+            handlers = [
+                ir.Handler(*self.span(handler), self.block(handler.child_by_field_name("body")), names)
+            ]
         final_body = self.block(final.child_by_field_name("body")) if final is not None else []
         return ir.Try(*self.span(node), self.block(node.child_by_field_name("body")), handlers, final_body)
 

@@ -40,6 +40,7 @@ class Expressions(Converter):
             "string": self.string,
             "template_string": self.template,
             "number": self.number,
+            "regex": self.regex,
             "true": self.constant,
             "false": self.constant,
             "null": self.constant,
@@ -157,6 +158,9 @@ class Expressions(Converter):
             text = self.source[start:end].decode("utf-8", "replace")
             parts.append(ir.Lit(line, line + text.count("\n"), _unescape(text)))
 
+    def regex(self, node: Syntax) -> ir.Node:
+        return ir.Lit(*self.span(node), self.text(node), "regex")
+
     def number(self, node: Syntax) -> ir.Node:
         return ir.Lit(*self.span(node), parse_number(self.text(node)))
 
@@ -213,11 +217,16 @@ class Expressions(Converter):
         return made[0] if len(made) == 1 else ir.Other(*self.span(node), made, "declarations")
 
     def annotation(self, node: Syntax | None) -> ir.Node | None:
-        """The first type name in an annotation, as a name."""
+        """The first type name in an annotation; `A<B>` becomes an index of A by B."""
         if node is None:
             return None
-        found = _TYPE_NAME.search(self.text(node)[:200])
-        return ir.Name(*self.span(node), found.group()) if found else None
+        found = _TYPE_NAME.findall(self.text(node)[:200])
+        if not found:
+            return None
+        head = ir.Name(*self.span(node), found[0])
+        if len(found) > 1:
+            return ir.Index(*self.span(node), head, ir.Name(*self.span(node), found[1]))
+        return head
 
     def function(self, node: Syntax) -> ir.Node:
         name = node.child_by_field_name("name")

@@ -238,6 +238,7 @@ class Statements(Expressions):
             "augmented_assignment": self.assignment,
             "if_statement": self.if_,
             "for_statement": self.for_,
+            "for_in_clause": self.for_,
             "while_statement": self.while_,
             "try_statement": self.try_,
             "with_statement": self.with_,

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from portraitist.audit import ir
 from portraitist.audit.link.evaluate import Evaluator
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.program import Program, Target
-from portraitist.audit.link.values import Field, Struct, Value
+from portraitist.audit.link.values import Field, Struct, Value, structs
 from portraitist.audit.model import LIVE_ROLES, Fact, Place, Unresolved
 from portraitist.audit.source import Tree
 from portraitist.audit.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from portraitist.audit.facts.flows import Flow
+    from portraitist.audit.link.reach import Reach
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,9 +92,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class ColumnUse:
-    """A column in a statement, with the value written to it when that is known."""
+    """A column in a statement, where it stands, and the value written to it when that is known."""
 
     column: str
+    path: str
     line: int
     value: Value | None = None
     node: ir.Node | None = None
@@ -143,7 +149,9 @@ class Context:
         self.statements: list[Statement] = []
         self.tables: dict[str, list[TableDef]] = {}
         self.dead_funcs: set[ir.Func] = set()
-        self.reach: dict[ir.Func, set[ir.Func]] = {}
+        self.dead_modules: set[str] = set()
+        self.flows: list[Flow] = []
+        self.reached: Reach
 
     @property
     def modules(self) -> list[Module]:
@@ -166,7 +174,7 @@ class Context:
         line: int = 0,
         end: int = 0,
         evidence: Iterable[Place] = (),
-        token: str = "",
+        token: str | None = None,
     ) -> None:
         """Adds a fact anchored at `node`, or at `line` when that is given."""
         first = line or node.line
@@ -182,20 +190,26 @@ class Context:
             value,
             module.scope_name(node),
             tuple(evidence),
-            token or key,
+            key if token is None else token,
         )
         self.facts.append(fact)
 
     def add_at(self, kind: str, key: str, path: str, line: int, *, role: str = "src", value: object = None,
-               evidence: Iterable[Place] = (), token: str = "", end: int = 0) -> None:  # fmt: skip
+               evidence: Iterable[Place] = (), token: str | None = None, end: int = 0) -> None:  # fmt: skip
         """Adds a fact that no syntax node stands for."""
         last = max(line, end)
-        self.facts.append(Fact(kind, key, path, line, last, role, value, "", tuple(evidence), token or key))
+        self.facts.append(
+            Fact(
+                kind, key, path, line, last, role, value, "", tuple(evidence), key if token is None else token
+            )
+        )
 
     def role_at(self, module: Module, node: ir.Node) -> str:
         """The file's role, or `dead` inside a function that nothing reaches."""
         func = node if isinstance(node, ir.Func) else ir.enclosing(node, ir.Func)
-        return "dead" if module.role == "src" and func in self.dead_funcs else module.role
+        if module.role != "src":
+            return module.role
+        return "dead" if func in self.dead_funcs or module.path in self.dead_modules else "src"
 
     def puzzled(self, subject: str, module: Module, node: ir.Node, reason: str) -> None:
         """Records a question that could not be decided."""
@@ -217,15 +231,9 @@ def sent_fields(options: Iterable[Struct]) -> list[Field]:
     found: list[Field] = []
     for struct in options:
         for each in struct.fields:
-            inner = _structs(each.value) if each.key == "input" and not each.spread else []
+            inner = structs(each.value) if each.key == "input" and not each.spread else []
             if inner:
                 found.extend(field for part in inner for field in part.fields)
             else:
                 found.append(each)
     return list(dict.fromkeys(found))
-
-
-def _structs(value: Value) -> list[Struct]:
-    from portraitist.audit.link.values import structs  # noqa: PLC0415 - keeps the import list of records short
-
-    return structs(value)

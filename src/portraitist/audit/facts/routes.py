@@ -11,11 +11,15 @@ from portraitist.audit.facts import jobs, routes_files, routes_javascript, route
 from portraitist.audit.facts.base import Context, Route
 
 
-def collect(ctx: Context) -> None:
+def find(ctx: Context) -> None:
     """Finds every route, action, page and job in live and in dead code."""
     for collector in (routes_javascript, routes_files, routes_python, jobs):
         ctx.routes.extend(collector.routes(ctx))
     ctx.routes.sort(key=lambda each: (each.module.path, each.node.line, each.key))
+
+
+def collect(ctx: Context) -> None:
+    """Adds the `route` facts."""
     for route in ctx.routes:
         if route.is_http:
             ctx.add("route", route.key, route.module, route.node, token=_token(route), end=_end(route))

@@ -137,7 +137,7 @@ def _tested_methods(module: Module) -> list[str]:
         words = [text for side in sides if side is not None and (text := ir.text_of(side)) in _METHODS]
         if names and words:
             found.update(each for each in words if each is not None)
-    return sorted(found - {"OPTIONS"}) or ["ANY"]
+    return sorted(found - {"OPTIONS", "HEAD"}) or ["ANY"]
 
 
 def _served(ctx: Context, module: Module, path: str) -> Iterator[Route]:

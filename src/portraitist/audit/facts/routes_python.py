@@ -64,7 +64,7 @@ def _methods(ctx: Context, module: Module, call: ir.Call) -> list[str]:
         if isinstance(value, Items)
         else []
     )
-    return found or ["ANY"]
+    return [each for each in found if each not in {"OPTIONS", "HEAD"}] or found or ["ANY"]
 
 
 def _mounted(

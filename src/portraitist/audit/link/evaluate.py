@@ -103,11 +103,15 @@ class Evaluator:
         value = self.eval(module, prop.value, frame, depth)
         scope = module.scope_name(prop)
         if prop.key is not None:
-            return [Field(prop.key, value, module.path, prop.line, prop.end, scope=scope)], True
+            return [
+                Field(prop.key, value, module.path, prop.line, prop.end, scope=scope, node=prop.value)
+            ], True
         if prop.computed is not None:
             key = self.eval(module, prop.computed, frame, depth)
             if isinstance(key, Known) and isinstance(key.value, str):
-                return [Field(key.value, value, module.path, prop.line, prop.end, scope=scope)], True
+                return [
+                    Field(key.value, value, module.path, prop.line, prop.end, scope=scope, node=prop.value)
+                ], True
             return [], False
         return self._spread(module, prop, value, scope)
 
@@ -197,7 +201,15 @@ class Evaluator:
             if key is not None and key != "exports":
                 inner = self.eval(module, each.value, frame, depth)
                 fields.append(
-                    Field(key, inner, module.path, each.line, each.end, scope=module.scope_name(each))
+                    Field(
+                        key,
+                        inner,
+                        module.path,
+                        each.line,
+                        each.end,
+                        scope=module.scope_name(each),
+                        node=each.value,
+                    )
                 )
         merged = self._merges(module, node, frame, depth)
         return with_fields(value, tuple(fields + merged)) if fields or merged else value

@@ -84,6 +84,11 @@ class Module:
         """The text of a 1-based line."""
         return self.lines[line - 1] if 0 < line <= len(self.lines) else ""
 
+    def function_at(self, line: int) -> ir.Func | None:
+        """The innermost function whose lines hold `line`."""
+        inside = [each for each in self.scopes if each.line <= line <= each.end]
+        return min(inside, key=lambda each: (each.end - each.line, -each.line)) if inside else None
+
     def scope_name(self, node: ir.Node) -> str:
         """The enclosing function's name for people and fingerprints, `Class.method` for methods, else ""."""
         func = node if isinstance(node, ir.Func) else ir.enclosing(node, ir.Func)
@@ -120,6 +125,9 @@ class Module:
                 self.exports[exported] = (
                     node.body[0] if node.body and direct and exported == "default" else local
                 )
+        elif isinstance(node, ir.Handler) and node.catches is not None:
+            for name in ir.find(node.catches, ir.Name):
+                scope.bind(name.id, Binding("caught", node))
         elif isinstance(node, ir.Loop) and node.target is not None:
             _pattern(scope, node.target, node.source, "loop", ("*",))
         return scope

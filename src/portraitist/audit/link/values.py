@@ -5,9 +5,9 @@ Unknown is an answer: a rule that needs a literal never fires on anything else. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from portraitist.audit.ir import Scalar
+from portraitist.audit.ir import Node, Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Field:
     end: int
     spread: bool = False
     scope: str = ""
+    node: Node | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,9 @@ def one_of(options: list[Value]) -> Value:
     flat: list[Value] = []
     for each in options:
         flat.extend(each.options if isinstance(each, OneOf) else [each])
-    unique = list(dict.fromkeys(flat))[:12]
-    if len(unique) > 1:
-        unique = [each for each in unique if not isinstance(each, Unknown)] or unique[:1]
+    unique = list(dict.fromkeys(flat))[:12] or [Unknown("nothing")]
+    if all(isinstance(each, Unknown) for each in unique):
+        unique = unique[:1]
     return unique[0] if len(unique) == 1 else OneOf(tuple(unique))
 
 

@@ -1,0 +1,311 @@
+"""Which check protects which route: guards in front of it, dependencies, and checks in its body.
+
+Adds `auth` facts where something really denies; a route without one has an empty `guarded_by`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit import ir
+from portraitist.audit.facts import denial
+from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.program import Target
+from portraitist.audit.model import Place
+
+_VERIFIERS = re.compile(r"^(jsonwebtoken|jose|jwt|python_jose|PyJWT|firebase_admin|itsdangerous)\b")
+_SCHEMES = re.compile(r"^fastapi\.security\.")
+
+
+def collect(ctx: Context) -> None:
+    """Fills `guarded_by` of every route and adds one fact for each check."""
+    seen: set[tuple[str, int, str]] = set()
+    for route in ctx.routes:
+        if not route.is_http:
+            continue
+        for name, module, node in _checks(ctx, route):
+            place = Place(module.path, node.line)
+            route.guarded_by.append((name, place))
+            if (module.path, node.line, name) not in seen:
+                seen.add((module.path, node.line, name))
+                ctx.add("auth", name, module, node, token=name.rpartition(".")[2])
+
+
+def _checks(ctx: Context, route: Route) -> list[tuple[str, Module, ir.Node]]:
+    found: list[tuple[str, Module, ir.Node]] = []
+    for module, node in route.guards:
+        name = _guard(ctx, module, node)
+        if name:
+            found.append((name, module, node))
+    for target in route.handlers:
+        if target.module is not None and isinstance(target.node, ir.Func):
+            found.extend(_parameters(ctx, target.module, target.node))
+            found.extend(_of_class(ctx, target.module, target.node))
+            if not found:
+                found.extend(in_body(ctx, target.module, target.node))
+    return found
+
+
+def _guard(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> str:
+    """The name of a guard expression that denies, or ""."""
+    if isinstance(node, ir.Func):
+        return (node.name or "anonymous") if denial.denies(ctx, module, node) else ""
+    name = ir.plain_dotted(node.func if isinstance(node, ir.Call) else node)
+    targets = ctx.program.resolve(module, node.func if isinstance(node, ir.Call) else node)
+    own = [each for each in targets if isinstance(each.node, ir.Func) and each.module is not None]
+    if own:
+        return name if any(_target_denies(ctx, each) for each in own) else ""
+    classes = [each for each in targets if isinstance(each.node, ir.Class) and each.module is not None]
+    for each in classes:
+        methods = (
+            [one for one in each.node.body if isinstance(one, ir.Func)]
+            if isinstance(each.node, ir.Class)
+            else []
+        )
+        if each.module is not None and any(denial.denies(ctx, each.module, one) for one in methods):
+            return name
+    if classes:
+        return name if denial.is_guard_name(ctx, name) else ""
+    if (
+        name.rpartition(".")[2] in {"permission_classes", "Depends", "Security"}
+        and isinstance(node, ir.Call)
+        and depth < 3
+    ):
+        parts = [part for arg in node.args for part in (arg.items if isinstance(arg, ir.Arr) else [arg])]
+        return next((inner for part in parts if (inner := _guard(ctx, module, part, depth + 1))), "")
+    if any(_SCHEMES.match(each.origin) for each in targets):
+        return name
+    return name if name and denial.is_guard_name(ctx, name) else ""
+
+
+def _target_denies(ctx: Context, target: Target) -> bool:
+    assert isinstance(target.node, ir.Func) and target.module is not None
+    if denial.denies(ctx, target.module, target.node):
+        return True
+    return bool(in_body(ctx, target.module, target.node)) or bool(
+        _parameters(ctx, target.module, target.node)
+    )
+
+
+def _parameters(
+    ctx: Context, module: Module, func: ir.Func, depth: int = 0
+) -> list[tuple[str, Module, ir.Node]]:
+    """FastAPI dependencies in defaults and annotations, and through aliases of annotated types."""
+    found: list[tuple[str, Module, ir.Node]] = []
+    if module.language != "python" or depth > 3:
+        return found
+    for param in func.params:
+        nodes = [each for each in (param.default, *_annotated(module, param.annotation)) if each is not None]
+        for node in nodes:
+            for call in ir.find(node, ir.Call):
+                if ir.dotted(call.func).rpartition(".")[2] in {"Depends", "Security"} and call.args:
+                    name = _dependency(ctx, module, call.args[0], depth)
+                    if name:
+                        found.append((name, module, param))
+    return found
+
+
+def _annotated(module: Module, annotation: ir.Node | None) -> list[ir.Node]:
+    if annotation is None:
+        return []
+    nodes = [annotation]
+    if isinstance(annotation, ir.Name):
+        found = module.lookup(annotation.id, annotation)
+        nodes.extend(each.value for each in (found[1] if found else []) if each.value is not None)
+    return nodes
+
+
+def _dependency(ctx: Context, module: Module, node: ir.Node, depth: int) -> str:
+    name = ir.plain_dotted(node.func if isinstance(node, ir.Call) else node)
+    for target in ctx.program.resolve(module, node):
+        if isinstance(target.node, ir.Func) and target.module is not None:
+            if denial.denies(ctx, target.module, target.node) or _parameters(
+                ctx, target.module, target.node, depth + 1
+            ):
+                return name
+            return ""
+        if _SCHEMES.match(target.origin):
+            return name
+    return name if denial.is_guard_name(ctx, name) else ""
+
+
+def _of_class(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Module, ir.Node]]:
+    """Mixins and `permission_classes` of a view class; decorators of the function itself."""
+    found: list[tuple[str, Module, ir.Node]] = []
+    cls = func.parent
+    if isinstance(cls, ir.Class):
+        for base in cls.bases:
+            if denial.is_guard_name(ctx, ir.dotted(base)):
+                found.append((ir.dotted(base), module, base))
+        for each in cls.body:
+            if (
+                isinstance(each, ir.Assign)
+                and isinstance(each.target, ir.Name)
+                and each.target.id in {"permission_classes", "decorators"}
+            ):
+                for part in each.value.items if isinstance(each.value, ir.Arr) else []:
+                    name = _guard(ctx, module, part)
+                    if name:
+                        found.append((name, module, part))
+    for decorator in func.decorators if module.language == "python" else []:
+        name = _guard(ctx, module, decorator)
+        if name and not re.search(r"\.(get|post|put|delete|patch|route)$", name):
+            found.append((name, module, decorator))
+    return found
+
+
+def in_body(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Module, ir.Node]]:
+    """The first check in a function's body that denies, as (name, module, node)."""
+    for node in ir.walk(func):
+        if isinstance(node, ir.Call) and node is not func:
+            name = _call_check(ctx, module, func, node)
+            if name:
+                return [(name, module, node)]
+        elif isinstance(node, ir.If):
+            name = _test_check(ctx, node)
+            if name:
+                return [(name, module, node)]
+    return []
+
+
+def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> str:
+    name = ir.plain_dotted(call.func) or ir.dotted(call.func)
+    if not name:
+        return ""
+    own = [each for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
+    reader = denial.flat(name) in ctx.words.identity_readers
+    if own:
+        relevant = (
+            reader
+            or denial.is_guard_name(ctx, name)
+            or re.search(r"auth|user|session|token|admin|permission", name, re.I)
+        )
+        for each in own if relevant else []:
+            assert isinstance(each.node, ir.Func) and each.module is not None
+            if _throws(ctx, each.module, each.node):
+                return name
+            reads = any(_reads_identity(ctx, inner) for inner in ir.find(each.node, ir.Call))
+            if (denial.denies(ctx, each.module, each.node) or reads) and _tested(ctx, module, func, call):
+                return name
+        return ""
+    if denial.is_guard_name(ctx, name) and not reader:
+        return name
+    if reader and _verifies(ctx, module, call):
+        return name
+    if _reads_identity(ctx, call) and _tested(ctx, module, func, call):
+        return name
+    return ""
+
+
+def _throws(ctx: Context, module: Module, func: ir.Func) -> bool:
+    """Whether a helper refuses by raising or redirecting, so that its caller need not test anything."""
+    for node in ir.walk(func):
+        if isinstance(node, ir.Return) and node.throws and not _in_handler(node):
+            return denial.denies(ctx, module, func)
+        if isinstance(node, ir.Call) and ir.dotted(node.func).rpartition(".")[2] in {"redirect", "abort"}:
+            return denial.denies(ctx, module, func)
+    return False
+
+
+def _in_handler(node: ir.Node) -> bool:
+    return ir.enclosing(node, ir.Handler) is not None
+
+
+def _verifies(ctx: Context, module: Module, call: ir.Call) -> bool:
+    """`jwt.verify(…)` of a library: raises by itself."""
+    return bool(_VERIFIERS.match(ctx.program.origin(module, call.func)))
+
+
+def _reads_identity(ctx: Context, call: ir.Call) -> bool:
+    name = ir.plain_dotted(call.func) or ir.dotted(call.func)
+    short = denial.flat(name)
+    if short == "get" and name.endswith("account.get"):
+        return True
+    if short in {"verify", "decode"}:
+        return "jwt" in name.lower() or "token" in name.lower()
+    if short == "auth":
+        return not call.is_new and not isinstance(call.func, ir.Attr)
+    return short in ctx.words.identity_readers
+
+
+def _tested(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> bool:
+    """Whether the answer of `call` is tested later in the function, with a way out."""
+    names = _bound_names(call)
+    for test in ir.find(func, ir.If):
+        if test.line < call.line:
+            continue
+        used = {each.id for each in ir.find(test.test, ir.Name)}
+        if used & names and denial.exits(test.then):
+            return True
+        if call in set(ir.walk(test.test)) and denial.exits(test.then):
+            return True
+    return _derived_test(func, call, names)
+
+
+def _derived_test(func: ir.Func, call: ir.Call, names: set[str]) -> bool:
+    """`const userId = session?.user?.id; if (!userId) return …`: the test is on something taken from it."""
+    derived = set(names)
+    for assign in ir.find(func, ir.Assign):
+        if assign.line >= call.line and assign.value is not None:
+            used = {each.id for each in ir.find(assign.value, ir.Name)}
+            if used & derived:
+                derived |= {each.id for each in ir.find(assign.target, ir.Name)}
+    return any(
+        test.line >= call.line
+        and denial.exits(test.then)
+        and {each.id for each in ir.find(test.test, ir.Name)} & (derived - names)
+        for test in ir.find(func, ir.If)
+    )
+
+
+def _bound_names(call: ir.Call) -> set[str]:
+    for parent in ir.ancestors(call):
+        if isinstance(parent, ir.Assign):
+            return {each.id for each in ir.find(parent.target, ir.Name)}
+        if isinstance(parent, ir.Func | ir.If | ir.Loop):
+            break
+    return set()
+
+
+def _test_check(ctx: Context, node: ir.If) -> str:
+    """A test of `req.user`, `request.user.is_authenticated`, `session["user_id"]` that turns callers away."""
+    if not denial.refuses_in(ctx, node.then):
+        return ""
+    for part in ir.walk(node.test):
+        if isinstance(part, ir.Attr) and part.name.replace("_", "").lower() in {
+            "isauthenticated",
+            "isanonymous",
+        }:
+            return ir.plain_dotted(part)
+        if (
+            isinstance(part, ir.Attr)
+            and isinstance(part.obj, ir.Name)
+            and part.obj.id in {"req", "request", "ctx", "session", "g", "context", "c"}
+        ):
+            if part.name.lower() in {"user", "session", "userid", "user_id", "auth", "token"}:
+                return ir.plain_dotted(part)
+        if isinstance(part, ir.Attr) and ir.plain_dotted(part) in {
+            "req.session.userId",
+            "req.session.user",
+            "req.user.id",
+            "req.session.user.id",
+        }:
+            return ir.plain_dotted(part)
+        if isinstance(part, ir.Name) and part.id in {"session", "current_user"}:
+            return part.id
+    return _header_check(node)
+
+
+def _header_check(node: ir.If) -> str:
+    """A comparison of the authorization header or a key with a secret of the environment."""
+    names = [ir.dotted(each) for each in ir.walk(node.test) if isinstance(each, ir.Attr | ir.Name)]
+    texts = [each.value for each in ir.find(node.test, ir.Lit) if isinstance(each.value, str)]
+    header = any(re.search(r"auth|secret|api_?key|token", each, re.I) for each in [*names, *texts])
+    secret = any(re.search(r"process\.env|environ|settings\.|config\.", each) for each in names)
+    named = next((each for each in names if re.search(r"auth|secret|api_?key", each, re.I)), "")
+    return (
+        (named or "authorization")
+        if header and (secret or any(re.search(r"auth", each, re.I) for each in names))
+        else ""
+    )

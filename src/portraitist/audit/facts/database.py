@@ -1,0 +1,124 @@
+"""Who writes, deletes and reads which columns: statements of every dialect become facts here.
+
+A statement inside a helper is also anchored at the calls that hand it their columns.
+"""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit import ir
+from portraitist.audit.facts import db_chain, db_python, db_sql
+from portraitist.audit.facts.base import ColumnUse, Context, Statement
+from portraitist.audit.link.values import fold, is_null
+from portraitist.audit.model import Place
+
+
+def collect(ctx: Context) -> None:
+    """Fills `ctx.statements` and adds `db.*` and `table.missing_column` facts."""
+    tables = db_chain.Tables(ctx)
+    rows = db_python.Rows(ctx)
+    for module in ctx.modules:
+        if module.role in {"doc", "generated"}:
+            continue
+        ctx.statements.extend(db_sql.statements(ctx, module))
+        ctx.statements.extend(db_chain.statements(ctx, tables, module))
+        if module.language == "python":
+            ctx.statements.extend(db_python.statements(ctx, rows, module))
+    for each in ctx.statements:
+        _facts(ctx, each)
+    _missing_columns(ctx)
+
+
+def _facts(ctx: Context, statement: Statement) -> None:
+    kind = f"db.{statement.kind}"
+    own = Place(statement.module.path, statement.line)
+    if not statement.columns:
+        ctx.add(
+            kind, statement.table, statement.module, statement.node, line=statement.line, end=statement.end
+        )
+    for use in statement.columns:
+        key = f"{statement.table}.{use.column}"
+        place = Place(use.path, use.line)
+        value = fold(use.value) if use.value is not None else None
+        inside = use.path == own.path and statement.line <= use.line <= max(statement.end, statement.node.end)
+        ctx.add(kind, key, statement.module, statement.node, value=value, line=statement.line, end=statement.end,
+                evidence=[place], token=use.column)  # fmt: skip
+        elsewhere = (
+            use.path != own.path or ctx.program.modules[use.path].function_at(use.line) is not statement.func
+        )
+        if not inside and elsewhere:
+            _at_caller(ctx, statement, use, kind, key, value)
+        if statement.kind == "write" and is_null(use.value) and not statement.insert:
+            module = ctx.program.modules[use.path]
+            anchor = ir.Other(use.line, use.line, [])
+            anchor.parent = statement.node if module is statement.module else None
+            ctx.add("db.null", key, module, anchor, evidence=[own], token=use.column)
+
+
+def _at_caller(
+    ctx: Context, statement: Statement, use: ColumnUse, kind: str, key: str, value: object
+) -> None:
+    """The call of a storage helper whose argument sets the column, or the line that sets it."""
+    module = ctx.program.modules[use.path]
+    func = statement.func
+    for site in ctx.program.callers.get(func, []) if func is not None else []:
+        if site.module is module and site.call.line <= use.line <= site.call.end:
+            ctx.add(
+                kind,
+                key,
+                module,
+                site.call,
+                value=value,
+                evidence=[Place(use.path, use.line)],
+                token=use.column,
+            )
+            return
+    anchor = ir.Other(use.line, use.line, [])
+    ctx.add(
+        kind,
+        key,
+        module,
+        anchor,
+        value=value,
+        evidence=[Place(statement.module.path, statement.line)],
+        token=use.column,
+    )
+
+
+def snake(name: str) -> str:
+    """`replicateModelId` as `replicate_model_id`."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+
+
+def columns_of(ctx: Context, table: str) -> set[str]:
+    """Every known spelling of the columns of a table; empty when no definition is known."""
+    found: set[str] = set()
+    for each in ctx.tables.get(table, []):
+        found.update(each.columns)
+        found.update(each.property_names)
+    return found
+
+
+def _missing_columns(ctx: Context) -> None:
+    for statement in ctx.statements:
+        created = any(each.source != "alter table" for each in ctx.tables.get(statement.table, []))
+        known = {snake(each) for each in columns_of(ctx, statement.table)}
+        if not known or not created:
+            continue
+        for use in statement.columns:
+            name = use.column
+            relation = isinstance(use.value, object) and name.endswith("_id") and name[:-3] in known
+            if (
+                snake(name) in known
+                or relation
+                or not re.match(r"^[A-Za-z_]\w*$", name)
+                or f"{snake(name)}_id" in known
+            ):
+                continue
+            module = ctx.program.modules[use.path]
+            anchor = ir.Other(use.line, use.line, [])
+            anchor.parent = statement.node if module is statement.module else None
+            definition = ctx.tables[statement.table][0]
+            ctx.add("table.missing_column", f"{statement.table}.{name}", module, anchor,
+                    evidence=[Place(definition.path, definition.line)], token=name)  # fmt: skip

@@ -1,0 +1,228 @@
+"""Statements of SQLAlchemy and the Django ORM: constructors, queries, updates, and attributes set on rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
+from portraitist.audit.link.module import Module
+
+_READS = {
+    "query", "select", "get", "filter", "filter_by", "get_object_or_404", "all", "first", "exists", "count", "get_or_404",
+    "get_or_none", "values", "values_list", "aget", "afilter", "exec", "exclude", "order_by",
+}  # fmt: skip
+_WRITES = {"create", "get_or_create", "update_or_create", "bulk_create", "acreate", "abulk_create"}
+_NOT_ROWS = {"id", "metadata", "query", "objects"}
+
+
+class Rows:
+    """Which classes are tables, and which expressions are rows of them."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.tables: dict[ir.Class, TableDef] = {}
+        by_place = {
+            (each.path, each.line): each
+            for defs in ctx.tables.values()
+            for each in defs
+            if each.source == "class"
+        }
+        for module in ctx.modules:
+            for cls in module.all(ir.Class):
+                found = by_place.get((module.path, cls.line))
+                if found is not None:
+                    self.tables[cls] = found
+
+    def table(self, module: Module, node: ir.Node) -> TableDef | None:
+        """The table that a class expression names."""
+        if not isinstance(node, ir.Name | ir.Attr):
+            return None
+        for target in self.ctx.program.resolve(module, node):
+            if isinstance(target.node, ir.Class) and target.node in self.tables:
+                return self.tables[target.node]
+        return None
+
+    def of_row(self, module: Module, node: ir.Node, depth: int = 0) -> TableDef | None:
+        """The table of which `node` is a row: made by its class, or taken out of a query on it."""
+        if depth > 3 or not isinstance(node, ir.Name):
+            return None
+        found = module.lookup(node.id, node)
+        for binding in reversed(found[1] if found else []):
+            if (
+                binding.kind == "param"
+                and isinstance(binding.node, ir.Param)
+                and binding.node.annotation is not None
+            ):
+                for part in ir.walk(binding.node.annotation):
+                    if (table := self.table(module, part)) is not None:
+                        return table
+            if binding.value is not None and binding.node.line <= node.line:
+                table = self._in_query(module, binding.value, depth)
+                if table is not None:
+                    return table
+        return None
+
+    def _in_query(self, module: Module, value: ir.Node, depth: int) -> TableDef | None:
+        for part in ir.walk(value):
+            table = self.table(module, part)
+            if table is not None:
+                return table
+        root = ir.root_of(value)
+        if isinstance(root, ir.Name) and isinstance(value, ir.Call | ir.Attr | ir.Index):
+            for part in ir.walk(value):
+                if isinstance(part, ir.Name) and (table := self.of_row(module, part, depth + 1)) is not None:
+                    return table
+        return self._from_helper(module, value, depth)
+
+    def _from_helper(self, module: Module, value: ir.Node, depth: int) -> TableDef | None:
+        if not isinstance(value, ir.Call) or depth > 2:
+            return None
+        for target in self.ctx.program.functions_called(value):
+            if isinstance(target.node, ir.Func) and target.module is not None:
+                from portraitist.audit.link.program import returns  # noqa: PLC0415 - only here
+
+                for each in returns(target.node):
+                    found = self._in_query(target.module, each, depth + 1) or self.of_row(
+                        target.module, each, depth + 1
+                    )
+                    if found is not None:
+                        return found
+        return None
+
+
+def statements(ctx: Context, rows: Rows, module: Module) -> Iterator[Statement]:
+    """Every ORM statement of one Python module."""
+    if not rows.tables:
+        return
+    for call in module.all(ir.Call):
+        yield from _called(ctx, rows, module, call)
+    for assign in module.all(ir.Assign):
+        yield from _attribute_set(ctx, rows, module, assign)
+
+
+def _called(ctx: Context, rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
+    made = rows.table(module, call.func)
+    if made is not None:
+        columns = _columns(ctx, module, call.kw)
+        yield _statement("write", made, columns, (), module, call, insert=True)
+        return
+    name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
+    if name in _WRITES and isinstance(call.func, ir.Attr):
+        yield from _manager_write(ctx, rows, module, call, call.func)
+    elif name in {"update", "values", "aupdate"}:
+        yield from _update(ctx, rows, module, call)
+    elif name in {"delete", "adelete", "remove"}:
+        yield from _delete(rows, module, call)
+    elif name in _READS:
+        yield from _read(rows, module, call)
+
+
+def _columns(ctx: Context, module: Module, kw: ir.Obj | None) -> tuple[ColumnUse, ...]:
+    return tuple(
+        ColumnUse(prop.key, module.path, prop.line, ctx.ev.eval(module, prop.value), prop.value)
+        for prop in (kw.props if kw else [])
+        if prop.key is not None
+    )
+
+
+def _statement(
+    kind: str, table: TableDef, columns: tuple[ColumnUse, ...], where: tuple[str, ...], module: Module, node: ir.Node,
+    *, insert: bool = False,
+) -> Statement:  # fmt: skip
+    return Statement(kind, table.name, columns, where, module, node, node.line, node.end, insert)
+
+
+def _in_chain(rows: Rows, module: Module, node: ir.Node) -> TableDef | None:
+    """The table named anywhere inside a chain of calls: `session.query(User).filter(…)`, `User.objects`."""
+    for part in ir.walk(node):
+        table = rows.table(module, part)
+        if table is not None:
+            return table
+    return None
+
+
+def _where(node: ir.Node) -> tuple[str, ...]:
+    """The columns a chain filters by: keywords of `filter_by` and `get`, attributes in `filter` and `where`."""
+    found: list[str] = []
+    for call in ir.find(node, ir.Call):
+        name = call.func.name if isinstance(call.func, ir.Attr) else ""
+        if (
+            name in {"filter_by", "filter", "get", "exclude", "update_or_create", "get_or_create"}
+            and call.kw is not None
+        ):
+            found.extend(prop.key.partition("__")[0] for prop in call.kw.props if prop.key)
+        if name in {"filter", "where"}:
+            for arg in call.args:
+                found.extend(each.name for each in ir.find(arg, ir.Attr))
+    return tuple(dict.fromkeys(found))
+
+
+def _manager_write(
+    ctx: Context, rows: Rows, module: Module, call: ir.Call, func: ir.Attr
+) -> Iterator[Statement]:
+    table = _in_chain(rows, module, func.obj)
+    if table is None:
+        return
+    columns = [each for each in _columns(ctx, module, call.kw) if each.column != "defaults"]
+    defaults = ir.keyword(call, "defaults")
+    if isinstance(defaults, ir.Obj):
+        columns.extend(_columns(ctx, module, defaults))
+    yield _statement("write", table, tuple(columns), (), module, call, insert=True)
+
+
+def _update(ctx: Context, rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
+    table = _in_chain(rows, module, call.func)
+    if table is None:
+        return
+    columns = list(_columns(ctx, module, call.kw))
+    for arg in call.args:
+        if isinstance(arg, ir.Obj):
+            columns.extend(_columns(ctx, module, arg))
+            for prop in arg.props:
+                if isinstance(prop.computed, ir.Attr):
+                    value = ctx.ev.eval(module, prop.value)
+                    columns.append(ColumnUse(prop.computed.name, module.path, prop.line, value, prop.value))
+    if columns:
+        yield _statement("write", table, tuple(columns), _where(call.func), module, call)
+
+
+def _delete(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
+    table = _in_chain(rows, module, call)
+    if table is None and call.args:
+        table = rows.of_row(module, call.args[0])
+    if table is None and isinstance(call.func, ir.Attr) and not call.args:
+        table = rows.of_row(module, call.func.obj)
+    if table is not None:
+        yield _statement("delete", table, (), _where(call), module, call)
+
+
+def _read(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
+    """Only the outermost call of a chain is a statement."""
+    up = call.parent
+    if isinstance(up, ir.Attr) and isinstance(up.parent, ir.Call):
+        return
+    table = _in_chain(rows, module, call.func) or next(
+        (
+            found
+            for each in call.args
+            if (found := rows.table(module, ir.root_of(each)) or rows.table(module, each))
+        ),
+        None,
+    )
+    if table is not None:
+        yield _statement("read", table, (), _where(call), module, call)
+
+
+def _attribute_set(ctx: Context, rows: Rows, module: Module, assign: ir.Assign) -> Iterator[Statement]:
+    target = assign.target
+    if not isinstance(target, ir.Attr) or not isinstance(target.obj, ir.Name) or target.name in _NOT_ROWS:
+        return
+    if target.obj.id in {"self", "cls"}:
+        return
+    table = rows.of_row(module, target.obj)
+    if table is None:
+        return
+    value = ctx.ev.eval(module, assign.value)
+    use = ColumnUse(target.name, module.path, assign.line, value, assign.value)
+    yield _statement("write", table, (use,), ("id",), module, assign)

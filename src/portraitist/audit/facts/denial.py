@@ -1,0 +1,182 @@
+"""What denies: statements that turn a caller away, and functions that contain one.
+
+A name alone protects nothing here: a function of the repository counts only when it can refuse.
+"""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.module import Module
+
+_CODES = {401, 403, "401", "403", "UNAUTHORIZED", "FORBIDDEN", "Unauthorized"}
+_WORDS = re.compile(
+    r"unauthori[sz]ed|unauthenticated|not authenticated|forbidden|must be (logged|signed) in|not (logged|signed) in|login required"
+    r"|(log|sign) ?in (first|required|to)|authentication required|no token|invalid (token|session|api key)|permission|please (log|sign) in"
+    r"|access denied|not allowed|not authori[sz]ed|authentication",
+    re.I,
+)
+_ERROR_NAMES = re.compile(
+    r"unauthori|forbidden|auth|permission|notlogged|accessdenied|not_authenticated", re.I
+)
+
+
+def flat(name: str) -> str:
+    """A name for comparison: its last part, lower case, without underscores."""
+    return name.rpartition(".")[2].replace("_", "").lower()
+
+
+def is_guard_name(ctx: Context, name: str) -> bool:
+    """Whether a name stands for something that denies by itself."""
+    short = name.rpartition(".")[2]
+    guards = ctx.words.guards
+    if (
+        short.lower() in guards
+        or flat(name) in guards
+        or ".".join(name.lower().rsplit(".", 2)[-2:]) in guards
+    ):
+        return True
+    return ctx.words.matches("guard", re.sub(r"(?<=[a-z])([A-Z])", r"_\1", short))
+
+
+def denies(ctx: Context, module: Module, func: ir.Func, depth: int = 0) -> bool:
+    """Whether a function, or a function it calls, can refuse for want of an identity."""
+    if depth > 3:
+        return False
+    for node in ir.walk(func):
+        if isinstance(node, ir.Return) and node.throws and _is_auth_error(node):
+            return True
+        if isinstance(node, ir.Call):
+            if _refuses(ctx, node):
+                return True
+            if node is not func and depth < 3 and _calls_denier(ctx, node, depth):
+                return True
+        if isinstance(node, ir.If) and _tests_identity(ctx, node.test) and exits(node.then):
+            return True
+    return False
+
+
+def _calls_denier(ctx: Context, call: ir.Call, depth: int) -> bool:
+    for target in ctx.program.functions_called(call):
+        if (
+            isinstance(target.node, ir.Func)
+            and target.module is not None
+            and denies(ctx, target.module, target.node, depth + 1)
+        ):
+            name = ir.plain_dotted(call.func) or target.node.name
+            if (
+                is_guard_name(ctx, name)
+                or flat(name) in ctx.words.identity_readers
+                or re.search(r"auth|user|session|token", name, re.I)
+            ):
+                return True
+    return False
+
+
+def _is_auth_error(node: ir.Return) -> bool:
+    value = node.value
+    if value is None:
+        return False
+    if _ERROR_NAMES.search(ir.dotted(value)):
+        return True
+    return any(
+        _is_code(each) or (isinstance(each.value, str) and _WORDS.search(each.value))
+        for each in ir.find(value, ir.Lit)
+    ) or any(re.search(r"40[13]|UNAUTHORIZED|FORBIDDEN", each.name) for each in ir.find(value, ir.Attr))
+
+
+def _is_code(node: ir.Lit) -> bool:
+    return not isinstance(node.value, bool) and node.value in _CODES
+
+
+def _refuses(ctx: Context, call: ir.Call) -> bool:
+    """A response with 401 or 403, or a redirect to a login page."""
+    name = ir.dotted(call.func).rpartition(".")[2]
+    arguments = [*call.args, *([call.kw] if call.kw else [])]
+    if name in {"status", "sendStatus", "abort", "HTTPException", "json", "Response", "JsonResponse", "code", "jsonify", "error",
+                "send_error", "createError", "HttpResponse", "JSONResponse", "text", "fail", "writeHead", "TRPCError", "send", "make_response"}:  # fmt: skip
+        for arg in arguments:
+            direct = arg if isinstance(arg, ir.Lit) else None
+            if direct is not None and _is_code(direct):
+                return True
+            if isinstance(arg, ir.Obj) and any(
+                _code_in(each)
+                for each in arg.props
+                if each.key in {"status", "status_code", "code", "statusCode"}
+            ):
+                return True
+            if isinstance(arg, ir.Attr) and re.search(r"40[13]|UNAUTHORIZED|FORBIDDEN", arg.name):
+                return True
+    if name in {"HttpResponseForbidden", "notFound", "HTTPUnauthorized", "unauthorized", "forbidden"}:
+        return name != "notFound"
+    if name in {
+        "redirect",
+        "RedirectResponse",
+        "HttpResponseRedirect",
+        "replace",
+        "push",
+        "redirect_to_login",
+    }:
+        return any(
+            isinstance(each.value, str) and ctx.words.matches("login_place", each.value)
+            for arg in arguments
+            for each in ir.find(arg, ir.Lit)
+        )
+    return False
+
+
+def _code_in(prop: ir.Prop) -> bool:
+    return any(_is_code(each) for each in ir.find(prop.value, ir.Lit)) or any(
+        re.search(r"40[13]|UNAUTHORIZED|FORBIDDEN", each.name) for each in ir.find(prop.value, ir.Attr)
+    )
+
+
+def _tests_identity(ctx: Context, test: ir.Node) -> bool:
+    """A negative test of who is asking: `!req.user`, `not session`, `'user_id' not in session`."""
+    negative = any(
+        isinstance(each, ir.Bin) and (each.op in {"not", "==", "===", "not in", "is"})
+        for each in ir.walk(test)
+    )
+    return negative and bool(identity_word(ctx, test))
+
+
+def identity_word(ctx: Context, test: ir.Node) -> str:
+    """The word of a test that names an identity, or ""."""
+    for node in ir.walk(test):
+        name = node.id if isinstance(node, ir.Name) else node.name if isinstance(node, ir.Attr) else ""
+        if isinstance(node, ir.Lit) and isinstance(node.value, str):
+            name = node.value
+        short = name.replace("_", "").lower()
+        if short and (name.lower() in ctx.words.identity_fields or short in ctx.words.identity_fields):
+            return name
+    return ""
+
+
+def exits(body: list[ir.Node]) -> bool:
+    """Whether a branch leaves the function (or answers, as Express handlers do)."""
+    for each in body:
+        for node in ir.walk(each):
+            if isinstance(node, ir.Return):
+                return True
+            if isinstance(node, ir.Func):
+                break
+            if isinstance(node, ir.Call) and ir.dotted(node.func).rpartition(".")[2] in {
+                "abort",
+                "redirect",
+                "sendStatus",
+                "exit",
+                "throw_error",
+            }:
+                return True
+    return False
+
+
+def refuses_in(ctx: Context, body: list[ir.Node]) -> bool:
+    """Whether a branch holds an explicit refusal."""
+    return any(
+        (isinstance(node, ir.Call) and _refuses(ctx, node)) or (isinstance(node, ir.Return) and node.throws)
+        for each in body
+        for node in ir.walk(each)
+    )

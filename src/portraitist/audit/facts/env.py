@@ -1,0 +1,319 @@
+"""Environment variables: where they are read, defaulted, set and declared, and what does not fit.
+
+Reads come from code; declarations from example files, compose files, Dockerfiles and platform settings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import Known, Outside, fold, renderings
+from portraitist.audit.model import LIVE_ROLES, Place
+
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_LINE = re.compile(r"^\s*#?\s*(?:export\s+)?([A-Z][A-Z0-9_]{2,})\s*=(.*)$")
+_CONFIG_LINE = re.compile(
+    r"^\s*(?:-\s*)?(?:ENV\s+|ARG\s+|key:\s*|name:\s*)?\"?([A-Z][A-Z0-9_]{2,})\"?\s*(?:[:=]|$)"
+)
+_OBJECTS = {
+    "process.env",
+    "import.meta.env",
+    "os.environ",
+    "environ",
+    "Deno.env",
+    "Bun.env",
+    "c.env",
+    "env",
+    "context.env",
+}
+_GETTERS = {"get", "getenv", "pop", "setdefault", "toObject"}
+_PLATFORM = {
+    "NODE_ENV", "PORT", "HOME", "PATH", "CI", "PWD", "USER", "HOSTNAME", "TZ", "VERCEL", "VERCEL_URL", "VERCEL_ENV", "DEBUG", "LANG",
+    "REPLIT_DOMAINS", "REPL_ID", "REPL_SLUG", "REPL_OWNER", "NEXT_RUNTIME", "DEV", "PROD", "MODE", "BASE_URL", "SSR", "TMPDIR",
+    "NEXT_PUBLIC_VERCEL_URL", "PYTHONPATH", "RENDER", "RAILWAY_ENVIRONMENT", "FLY_APP_NAME", "TEMP", "TMP", "SHELL", "npm_package_version",
+}  # fmt: skip
+
+
+def collect(ctx: Context) -> None:
+    """Adds every `env.*` fact."""
+    for file in ctx.tree.files:
+        if file.language in {"env", "config"}:
+            _declarations(ctx, file.path, file.text, file.language)
+    for module in ctx.modules:
+        for name, node, default in _reads(ctx, module):
+            _read_facts(ctx, module, name, node, default)
+        _sets(ctx, module)
+    _undeclared(ctx)
+    _inconsistent(ctx)
+
+
+def _declarations(ctx: Context, path: str, text: str, language: str) -> None:
+    name = path.rpartition("/")[2]
+    environment_file = language == "env"
+    if not environment_file and not re.match(
+        r"(docker-)?compose|Dockerfile|render\.yaml|fly\.toml|app\.(yaml|json)|vercel\.json|wrangler", name
+    ):
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        found = (_LINE if environment_file else _CONFIG_LINE).match(line)
+        if found is None or (
+            environment_file and line.lstrip().startswith("#") and " " in found.group(2).strip()
+        ):
+            continue
+        kind = "env.declared" if environment_file else "env.set"
+        ctx.add_at(kind, found.group(1), path, number, value=None)
+
+
+def _reads(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
+    """(name, node, default) of every read; a computed name has holes."""
+    for attr in module.all(ir.Attr):
+        if ir.plain_dotted(attr.obj) in {
+            "process.env",
+            "import.meta.env",
+            "Bun.env",
+            "c.env",
+            "context.env",
+        } and not _is_written(attr):
+            if _NAME.match(attr.name) and not (isinstance(attr.parent, ir.Call) and attr.parent.func is attr):
+                yield attr.name, attr, None
+    for index in module.all(ir.Index):
+        if ir.plain_dotted(index.obj) in _OBJECTS - {"env"} and not _is_written(index):
+            for name in _names(ctx, module, index.key):
+                yield name, index, None
+    for call in module.all(ir.Call):
+        yield from _call_reads(ctx, module, call)
+    yield from _declared_settings(module)
+    for assign in module.all(ir.Assign):
+        if (
+            isinstance(assign.target, ir.Obj)
+            and assign.value is not None
+            and ir.plain_dotted(assign.value) in {"process.env", "import.meta.env"}
+        ):
+            for prop in assign.target.props:
+                if prop.key:
+                    yield prop.key, prop, prop.computed
+
+
+def _is_written(node: ir.Node) -> bool:
+    return isinstance(node.parent, ir.Assign) and node.parent.target is node and node.parent.op == "="
+
+
+def _names(ctx: Context, module: Module, key: ir.Node) -> list[str]:
+    found = renderings(ctx.ev.eval(module, key))
+    if not found and isinstance(ctx.ev.eval(module, key), Outside):
+        value = ctx.ev.eval(module, key)
+        found = ["{" + value.name.rpartition(".")[2] + "}"] if isinstance(value, Outside) else []
+    return [each for each in found if re.match(r"^[\w{}.]+$", each)] or ["{}"]
+
+
+def _call_reads(ctx: Context, module: Module, call: ir.Call) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
+    name = ir.plain_dotted(call.func)
+    origin = ""
+    if name in {"config", "getenv", "env", "env_config", "decouple_config"} or name.startswith("env."):
+        origin = ctx.program.origin(module, call.func)
+    known = name in {
+        "os.getenv",
+        "os.environ.get",
+        "environ.get",
+        "Deno.env.get",
+        "os.environ.pop",
+        "os.environ.setdefault",
+    }
+    library = origin.startswith(("decouple", "os.getenv", "environ", "environs", "starlette.config"))
+    if not (known or library) or not call.args:
+        return
+    default = call.args[1] if len(call.args) > 1 else ir.keyword(call, "default")
+    for each in _names(ctx, module, call.args[0]):
+        yield each, call, default
+
+
+def _declared_settings(module: Module) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
+    """Fields of pydantic's BaseSettings, and of zod objects that parse `process.env`."""
+    for cls in module.all(ir.Class):
+        if any(ir.dotted(each).endswith("BaseSettings") for each in cls.bases):
+            prefix = _settings_prefix(cls)
+            for each in cls.body:
+                if (
+                    isinstance(each, ir.Assign)
+                    and isinstance(each.target, ir.Name)
+                    and each.target.id not in {"model_config", "Config"}
+                ):
+                    if not each.target.id.startswith("_"):
+                        yield (
+                            _alias(each) or (prefix + each.target.id).upper(),
+                            each,
+                            _plain_default(each.value),
+                        )
+    for call in module.all(ir.Call):
+        if ir.dotted(call.func).endswith(("createEnv", "cleanEnv")) or _parses_environment(call):
+            for obj in ir.find(_schema_of(module, call), ir.Obj):
+                for prop in obj.props:
+                    if (
+                        prop.key
+                        and re.match(r"^[A-Z][A-Z0-9_]+$", prop.key)
+                        and isinstance(prop.value, ir.Call)
+                    ):
+                        yield prop.key, prop, _zod_default(prop.value)
+
+
+def _settings_prefix(cls: ir.Class) -> str:
+    for call in ir.find(cls, ir.Call):
+        found = ir.keyword(call, "env_prefix")
+        if found is not None:
+            return ir.text_of(found) or ""
+    return ""
+
+
+def _alias(assign: ir.Assign) -> str | None:
+    if isinstance(assign.value, ir.Call) and assign.value.kw is not None:
+        return ir.text_of(assign.value.kw.get("env", "alias", "validation_alias"))
+    return None
+
+
+def _plain_default(value: ir.Node | None) -> ir.Node | None:
+    if isinstance(value, ir.Call):
+        found = ir.keyword(value, "default") or (value.args[0] if value.args else None)
+        return None if isinstance(found, ir.Other) else found
+    return value
+
+
+def _parses_environment(call: ir.Call) -> bool:
+    name = call.func.name if isinstance(call.func, ir.Attr) else ""
+    return (
+        name in {"parse", "safeParse"}
+        and bool(call.args)
+        and ir.plain_dotted(call.args[0]) in {"process.env", "import.meta.env"}
+    )
+
+
+def _schema_of(module: Module, call: ir.Call) -> ir.Node:
+    if isinstance(call.func, ir.Attr) and isinstance(call.func.obj, ir.Name):
+        found = module.lookup(call.func.obj.id, call)
+        return next((each.value for each in (found[1] if found else []) if each.value is not None), call)
+    return call
+
+
+def _zod_default(node: ir.Node) -> ir.Node | None:
+    return next(
+        (
+            call.args[0]
+            for call in ir.find(node, ir.Call)
+            if ir.dotted(call.func).endswith(".default") and call.args
+        ),
+        None,
+    )
+
+
+def _read_facts(ctx: Context, module: Module, name: str, node: ir.Node, default: ir.Node | None) -> None:
+    if "{" in name:
+        ctx.add("env.dynamic", name, module, node, token="env")
+        return
+    ctx.add("env.read", name, module, node)
+    given = default if default is not None else _fallback(node)
+    if given is not None:
+        value = ctx.ev.eval(module, given)
+        null = isinstance(value, Known) and value.value is None
+        if not null and not isinstance(value, Outside):
+            ctx.add("env.default", name, module, node, value=fold(value), end=given.end)
+
+
+def _fallback(node: ir.Node) -> ir.Node | None:
+    """The right side of `process.env.X || default`."""
+    parent = node.parent
+    if isinstance(parent, ir.Bin) and parent.op == "or" and parent.left is node:
+        return parent.right
+    return None
+
+
+def _sets(ctx: Context, module: Module) -> None:
+    for assign in module.all(ir.Assign):
+        target = assign.target
+        if isinstance(target, ir.Attr) and ir.plain_dotted(target.obj) == "process.env":
+            ctx.add("env.set", target.name, module, assign)
+        elif isinstance(target, ir.Index) and ir.plain_dotted(target.obj) in {"process.env", "os.environ"}:
+            name = ir.text_of(target.key)
+            if name:
+                ctx.add("env.set", name, module, assign)
+    for call in module.all(ir.Call):
+        if (
+            ir.plain_dotted(call.func) in {"os.environ.setdefault", "os.putenv", "monkeypatch.setenv"}
+            and call.args
+        ):
+            name = ir.text_of(call.args[0])
+            if name:
+                ctx.add("env.set", name, module, call)
+
+
+def _undeclared(ctx: Context) -> None:
+    declared = {each.key: each for each in reversed(ctx.of("env.declared"))}
+    known = set(declared) | {each.key for each in ctx.of("env.set")}
+    reads = [each for each in ctx.of("env.read") if each.role in LIVE_ROLES | {"dead"}]
+    read_names = {each.key for each in ctx.of("env.read")}
+    if declared:
+        first: dict[str, list[Place]] = {}
+        for each in reads:
+            first.setdefault(each.key, []).append(each.place)
+        for name, places in sorted(first.items()):
+            if name not in known and name not in _PLATFORM:
+                ctx.add_at("env.undeclared", name, places[0].path, places[0].line, evidence=places[1:6])
+    dynamic = [
+        re.sub(r"\{[^}]*\}", ".+", re.escape(each.key).replace(r"\{", "{").replace(r"\}", "}"))
+        for each in ctx.of("env.dynamic")
+    ]
+    text_names = _mentioned(ctx, set(declared) - read_names)
+    for name, fact in sorted(declared.items()):
+        if (
+            name not in read_names
+            and name not in text_names
+            and not any(re.fullmatch(each, name) for each in dynamic if each != ".+")
+        ):
+            ctx.add_at("env.unused", name, fact.path, fact.line)
+
+
+def _mentioned(ctx: Context, names: set[str]) -> set[str]:
+    """Names that some code or configuration mentions in another way (compose substitution, Prisma's `env()`)."""
+    found: set[str] = set()
+    for file in ctx.tree.files:
+        if file.language in {"javascript", "python", "prisma", "config"} and names - found:
+            words = set(re.findall(r"[A-Z][A-Z0-9_]{2,}", file.text))
+            found |= names & words
+    return found
+
+
+def _inconsistent(ctx: Context) -> None:
+    """One purpose under two names, or one name with two defaults."""
+    reads = [each for each in ctx.of("env.read") if each.role in LIVE_ROLES]
+    groups: dict[str, dict[str, Place]] = {}
+    for each in reads:
+        groups.setdefault(_purpose(each.key), {}).setdefault(each.key, each.place)
+    for names in groups.values():
+        if len(names) > 1:
+            (first, place), *others = sorted(names.items(), key=lambda item: item[1])
+            for name, other in others:
+                ctx.add_at(
+                    "env.inconsistent", name, other.path, other.line, value=[first, name], evidence=[place]
+                )
+    defaults: dict[str, dict[str, Place]] = {}
+    for each in ctx.of("env.default"):
+        if each.role in LIVE_ROLES:
+            defaults.setdefault(each.key, {}).setdefault(repr(each.value), each.place)
+    for name, values in sorted(defaults.items()):
+        if len(values) > 1:
+            places = sorted(values.values())
+            ctx.add_at(
+                "env.inconsistent",
+                name,
+                places[1].path,
+                places[1].line,
+                value=sorted(values),
+                evidence=[places[0]],
+            )
+
+
+def _purpose(name: str) -> str:
+    bare = re.sub(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|PUBLIC|NUXT_PUBLIC)_", "", name)
+    return re.sub(r"_(API_TOKEN|API_KEY|KEY|TOKEN|API_KEY_ID|ACCESS_TOKEN)$", "_<secret>", bare)

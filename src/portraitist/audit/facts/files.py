@@ -1,0 +1,62 @@
+"""What each file is: its role, whether anything uses it, whether it touches the provider, what it exports."""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES
+
+_WORD = re.compile(r"replicate(?!d)", re.I)
+
+
+def collect(ctx: Context) -> None:
+    """Adds the `file.*` and `export` facts."""
+    called = {each.module.path for each in ctx.calls}
+    for file in ctx.tree.files:
+        role = "dead" if file.path in ctx.dead_modules else file.role
+        ctx.add_at("file.role", role, file.path, 1, role=role, token="")
+    for path in sorted(ctx.dead_modules):
+        ctx.add_at("file.dead", path, path, 1, role="dead", token="")
+    for module in ctx.modules:
+        if module.path in called or _mentions(module):
+            role = "dead" if module.path in ctx.dead_modules else module.role
+            ctx.add_at("file.touches_replicate", "Y", module.path, 1, role=role, token="")
+        _exports(ctx, module)
+
+
+def _mentions(module: Module) -> bool:
+    """Whether code, not comments, names the provider."""
+    if not _WORD.search(module.file.text):
+        return False
+    if any(_WORD.search(each.module) for each in module.all(ir.Import)):
+        return True
+    names = [each.id for each in module.all(ir.Name)] + [each.name for each in module.all(ir.Attr)]
+    keys = [each.key for each in module.all(ir.Prop) if each.key]
+    texts = [
+        each.value for each in module.all(ir.Lit) if isinstance(each.value, str) and " " not in each.value
+    ]
+    return any(_WORD.search(each) for each in (*names, *keys, *texts))
+
+
+def _exports(ctx: Context, module: Module) -> None:
+    if module.role not in LIVE_ROLES | {"backup", "removed"}:
+        return
+    if module.language == "python":
+        for each in module.body.parts:
+            if isinstance(each, ir.Func | ir.Class) and not each.name.startswith("_"):
+                ctx.add("export", each.name, module, each)
+        return
+    for name, entry in module.exports.items():
+        node = _definition(module, name, entry)
+        if node is not None:
+            ctx.add("export", name, module, node, token="" if name == "default" else name)
+
+
+def _definition(module: Module, name: str, entry: str | ir.Node) -> ir.Node | None:
+    if isinstance(entry, ir.Node):
+        return entry if not isinstance(entry, ir.Import) else None
+    found = module.top.names.get(entry, [])
+    return found[-1].node if found and found[-1].kind != "import" else None

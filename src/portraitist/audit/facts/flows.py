@@ -1,0 +1,131 @@
+"""Flows: from a route, page, job or script over every call to the provider call, in order.
+
+Also says which functions nothing can reach; those become `dead` and stay out of flows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, ProviderCall, Route
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.reach import Reach
+from portraitist.audit.model import Place
+
+MAX_VISITED = 600
+"""How many functions are looked at backwards from one provider call."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flow:
+    """One way from an entry to a provider call; `steps` are the places in order, both ends included."""
+
+    entry: str
+    route: Route | None
+    call: ProviderCall
+    steps: tuple[Place, ...]
+    funcs: tuple[ir.Func, ...]
+
+
+def mark_dead(ctx: Context) -> None:
+    """Computes what is reachable; must run before facts are added, their role depends on it."""
+    handlers = [
+        each.node for route in ctx.routes for each in route.handlers if isinstance(each.node, ir.Func)
+    ]
+    ctx.reached = Reach(ctx.program, handlers)
+    live = ctx.reached.live
+    for module in ctx.modules:
+        if module.role == "src":
+            if module.path not in ctx.reached.live_modules:
+                ctx.dead_modules.add(module.path)
+            ctx.dead_funcs.update(each for each in module.all(ir.Func) if each not in live)
+
+
+def collect(ctx: Context) -> None:
+    """Adds a `flow` fact for every way in to every call that starts paid work."""
+    entries: dict[ir.Func, list[Route]] = {}
+    for route in ctx.routes:
+        for target in route.handlers:
+            if isinstance(target.node, ir.Func):
+                entries.setdefault(target.node, []).append(route)
+    for call in ctx.creates():
+        flows = _backwards(ctx, entries, call)
+        best = [
+            each for each in flows if each.route is not None and each.route.method not in {"PAGE"}
+        ] or flows
+        for flow in best:
+            ctx.flows.append(flow)
+            _fact(ctx, flow)
+        if not best:
+            ctx.puzzled(
+                "flow", call.module, call.call, f"no route, job or script found that reaches {call.api}"
+            )
+
+
+def _fact(ctx: Context, flow: Flow) -> None:
+    first = flow.steps[0]
+    module = ctx.program.modules[first.path]
+    anchor = flow.route.node if flow.route is not None else ir.Other(first.line, first.line, [])
+    ctx.add(
+        "flow",
+        flow.call.api,
+        module,
+        anchor,
+        value=flow.entry,
+        line=first.line,
+        evidence=flow.steps,
+        token="",
+    )
+
+
+def _backwards(ctx: Context, entries: dict[ir.Func, list[Route]], call: ProviderCall) -> list[Flow]:
+    end = Place(call.module.path, call.call.line)
+    start = call.func
+    found: list[Flow] = []
+    if start is None:
+        return _top_level(ctx, call, call.module, (end,), ())
+    queue: deque[tuple[ir.Func, tuple[Place, ...], tuple[ir.Func, ...]]] = deque([(start, (end,), (start,))])
+    seen = {start}
+    while queue and len(seen) < MAX_VISITED:
+        func, steps, funcs = queue.popleft()
+        for route in entries.get(func, []):
+            place = Place(route.module.path, route.node.line)
+            found.append(Flow(route.key, route, call, _with(place, steps), funcs))
+        if func in entries:
+            continue
+        for module, node in _sites(ctx, func):
+            owner = ir.enclosing(node, ir.Func)
+            place = Place(module.path, node.line)
+            longer = steps if isinstance(node, ir.Func) else _with(place, steps)
+            if owner is None:
+                found.extend(_top_level(ctx, call, module, longer, funcs))
+            elif owner not in seen and module.role in {"src", "script"}:
+                seen.add(owner)
+                queue.append((owner, longer, (owner, *funcs)))
+    return found
+
+
+def _with(place: Place, steps: tuple[Place, ...]) -> tuple[Place, ...]:
+    return steps if steps[0] == place else (place, *steps)
+
+
+def _sites(ctx: Context, func: ir.Func) -> list[tuple[Module, ir.Node]]:
+    """Where a function is called, named as a value, or written inside another one."""
+    sites: list[tuple[Module, ir.Node]] = [
+        (each.module, each.call) for each in ctx.program.callers.get(func, [])
+    ]
+    sites.extend(ctx.reached.references.get(func, []))
+    module = ctx.program.module_of[func]
+    if ir.enclosing(func, ir.Func) is not None or not (func.name or isinstance(func.parent, ir.Class)):
+        sites.append((module, func))
+    return sites
+
+
+def _top_level(
+    ctx: Context, call: ProviderCall, module: Module, steps: tuple[Place, ...], funcs: tuple[ir.Func, ...]
+) -> list[Flow]:
+    if module.role not in {"src", "script"} or module.path in ctx.dead_modules:
+        return []
+    return [Flow(f"SCRIPT {module.path}", None, call, steps, funcs)]

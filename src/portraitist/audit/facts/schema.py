@@ -1,0 +1,286 @@
+"""Table definitions: DDL in .sql files and in code, Drizzle, Prisma, SQLAlchemy, Django, TypeORM, Mongoose.
+
+Adds `table`, `table.column` and `table.type_conflict` facts; who uses the columns is in `database`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts import sql
+from portraitist.audit.facts.base import Context, TableDef
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Place
+from portraitist.audit.source import SourceFile
+
+_CREATE = re.compile(
+    r"\bcreate\s+(?:temp(?:orary)?\s+|unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?(?:[\w\"`]+\s*\.\s*)?(?P<table>[\w\"`\[\]]+)\s*\(",
+    re.I,
+)
+_ALTER = re.compile(
+    r"\balter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(?:[\w\"`]+\s*\.\s*)?(?P<table>[\w\"`\[\]]+)(?P<rest>[^;]*)",
+    re.I,
+)
+_ADD = re.compile(
+    r"\badd\s+(?:column\s+)?(?:if\s+not\s+exists\s+)?(?P<name>[\w\"`]+)\s+(?P<type>[\w]+(?:\s*\([^)]*\))?)",
+    re.I,
+)
+_NOT_COLUMNS = {
+    "primary", "foreign", "unique", "check", "constraint", "exclude", "key", "index", "like", "fulltext", "partition",
+}  # fmt: skip
+_PRISMA_MODEL = re.compile(r"^model\s+(\w+)\s*\{", re.M)
+
+
+def collect(ctx: Context) -> None:
+    """Collects every definition into `ctx.tables` and adds the facts about them."""
+    found: list[TableDef] = []
+    for file in ctx.tree.files:
+        if file.language == "sql":
+            found.extend(_ddl(file.path, file.text, 1, file.role))
+        elif file.language == "prisma":
+            found.extend(_prisma(file))
+    for module in ctx.modules:
+        found.extend(_in_code(ctx, module))
+    for each in found:
+        ctx.tables.setdefault(each.name, []).append(each)
+        _facts(ctx, each)
+    _conflicts(ctx)
+
+
+def _facts(ctx: Context, table: TableDef) -> None:
+    role = next((each.role for each in ctx.tree.files if each.path == table.path), "src")
+    if not table.source.startswith("alter"):
+        ctx.add_at("table", table.name, table.path, table.line, role=role, value=table.source)
+    for name, (kind, place) in table.columns.items():
+        ctx.add_at(
+            "table.column", f"{table.name}.{name}", place.path, place.line, role=role, value=kind, token=name
+        )
+
+
+def _conflicts(ctx: Context) -> None:
+    """The second definition of a column whose type family differs from the first."""
+    for name, definitions in sorted(ctx.tables.items()):
+        seen: dict[str, tuple[str, Place]] = {}
+        for each in sorted(definitions, key=lambda one: (one.path, one.line)):
+            for column, (kind, place) in each.columns.items():
+                first = seen.setdefault(column, (kind, place))
+                if family(first[0]) != family(kind) and family(kind) and family(first[0]):
+                    ctx.add_at("table.type_conflict", f"{name}.{column}", place.path, place.line,
+                               value=[first[0], kind], evidence=[first[1]], token=column)  # fmt: skip
+
+
+def family(kind: str) -> str:
+    """A coarse type: text, integer, number, time, flag, json or ""."""
+    lowered = re.sub(r"[^a-z0-9].*", "", kind.lower())
+    families = {
+        "text": ("text", "varchar", "char", "character", "string", "uuid", "citext", "charfield", "textfield", "urlfield", "nvarchar"),
+        "integer": ("int", "integer", "serial", "bigint", "bigserial", "smallint", "int4", "int8", "integerfield", "biginteger"),
+        "number": ("numeric", "decimal", "real", "double", "float", "doubleprecision", "floatfield", "money"),
+        "time": ("timestamp", "timestamptz", "date", "datetime", "time", "datetimefield"),
+        "flag": ("boolean", "bool", "booleanfield"),
+        "json": ("json", "jsonb", "jsonfield"),
+    }  # fmt: skip
+    return next((name for name, words in families.items() if lowered in words), "")
+
+
+def _ddl(path: str, text: str, first_line: int, role: str) -> Iterator[TableDef]:
+    if role not in LIVE_ROLES | {"test"}:
+        return
+    clean = sql.strip_comments(text)
+
+    def place(offset: int) -> Place:
+        return Place(path, first_line + clean.count("\n", 0, offset))
+
+    for match in _CREATE.finditer(clean):
+        columns: dict[str, tuple[str, Place]] = {}
+        for piece, offset in sql._parenthesised(clean, match.end() - 1)[0]:  # noqa: SLF001 - one reader of SQL, two files
+            words = piece.split()
+            name = sql.bare(words[0]) if words else ""
+            if len(words) > 1 and name.lower() not in _NOT_COLUMNS:
+                columns[name] = (words[1].rstrip(","), place(offset))
+        yield TableDef(
+            sql.bare(match.group("table")), path, place(match.start("table")).line, columns, "create table"
+        )
+    for match in _ALTER.finditer(clean):
+        added = {
+            sql.bare(each.group("name")): (
+                each.group("type"),
+                place(match.start("rest") + each.start("name")),
+            )
+            for each in _ADD.finditer(match.group("rest"))
+            if sql.bare(each.group("name")).lower() not in _NOT_COLUMNS
+        }
+        if added:
+            yield TableDef(
+                sql.bare(match.group("table")), path, place(match.start("table")).line, added, "alter table"
+            )
+
+
+def _prisma(file: SourceFile) -> Iterator[TableDef]:
+    for match in _PRISMA_MODEL.finditer(file.text):
+        end = file.text.find("\n}", match.end())
+        body = file.text[match.end() : end if end >= 0 else len(file.text)]
+        line = file.text.count("\n", 0, match.start()) + 1
+        name = match.group(1)
+        mapped = re.search(r'@@map\("([^"]+)"\)', body)
+        columns: dict[str, tuple[str, Place]] = {}
+        for number, text in enumerate(body.split("\n")):
+            words = re.match(r"\s+(\w+)\s+([A-Za-z]\w*)(\[\])?", text)
+            relation = (
+                "@relation" in text
+                or (words and words.group(3))
+                or (words and _is_model(file, words.group(2)))
+            )
+            if words and not relation:
+                columns[words.group(1)] = (words.group(2), Place(file.path, line + number))
+        made = TableDef(name, file.path, line, columns, "prisma")
+        if mapped:
+            made.property_names["@@map"] = mapped.group(1)
+        yield made
+
+
+def _is_model(file: SourceFile, name: str) -> bool:
+    return re.search(rf"^model\s+{name}\b", file.text, re.M) is not None
+
+
+def _in_code(ctx: Context, module: Module) -> Iterator[TableDef]:
+    if module.role in {"generated", "doc"}:
+        return
+    for call in module.all(ir.Call):
+        name = ir.plain_dotted(call.func).rpartition(".")[2]
+        if name in ctx.words.drizzle_tables and len(call.args) > 1:
+            yield from _drizzle(ctx, module, call)
+        elif name in {"Schema", "model"} and call.args:
+            yield from _mongoose(ctx, module, call)
+    for cls in module.all(ir.Class):
+        yield from _class_table(ctx, module, cls)
+    for lit in (*module.all(ir.Lit), *module.all(ir.Tmpl)):
+        text = _plain_text(lit)
+        if (
+            text
+            and re.search(r"\b(create|alter)\s+table\b", text, re.I)
+            and not isinstance(lit.parent, ir.Tmpl)
+        ):
+            first = lit.parts[0].line if isinstance(lit, ir.Tmpl) and lit.parts else lit.line
+            if sql.looks_like_sql(text):
+                yield from _ddl(module.path, text, first, module.role)
+
+
+def _plain_text(node: ir.Node) -> str:
+    if isinstance(node, ir.Lit):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ir.Tmpl):
+        return "".join(_plain_text(each) if isinstance(each, ir.Lit) else "{}" for each in node.parts)
+    return ""
+
+
+def _drizzle(ctx: Context, module: Module, call: ir.Call) -> Iterator[TableDef]:
+    name, shape = ir.text_of(call.args[0]), call.args[1]
+    if name is None or not isinstance(shape, ir.Obj):
+        return
+    columns: dict[str, tuple[str, Place]] = {}
+    properties: dict[str, str] = {}
+    for prop in shape.props:
+        root = ir.root_of(prop.value)
+        if prop.key is None or not isinstance(root, ir.Name):
+            continue
+        first = _innermost_call(prop.value)
+        column = (ir.text_of(first.args[0]) if first and first.args else None) or prop.key
+        columns[column] = (root.id, Place(module.path, prop.line))
+        properties[prop.key] = column
+    made = TableDef(name, module.path, call.line, columns, "drizzle", properties)
+    yield made
+
+
+def _innermost_call(node: ir.Node) -> ir.Call | None:
+    found = None
+    while isinstance(node, ir.Call | ir.Attr):
+        if isinstance(node, ir.Call):
+            found, node = node, node.func
+        else:
+            node = node.obj
+    return found
+
+
+def _mongoose(ctx: Context, module: Module, call: ir.Call) -> Iterator[TableDef]:
+    """`mongoose.model("User", schema)`: the columns are the keys of the schema's first object."""
+    if not ir.plain_dotted(call.func).endswith("model") or len(call.args) < 2:
+        return
+    name = ir.text_of(call.args[0])
+    schema: ir.Node | None = call.args[1]
+    if isinstance(schema, ir.Name):
+        found = module.lookup(schema.id, schema)
+        schema = next((each.value for each in (found[1] if found else []) if each.value is not None), None)
+    if name is None or not (
+        isinstance(schema, ir.Call) and schema.args and isinstance(schema.args[0], ir.Obj)
+    ):
+        return
+    columns: dict[str, tuple[str, Place]] = {}
+    for prop in schema.args[0].props:
+        if prop.key is not None:
+            kind = prop.value.get("type") if isinstance(prop.value, ir.Obj) else prop.value
+            columns[prop.key] = (ir.dotted(kind) if kind is not None else "", Place(module.path, prop.line))
+    yield TableDef(name, module.path, call.line, columns, "mongoose")
+
+
+def _class_table(ctx: Context, module: Module, cls: ir.Class) -> Iterator[TableDef]:
+    fields = [each for each in cls.body if isinstance(each, ir.Assign) and isinstance(each.target, ir.Name)]
+    names = {each.target.id: each for each in fields if isinstance(each.target, ir.Name)}
+    bases = [ir.dotted(each) for each in cls.bases]
+    explicit = names.get("__tablename__")
+    entity = next((each for each in cls.decorators if ir.dotted(each).endswith("Entity")), None)
+    table = ""
+    if explicit is not None:
+        table = ir.text_of(explicit.value or cls) or cls.name
+    elif any(each.endswith("models.Model") or each == "db.Model" for each in bases):
+        table = cls.name
+    elif entity is not None:
+        table = (
+            ir.text_of(entity.args[0]) if isinstance(entity, ir.Call) and entity.args else None
+        ) or cls.name
+    if table:
+        columns = dict(_class_columns(module, fields, entity is not None))
+        yield TableDef(table, module.path, cls.line, columns, "class", {"@class": cls.name})
+
+
+def _class_columns(
+    module: Module, fields: list[ir.Assign], decorated: bool
+) -> Iterator[tuple[str, tuple[str, Place]]]:
+    for each in fields:
+        assert isinstance(each.target, ir.Name)
+        if decorated:
+            if isinstance(each.annotation, ir.Other) and each.annotation.kind == "decorated":
+                yield each.target.id, (_first_name(each.annotation), Place(module.path, each.line))
+            continue
+        if not isinstance(each.value, ir.Call):
+            continue
+        made = ir.dotted(each.value.func).rpartition(".")[2]
+        if made in {
+            "relationship",
+            "Index",
+            "synonym",
+            "backref",
+            "hybrid_property",
+        } or each.target.id.startswith("__"):
+            continue
+        is_column = (
+            made in {"Column", "mapped_column", "Field"} or made.endswith("Field") or made == "ForeignKey"
+        )
+        if is_column:
+            kind = (
+                ir.dotted(each.value.args[0]).rpartition(".")[2]
+                if each.value.args and made != "ForeignKey"
+                else made
+            )
+            name = (
+                ir.text_of(each.value.args[0])
+                if each.value.args and made in {"Column", "mapped_column"}
+                else None
+            )
+            yield name or each.target.id, (kind or made, Place(module.path, each.line))
+
+
+def _first_name(node: ir.Node) -> str:
+    return next((each.id for each in ir.find(node, ir.Name)), "")

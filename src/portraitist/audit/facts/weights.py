@@ -1,0 +1,250 @@
+"""Weights, polling and storing: where weights come from, where the state is asked for, where pictures go.
+
+Adds `weights.*`, `poll`, `persist` and the handlers' `webhook` facts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import fold, renderings
+from portraitist.audit.model import LIVE_ROLES
+
+_SOURCE = re.compile(r"(^|\.)(output|files|urls|results?)\.(weights|lora|lora_weights|lora_url|safetensors)$")
+_URL = re.compile(
+    r"\.safetensors\b|trained_model\.tar|flux-lora\.tar|replicate\.delivery/.*\{|/weights\b.*\{|\{.*\}.*\.tar\b|huggingface\.co/.*\{",
+    re.I,
+)
+_STATUS_CALL = re.compile(
+    r"status|poll|check|monitor|progress|refresh|sync|get_?prediction|get_?training", re.I
+)
+_SLEEP = {"sleep", "setTimeout", "delay", "wait", "asyncio.sleep", "time.sleep", "setInterval"}
+
+
+def collect(ctx: Context) -> None:
+    """Adds the facts of every module."""
+    for module in ctx.modules:
+        _sources(ctx, module)
+        _urls(ctx, module)
+        _polls(ctx, module)
+        _stored(ctx, module)
+    _consumers(ctx)
+    _rows(ctx)
+    _handlers(ctx)
+
+
+def _sources(ctx: Context, module: Module) -> None:
+    for node in (*module.all(ir.Attr), *module.all(ir.Index)):
+        name = node.name if isinstance(node, ir.Attr) else ir.text_of(node.key)
+        if name not in {"weights", "lora", "lora_weights", "lora_url", "safetensors"}:
+            continue
+        found = _SOURCE.search(ir.dotted(node))
+        if found and not (isinstance(node.parent, ir.Assign) and node.parent.target is node):
+            line = node.name_line if isinstance(node, ir.Attr) else node.line
+            ctx.add(
+                "weights.source",
+                f"{found.group(2)}.{found.group(3)}",
+                module,
+                node,
+                line=line,
+                token=found.group(3),
+            )
+    for call in module.all(ir.Call):
+        if (
+            isinstance(call.func, ir.Attr)
+            and call.func.name == "get"
+            and call.args
+            and ir.text_of(call.args[0]) == "weights"
+        ):
+            if re.search(r"output|result", ir.dotted(call.func.obj)):
+                ctx.add("weights.source", "output.weights", module, call, token="weights")
+
+
+def _urls(ctx: Context, module: Module) -> None:
+    """Addresses of weights that the code builds itself."""
+    for node in (*module.all(ir.Tmpl), *module.all(ir.Lit)):
+        if isinstance(node, ir.Lit) and not (isinstance(node.value, str) and 10 < len(node.value) < 400):
+            continue
+        if isinstance(node.parent, ir.Tmpl) or not _may_be_url(node):
+            continue
+        for text in renderings(ctx.ev.eval(module, node))[:1]:
+            if _URL.search(text) and "://" in text and " " not in text.strip():
+                ctx.add("weights.url", _url_key(text), module, node, value=text, token="")
+
+
+def _may_be_url(node: ir.Node) -> bool:
+    parts = node.parts if isinstance(node, ir.Tmpl) else [node]
+    text = "".join(str(each.value) if isinstance(each, ir.Lit) else "{x}" for each in parts)
+    return "/" in text and _URL.search(text) is not None
+
+
+def _url_key(text: str) -> str:
+    return text.rpartition("/")[2][:80] or text[:80]
+
+
+def _consumers(ctx: Context) -> None:
+    for each in ctx.of("payload"):
+        if each.key in ctx.words.weights_keys and not each.key.startswith("..."):
+            ctx.facts.append(replace(each, kind="weights.consumer"))
+
+
+def _polls(ctx: Context, module: Module) -> None:
+    for call in module.all(ir.Call):
+        name = ir.plain_dotted(call.func).rpartition(".")[2]
+        if name == "setInterval" and call.args:
+            polled = _polled(ctx, module, call.args[0])
+            if polled:
+                ctx.add("poll", polled, module, call, token="setInterval")
+        elif name == "setTimeout" and call.args:
+            func = ir.enclosing(call, ir.Func)
+            passed = ir.plain_dotted(call.args[0]) or _called_name(call.args[0])
+            while func is not None and func.name != passed:
+                func = ir.enclosing(func, ir.Func)
+            if (
+                func is not None
+                and passed
+                and _STATUS_CALL.search(passed + (_polled(ctx, module, func) or ""))
+            ):
+                ctx.add("poll", passed, module, call, token="setTimeout")
+        elif (
+            name in {"useSWR", "useQuery"}
+            and ir.keyword(call, "refreshInterval", "refetchInterval") is not None
+        ):
+            ctx.add("poll", _first_text(call), module, call, token=name)
+    for loop in module.all(ir.Loop):
+        sleeps = any(
+            ir.plain_dotted(each.func).rpartition(".")[2] in _SLEEP for each in ir.find(loop, ir.Call)
+        )
+        if sleeps and (polled := _polled(ctx, module, loop)):
+            ctx.add("poll", polled, module, loop, token="")
+
+
+def _first_text(call: ir.Call) -> str:
+    return (ir.text_of(call.args[0]) if call.args else None) or "query"
+
+
+def _called_name(node: ir.Node) -> str:
+    calls = list(ir.find(node, ir.Call))
+    return ir.plain_dotted(calls[0].func).rpartition(".")[2] if calls else ""
+
+
+def _polled(ctx: Context, module: Module, node: ir.Node) -> str:
+    """What a timer or loop asks: the provider's status call, or a function or address named for it."""
+    provider = {each.call: each for each in ctx.calls if each.module is module}
+    names: list[str] = []
+    for call in ir.find(node, ir.Call):
+        if call in provider and provider[call].purpose == "status":
+            return provider[call].api
+        name = ir.plain_dotted(call.func)
+        short = name.rpartition(".")[2]
+        if short in {"fetch", "get", "reload", "post"}:
+            text = next((text for arg in call.args[:1] for text in renderings(ctx.ev.eval(module, arg))), "")
+            if _STATUS_CALL.search(text) or re.search(r"predictions?|trainings?", text):
+                names.append(text.partition("?")[0])
+            elif short == "reload":
+                names.append("reload")
+        elif (
+            short
+            and _STATUS_CALL.search(short)
+            and not short.startswith(("set", "console"))
+            and short not in {"status", "json", "check"}
+        ):
+            names.append(short)
+    if isinstance(node, ir.Name | ir.Attr):
+        names.append(ir.plain_dotted(node).rpartition(".")[2])
+        names = [each for each in names if _STATUS_CALL.search(each)]
+    return names[0] if names else ""
+
+
+def _stored(ctx: Context, module: Module) -> None:
+    """Puts into object storage: bucket and function."""
+    for call in module.all(ir.Call):
+        name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
+        if name.lower() not in ctx.words.storage_puts:
+            continue
+        bucket = _bucket(ctx, module, call)
+        if bucket:
+            where = module.scope_name(call)
+            ctx.add("persist", f"{bucket} {where}".strip(), module, call, value=bucket, token="")
+
+
+def _bucket(ctx: Context, module: Module, call: ir.Call) -> str:
+    chain = call.func
+    while isinstance(chain, ir.Attr | ir.Call):
+        if isinstance(chain, ir.Call):
+            name = chain.func.name if isinstance(chain.func, ir.Attr) else ir.plain_dotted(chain.func)
+            if name in {"from", "from_", "bucket", "Bucket", "get_bucket"} and chain.args:
+                return _text(ctx, module, chain.args[0])
+            chain = chain.func
+        else:
+            chain = chain.obj
+    named = ir.keyword(call, "Bucket", "bucket", "bucketName")
+    if named is not None:
+        return _text(ctx, module, named)
+    origin = ctx.program.origin(module, call.func)
+    short = origin.rpartition(".")[2]
+    if short == "upload_fileobj" and len(call.args) > 1:
+        return _text(ctx, module, call.args[1])
+    if "cloudinary" in origin:
+        return "cloudinary"
+    return "vercel-blob" if origin.startswith("@vercel/blob") else ""
+
+
+def _text(ctx: Context, module: Module, node: ir.Node) -> str:
+    value = fold(ctx.ev.eval(module, node))
+    return value if isinstance(value, str) else (ir.dotted(node).rpartition(".")[2] or "bucket")
+
+
+def _rows(ctx: Context) -> None:
+    """Rows that hold pictures: inserts and updates of a picture column."""
+    for each in ctx.statements:
+        if each.kind != "write" or each.module.role not in LIVE_ROLES:
+            continue
+        if any(snake(use.column) in ctx.words.picture_columns for use in each.columns):
+            key = f"{each.table} {each.module.scope_name(each.node)}".strip()
+            ctx.add(
+                "persist",
+                key,
+                each.module,
+                each.node,
+                value=each.table,
+                line=each.line,
+                end=each.end,
+                token=each.table,
+            )
+
+
+def _handlers(ctx: Context) -> None:
+    sent = {each.key for each in ctx.of("webhook")}
+    for route in ctx.routes:
+        if not route.is_http:
+            continue
+        provider = re.search(
+            r"replicate|training|prediction|generat|model", route.path + route.module.path, re.I
+        )
+        if any(same_path(route.path, each) for each in sent) or (
+            "webhook" in route.path.lower() and provider
+        ):
+            evidence = [each.place for each in ctx.of("webhook") if same_path(route.path, each.key)]
+            ctx.add(
+                "webhook", route.path, route.module, route.node, evidence=evidence, value=route.key, token=""
+            )
+
+
+def same_path(route: str, sent: str) -> bool:
+    """Whether an address sent to the provider ends at a route; holes match any segment."""
+    ours, theirs = _segments(route), _segments(sent)
+    if len(ours) != len(theirs) or not ours:
+        return False
+    return all(a == b or a[0] in "{[" or b[0] in "{[" for a, b in zip(ours, theirs, strict=True)) and any(
+        a == b for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def _segments(path: str) -> list[str]:
+    return [each for each in path.strip("/").split("/") if each]

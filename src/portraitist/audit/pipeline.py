@@ -1,0 +1,93 @@
+"""From a folder to an audit: read, parse, link, collect facts, judge. Output formats are in `report`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from portraitist.audit.extract import javascript, python
+from portraitist.audit.facts import everything
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.evaluate import Evaluator
+from portraitist.audit.link.imports import Resolver
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.program import Program
+from portraitist.audit.model import Finding
+from portraitist.audit.rules import judge
+from portraitist.audit.source import SourceFile, Tree, read_tree
+from portraitist.audit.vocabulary import Vocabulary
+
+Progress = Callable[[int, int], None]
+
+RECURSION = 20_000
+"""Frames that deep but honest sources need; converters stop at their own depth long before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Everything found: the context with its facts, and the findings, most severe first."""
+
+    context: Context
+    findings: list[Finding]
+    incomplete: list[tuple[str, str]]
+
+
+def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Audit:
+    """Reads and judges the repository at `root`; writes nothing and runs nothing of it.
+
+    `progress` is called with files done and files in all. Raises nothing for any content of the files.
+    """
+    with _deep_recursion():
+        tree = read_tree(root, words)
+        modules = _parse(tree, progress)
+        program = Program(modules, Resolver(tree.files))
+        context = Context(tree, program, Evaluator(program), words)
+        everything.collect(context)
+        findings = judge(context)
+    return Audit(context, findings, [*tree.unread, *_unreadable_facts(context, modules)])
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, RECURSION))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _parse(tree: Tree, progress: Progress | None) -> list[Module]:
+    code = [each for each in tree.files if each.language in {"javascript", "python"}]
+    modules: list[Module] = []
+    for done, file in enumerate(code, 1):
+        modules.append(parse(file))
+        if progress is not None:
+            progress(done, len(code))
+    return modules
+
+
+def parse(file: SourceFile) -> Module:
+    """The module of one source file."""
+    data = file.text.encode("utf-8", "replace")
+    body, errors = python.parse(data) if file.language == "python" else javascript.parse(data, file.suffix)
+    return Module(file, body, errors)
+
+
+def _unreadable_facts(context: Context, modules: list[Module]) -> list[tuple[str, str]]:
+    """Files whose broken syntax overlaps code that carries a fact."""
+    kinds = {"replicate.call", "http", "payload", "db.write", "db.null"}
+    lines: dict[str, list[tuple[int, int]]] = {}
+    for fact in context.facts:
+        if fact.kind in kinds and fact.role in {"src", "script"}:
+            lines.setdefault(fact.path, []).append((fact.line, fact.end_line))
+    found: list[tuple[str, str]] = []
+    for module in modules:
+        for start, end in module.errors:
+            if any(first <= end and start <= last for first, last in lines.get(module.path, [])):
+                found.append((module.path, f"syntax not readable at line {start}"))
+                break
+    return found

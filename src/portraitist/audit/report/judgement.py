@@ -1,0 +1,103 @@
+"""Sections 7 to 9: environment, the ranked risks and the plan that follows from them."""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit.facts.base import Context
+from portraitist.audit.model import Fact, Finding, Place
+from portraitist.audit.report.claims import Block, Citations, Row, Section, at, cite, code, several
+
+_SUBJECT = re.compile(
+    r"replicate|flux|lora|model|train|aws|s3|bucket|r2|storage|supabase|database|webhook|openai|cloudinary|appwrite|version",
+    re.I,
+)
+
+
+def environment(ctx: Context, cites: Citations) -> Section:
+    """Section 7: variables read, with defaults and declarations; then what does not fit."""
+    reads: dict[str, list[Fact]] = {}
+    for each in ctx.of("env.read"):
+        if each.role in {"src", "script"}:
+            reads.setdefault(each.key, []).append(each)
+    touching = {each.path for each in ctx.of("file.touches_replicate")}
+    names = sorted(reads, key=lambda name: (-_weight(name, reads[name], touching), name))
+    defaults = {each.key: each for each in ctx.of("env.default")}
+    declared = {each.key for each in ctx.of("env.declared", "env.set")}
+    rows = [_read_row(name, reads[name], defaults.get(name), declared, cites) for name in names]
+    return Section("7) ENV & CONFIG", 160, [
+        Block(["Read:"], rows, 3.0, "No environment variable is read."),
+        Block(["Read, never declared:"], [_fact_row(each, cites) for each in ctx.of("env.undeclared")], 1.0),
+        Block(["Inconsistent:"], [_fact_row(each, cites) for each in ctx.of("env.inconsistent", "env.dynamic")], 1.0),
+        Block(["Pinned versions:"], [_const_row(each, cites) for each in ctx.of("const") if each.role in {"src", "script"}], 1.0),
+        Block(["Declared, never read:"], [_fact_row(each, cites) for each in ctx.of("env.unused")], 0.6),
+    ])  # fmt: skip
+
+
+def _weight(name: str, facts: list[Fact], touching: set[str]) -> int:
+    return (
+        10 * ("REPLICATE" in name)
+        + 4 * bool(_SUBJECT.search(name))
+        + 2 * any(each.path in touching for each in facts)
+    )
+
+
+def _read_row(
+    name: str, facts: list[Fact], default: Fact | None, declared: set[str], cites: Citations
+) -> Row:
+    places = [cite(each, cites) for each in facts[:3]]
+    given = (
+        f", default {code(default.value, 30)}"
+        if default is not None and default.value is not None and len(str(default.value)) < 60
+        else ""
+    )
+    if default is not None and not given:
+        given = ", has a default"
+    known = "" if name in declared or not declared else ", undeclared"
+    return Row(
+        f"- {code(name)} {several([place for place, _ in places], 2)}{given}{known}", tuple(places[:2])
+    )
+
+
+def _fact_row(fact: Fact, cites: Citations) -> Row:
+    place, token = cite(fact, cites)
+    other = f" vs {several(fact.evidence, 1)}" if fact.kind == "env.inconsistent" else ""
+    return Row(
+        f"- {code(fact.key)} {at(place)}{other}", ((place, token if fact.kind != "env.dynamic" else ""),)
+    )
+
+
+def _const_row(fact: Fact, cites: Citations) -> Row:
+    place, token = cite(fact, cites)
+    return Row(f"- {code(fact.key, 50)} {at(place)}", ((place, token),))
+
+
+def risks(findings: list[Finding]) -> Section:
+    """Section 8: the ranked findings with their line ranges."""
+    rows = [_risk_row(each) for each in findings if each.rank is not None]
+    return Section("8) RISK LIST (TOP 10)", 260, [Block([], rows, 1.0, "No risk was found by the rules.")])
+
+
+def _risk_row(finding: Finding) -> Row:
+    span = f"{finding.path}:{finding.line}" + (
+        f"-{finding.end_line}" if finding.end_line > finding.line else ""
+    )
+    seen = f"; see {several(finding.evidence, 2)}" if finding.evidence else ""
+    cited: tuple[tuple[Place, str], ...] = (
+        (finding.place, ""),
+        *((each, "") for each in finding.evidence[:2]),
+    )
+    return Row(f"{finding.rank}. **{finding.rule}** {finding.message} {code(span, 200)}{seen}", cited)
+
+
+def plan(ctx: Context, findings: list[Finding]) -> Section:
+    """Section 9: the fixed fix of each ranked risk, one bullet for each rule, at most seven and one."""
+    rows: dict[str, Row] = {}
+    for each in findings:
+        fix = ctx.words.fixes.get(each.rule)
+        if each.rank is not None and fix and each.rule not in rows:
+            text = fix.format(key=code(each.key or each.path, 60))
+            rows[each.rule] = Row(f"- {text} {at(each.place)}", ((each.place, ""),))
+    chosen = list(rows.values())[:7]
+    constant = Row("- Training hyperparameters stay unchanged.")
+    return Section("9) MINIMAL FIX PLAN", 120, [Block([], [constant, *chosen], 1.0)])

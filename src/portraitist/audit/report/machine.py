@@ -1,0 +1,92 @@
+"""The audit for programs: one JSON object of facts and findings, and SARIF 2.1.0."""
+
+from __future__ import annotations
+
+import json
+
+from portraitist.audit.facts.base import Context
+from portraitist.audit.model import Fact, Finding, Place
+
+SCHEMA = "portraitist-audit/1"
+
+
+def as_json(ctx: Context, findings: list[Finding], dropped: list[dict[str, object]]) -> str:
+    """The object that a scorer reads; keys in a fixed order, no absolute path, no time."""
+    made = {
+        "schema": SCHEMA,
+        "root": None,
+        "files_read": len(ctx.tree.files),
+        "facts": [_fact(each) for each in ctx.facts],
+        "findings": [_finding(each) for each in findings],
+        "dropped": dropped,
+        "unresolved": [
+            {"subject": each.subject, "path": each.path, "line": each.line, "reason": each.reason}
+            for each in sorted(
+                set(ctx.unresolved), key=lambda one: (one.path, one.line, one.subject, one.reason)
+            )
+        ],
+    }
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+
+
+def _places(places: tuple[Place, ...]) -> list[dict[str, object]]:
+    return [{"path": each.path, "line": each.line} for each in places]
+
+
+def _fact(fact: Fact) -> dict[str, object]:
+    return {
+        "kind": fact.kind, "key": fact.key, "path": fact.path, "line": fact.line, "end_line": fact.end_line,
+        "role": fact.role, "value": fact.value, "scope": fact.scope, "evidence": _places(fact.evidence),
+    }  # fmt: skip
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        "rule": finding.rule, "rank": finding.rank, "path": finding.path, "line": finding.line, "end_line": finding.end_line,
+        "message": finding.message, "evidence": _places(finding.evidence), "fingerprint": finding.fingerprint,
+    }  # fmt: skip
+
+
+def as_sarif(ctx: Context, findings: list[Finding]) -> str:
+    """SARIF 2.1.0 with fingerprints, related locations and, where a flow reaches the place, a code flow."""
+    rules = sorted({each.rule for each in findings})
+    made = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "portraitist-audit", "rules": [{"id": each} for each in rules]}},
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(ctx, each, rules) for each in findings],
+            }
+        ],
+    }
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+
+
+def _location(path: str, line: int, end: int) -> dict[str, object]:
+    region = {"startLine": max(line, 1), "endLine": max(end, line, 1)}
+    return {"physicalLocation": {"artifactLocation": {"uri": path}, "region": region}}
+
+
+def _result(ctx: Context, finding: Finding, rules: list[str]) -> dict[str, object]:
+    result: dict[str, object] = {
+        "ruleId": finding.rule,
+        "ruleIndex": rules.index(finding.rule),
+        "level": level(finding),
+        "message": {"text": finding.message},
+        "locations": [_location(finding.path, finding.line, finding.end_line)],
+        "partialFingerprints": {"portraitistAudit/v1": finding.fingerprint},
+    }
+    if finding.evidence:
+        result["relatedLocations"] = [_location(each.path, each.line, each.line) for each in finding.evidence]
+    flow = next((each for each in ctx.flows if finding.place in each.steps), None)
+    if flow is not None:
+        steps = [{"location": _location(each.path, each.line, each.line)} for each in flow.steps]
+        result["codeFlows"] = [{"threadFlows": [{"locations": steps}]}]
+    return result
+
+
+def level(finding: Finding) -> str:
+    """error, warning or note, by weight."""
+    return "error" if finding.weight >= 70 else "warning" if finding.weight >= 40 else "note"
