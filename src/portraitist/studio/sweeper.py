@@ -1,18 +1,14 @@
-"""The sweep: rows whose time has come get a job. Polling, retry timer and self-healing are this one thing.
-
-A job that was lost (a killed worker, a dropped message) costs one `LEASE` at most.
-"""
+"""The sweep: rows whose time has come get a job. Polling, retry timer and self-healing are this one thing."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from portraitist.kit import jobs
 from portraitist.kit.clock import Clock
 from portraitist.studio.db import StudioDatabase
 from portraitist.studio.generation import service as generation
+from portraitist.studio.leases import LEASE
 from portraitist.studio.training import service as training
 
-LEASE = timedelta(seconds=10)  # how long a claimed row is left to its job before it is swept up again
 AT_ONCE = 500
 
 

@@ -7,6 +7,7 @@ from psycopg.types.json import Jsonb
 
 from portraitist.studio.db import DueRow, SystemTx, UserTx
 from portraitist.studio.generation.domain import Generation
+from portraitist.studio.leases import lease_until
 
 COLUMNS = """user_id, id, status, model_version_id, account_id, words, prompt, seed, requested, attempt,
     revision, next_check_at, submitted_at, provider_prediction_id, raw_output, unknown_words,
@@ -18,8 +19,8 @@ async def insert(tx: UserTx, generation: Generation, key: str | None) -> bool:
     return (
         await tx.run(
             """insert into generation_trackers (user_id, id, status, model_version_id, account_id, idempotency_key,
-               words, prompt, seed, requested, next_check_at, created_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+               words, prompt, seed, requested, next_check_at, leased_until, created_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
            on conflict (user_id, prompt, seed) do nothing""",
             (
                 generation.user_id,
@@ -33,6 +34,7 @@ async def insert(tx: UserTx, generation: Generation, key: str | None) -> bool:
                 generation.seed,
                 Jsonb(generation.requested),
                 generation.next_check_at,
+                lease_until(generation.next_check_at, generation.created_at),
                 generation.created_at,
             ),
         )
@@ -77,29 +79,36 @@ async def in_hand(tx: UserTx) -> list[Generation]:
     )
 
 
-async def save(tx: UserTx, after: Generation) -> bool:
-    """Store a decision made on `after.revision`; False where the row has moved on since."""
+async def save(tx: UserTx, after: Generation, leased_until: datetime | None) -> bool:
+    """Store a decision made on `after.revision`; False where the row has moved on since.
+
+    `leased_until`: how long the sweep leaves the row to the job at hand.
+    """
     return (
         await tx.run(
             """update generation_trackers set status = %(status)s, attempt = %(attempt)s, revision = revision + 1,
-               next_check_at = %(next_check_at)s, leased_until = null, submitted_at = %(submitted_at)s,
+               next_check_at = %(next_check_at)s, leased_until = %(leased_until)s, submitted_at = %(submitted_at)s,
                provider_prediction_id = %(provider_prediction_id)s, raw_output = %(raw_output)s,
                unknown_words = %(unknown_words)s, error_code = %(error_code)s, error = %(error)s,
                finished_at = %(finished_at)s
            where id = %(id)s and revision = %(revision)s""",
-            vars(after) | {"raw_output": None if after.raw_output is None else Jsonb(after.raw_output)},
+            vars(after)
+            | {
+                "leased_until": leased_until,
+                "raw_output": None if after.raw_output is None else Jsonb(after.raw_output),
+            },
         )
         == 1
     )
 
 
-async def request_cancel(tx: UserTx, generation_id: UUID, now: datetime) -> None:
+async def request_cancel(tx: UserTx, generation_id: UUID, now: datetime, leased_until: datetime) -> None:
     """Leave the wish on the row; whoever holds the generation next acts on it."""
     await tx.run(
         """update generation_trackers set cancel_requested_at = coalesce(cancel_requested_at, %s), next_check_at = %s,
-               leased_until = null
+               leased_until = %s
            where id = %s""",
-        (now, now, generation_id),
+        (now, now, leased_until, generation_id),
     )
 
 

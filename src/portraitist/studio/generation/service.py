@@ -19,6 +19,7 @@ from portraitist.studio.generation import repository
 from portraitist.studio.generation.domain import ENDED, Generation, Status
 from portraitist.studio.images import service as images
 from portraitist.studio.images.domain import Image
+from portraitist.studio.leases import LEASE
 from portraitist.studio.prompting.compose import compose
 from portraitist.studio.training import service as training
 
@@ -106,7 +107,7 @@ async def cancel(tx: UserTx, generation_id: UUID, now: datetime) -> None:
         return
     if generation.status in ENDED:
         raise Conflict("generation_ended", "These pictures are already done.")
-    await repository.request_cancel(tx, generation_id, now)
+    await repository.request_cancel(tx, generation_id, now, now + LEASE)
     await _wake(tx, generation_id)
 
 

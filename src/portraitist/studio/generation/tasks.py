@@ -19,6 +19,7 @@ from portraitist.studio.events import service as events
 from portraitist.studio.generation import repository
 from portraitist.studio.generation.domain import ENDED, Generation, Status, Timing
 from portraitist.studio.images import service as images
+from portraitist.studio.leases import lease_until
 from portraitist.studio.provider import logs, wire
 from portraitist.studio.provider.port import (
     Provider,
@@ -240,7 +241,8 @@ class GenerationTasks:
 
     async def _save(self, after: Generation) -> bool:
         async with self.db.member(after.user_id) as tx:
-            saved = await repository.save(tx, after)
+            leased_until = lease_until(after.next_check_at, self.clock.now())
+            saved = await repository.save(tx, after, leased_until)
             if saved:
                 await events.announce(tx, "generation", after.id)
         return saved

@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from portraitist.studio.db import DueRow, SystemTx, UserTx
+from portraitist.studio.leases import lease_until
 from portraitist.studio.training.domain import Training
 
 COLUMNS = """user_id, id, status, account_id, trigger_word, destination, trainer, requested, effective, attempt,
@@ -48,8 +49,8 @@ async def insert(
     """A new training and the photos it is made of, as (selfie id, digest of the uploaded bytes)."""
     await tx.run(
         """insert into trainings (user_id, id, status, account_id, idempotency_key, trigger_word, destination,
-               trainer, requested, next_check_at, created_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+               trainer, requested, next_check_at, leased_until, created_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         (
             training.user_id,
             training.id,
@@ -61,6 +62,7 @@ async def insert(
             training.trainer,
             Jsonb(training.requested),
             training.next_check_at,
+            lease_until(training.next_check_at, training.created_at),
             training.created_at,
         ),
     )
@@ -116,12 +118,16 @@ async def newer_exists(tx: UserTx, training: Training) -> bool:
     )
 
 
-async def save(tx: UserTx, after: Training) -> bool:
-    """Store a decision made on `after.revision`; False where the row has moved on since."""
+async def save(tx: UserTx, after: Training, leased_until: datetime | None) -> bool:
+    """Store a decision made on `after.revision`; False where the row has moved on since.
+
+    `leased_until`: how long the sweep leaves the row to the job at hand.
+    """
     return (
         await tx.run(
             """update trainings set status = %(status)s, effective = %(effective)s, attempt = %(attempt)s,
-               retries = %(retries)s, revision = revision + 1, next_check_at = %(next_check_at)s, leased_until = null,
+               retries = %(retries)s, revision = revision + 1, next_check_at = %(next_check_at)s,
+               leased_until = %(leased_until)s,
                submit_token = %(submit_token)s, submitted_at = %(submitted_at)s, photos_key = %(photos_key)s,
                photos_file_id = %(photos_file_id)s, photos_url = %(photos_url)s,
                provider_training_id = %(provider_training_id)s,
@@ -134,6 +140,7 @@ async def save(tx: UserTx, after: Training) -> bool:
            where id = %(id)s and revision = %(revision)s""",
             vars(after)
             | {
+                "leased_until": leased_until,
                 "effective": Jsonb(after.effective),
                 "raw_output": None if after.raw_output is None else Jsonb(after.raw_output),
                 "candidate_schema": None if after.candidate_schema is None else Jsonb(after.candidate_schema),
@@ -143,13 +150,13 @@ async def save(tx: UserTx, after: Training) -> bool:
     )
 
 
-async def request_cancel(tx: UserTx, training_id: UUID, now: datetime) -> None:
+async def request_cancel(tx: UserTx, training_id: UUID, now: datetime, leased_until: datetime) -> None:
     """Leave the wish on the row; whoever holds the training next acts on it."""
     await tx.run(
         """update trainings set cancel_requested_at = coalesce(cancel_requested_at, %s), next_check_at = %s,
-               leased_until = null
+               leased_until = %s
            where id = %s""",
-        (now, now, training_id),
+        (now, now, leased_until, training_id),
     )
 
 

@@ -15,6 +15,7 @@ from portraitist.studio import architecture
 from portraitist.studio.db import DueRow, SystemTx, UserTx
 from portraitist.studio.errors import Conflict, NotFound, Unprocessable
 from portraitist.studio.events import service as events
+from portraitist.studio.leases import LEASE
 from portraitist.studio.selfies import service as selfies
 from portraitist.studio.training import repository
 from portraitist.studio.training.domain import ENDED, PARKED, Status, Training
@@ -93,7 +94,7 @@ async def cancel(tx: UserTx, training_id: UUID, now: datetime) -> None:
         return
     if training.status in ENDED:
         raise Conflict("training_ended", "This training has already ended.")
-    await repository.request_cancel(tx, training_id, now)
+    await repository.request_cancel(tx, training_id, now, now + LEASE)
     await _wake(tx, training_id)
 
 
@@ -108,7 +109,7 @@ async def retry(tx: UserTx, training_id: UUID, now: datetime) -> None:
             if training.status in ENDED
             else "Wait for it to finish.",
         )
-    if await repository.save(tx, training.retried(now)):
+    if await repository.save(tx, training.retried(now), now + LEASE):
         await _wake(tx, training_id)
 
 

@@ -15,6 +15,7 @@ from portraitist.studio import architecture
 from portraitist.studio.architecture import ArchitectureViolation
 from portraitist.studio.db import StudioDatabase
 from portraitist.studio.events import service as events
+from portraitist.studio.leases import lease_until
 from portraitist.studio.provider import logs, wire
 from portraitist.studio.provider.port import (
     Provider,
@@ -104,7 +105,8 @@ class TrainingTasks:
                 raise
             return training.failed(exc.code, exc.message, self.clock.now())
         ready = training.submitting(packed, self.clock.now(), self.timing)
-        if not await self._save(ready):
+        if not await self._save(ready):  # somebody else was faster: their zip counts, this one goes
+            await self._clear_away(ready, provider)
             return training
         return await self._send(replace(ready, revision=ready.revision + 1), owner, provider)
 
@@ -267,7 +269,8 @@ class TrainingTasks:
 
     async def _save(self, after: Training) -> bool:
         async with self.db.member(after.user_id) as tx:
-            saved = await repository.save(tx, after)
+            leased_until = lease_until(after.next_check_at, self.clock.now())
+            saved = await repository.save(tx, after, leased_until)
             if saved:
                 await events.announce(tx, "training", after.id)
         return saved

@@ -15,6 +15,7 @@ from portraitist.studio import architecture, pictures
 from portraitist.studio.architecture import MappedSchema, ValidatedPrediction
 from portraitist.studio.db import StudioDatabase
 from portraitist.studio.events import service as events
+from portraitist.studio.leases import lease_until
 from portraitist.studio.prompting.compose import compose
 from portraitist.studio.provider.port import (
     Provider,
@@ -65,7 +66,7 @@ class Verification:
             next_check_at=now + 3 * self.timing.poll,
         )
         async with self.db.member(training.user_id) as tx:
-            if not await repository.save(tx, ready):
+            if not await repository.save(tx, ready, lease_until(ready.next_check_at, now)):
                 return training
         ready = replace(ready, revision=ready.revision + 1)
         try:
@@ -131,7 +132,7 @@ class Verification:
         )
         done = training.to(Status.COMPLETED, now, phase="ready", error_code=None, error=None)
         async with self.db.member(training.user_id) as tx:
-            if not await repository.save(tx, done):
+            if not await repository.save(tx, done, None):
                 return training
             stored = await repository.add_version(tx, version, image_sha256)
             if training.may_become_active(await repository.newer_exists(tx, training)):
