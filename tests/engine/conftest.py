@@ -4,9 +4,11 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from portraitist.engine import main
 from portraitist.engine.config import Settings
@@ -38,6 +40,29 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def migrated(url: str, folder: Path) -> None:
+    """The engine's tables in a fresh database."""
+    settings = Settings(database_url=SecretStr(url), token=SecretStr(TOKEN), work_dir=folder)
+    with ThreadPoolExecutor(1) as thread:  # an async test's loop runs in this one
+        thread.submit(asyncio.run, main.prepare(settings)).result()
+
+
+def settings_in(folder: Path, url: str, base: Path, changes: dict[str, object]) -> Settings:
+    """Settings of an engine that keeps everything in one folder, with a small budget and a short lease."""
+    values = {
+        "database_url": url,
+        "token": TOKEN,
+        "work_dir": folder / "work",
+        "storage_url": f"file://{folder / 'objects'}",
+        "port": free_port(),
+        "base": base,
+        "max_steps": 4,
+        "lease_s": 3.0,
+        **changes,
+    }
+    return Settings(**values)  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def new_settings(
     postgres: Server,
@@ -48,23 +73,23 @@ def new_settings(
 ) -> NewSettings:
     """Settings for an engine of its own: fresh database, storage and work folder."""
 
-    def fill(url: str) -> None:
-        asyncio.run(main.prepare(Settings(database_url=url, token=TOKEN, work_dir=tmp_path)))
+    def new(**changes: object) -> Settings:
+        template = make_template("engine_template", lambda url: migrated(url, tmp_path))
+        return settings_in(tmp_path, postgres.url(make_database(template=template)), base, changes)
+
+    return new
+
+
+@pytest.fixture(scope="module")
+def new_settings_for_module(
+    postgres: Server, make_template: Callable[..., str], base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> NewSettings:
+    """The same for an engine that a module's tests share."""
 
     def new(**changes: object) -> Settings:
-        database = make_database(template=make_template("engine_template", fill))
-        values = {
-            "database_url": postgres.url(database),
-            "token": TOKEN,
-            "work_dir": tmp_path / "work",
-            "storage_url": f"file://{tmp_path / 'objects'}",
-            "port": free_port(),
-            "base": base,
-            "max_steps": 4,
-            "lease_s": 3.0,
-            **changes,
-        }
-        return Settings(**values)  # type: ignore[arg-type]
+        folder = tmp_path_factory.mktemp("engine")
+        database = make_template(f"engine_{folder.name}", lambda url: migrated(url, folder))
+        return settings_in(folder, postgres.url(database), base, changes)
 
     return new
 

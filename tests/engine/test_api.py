@@ -26,7 +26,15 @@ def test_both_authorization_schemes_are_accepted_and_others_refused(api: Engine)
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/account", "/v1/models", "/v1/trainings", "/v1/predictions", "/v1/files", "/v1/webhooks/default/secret"]
+    "path",
+    [
+        "/v1/account",
+        "/v1/models",
+        "/v1/trainings",
+        "/v1/predictions",
+        "/v1/files",
+        "/v1/webhooks/default/secret",
+    ],
 )
 def test_nothing_of_the_api_answers_without_a_token(api: Engine, path: str) -> None:
     assert httpx2.get(api.settings.address + path, trust_env=False).status_code == 401
@@ -63,7 +71,12 @@ def test_a_model_is_made_once(api: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("change", "status"),
-    [({"owner": "somebody"}, 403), ({"hardware": "gpu-t4"}, 400), ({"name": "No Spaces"}, 422), ({"x": 1}, 422)],
+    [
+        ({"owner": "somebody"}, 403),
+        ({"hardware": "gpu-t4"}, 400),
+        ({"name": "No Spaces"}, 422),
+        ({"x": 1}, 422),
+    ],
 )
 def test_a_model_with_bad_values_is_refused(api: Engine, change: dict[str, object], status: int) -> None:
     body = {"owner": "portraitist", "name": "a", "visibility": "private", "hardware": "cpu", **change}
@@ -74,7 +87,9 @@ def test_models_are_listed_searched_edited_and_deleted(api: Engine) -> None:
     for name in ("one", "two"):
         api.make_model(name)
     assert [m["name"] for m in api.get("/v1/models")["results"]] == ["two", "one"]
-    found = api.http.request("QUERY", "/v1/models", content="tw", headers={"content-type": "text/plain"}).json()
+    found = api.http.request(
+        "QUERY", "/v1/models", content="tw", headers={"content-type": "text/plain"}
+    ).json()
     assert [m["name"] for m in found["results"]] == ["two"]
     changed = api.http.patch("/v1/models/portraitist/one", json={"description": "mine"}).json()
     assert changed["description"] == "mine"
@@ -94,7 +109,7 @@ def test_models_come_in_pages_of_a_hundred_both_ways(api: Engine) -> None:
         seen.append([model["name"] for model in page["results"]])
         url, back = page["next"], page["previous"]
     assert [len(names) for names in seen] == [100, 100, 50]
-    assert sum(seen, []) == [f"m{n}" for n in range(249, -1, -1)]
+    assert [name for names in seen for name in names] == [f"m{n}" for n in range(249, -1, -1)]
     assert [model["name"] for model in api.get(back)["results"]] == seen[1]
 
 
@@ -151,7 +166,9 @@ def test_a_training_with_bad_values_is_refused(
 
 def test_a_training_by_another_trainer_is_refused(api: Engine) -> None:
     api.make_model("a")
-    answer = api.post(TRAINER.replace(TRAINER_VERSION, MISSING), {"destination": "portraitist/a", "input": {}})
+    answer = api.post(
+        TRAINER.replace(TRAINER_VERSION, MISSING), {"destination": "portraitist/a", "input": {}}
+    )
     assert answer.status_code == 422
     assert answer.json()["title"] == "Invalid version or not permitted"
 
@@ -164,7 +181,15 @@ def test_a_file_of_ours_that_is_gone_is_refused_at_once(api: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "version", [MISSING, f"portraitist/a:{MISSING}", "portraitist/a", "portraitist/a:latest", "null:null", TRAINER_VERSION]
+    "version",
+    [
+        MISSING,
+        f"portraitist/a:{MISSING}",
+        "portraitist/a",
+        "portraitist/a:latest",
+        "null:null",
+        TRAINER_VERSION,
+    ],
 )
 def test_a_prediction_without_a_sealed_version_is_refused(api: Engine, version: str) -> None:
     answer = api.post("/v1/predictions", {"version": version, "input": {"prompt": "x"}})

@@ -30,7 +30,9 @@ def names(result: archive.Unpacked) -> list[str]:
 
 
 def test_pictures_and_the_captions_beside_them_are_taken(tmp_path: Path) -> None:
-    path = zipped(tmp_path, **{"b.png": jpeg(), "a.jpg": jpeg(), "a.txt": b" in a garden \n", "c.txt": b"alone"})
+    path = zipped(
+        tmp_path, **{"b.png": jpeg(), "a.jpg": jpeg(), "a.txt": b" in a garden \n", "c.txt": b"alone"}
+    )
     result = archive.unpack(path, tmp_path / "out")
     assert names(result) == ["a.jpg", "b.png"]
     assert result.captions == {"a.jpg": "in a garden"}
@@ -39,7 +41,13 @@ def test_pictures_and_the_captions_beside_them_are_taken(tmp_path: Path) -> None
 def test_folders_are_flattened_and_nothing_leaves_the_folder(tmp_path: Path) -> None:
     path = zipped(
         tmp_path,
-        **{"x/a.jpg": jpeg(), "y/a.jpg": jpeg(), "../../escape.jpg": jpeg(), "/abs.jpg": jpeg(), "c:\\w\\d.jpg": jpeg()},
+        **{
+            "x/a.jpg": jpeg(),
+            "y/a.jpg": jpeg(),
+            "../../escape.jpg": jpeg(),
+            "/abs.jpg": jpeg(),
+            "c:\\w\\d.jpg": jpeg(),
+        },
     )
     result = archive.unpack(path, tmp_path / "out")
     assert sorted(names(result)) == ["a-2.jpg", "a.jpg", "abs.jpg", "d.jpg"]
@@ -49,7 +57,13 @@ def test_folders_are_flattened_and_nothing_leaves_the_folder(tmp_path: Path) -> 
 def test_what_macos_adds_and_what_is_no_picture_is_passed_over(tmp_path: Path) -> None:
     path = zipped(
         tmp_path,
-        **{"a.jpg": jpeg(), "__MACOSX/._a.jpg": b"x", "d/._a.jpg": b"x", ".DS_Store": b"x", "notes.pdf": b"x"},
+        **{
+            "a.jpg": jpeg(),
+            "__MACOSX/._a.jpg": b"x",
+            "d/._a.jpg": b"x",
+            ".DS_Store": b"x",
+            "notes.pdf": b"x",
+        },
     )
     result = archive.unpack(path, tmp_path / "out")
     assert names(result) == ["a.jpg"]
@@ -59,7 +73,7 @@ def test_what_macos_adds_and_what_is_no_picture_is_passed_over(tmp_path: Path) -
 def test_what_is_no_zip_is_refused_in_the_clouds_words(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(b"hello")
-    with pytest.raises(RunFailed, match="^input_images must be a zip file$"):
+    with pytest.raises(RunFailed, match=r"^input_images must be a zip file$"):
         archive.unpack(path, tmp_path / "out")
 
 
@@ -68,12 +82,12 @@ def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[60] ^= 0xFF
     path.write_bytes(bytes(data))
-    with pytest.raises(RunFailed, match="^input_images must be a zip file: "):
+    with pytest.raises(RunFailed, match=r"^input_images must be a zip file: "):
         archive.unpack(path, tmp_path / "out")
 
 
 def test_a_zip_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunFailed, match="^no images found in input_images$"):
+    with pytest.raises(RunFailed, match=r"^no images found in input_images$"):
         archive.unpack(zipped(tmp_path, **{"a.txt": b"x"}), tmp_path / "out")
 
 
@@ -109,7 +123,7 @@ def test_a_link_in_a_zip_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_text_named_jpg_ends_the_training_in_the_clouds_words(tmp_path: Path) -> None:
     result = archive.unpack(zipped(tmp_path, **{"a.jpg": b"hello"}), tmp_path / "out")
-    with pytest.raises(RunFailed, match="^cannot identify image file 'input_images/a.jpg'$"):
+    with pytest.raises(RunFailed, match=r"^cannot identify image file 'input_images/a.jpg'$"):
         archive.check_pictures(result.pictures)
 
 
@@ -118,7 +132,7 @@ def test_half_a_picture_and_a_pixel_bomb_end_the_training(
 ) -> None:
     half = tmp_path / "half.jpg"
     half.write_bytes(jpeg()[:-200])
-    with pytest.raises(RunFailed, match="cannot (read|identify) image file 'input_images/half.jpg'"):
+    with pytest.raises(RunFailed, match=r"cannot (read|identify) image file 'input_images/half.jpg'"):
         archive.check_pictures([half])
     monkeypatch.setattr(archive, "MAX_PIXELS", 63)
     whole = tmp_path / "whole.jpg"

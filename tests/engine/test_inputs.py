@@ -65,7 +65,15 @@ def test_bad_prediction_values_are_refused(given: dict[str, object], field: str,
 
 @pytest.mark.parametrize(
     "key",
-    ["lora_weights", "extra_lora", "extra_lora_scale", "hf_lora", "replicate_weights", "weights", "My_Weights"],
+    [
+        "lora_weights",
+        "extra_lora",
+        "extra_lora_scale",
+        "hf_lora",
+        "replicate_weights",
+        "weights",
+        "My_Weights",
+    ],
 )
 def test_weights_can_never_be_named(key: str) -> None:
     assert refused(check_prediction({"prompt": "x", key: "anything"})) == {f"input.{key}": "not_permitted"}
@@ -112,4 +120,4 @@ def test_the_schema_offers_exactly_the_sizes_that_the_model_draws() -> None:
     from portraitist.engine.tiny.sampler import sizes
 
     assert set(sizes) == set(fields.ASPECT_RATIOS)
-    assert PICTURE_SIZE == "x".join(map(str, sizes["3:4"]))
+    assert "x".join(map(str, sizes["3:4"])) == PICTURE_SIZE

@@ -20,7 +20,9 @@ def test_version_names_are_a_hash_with_or_without_its_model() -> None:
     assert wire.version_name(f"me/mine:{ID}") == wire.VersionName(ID, "me/mine")
 
 
-@pytest.mark.parametrize("text", ["me/mine", "me/mine:latest", ID[:8], ID.upper(), f"{ID}\n", f"a/b/c:{ID}", ""])
+@pytest.mark.parametrize(
+    "text", ["me/mine", "me/mine:latest", ID[:8], ID.upper(), f"{ID}\n", f"a/b/c:{ID}", ""]
+)
 def test_anything_else_is_no_version_name(text: str) -> None:
     assert wire.version_name(text) is None
 

@@ -83,7 +83,6 @@ class Breather:
 
 def main() -> None:
     """Draw until the worker ends."""
-    sampler.quiet()
     channel = Channel()
     easel = Easel(channel)
     while True:
