@@ -15,11 +15,19 @@ Scalar = str | int | float | bool | None
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A piece of source: `line` to `end`, both 1-based and inclusive."""
+    """A piece of source: `line` to `end`, both 1-based and inclusive.
+
+    Once its module is indexed, `order` is the module's nodes in source order, in which this node's subtree
+    is `order[first:last]`, and `within` is the function around it.
+    """
 
     line: int
     end: int
     parent: Node | None = field(default=None, init=False, repr=False)
+    within: Func | None = field(default=None, init=False, repr=False)
+    order: list[Node] | None = field(default=None, init=False, repr=False)
+    first: int = field(default=0, init=False, repr=False)
+    last: int = field(default=0, init=False, repr=False)
 
     def children(self) -> Iterator[Node]:
         """The direct children, in source order."""
@@ -335,6 +343,12 @@ N = TypeVar("N", bound=Node)
 
 def walk(node: Node) -> Iterator[Node]:
     """`node` and everything below it, in source order, without recursion."""
+    if node.order is not None:
+        return iter(node.order[node.first : node.last])
+    return _walk(node)
+
+
+def _walk(node: Node) -> Iterator[Node]:
     stack = [node]
     while stack:
         current = stack.pop()
@@ -357,6 +371,8 @@ def ancestors(node: Node) -> Iterator[Node]:
 
 def enclosing(node: Node, kind: type[N]) -> N | None:
     """The nearest ancestor of `kind`."""
+    if kind is Func and node.order is not None:
+        return node.within  # type: ignore[return-value]
     return next((each for each in ancestors(node) if isinstance(each, kind)), None)
 
 

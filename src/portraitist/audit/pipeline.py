@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Au
 
     `progress` is called with files done and files in all. Raises nothing for any content of the files.
     """
-    with _deep_recursion():
+    with _roomy():
         tree = read_tree(root, words)
         modules = _parse(tree, progress)
         program = Program(modules, Resolver(tree.files))
@@ -51,13 +52,17 @@ def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Au
 
 
 @contextmanager
-def _deep_recursion() -> Iterator[None]:
-    before = sys.getrecursionlimit()
+def _roomy() -> Iterator[None]:
+    """Deep recursion, and no garbage collection: everything built here lives until the report is out."""
+    before, collecting = sys.getrecursionlimit(), gc.isenabled()
     sys.setrecursionlimit(max(before, RECURSION))
+    gc.disable()
     try:
         yield
     finally:
         sys.setrecursionlimit(before)
+        if collecting:
+            gc.enable()
 
 
 def _parse(tree: Tree, progress: Progress | None) -> list[Module]:

@@ -137,6 +137,8 @@ class Statements(Expressions):
                     made.name = "default"
             elif local:
                 names.append((local, "default" if default else local))
+            elif isinstance(made, ir.Assign) and isinstance(made.target, ir.Obj | ir.Arr):
+                names.extend((each.id, each.id) for each in ir.find(made.target, ir.Name))
         return ir.Export(*self.span(node), names, body)
 
     def class_(self, node: Syntax) -> ir.Node:

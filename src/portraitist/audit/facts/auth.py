@@ -158,7 +158,7 @@ def _of_class(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Mo
 def in_body(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Module, ir.Node]]:
     """The first check in a function's body that denies, as (name, module, node)."""
     for node in ir.walk(func):
-        if isinstance(node, ir.Call) and node is not func:
+        if isinstance(node, ir.Call):
             name = _call_check(ctx, module, func, node)
             if name:
                 return [(name, module, node)]

@@ -151,6 +151,7 @@ class Context:
         self.dead_funcs: set[ir.Func] = set()
         self.dead_modules: set[str] = set()
         self.flows: list[Flow] = []
+        self.denies: dict[ir.Func, bool] = {}
         self.reached: Reach
 
     @property

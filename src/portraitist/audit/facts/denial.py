@@ -45,13 +45,20 @@ def denies(ctx: Context, module: Module, func: ir.Func, depth: int = 0) -> bool:
     """Whether a function, or a function it calls, can refuse for want of an identity."""
     if depth > 3:
         return False
+    if func not in ctx.denies:
+        ctx.denies[func] = False
+        ctx.denies[func] = _can_refuse(ctx, func, depth)
+    return ctx.denies[func]
+
+
+def _can_refuse(ctx: Context, func: ir.Func, depth: int) -> bool:
     for node in ir.walk(func):
         if isinstance(node, ir.Return) and node.throws and _is_auth_error(node):
             return True
         if isinstance(node, ir.Call):
             if _refuses(ctx, node):
                 return True
-            if node is not func and depth < 3 and _calls_denier(ctx, node, depth):
+            if depth < 3 and _calls_denier(ctx, node, depth):
                 return True
         if isinstance(node, ir.If) and _tests_identity(ctx, node.test) and exits(node.then):
             return True

@@ -37,6 +37,13 @@ _PLATFORM = {
     "NEXT_PUBLIC_VERCEL_URL", "PYTHONPATH", "RENDER", "RAILWAY_ENVIRONMENT", "FLY_APP_NAME", "TEMP", "TMP", "SHELL", "npm_package_version",
 }  # fmt: skip
 
+# Variables that libraries read by themselves, so that no line of the repository does.
+_IMPLICIT = re.compile(
+    r"^(AUTH_|NEXTAUTH_|(NEXT_PUBLIC_)?CLERK_|AWS_|REPLICATE_API_TOKEN|OPENAI_|ANTHROPIC_|GOOGLE_|KINDE_|SENTRY_|NODE_|BLOB_READ|KV_|POSTGRES_"
+    r"|PG[A-Z]+$|UPSTASH_|QSTASH_|LANGCHAIN_|LANGSMITH_|HF_|HUGGING|FAL_KEY|VERCEL|FLASK_|DJANGO_|DATABASE_URL|DIRECT_URL|SUPABASE_|INNGEST_"
+    r"|CLOUDINARY_URL|TRIGGER_|NEXT_TELEMETRY|PORT$|PYTHON)"
+)
+
 
 def collect(ctx: Context) -> None:
     """Adds every `env.*` fact."""
@@ -266,6 +273,8 @@ def _undeclared(ctx: Context) -> None:
     ]
     text_names = _mentioned(ctx, set(declared) - read_names)
     for name, fact in sorted(declared.items()):
+        if _IMPLICIT.match(name):
+            continue
         if (
             name not in read_names
             and name not in text_names

@@ -39,7 +39,8 @@ def collect(ctx: Context) -> None:
 
 
 def _sources(ctx: Context, module: Module) -> None:
-    for node in (*module.all(ir.Attr), *module.all(ir.Index)):
+    members: list[ir.Attr | ir.Index] = [*module.all(ir.Attr), *module.all(ir.Index)]
+    for node in members:
         name = node.name if isinstance(node, ir.Attr) else ir.text_of(node.key)
         if name not in {"weights", "lora", "lora_weights", "lora_url", "safetensors"}:
             continue

@@ -48,6 +48,7 @@ class Evaluator:
         self.program = program
         self._memo: dict[ir.Node, Value] = {}
         self._active: set[tuple[ir.Node, Frame | None]] = set()
+        self._merge_calls: dict[str, dict[ir.Func, list[tuple[ir.Call, str, list[ir.Node]]]]] = {}
         self._table: dict[type[ir.Node], Callable[..., Value]] = {
             ir.Lit: lambda _m, node, _f, _d: Known(node.value),
             ir.Tmpl: self._template,
@@ -197,7 +198,7 @@ class Evaluator:
             direct = isinstance(target, ir.Attr | ir.Index) and isinstance(target.obj, ir.Name)
             if not direct or each.line > node.line or each.op != "=":
                 continue
-            key = target.name if isinstance(target, ir.Attr) else ir.text_of(target.key)  # type: ignore[union-attr]
+            key = target.name if isinstance(target, ir.Attr) else _index_key(target)
             if key is not None and key != "exports":
                 inner = self.eval(module, each.value, frame, depth)
                 fields.append(
@@ -216,23 +217,32 @@ class Evaluator:
 
     def _merges(self, module: Module, node: ir.Name, frame: Frame | None, depth: int) -> list[Field]:
         """What `Object.assign(name, …)` and `name.update(…)` put in before `node` is read."""
-        scope = module.scope_of(node)
-        if scope.func is None or depth > 8:
+        if node.within is None or depth > 8:
             return []
         found: list[Field] = []
-        for call in (each for stmt in scope.func.body for each in ir.find(stmt, ir.Call)):
-            if call.line >= node.line:
-                break
-            name = ir.plain_dotted(call.func)
-            sources: list[ir.Node] = []
-            if name == "Object.assign" and call.args and _is_name(call.args[0], node.id):
-                sources = call.args[1:]
-            elif name == f"{node.id}.update":
-                sources = [*call.args, *([call.kw] if call.kw else [])]
+        for call, target, sources in self._merging(module).get(node.within, ()):
+            if target != node.id or call.line >= node.line:
+                continue
             for source in sources:
                 value = self.eval(module, source, frame, depth)
                 found.extend(value.fields if isinstance(value, Struct) else ())
         return found
+
+    def _merging(self, module: Module) -> dict[ir.Func, list[tuple[ir.Call, str, list[ir.Node]]]]:
+        """The calls of a module that merge objects into a variable, by function."""
+        if module.path not in self._merge_calls:
+            made: dict[ir.Func, list[tuple[ir.Call, str, list[ir.Node]]]] = {}
+            for call in module.all(ir.Call):
+                name = ir.plain_dotted(call.func)
+                if call.within is None or not (name == "Object.assign" or name.endswith(".update")):
+                    continue
+                if name == "Object.assign" and call.args and isinstance(call.args[0], ir.Name):
+                    made.setdefault(call.within, []).append((call, call.args[0].id, call.args[1:]))
+                elif name.count(".") == 1:
+                    sources = [*call.args, *([call.kw] if call.kw else [])]
+                    made.setdefault(call.within, []).append((call, name.partition(".")[0], sources))
+            self._merge_calls[module.path] = made
+        return self._merge_calls[module.path]
 
     def _binding(self, module: Module, binding: Binding, frame: Frame | None, depth: int) -> Value:
         if binding.kind == "param":
@@ -369,7 +379,7 @@ class Evaluator:
             return base.items[key]
         if isinstance(base, OneOf):
             found_all = [self.member(each, key) for each in base.options]
-            known = [each for each in found_all if not isinstance(each, Unknown)]
+            known: list[Value] = [each for each in found_all if not isinstance(each, Unknown)]
             return one_of(known) if known else Unknown("member")
         if isinstance(base, Outside):
             return Outside("field", f"{base.name}.{key}")
@@ -390,6 +400,10 @@ class Evaluator:
             values.extend(self.eval(target.module, each, inner, depth) for each in returned[:8])
         values = [each for each in values if not (isinstance(each, Known) and each.value is None)] or values
         return one_of(values) if values else Unknown("call")
+
+
+def _index_key(node: ir.Node) -> str | None:
+    return ir.text_of(node.key) if isinstance(node, ir.Index) else None
 
 
 def _visible(bindings: list[Binding], use: ir.Node) -> list[Binding]:

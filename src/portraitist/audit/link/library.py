@@ -100,7 +100,7 @@ def _get(
     if key is None:
         return None
     found = ev.member(ev.eval(module, func.obj, frame, depth), key)
-    options = [found if not isinstance(found, Unknown) else Outside("field", key)]
+    options: list[Value] = [found if not isinstance(found, Unknown) else Outside("field", key)]
     if len(call.args) == 2:
         options.append(ev.eval(module, call.args[1], frame, depth))
     return one_of(options)

@@ -99,15 +99,24 @@ class Module:
         return f"{func.owner}.{func.name}" if func.owner else func.name
 
     def _index(self) -> None:
+        order: list[ir.Node] = []
         stack: list[tuple[ir.Node, Scope]] = [(self.body, self.top)]
         while stack:
             node, scope = stack.pop()
+            node.within, node.order, node.first = scope.func, order, len(order)
+            node.last = node.first + 1
+            order.append(node)
             self.by_type.setdefault(type(node), []).append(node)
             inner = self._enter(node, scope)
             children = list(node.children())
             for child in children:
                 child.parent = node
-            stack.extend((child, inner) for child in reversed(children))
+            children.reverse()
+            stack.extend([(child, inner) for child in children])
+        for node in reversed(order):
+            parent = node.parent
+            if parent is not None and parent.last < node.last:
+                parent.last = node.last
 
     def _enter(self, node: ir.Node, scope: Scope) -> Scope:
         if isinstance(node, ir.Func):

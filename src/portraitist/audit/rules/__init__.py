@@ -5,10 +5,79 @@ A rule's docstring says what it checks and what it cannot know. Rules add no fac
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
+from portraitist.audit.rules import access, code, models, provider
+from portraitist.audit.rules.base import Rule
+
+RANKED = 10
+"""How many findings the report prints."""
+
+RULES: dict[str, Rule] = {
+    "clears-working-model": models.clears_working_model,
+    "id-overloaded": models.id_overloaded,
+    "column-mismatch": models.column_mismatch,
+    "missing-auth": access.missing_auth,
+    "webhook-unverified": access.webhook_unverified,
+    "webhook-missing-handler": access.webhook_missing_handler,
+    "idor": access.idor,
+    "shared-destination": provider.shared_destination,
+    "shared-model-fallback": provider.shared_model_fallback,
+    "hardcoded-owner": provider.hardcoded_owner,
+    "client-exposed-token": access.client_exposed_token,
+    "secret-in-repo": access.secret_in_repo,
+    "weights-url-guess": provider.weights_url_guess,
+    "packaged-extraction": provider.packaged_extraction,
+    "no-retry": models.no_retry,
+    "stuck-status": provider.stuck_status,
+    "version-unnormalised": models.version_unnormalised,
+    "version-parse-fragile": models.version_parse_fragile,
+    "null-composite": models.null_composite,
+    "payload-conflict": provider.payload_conflict,
+    "arch-mismatch": provider.arch_mismatch,
+    "time-progress": provider.time_progress,
+    "temporary-url-persisted": provider.temporary_url_persisted,
+    "blind-post-retry": provider.blind_post_retry,
+    "shared-mutable-default": models.shared_mutable_default,
+    "schema-drift": models.schema_drift,
+    "undefined-name": code.undefined_name,
+    "mock-data": code.mock_data,
+    "credit-before-check": code.credit_before_check,
+    "env-undeclared": code.env_undeclared,
+    "env-unused": code.env_unused,
+    "broken-import": code.broken_import,
+    "fallback-swallow": code.fallback_swallow,
+}
 
 
 def judge(ctx: Context) -> list[Finding]:
-    """Every finding, most severe first, the first ten ranked."""
-    return []
+    """Every finding, most severe first, the first ten ranked; no rule has more than three of the ten."""
+    found: dict[tuple[str, str, str, str], Finding] = {}
+    for rule in RULES.values():
+        for each in rule(ctx):
+            found.setdefault((each.rule, each.path, each.scope, each.key), _stamped(each))
+    ordered = sorted(found.values(), key=lambda each: (-each.weight, each.path, each.line, each.rule, each.key))
+    return _ranked(ordered)
+
+
+def _stamped(finding: Finding) -> Finding:
+    """The finding with its fingerprint: rule, path, enclosing function and key, never the line."""
+    text = "\0".join((finding.rule, finding.path, finding.scope, finding.key))
+    return replace(finding, fingerprint=hashlib.sha256(text.encode()).hexdigest()[:20])
+
+
+def _ranked(ordered: list[Finding]) -> list[Finding]:
+    counts: dict[str, int] = {}
+    out: list[Finding] = []
+    rank = 0
+    for each in ordered:
+        counts[each.rule] = counts.get(each.rule, 0) + 1
+        if rank < RANKED and counts[each.rule] <= 3:
+            rank += 1
+            out.append(replace(each, rank=rank))
+        else:
+            out.append(each)
+    return out

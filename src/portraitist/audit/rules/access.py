@@ -1,0 +1,245 @@
+"""Risks in who may do what: unguarded routes, webhooks, other people's rows, exposed secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Route, Statement
+from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.facts.weights import same_path
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, live_statements, names_in, place, trace
+
+_PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
+_SECRETISH = re.compile(r"SECRET|TOKEN|SERVICE_(ROLE|KEY)|PRIVATE|API_KEY|PASSWORD")
+_HARMLESS = re.compile(r"ANON|PUBLISHABLE|PUBLIC_KEY|MAPS|ANALYTICS|POSTHOG|FIREBASE_API_KEY|SITE_KEY|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|TOKENS?_(?:PER|COST|LIMIT)|GOOGLE_API_KEY")
+_PLACEHOLDER = re.compile(r"your|xxx|example|change|placeholder|<|\.\.\.|secret_?key_?here|insert|todo|dummy|test|localhost|\$\{", re.I)
+_REQUEST = {"req", "request", "params", "body", "query", "searchParams", "args", "data", "json", "form", "payload", "formData"}
+
+
+def missing_auth(ctx: Context) -> Iterator[Finding]:
+    """A live HTTP route or server action that reaches a paid provider call and denies nobody.
+
+    Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
+    are reported as unresolved instead.
+    """
+    reported: set[Route] = set()
+    for flow in ctx.flows:
+        route = flow.route
+        if route is None or route in reported or not route.is_http or route.guarded_by:
+            continue
+        if ctx.role_at(route.module, route.node) not in LIVE_ROLES or _is_webhook(ctx, route):
+            continue
+        reported.add(route)
+        if _behind_middleware(ctx, route):
+            ctx.puzzled("missing-auth", route.module, route.node, f"{route.key} has no check of its own; a middleware file may cover it")
+            continue
+        message = f"{route.key} reaches {flow.call.api} without a check that denies"
+        yield finding("missing-auth", route.module, route.node, message, key=route.key, weight=90, end=route.node.line,
+                      evidence=[place(flow.call)])  # fmt: skip
+
+
+def _is_webhook(ctx: Context, route: Route) -> bool:
+    handlers = {(each.path, each.line) for each in ctx.of("webhook") if each.value == route.key}
+    return (route.module.path, route.node.line) in handlers
+
+
+def _behind_middleware(ctx: Context, route: Route) -> bool:
+    """Whether a Next middleware file at the root denies on this path, as far as its matcher says."""
+    from portraitist.audit.facts.denial import denies, is_guard_name  # noqa: PLC0415 - only here
+
+    if route.framework not in {"next", "pages", "action"}:
+        return False
+    for module in ctx.live:
+        if not re.search(r"(^|/)middleware\.(ts|js)$", module.path):
+            continue
+        funcs = module.all(ir.Func)
+        calls = module.all(ir.Call)
+        active = any(denies(ctx, module, each) for each in funcs) or any(
+            is_guard_name(ctx, ir.dotted(each.func)) or "clerkMiddleware" in ir.dotted(each.func) or "auth" == ir.dotted(each.func).lower() for each in calls
+        )
+        reexported = any("next-auth" in each.module or "@/auth" in each.module for each in module.all(ir.Import))
+        if (active or reexported) and _matches(module, route):
+            return True
+    return False
+
+
+def _matches(module: Module, route: Route) -> bool:
+    texts = [each.value for each in module.all(ir.Lit) if isinstance(each.value, str) and each.value.startswith("/")]
+    matchers = [each for each in texts if each.startswith("/((?!") or each.startswith("/(api") or each.startswith("/api")]
+    if any(each.startswith("/((?!") and re.search(r"\(\?!api|\|api", each) for each in matchers):
+        return any(route.path.startswith(each.split(":")[0].split("(")[0].rstrip("/")) for each in matchers if each.startswith("/api"))
+    return any(each.startswith(("/((?!", "/(api")) for each in matchers) or any(
+        route.path.startswith(each.split(":")[0].split("(")[0].rstrip("/")) for each in matchers if each.startswith("/api")
+    )
+
+
+def webhook_unverified(ctx: Context) -> Iterator[Finding]:
+    """A route that receives the provider's webhooks and checks neither signature nor secret.
+
+    Looks at the handler and two calls deep. A check by a proxy is not seen.
+    """
+    handlers = {(each.path, each.line): each for each in ctx.of("webhook") if isinstance(each.value, str) and " /" in each.value}
+    for route in ctx.routes:
+        fact = handlers.get((route.module.path, route.node.line))
+        if fact is None or route.method == "GET" or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
+            continue
+        if not fact.evidence and not re.search(r"replicate|training|prediction", route.path + route.module.path, re.I):
+            continue
+        if not any(_verifies(ctx, each.module, each.node) for each in route.handlers if isinstance(each.node, ir.Func) and each.module):
+            if not any(_names_check(ctx, names_in(node)) for _, node in route.guards):
+                yield finding("webhook-unverified", route.module, route.node, f"{route.key} trusts its body without checking the signature",
+                              key=route.key, weight=82, end=route.node.line, evidence=fact.evidence)  # fmt: skip
+
+
+def _names_check(ctx: Context, names: set[str]) -> bool:
+    return any(each.lower() in ctx.words.webhook_checks or each.replace("_", "").lower() in ctx.words.webhook_checks for each in names)
+
+
+def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int = 0) -> bool:
+    assert module is not None
+    for each in ir.walk(func):
+        if isinstance(each, ir.Name | ir.Attr) and _names_check(ctx, {last} if (last := each.id if isinstance(each, ir.Name) else each.name) else set()):
+            return True
+        if isinstance(each, ir.If) and re.search(r"secret|token|signature", " ".join(names_in(each.test)), re.I):
+            return True
+        if isinstance(each, ir.Call) and depth < 2:
+            targets = ctx.program.functions_called(each)
+            if any(isinstance(one.node, ir.Func) and _verifies(ctx, one.module, one.node, depth + 1) for one in targets):
+                return True
+    return False
+
+
+def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
+    """A webhook address sent to the provider that no route of the repository serves.
+
+    Addresses that are not resolved, or that name another service's host, are not judged.
+    """
+    routes = [each.path for each in ctx.routes if each.is_http]
+    for fact in ctx.of("webhook"):
+        sent = isinstance(fact.value, str) and " /" not in fact.value
+        text = str(fact.value or "")
+        if not sent or fact.role not in LIVE_ROLES or not routes or fact.key in {"{}", "/", ""} or "{" in fact.key.split("/")[1:2]:
+            continue
+        if re.search(r"webhook\.site|ngrok|pipedream|hooks\.zapier|make\.com|supabase\.co", text):
+            continue
+        if not any(same_path(route, fact.key) or route.endswith("*") and fact.key.startswith(route[:-1]) for route in routes):
+            yield Finding("webhook-missing-handler", fact.path, fact.line, fact.line, f"the webhook {fact.key} has no route", fact.key, fact.scope, (), 70)
+
+
+def idor(ctx: Context) -> Iterator[Finding]:
+    """A row is changed or deleted by an id of the request, without its owner, while other statements use the owner.
+
+    Only tables with an owner column. Row-level security in the database is not seen, nor a check in another service.
+    """
+    owned = _owned_tables(ctx)
+    handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
+    for statement in live_statements(ctx, "write", "delete"):
+        owner = owned.get(statement.table)
+        where = {snake(each) for each in statement.where}
+        if owner is None or statement.insert or not where or where & ctx.words.owner_columns:
+            continue
+        route = _route_of(statement, handlers)
+        if route is None or not _by_request(ctx, statement) or _compares_owner(ctx, statement) or not _is_id(where):
+            continue
+        if statement.kind == "write" and statement.table.lower().rstrip("s") in {"user", "profile"}:
+            continue
+        key = statement.table
+        message = f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner[0]}"
+        yield finding("idor", statement.module, statement.node, message, key=key, weight=76, line=statement.line, end=statement.end,
+                      evidence=[owner[1]])  # fmt: skip
+
+
+def _is_id(where: set[str]) -> bool:
+    return any(each == "id" or each.endswith("_id") or each.endswith("uuid") for each in where)
+
+
+def _owned_tables(ctx: Context) -> dict[str, tuple[str, Place]]:
+    """Tables whose rows some statement selects by their owner."""
+    found: dict[str, tuple[str, Place]] = {}
+    for each in ctx.statements:
+        mine = [name for name in each.where if snake(name) in ctx.words.owner_columns]
+        if mine and each.module.role in LIVE_ROLES and (len(each.where) > 1 or {snake(one) for one in columns_of(ctx, each.table)} & ctx.words.owner_columns):
+            found.setdefault(each.table, (mine[0], Place(each.module.path, each.line)))
+    return found
+
+
+def _route_of(statement: Statement, handlers: dict[ir.Node | None, Route]) -> Route | None:
+    func = statement.func
+    while func is not None:
+        if func in handlers:
+            return handlers[func]
+        func = ir.enclosing(func, ir.Func)
+    return None
+
+
+def _by_request(ctx: Context, statement: Statement) -> bool:
+    """Whether a value of the condition comes from the request: its body, path, query, or a route parameter."""
+    handler_params = set()
+    func = statement.func
+    while func is not None:
+        handler_params |= {param.name for param in func.params if param.name}
+        func = ir.enclosing(func, ir.Func)
+    for column, node in statement.where_values:
+        if not _is_id({snake(column)}):
+            continue
+        for _, part in trace(ctx, statement.module, node):
+            root = ir.root_of(part)
+            if isinstance(root, ir.Name) and (root.id in _REQUEST or (root.id in handler_params and part is node)):
+                return True
+    return False
+
+
+def _compares_owner(ctx: Context, statement: Statement) -> bool:
+    """Whether the function reads the row with its owner, or compares the owner, before."""
+    func = statement.func
+    for each in ctx.statements:
+        if each.table == statement.table and each.func is func and {snake(one) for one in each.where} & ctx.words.owner_columns:
+            return True
+    while func is not None:
+        for test in ir.find(func, ir.Bin):
+            if test.op in {"!=", "!==", "==", "===", "not in", "in"} and {snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"}):
+                return True
+        func = ir.enclosing(func, ir.Func)
+    return False
+
+
+def client_exposed_token(ctx: Context) -> Iterator[Finding]:
+    """A secret read through a variable that the bundler puts into the browser's code."""
+    seen: set[str] = set()
+    for fact in ctx.of("env.read"):
+        exposed = _PUBLIC.match(fact.key) and _SECRETISH.search(fact.key) and not _HARMLESS.search(fact.key)
+        if exposed and fact.role in LIVE_ROLES and fact.key not in seen:
+            seen.add(fact.key)
+            yield Finding("client-exposed-token", fact.path, fact.line, fact.line, f"{fact.key} is a secret in a public variable", fact.key, fact.scope, (), 93)
+    for call in ctx.calls:
+        first = call.module.body.parts[0] if call.module.body.parts else None
+        if ir.text_of(first or call.call) == "use client" and ctx.role_at(call.module, call.call) in LIVE_ROLES:
+            yield finding("client-exposed-token", call.module, call.call, f"{call.api} runs in the browser, which needs the token there", key=call.api, weight=85)
+
+
+def secret_in_repo(ctx: Context) -> Iterator[Finding]:
+    """A provider's key in a committed file, by its form; values in environment files that are no placeholder.
+
+    The secret itself is never printed.
+    """
+    for file in ctx.tree.files:
+        if file.role in {"generated"}:
+            continue
+        example = re.search(r"example|sample|template|dist|defaults", file.path.rpartition("/")[2], re.I)
+        for number, line in enumerate(file.text.split("\n"), 1):
+            if len(line) > 2000:
+                continue
+            found = ctx.words.patterns["secret"].search(line)
+            real = found and not re.search(r"x{6,}|X{6,}|1234567|abcdef|\*{3}|\.\.\.|your|example", found.group(), re.I)
+            if real or (file.language == "env" and not example and _env_secret(line)):
+                key = (re.search(r"[A-Za-z_]\w*(?=\s*[=:])", line) or re.match(r"", "")).group()  # type: ignore[union-attr]
+                yield Finding("secret-in-repo", file.path, number, number, f"a secret{' in ' + key if key else ''} is committed (redacted)", key, "", (), 91)
+
+
+def _env_secret(line: str) -> bool:
+    found = re.match(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*[\"']?([^\s\"'#]{16,})", line)
+    return bool(found and _SECRETISH.search(found.group(1)) and not _HARMLESS.search(found.group(1)) and not _PLACEHOLDER.search(found.group(2)))

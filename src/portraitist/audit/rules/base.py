@@ -1,0 +1,134 @@
+"""What the rules share: how a finding is made, where a value comes from, and small questions to the syntax."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+
+Rule = Callable[[Context], Iterator[Finding]]
+
+_PASS = {
+    "json", "map", "String", "toString", "at", "url", "href", "str", "list", "parse", "stringify", "find", "filter", "slice", "flat",
+    "get", "join", "trim", "isArray", "dumps", "loads", "keys", "values",
+}  # fmt: skip
+
+
+def finding(
+    rule: str, module: Module, node: ir.Node, message: str, *, key: str = "", weight: int, line: int = 0, end: int = 0,
+    evidence: Iterable[Place] = (),
+) -> Finding:  # fmt: skip
+    """A finding anchored at a node, or at a line near it."""
+    first = line or node.line
+    last = max(first, end or (node.end if not line else first))
+    scope = module.scope_name(node)
+    return Finding(rule, module.path, first, last, message, key, scope, tuple(dict.fromkeys(evidence)), weight)
+
+
+def place(call: ProviderCall) -> Place:
+    """Where a provider call stands."""
+    return Place(call.module.path, call.call.line)
+
+
+def live_statements(ctx: Context, *kinds: str) -> Iterator[Statement]:
+    """Statements in code that can run."""
+    for each in ctx.statements:
+        if each.kind in kinds and ctx.role_at(each.module, each.node) in LIVE_ROLES:
+            yield each
+
+
+def module_of(ctx: Context, use: ColumnUse) -> Module:
+    """The module in which a column's value is written."""
+    return ctx.program.modules[use.path]
+
+
+def trace(ctx: Context, module: Module, node: ir.Node | None, depth: int = 0) -> Iterator[tuple[Module, ir.Node]]:
+    """`node` and the nodes its value comes from, through names, members and pass-through calls."""
+    if node is None or depth > 6:
+        return
+    yield module, node
+    if isinstance(node, ir.Name):
+        found = module.lookup(node.id, node)
+        for binding in found[1] if found else []:
+            if binding.value is not None and binding.kind in {"assign", "loop"} and binding.node.line <= node.line:
+                yield from trace(ctx, module, binding.value, depth + 1)
+    elif isinstance(node, ir.Attr | ir.Index):
+        yield from trace(ctx, module, node.obj, depth)
+    elif isinstance(node, ir.Bin | ir.Cond | ir.Tmpl | ir.Arr):
+        for child in node.children():
+            yield from trace(ctx, module, child, depth + 1)
+    elif isinstance(node, ir.Call) and _passes(node):
+        for child in (node.func, *node.args):
+            if not isinstance(child, ir.Func):
+                yield from trace(ctx, module, child, depth + 1)
+
+
+def _passes(call: ir.Call) -> bool:
+    name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
+    return name in _PASS
+
+
+def provider_behind(ctx: Context, module: Module, node: ir.Node | None) -> ProviderCall | None:
+    """The provider call whose answer a value is taken from, nothing but pass-through calls in between."""
+    calls = {each.call: each for each in ctx.calls}
+    for _where, part in trace(ctx, module, node):
+        if isinstance(part, ir.Call) and part in calls:
+            return calls[part]
+    return None
+
+
+def names_in(node: ir.Node | None) -> set[str]:
+    """Every name, attribute and string key below a node."""
+    if node is None:
+        return set()
+    found: set[str] = set()
+    for each in ir.walk(node):
+        if isinstance(each, ir.Name):
+            found.add(each.id)
+        elif isinstance(each, ir.Attr):
+            found.add(each.name)
+        elif isinstance(each, ir.Lit) and isinstance(each.value, str):
+            found.add(each.value)
+    return found
+
+
+def last_name(node: ir.Node | None) -> str:
+    """The final identifier of an expression: `b` of `a.b`, "" where it has none."""
+    if isinstance(node, ir.Name):
+        return node.id
+    if isinstance(node, ir.Attr):
+        return node.name
+    if isinstance(node, ir.Index):
+        return ir.text_of(node.key) or ""
+    return ""
+
+
+def top_function(node: ir.Node) -> ir.Func | None:
+    """The outermost named function around a node, or the nearest one when none has a name."""
+    funcs = [each for each in ir.ancestors(node) if isinstance(each, ir.Func)]
+    return next((each for each in funcs if each.name), funcs[0] if funcs else None)
+
+
+def tests_in(func: ir.Func | None) -> list[ir.Node]:
+    """Every condition in a function: branches, ternaries, loops, and the left sides of `and`."""
+    if func is None:
+        return []
+    found: list[ir.Node] = []
+    for each in ir.walk(func):
+        if isinstance(each, ir.If | ir.Cond):
+            found.append(each.test)
+        elif isinstance(each, ir.Loop) and each.test is not None:
+            found.append(each.test)
+        elif isinstance(each, ir.Bin) and each.op == "and":
+            found.append(each.left)
+    return found
+
+
+def words_match(pattern: str, names: Iterable[str]) -> str:
+    """The first name in which a pattern is found, "" when none."""
+    compiled = re.compile(pattern, re.I)
+    return next((each for each in sorted(names) if compiled.search(each)), "")
