@@ -41,6 +41,7 @@ PHASES = {
     "running": "Drawing",
     "storing": "Storing the pictures",
     "completed": "Ready",
+    "ready": "Ready",
     "extraction_failed": "Reading the new version failed; the studio tries again by itself",
     "verification_failed": "The test picture failed; the studio tries again by itself",
 }

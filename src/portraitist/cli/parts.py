@@ -26,7 +26,6 @@ from portraitist.kit.supervise import Part, Supervisor
 
 LOCK = "studio"
 START_TIMEOUT_S = 120.0
-POSTGRES_LOOK_S = 0.5
 # A model, its photos and pictures take about 100 MB; PostgreSQL stops for good on a full disk.
 LEAST_FREE_BYTES = 200 * 2**20
 
@@ -152,21 +151,13 @@ async def _postgres(home: Home, chosen: Choices, say: Say) -> AsyncIterator[Serv
         return
     postgres = EmbeddedPostgres(home.path)
     server = postgres.start()
-    keeper = asyncio.create_task(_keep(postgres, say))
+    keeper = asyncio.create_task(postgres.watch(say))
     try:
         yield server
     finally:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
         postgres.stop()
-
-
-async def _keep(postgres: EmbeddedPostgres, say: Say) -> None:
-    while True:
-        await asyncio.sleep(POSTGRES_LOOK_S)
-        if not postgres.running():
-            say("PostgreSQL stopped; starting it again.")
-            await asyncio.to_thread(postgres.start)
 
 
 def _parts(home: Home, where: Databases, secrets: Secrets, ports: Ports) -> list[Part]:
