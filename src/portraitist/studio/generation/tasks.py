@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from portraitist.kit import failpoints
 from portraitist.kit.clock import Clock
 from portraitist.kit.logging import logger
 from portraitist.kit.objects import ObjectStore
@@ -120,6 +121,7 @@ class GenerationTasks:
         if not await self._save(ready):
             return generation
         ready = replace(ready, revision=ready.revision + 1)
+        failpoints.hit("generation.before_post")
         try:
             remote = await provider.create_prediction(sealed, webhook=None)
         except ProviderRateLimited as exc:
@@ -134,6 +136,7 @@ class GenerationTasks:
             if exc.sent:  # it may be running: found again in the provider's list
                 return ready.wait(self.clock.now(), self.timing.poll)
             return ready.not_sent(self.clock.now(), self.timing.poll, exc.code, exc.message)
+        failpoints.hit("generation.after_post")
         return ready.submitted(remote.id, self.clock.now())
 
     async def _adopt(self, generation: Generation, provider: Provider) -> Generation:
@@ -214,12 +217,15 @@ class GenerationTasks:
 
     async def _store_one(self, generation: Generation, provider: Provider, index: int, url: str) -> None:
         data = await provider.download(url, pictures.MAX_BYTES)
+        failpoints.hit("generation.downloaded")
         picture = await asyncio.to_thread(pictures.read, data)
         key = images.object_key(generation.user_id, generation.id, index)
         kept = await images.keep(self.objects, key, picture)
+        failpoints.hit("generation.put")
         async with self.db.member(generation.user_id) as tx:
             await images.enter(tx, generation.id, index, kept, self.clock.now())
             await events.announce(tx, "generation", generation.id)
+        failpoints.hit("generation.entered")
 
     def _lost(self, generation: Generation) -> Generation:
         return generation.to(
@@ -240,11 +246,13 @@ class GenerationTasks:
         return generation.to(Status.CANCELED, now, error_code=None, error=None)
 
     async def _save(self, after: Generation) -> bool:
+        failpoints.hit("generation.before_save")
         async with self.db.member(after.user_id) as tx:
             leased_until = lease_until(after.next_check_at, self.clock.now())
             saved = await repository.save(tx, after, leased_until)
             if saved:
                 await events.announce(tx, "generation", after.id)
+        failpoints.hit("generation.saved")
         return saved
 
 

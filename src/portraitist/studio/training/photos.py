@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from datetime import timedelta
 
+from portraitist.kit import failpoints
 from portraitist.kit.objects import ObjectExists, ObjectStore
 from portraitist.studio.db import StudioDatabase
 from portraitist.studio.links import LinkSigner
@@ -41,10 +42,12 @@ class PhotoCourier:
             await self.objects.put_new(key, data)
         except ObjectExists as exc:
             raise AssertionError("a fresh 128-bit token was used before") from exc
+        failpoints.hit("photos.stored")
         url = await self.objects.signed_url(key, LINK_TTL) or self.links.url_for(key, LINK_TTL)
         if url is not None:
             return PackedPhotos(token, key, url, None)
         file = await provider.upload_file("photos.zip", data, "application/zip")
+        failpoints.hit("photos.uploaded")
         return PackedPhotos(file.id, key, file.url, file.id)
 
     async def clear_away(self, training: Training, provider: Provider) -> None:

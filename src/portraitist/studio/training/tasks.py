@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
+from portraitist.kit import failpoints
 from portraitist.kit.clock import Clock
 from portraitist.kit.logging import logger
 from portraitist.studio import architecture
@@ -113,6 +114,7 @@ class TrainingTasks:
     async def _send(self, training: Training, owner: str, provider: Provider) -> Training:
         assert training.photos_url is not None
         sealed = architecture.seal_training(training.user_id, owner, training.photos_url)
+        failpoints.hit("training.before_post")
         try:
             remote = await provider.create_training(sealed, webhook=None)
         except ProviderRateLimited as exc:
@@ -127,6 +129,7 @@ class TrainingTasks:
             if exc.sent:  # it may be running: found again in the provider's list
                 return training.wait(self.clock.now(), self.timing.poll)
             return training.not_sent(self.clock.now(), self.timing.poll, exc.code, exc.message)
+        failpoints.hit("training.after_post")
         return training.submitted(remote.id, self.clock.now(), self.timing)
 
     async def _adopt(self, training: Training, provider: Provider) -> Training:
@@ -268,11 +271,13 @@ class TrainingTasks:
             log.warning("training.photos_not_cleared", training=str(training.id), reason=str(exc))
 
     async def _save(self, after: Training) -> bool:
+        failpoints.hit("training.before_save")
         async with self.db.member(after.user_id) as tx:
             leased_until = lease_until(after.next_check_at, self.clock.now())
             saved = await repository.save(tx, after, leased_until)
             if saved:
                 await events.announce(tx, "training", after.id)
+        failpoints.hit("training.saved")
         return saved
 
 

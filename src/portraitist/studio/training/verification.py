@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import uuid4
 
+from portraitist.kit import failpoints
 from portraitist.kit.clock import Clock
 from portraitist.studio import architecture, pictures
 from portraitist.studio.architecture import MappedSchema, ValidatedPrediction
@@ -69,6 +70,7 @@ class Verification:
             if not await repository.save(tx, ready, lease_until(ready.next_check_at, now)):
                 return training
         ready = replace(ready, revision=ready.revision + 1)
+        failpoints.hit("verification.before_post")
         try:
             remote = await provider.create_prediction(await self._sealed(ready), webhook=None)
         except ProviderUnavailable as exc:
@@ -79,6 +81,7 @@ class Verification:
             return self._unsent(ready)
         except ProviderRefused as exc:
             return self._not_passed(ready, exc.code, f"The test picture was refused ({exc.detail[:200]})")
+        failpoints.hit("verification.after_post")
         return ready.wait(self.clock.now(), timedelta(0), verify_prediction_id=remote.id)
 
     def _unsent(self, training: Training) -> Training:
@@ -137,7 +140,9 @@ class Verification:
             stored = await repository.add_version(tx, version, image_sha256)
             if training.may_become_active(await repository.newer_exists(tx, training)):
                 await repository.activate(tx, stored, training.trigger_word, now)
+            failpoints.hit("verification.promoting")
             await events.announce(tx, "training", training.id)
+        failpoints.hit("verification.promoted")
         return done
 
     async def _sealed(self, training: Training) -> ValidatedPrediction:
