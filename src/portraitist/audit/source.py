@@ -23,7 +23,7 @@ _JAVASCRIPT = {".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"}
 _BACKUP = re.compile(
     r"(^|[._\-\s])(bak|old|orig|backup|backups|copy|save|archive|archived|deprecated)\d*($|[._\-\s])|~$", re.I
 )
-_REMOVED = re.compile(r"(^|[._\-])(removed|disabled|deleted|unused|obsolete)($|[._\-])", re.I)
+_REMOVED = re.compile(r"(^|[._\-])(removed|disabled|deleted|obsolete)($|[._\-])", re.I)
 _TEST_NAME = re.compile(
     r"(\.|_|-)(test|tests|spec|e2e|stories)\.|^test_|^conftest\.py$|^tests?\.(py|ts|js|mjs)$", re.I
 )

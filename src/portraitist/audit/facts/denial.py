@@ -21,6 +21,7 @@ _WORDS = re.compile(
 _ERROR_NAMES = re.compile(
     r"unauthori|forbidden|auth|permission|notlogged|accessdenied|not_authenticated", re.I
 )
+_HELPER = re.compile(r"auth|user|session|token|check|verify|ensure|require|valid|guard|access", re.I)
 
 
 def flat(name: str) -> str:
@@ -73,11 +74,7 @@ def _calls_denier(ctx: Context, call: ir.Call, depth: int) -> bool:
             and denies(ctx, target.module, target.node, depth + 1)
         ):
             name = ir.plain_dotted(call.func) or target.node.name
-            if (
-                is_guard_name(ctx, name)
-                or flat(name) in ctx.words.identity_readers
-                or re.search(r"auth|user|session|token", name, re.I)
-            ):
+            if is_guard_name(ctx, name) or flat(name) in ctx.words.identity_readers or _HELPER.search(name):
                 return True
     return False
 

@@ -51,7 +51,7 @@ def _decorated(
     )
     methods = ["WEBSOCKET"] if name == "websocket" else methods
     guards = [*_dependencies(module, decorator), *_other_decorators(module, func, decorator)]
-    yield from _mounted(ctx, mounts, module, func, methods, text, decorator.func.obj, guards)
+    yield from _mounted(ctx, mounts, module, func, methods, text, decorator.func.obj, guards, decorator.line)
 
 
 def _methods(ctx: Context, module: Module, call: ir.Call) -> list[str]:
@@ -69,7 +69,7 @@ def _methods(ctx: Context, module: Module, call: ir.Call) -> list[str]:
 
 def _mounted(
     ctx: Context, mounts: Mounts, module: Module, func: ir.Func, methods: list[str], text: str, receiver: ir.Node,
-    guards: list[Guard],
+    guards: list[Guard], line: int,
 ) -> Iterator[Route]:  # fmt: skip
     from portraitist.audit.facts.routes import normalise  # noqa: PLC0415 - routes imports this module
 
@@ -80,10 +80,9 @@ def _mounted(
     for prefix in mounts.paths(router):
         for method in methods:
             path = normalise(f"{prefix}/{own}/{text}")
-            anchor = func.decorators[0] if func.decorators else func
-            whole = ir.Other(anchor.line if len(func.decorators) == 1 else func.line, func.end, [])
-            whole.parent = func.parent
-            yield Route(method, path, module, func, (Target(module, func),), (*above, *guards), "python")
+            anchor = ir.Other(line, func.end, [])
+            anchor.parent = func
+            yield Route(method, path, module, anchor, (Target(module, func),), (*above, *guards), "python")
 
 
 def _own_prefix(ctx: Context, module: Module, router: ir.Node | None) -> str:

@@ -17,7 +17,8 @@ from portraitist.audit.model import LIVE_ROLES
 
 _SOURCE = re.compile(r"(^|\.)(output|files|urls|results?)\.(weights|lora|lora_weights|lora_url|safetensors)$")
 _URL = re.compile(
-    r"\.safetensors\b|trained_model\.tar|flux-lora\.tar|replicate\.delivery/.*\{|/weights\b.*\{|\{.*\}.*\.tar\b|huggingface\.co/.*\{",
+    r"\.safetensors\b|trained_model\.tar|flux-lora\.tar|replicate\.delivery/.*(weights|lora|\.tar)|/weights\b.*\{|\{.*\}.*\.tar\b"
+    r"|huggingface\.co/.*\{",
     re.I,
 )
 _STATUS_CALL = re.compile(

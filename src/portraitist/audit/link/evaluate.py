@@ -84,7 +84,14 @@ class Evaluator:
         return value
 
     def _template(self, module: Module, node: ir.Tmpl, frame: Frame | None, depth: int) -> Value:
-        return text([self.eval(module, each, frame, depth) for each in node.parts])
+        return text([self._hole(module, each, frame, depth) for each in node.parts])
+
+    def _hole(self, module: Module, node: ir.Node, frame: Frame | None, depth: int) -> Value:
+        """A part of a text; what is not known keeps the name it has here, not the caller's."""
+        value = self.eval(module, node, frame, depth)
+        local = isinstance(value, Unknown) or (isinstance(value, Outside) and value.kind != "env")
+        name = ir.plain_dotted(node)
+        return Outside("local", name) if local and name else value
 
     def _array(self, module: Module, node: ir.Arr, frame: Frame | None, depth: int) -> Value:
         return Items(tuple(self.eval(module, each, frame, depth) for each in node.items[:40]))
@@ -256,6 +263,9 @@ class Evaluator:
             return self._loop(module, binding, frame, depth)
         if binding.kind != "assign":
             return Unknown(binding.kind)
+        if _loads_module(binding.value):
+            targets = list(self.program.bound(module, binding))
+            return one_of([self._target(each, depth) for each in targets] or [Unknown("import")])
         assign = binding.node
         if isinstance(assign, ir.Assign) and assign.op not in {"=", ":="} and not binding.keys:
             return Unknown("accumulated")
@@ -400,6 +410,12 @@ class Evaluator:
             values.extend(self.eval(target.module, each, inner, depth) for each in returned[:8])
         values = [each for each in values if not (isinstance(each, Known) and each.value is None)] or values
         return one_of(values) if values else Unknown("call")
+
+
+def _loads_module(node: ir.Node | None) -> bool:
+    return (
+        isinstance(node, ir.Call) and isinstance(node.func, ir.Name) and node.func.id in {"require", "import"}
+    )
 
 
 def _index_key(node: ir.Node) -> str | None:

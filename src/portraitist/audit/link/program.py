@@ -332,12 +332,15 @@ class Program:
                     found = list(self._instance(module, each.annotation, depth))
                 if found:
                     return found
-        return self._assigned_member(module, cls, name, depth) or [
+        assigned = self._assigned_member(module, cls, name, depth)
+        if assigned or depth >= MAX_STEPS:
+            return assigned
+        return [
             inner
             for base in cls.bases
             for target in self.resolve(module, base, depth)
+            if target.node is not cls
             for inner in self.member(target, name, depth + 1)
-            if depth < MAX_STEPS
         ]
 
     def _assigned_member(self, module: Module, cls: ir.Class, name: str, depth: int) -> list[Target]:

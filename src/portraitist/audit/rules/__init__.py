@@ -59,7 +59,9 @@ def judge(ctx: Context) -> list[Finding]:
     for rule in RULES.values():
         for each in rule(ctx):
             found.setdefault((each.rule, each.path, each.scope, each.key), _stamped(each))
-    ordered = sorted(found.values(), key=lambda each: (-each.weight, each.path, each.line, each.rule, each.key))
+    ordered = sorted(
+        found.values(), key=lambda each: (-each.weight, each.path, each.line, each.rule, each.key)
+    )
     return _ranked(ordered)
 
 

@@ -15,9 +15,27 @@ from portraitist.audit.rules.base import finding, live_statements, names_in, pla
 
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
 _SECRETISH = re.compile(r"SECRET|TOKEN|SERVICE_(ROLE|KEY)|PRIVATE|API_KEY|PASSWORD")
-_HARMLESS = re.compile(r"ANON|PUBLISHABLE|PUBLIC_KEY|MAPS|ANALYTICS|POSTHOG|FIREBASE_API_KEY|SITE_KEY|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|TOKENS?_(?:PER|COST|LIMIT)|GOOGLE_API_KEY")
-_PLACEHOLDER = re.compile(r"your|xxx|example|change|placeholder|<|\.\.\.|secret_?key_?here|insert|todo|dummy|test|localhost|\$\{", re.I)
-_REQUEST = {"req", "request", "params", "body", "query", "searchParams", "args", "data", "json", "form", "payload", "formData"}
+_HARMLESS = re.compile(
+    r"ANON|PUBLISHABLE|PUBLIC_KEY|MAPS|ANALYTICS|POSTHOG|FIREBASE_API_KEY|SITE_KEY|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|TOKENS?_(?:PER|COST|LIMIT)|GOOGLE_API_KEY"
+)
+_PLACEHOLDER = re.compile(
+    r"your|xxx|example|change|placeholder|<|\.\.\.|secret_?key_?here|insert|todo|dummy|test|localhost|\$\{",
+    re.I,
+)
+_REQUEST = {
+    "req",
+    "request",
+    "params",
+    "body",
+    "query",
+    "searchParams",
+    "args",
+    "data",
+    "json",
+    "form",
+    "payload",
+    "formData",
+}
 
 
 def missing_auth(ctx: Context) -> Iterator[Finding]:
@@ -35,7 +53,12 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
             continue
         reported.add(route)
         if _behind_middleware(ctx, route):
-            ctx.puzzled("missing-auth", route.module, route.node, f"{route.key} has no check of its own; a middleware file may cover it")
+            ctx.puzzled(
+                "missing-auth",
+                route.module,
+                route.node,
+                f"{route.key} has no check of its own; a middleware file may cover it",
+            )
             continue
         message = f"{route.key} reaches {flow.call.api} without a check that denies"
         yield finding("missing-auth", route.module, route.node, message, key=route.key, weight=90, end=route.node.line,
@@ -59,21 +82,40 @@ def _behind_middleware(ctx: Context, route: Route) -> bool:
         funcs = module.all(ir.Func)
         calls = module.all(ir.Call)
         active = any(denies(ctx, module, each) for each in funcs) or any(
-            is_guard_name(ctx, ir.dotted(each.func)) or "clerkMiddleware" in ir.dotted(each.func) or "auth" == ir.dotted(each.func).lower() for each in calls
+            is_guard_name(ctx, ir.dotted(each.func))
+            or "clerkMiddleware" in ir.dotted(each.func)
+            or "auth" == ir.dotted(each.func).lower()
+            for each in calls
         )
-        reexported = any("next-auth" in each.module or "@/auth" in each.module for each in module.all(ir.Import))
+        reexported = any(
+            "next-auth" in each.module or "@/auth" in each.module for each in module.all(ir.Import)
+        )
         if (active or reexported) and _matches(module, route):
             return True
     return False
 
 
 def _matches(module: Module, route: Route) -> bool:
-    texts = [each.value for each in module.all(ir.Lit) if isinstance(each.value, str) and each.value.startswith("/")]
-    matchers = [each for each in texts if each.startswith("/((?!") or each.startswith("/(api") or each.startswith("/api")]
+    texts = [
+        each.value
+        for each in module.all(ir.Lit)
+        if isinstance(each.value, str) and each.value.startswith("/")
+    ]
+    matchers = [
+        each
+        for each in texts
+        if each.startswith("/((?!") or each.startswith("/(api") or each.startswith("/api")
+    ]
     if any(each.startswith("/((?!") and re.search(r"\(\?!api|\|api", each) for each in matchers):
-        return any(route.path.startswith(each.split(":")[0].split("(")[0].rstrip("/")) for each in matchers if each.startswith("/api"))
+        return any(
+            route.path.startswith(each.split(":")[0].split("(")[0].rstrip("/"))
+            for each in matchers
+            if each.startswith("/api")
+        )
     return any(each.startswith(("/((?!", "/(api")) for each in matchers) or any(
-        route.path.startswith(each.split(":")[0].split("(")[0].rstrip("/")) for each in matchers if each.startswith("/api")
+        route.path.startswith(each.split(":")[0].split("(")[0].rstrip("/"))
+        for each in matchers
+        if each.startswith("/api")
     )
 
 
@@ -82,33 +124,53 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
 
     Looks at the handler and two calls deep. A check by a proxy is not seen.
     """
-    handlers = {(each.path, each.line): each for each in ctx.of("webhook") if isinstance(each.value, str) and " /" in each.value}
+    handlers = {
+        (each.path, each.line): each
+        for each in ctx.of("webhook")
+        if isinstance(each.value, str) and " /" in each.value
+    }
     for route in ctx.routes:
         fact = handlers.get((route.module.path, route.node.line))
         if fact is None or route.method == "GET" or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
             continue
-        if not fact.evidence and not re.search(r"replicate|training|prediction", route.path + route.module.path, re.I):
+        if not fact.evidence and not re.search(
+            r"replicate|training|prediction", route.path + route.module.path, re.I
+        ):
             continue
-        if not any(_verifies(ctx, each.module, each.node) for each in route.handlers if isinstance(each.node, ir.Func) and each.module):
+        if not any(
+            _verifies(ctx, each.module, each.node)
+            for each in route.handlers
+            if isinstance(each.node, ir.Func) and each.module
+        ):
             if not any(_names_check(ctx, names_in(node)) for _, node in route.guards):
                 yield finding("webhook-unverified", route.module, route.node, f"{route.key} trusts its body without checking the signature",
                               key=route.key, weight=82, end=route.node.line, evidence=fact.evidence)  # fmt: skip
 
 
 def _names_check(ctx: Context, names: set[str]) -> bool:
-    return any(each.lower() in ctx.words.webhook_checks or each.replace("_", "").lower() in ctx.words.webhook_checks for each in names)
+    return any(
+        each.lower() in ctx.words.webhook_checks or each.replace("_", "").lower() in ctx.words.webhook_checks
+        for each in names
+    )
 
 
 def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int = 0) -> bool:
     assert module is not None
     for each in ir.walk(func):
-        if isinstance(each, ir.Name | ir.Attr) and _names_check(ctx, {last} if (last := each.id if isinstance(each, ir.Name) else each.name) else set()):
+        if isinstance(each, ir.Name | ir.Attr) and _names_check(
+            ctx, {last} if (last := each.id if isinstance(each, ir.Name) else each.name) else set()
+        ):
             return True
-        if isinstance(each, ir.If) and re.search(r"secret|token|signature", " ".join(names_in(each.test)), re.I):
+        if isinstance(each, ir.If) and re.search(
+            r"secret|token|signature", " ".join(names_in(each.test)), re.I
+        ):
             return True
         if isinstance(each, ir.Call) and depth < 2:
             targets = ctx.program.functions_called(each)
-            if any(isinstance(one.node, ir.Func) and _verifies(ctx, one.module, one.node, depth + 1) for one in targets):
+            if any(
+                isinstance(one.node, ir.Func) and _verifies(ctx, one.module, one.node, depth + 1)
+                for one in targets
+            ):
                 return True
     return False
 
@@ -122,12 +184,31 @@ def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
     for fact in ctx.of("webhook"):
         sent = isinstance(fact.value, str) and " /" not in fact.value
         text = str(fact.value or "")
-        if not sent or fact.role not in LIVE_ROLES or not routes or fact.key in {"{}", "/", ""} or "{" in fact.key.split("/")[1:2]:
+        if (
+            not sent
+            or fact.role not in LIVE_ROLES
+            or not routes
+            or fact.key in {"{}", "/", ""}
+            or "{" in fact.key.split("/")[1:2]
+        ):
             continue
         if re.search(r"webhook\.site|ngrok|pipedream|hooks\.zapier|make\.com|supabase\.co", text):
             continue
-        if not any(same_path(route, fact.key) or route.endswith("*") and fact.key.startswith(route[:-1]) for route in routes):
-            yield Finding("webhook-missing-handler", fact.path, fact.line, fact.line, f"the webhook {fact.key} has no route", fact.key, fact.scope, (), 70)
+        if not any(
+            same_path(route, fact.key) or route.endswith("*") and fact.key.startswith(route[:-1])
+            for route in routes
+        ):
+            yield Finding(
+                "webhook-missing-handler",
+                fact.path,
+                fact.line,
+                fact.line,
+                f"the webhook {fact.key} has no route",
+                fact.key,
+                fact.scope,
+                (),
+                70,
+            )
 
 
 def idor(ctx: Context) -> Iterator[Finding]:
@@ -143,12 +224,19 @@ def idor(ctx: Context) -> Iterator[Finding]:
         if owner is None or statement.insert or not where or where & ctx.words.owner_columns:
             continue
         route = _route_of(statement, handlers)
-        if route is None or not _by_request(ctx, statement) or _compares_owner(ctx, statement) or not _is_id(where):
+        if (
+            route is None
+            or not _by_request(ctx, statement)
+            or _compares_owner(ctx, statement)
+            or not _is_id(where)
+        ):
             continue
         if statement.kind == "write" and statement.table.lower().rstrip("s") in {"user", "profile"}:
             continue
         key = statement.table
-        message = f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner[0]}"
+        message = (
+            f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner[0]}"
+        )
         yield finding("idor", statement.module, statement.node, message, key=key, weight=76, line=statement.line, end=statement.end,
                       evidence=[owner[1]])  # fmt: skip
 
@@ -162,7 +250,14 @@ def _owned_tables(ctx: Context) -> dict[str, tuple[str, Place]]:
     found: dict[str, tuple[str, Place]] = {}
     for each in ctx.statements:
         mine = [name for name in each.where if snake(name) in ctx.words.owner_columns]
-        if mine and each.module.role in LIVE_ROLES and (len(each.where) > 1 or {snake(one) for one in columns_of(ctx, each.table)} & ctx.words.owner_columns):
+        if (
+            mine
+            and each.module.role in LIVE_ROLES
+            and (
+                len(each.where) > 1
+                or {snake(one) for one in columns_of(ctx, each.table)} & ctx.words.owner_columns
+            )
+        ):
             found.setdefault(each.table, (mine[0], Place(each.module.path, each.line)))
     return found
 
@@ -188,7 +283,9 @@ def _by_request(ctx: Context, statement: Statement) -> bool:
             continue
         for _, part in trace(ctx, statement.module, node):
             root = ir.root_of(part)
-            if isinstance(root, ir.Name) and (root.id in _REQUEST or (root.id in handler_params and part is node)):
+            if isinstance(root, ir.Name) and (
+                root.id in _REQUEST or (root.id in handler_params and part is node)
+            ):
                 return True
     return False
 
@@ -197,11 +294,17 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
     """Whether the function reads the row with its owner, or compares the owner, before."""
     func = statement.func
     for each in ctx.statements:
-        if each.table == statement.table and each.func is func and {snake(one) for one in each.where} & ctx.words.owner_columns:
+        if (
+            each.table == statement.table
+            and each.func is func
+            and {snake(one) for one in each.where} & ctx.words.owner_columns
+        ):
             return True
     while func is not None:
         for test in ir.find(func, ir.Bin):
-            if test.op in {"!=", "!==", "==", "===", "not in", "in"} and {snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"}):
+            if test.op in {"!=", "!==", "==", "===", "not in", "in"} and {
+                snake(one) for one in names_in(test)
+            } & (ctx.words.owner_columns - {"user", "uid"}):
                 return True
         func = ir.enclosing(func, ir.Func)
     return False
@@ -214,11 +317,31 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
         exposed = _PUBLIC.match(fact.key) and _SECRETISH.search(fact.key) and not _HARMLESS.search(fact.key)
         if exposed and fact.role in LIVE_ROLES and fact.key not in seen:
             seen.add(fact.key)
-            yield Finding("client-exposed-token", fact.path, fact.line, fact.line, f"{fact.key} is a secret in a public variable", fact.key, fact.scope, (), 93)
+            yield Finding(
+                "client-exposed-token",
+                fact.path,
+                fact.line,
+                fact.line,
+                f"{fact.key} is a secret in a public variable",
+                fact.key,
+                fact.scope,
+                (),
+                93,
+            )
     for call in ctx.calls:
         first = call.module.body.parts[0] if call.module.body.parts else None
-        if ir.text_of(first or call.call) == "use client" and ctx.role_at(call.module, call.call) in LIVE_ROLES:
-            yield finding("client-exposed-token", call.module, call.call, f"{call.api} runs in the browser, which needs the token there", key=call.api, weight=85)
+        if (
+            ir.text_of(first or call.call) == "use client"
+            and ctx.role_at(call.module, call.call) in LIVE_ROLES
+        ):
+            yield finding(
+                "client-exposed-token",
+                call.module,
+                call.call,
+                f"{call.api} runs in the browser, which needs the token there",
+                key=call.api,
+                weight=85,
+            )
 
 
 def secret_in_repo(ctx: Context) -> Iterator[Finding]:
@@ -234,12 +357,29 @@ def secret_in_repo(ctx: Context) -> Iterator[Finding]:
             if len(line) > 2000:
                 continue
             found = ctx.words.patterns["secret"].search(line)
-            real = found and not re.search(r"x{6,}|X{6,}|1234567|abcdef|\*{3}|\.\.\.|your|example", found.group(), re.I)
+            real = found and not re.search(
+                r"x{6,}|X{6,}|1234567|abcdef|\*{3}|\.\.\.|your|example", found.group(), re.I
+            )
             if real or (file.language == "env" and not example and _env_secret(line)):
                 key = (re.search(r"[A-Za-z_]\w*(?=\s*[=:])", line) or re.match(r"", "")).group()  # type: ignore[union-attr]
-                yield Finding("secret-in-repo", file.path, number, number, f"a secret{' in ' + key if key else ''} is committed (redacted)", key, "", (), 91)
+                yield Finding(
+                    "secret-in-repo",
+                    file.path,
+                    number,
+                    number,
+                    f"a secret{' in ' + key if key else ''} is committed (redacted)",
+                    key,
+                    "",
+                    (),
+                    91,
+                )
 
 
 def _env_secret(line: str) -> bool:
     found = re.match(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*[\"']?([^\s\"'#]{16,})", line)
-    return bool(found and _SECRETISH.search(found.group(1)) and not _HARMLESS.search(found.group(1)) and not _PLACEHOLDER.search(found.group(2)))
+    return bool(
+        found
+        and _SECRETISH.search(found.group(1))
+        and not _HARMLESS.search(found.group(1))
+        and not _PLACEHOLDER.search(found.group(2))
+    )

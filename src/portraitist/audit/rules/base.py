@@ -26,7 +26,9 @@ def finding(
     first = line or node.line
     last = max(first, end or (node.end if not line else first))
     scope = module.scope_name(node)
-    return Finding(rule, module.path, first, last, message, key, scope, tuple(dict.fromkeys(evidence)), weight)
+    return Finding(
+        rule, module.path, first, last, message, key, scope, tuple(dict.fromkeys(evidence)), weight
+    )
 
 
 def place(call: ProviderCall) -> Place:
@@ -46,7 +48,9 @@ def module_of(ctx: Context, use: ColumnUse) -> Module:
     return ctx.program.modules[use.path]
 
 
-def trace(ctx: Context, module: Module, node: ir.Node | None, depth: int = 0) -> Iterator[tuple[Module, ir.Node]]:
+def trace(
+    ctx: Context, module: Module, node: ir.Node | None, depth: int = 0
+) -> Iterator[tuple[Module, ir.Node]]:
     """`node` and the nodes its value comes from, through names, members and pass-through calls."""
     if node is None or depth > 6:
         return
@@ -54,7 +58,11 @@ def trace(ctx: Context, module: Module, node: ir.Node | None, depth: int = 0) ->
     if isinstance(node, ir.Name):
         found = module.lookup(node.id, node)
         for binding in found[1] if found else []:
-            if binding.value is not None and binding.kind in {"assign", "loop"} and binding.node.line <= node.line:
+            if (
+                binding.value is not None
+                and binding.kind in {"assign", "loop"}
+                and binding.node.line <= node.line
+            ):
                 yield from trace(ctx, module, binding.value, depth + 1)
     elif isinstance(node, ir.Attr | ir.Index):
         yield from trace(ctx, module, node.obj, depth)

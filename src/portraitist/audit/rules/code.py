@@ -15,8 +15,12 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, live_statements, names_in, place
 
-_ASSET = re.compile(r"\.(css|scss|sass|less|svg|png|jpe?g|webp|gif|json|md|mdx|txt|woff2?|mp4|html|graphql|wasm|vue|svelte|astro|yaml|yml)(\?\w+)?$")
-_MADE = re.compile(r"generated|/dist|/build|\.next|__generated__|\+types|/types/|prisma/client|_version|package\.json|\.velite|contentlayer")
+_ASSET = re.compile(
+    r"\.(css|scss|sass|less|svg|png|jpe?g|webp|gif|json|md|mdx|txt|woff2?|mp4|html|graphql|wasm|vue|svelte|astro|yaml|yml)(\?\w+)?$"
+)
+_MADE = re.compile(
+    r"generated|/dist|/build|\.next|__generated__|\+types|/types/|prisma/client|_version|package\.json|\.velite|contentlayer"
+)
 _MOCK_NAME = re.compile(r"^(mock|dummy|fake|placeholder|sample)(_|[A-Z])", re.ASCII)
 _MOCK_CONSTANT = re.compile(r"^(MOCK|DUMMY|FAKE|PLACEHOLDER|SAMPLE)_")
 _CREDIT = re.compile(r"credit|balance|quota|tokens?_(left|balance|amount)|coins|(model|image)_tokens", re.I)
@@ -56,18 +60,43 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
         types = set(re.findall(r"(?:interface|type|namespace|declare\s+\w+)\s+(\w+)", module.file.text))
         seen: set[str] = set()
         for name in module.all(ir.Name):
-            used = isinstance(name.parent, ir.Call | ir.Attr) and (not isinstance(name.parent, ir.Call) or name.parent.func is name)
-            if not used or name.id in known or name.id in seen or name.id in types or not re.match(r"^[A-Za-z_$][\w$]*$", name.id):
+            used = isinstance(name.parent, ir.Call | ir.Attr) and (
+                not isinstance(name.parent, ir.Call) or name.parent.func is name
+            )
+            if (
+                not used
+                or name.id in known
+                or name.id in seen
+                or name.id in types
+                or not re.match(r"^[A-Za-z_$][\w$]*$", name.id)
+            ):
                 continue
-            in_annotation = any(isinstance(each, ir.Param) and name is not each.default for each in ir.ancestors(name) if not isinstance(each, ir.Func)) 
-            if in_annotation or module.lookup(name.id, name) is not None or ctx.role_at(module, name) not in LIVE_ROLES:
+            in_annotation = any(
+                isinstance(each, ir.Param) and name is not each.default
+                for each in ir.ancestors(name)
+                if not isinstance(each, ir.Func)
+            )
+            if (
+                in_annotation
+                or module.lookup(name.id, name) is not None
+                or ctx.role_at(module, name) not in LIVE_ROLES
+            ):
                 continue
             seen.add(name.id)
-            yield finding("undefined-name", module, name, f"{name.id} is used and defined nowhere", key=name.id, weight=64)
+            yield finding(
+                "undefined-name",
+                module,
+                name,
+                f"{name.id} is used and defined nowhere",
+                key=name.id,
+                weight=64,
+            )
 
 
 def _has_dynamic_names(module: Module) -> bool:
-    return any(ir.plain_dotted(each.func) in {"globals", "exec", "eval", "locals"} for each in module.all(ir.Call))
+    return any(
+        ir.plain_dotted(each.func) in {"globals", "exec", "eval", "locals"} for each in module.all(ir.Call)
+    )
 
 
 def broken_import(ctx: Context) -> Iterator[Finding]:
@@ -92,7 +121,14 @@ def _broken(ctx: Context) -> Iterator[Finding]:
             path = ctx.program.resolver.resolve(module.path, each.module, module.language)
             if path is None and ctx.program.resolver.is_local(module.path, each.module, module.language):
                 if module.language == "javascript" or not _is_package(ctx, module, each.module):
-                    yield finding("broken-import", module, each, f"{each.module} does not exist", key=each.module, weight=66)
+                    yield finding(
+                        "broken-import",
+                        module,
+                        each,
+                        f"{each.module} does not exist",
+                        key=each.module,
+                        weight=66,
+                    )
             elif path in ctx.program.modules:
                 yield from _missing_names(ctx, module, each, ctx.program.modules[path])
 
@@ -109,18 +145,41 @@ def _missing_names(ctx: Context, module: Module, node: ir.Import, target: Module
     if target.stars or target.errors or target.language != module.language or _loads_names(target):
         return
     for imported, _local in node.names:
-        if imported in {"*", "default"} or imported in target.exports or re.search(rf"\b(type|interface|enum|namespace|class)\s+{re.escape(imported)}\b", target.file.text):
+        if (
+            imported in {"*", "default"}
+            or imported in target.exports
+            or re.search(
+                rf"\b(type|interface|enum|namespace|class)\s+{re.escape(imported)}\b", target.file.text
+            )
+        ):
             continue
         present = imported in target.top.names if target.language == "python" else False
-        if present or ctx.program._submodule(module, node.module, imported) or re.search(r"\bmodule\.exports\b|\b__getattr__\b", target.file.text):  # noqa: SLF001
+        if (
+            present
+            or ctx.program._submodule(module, node.module, imported)
+            or re.search(r"\bmodule\.exports\b|\b__getattr__\b", target.file.text)
+        ):  # noqa: SLF001
             continue
-        if target.language == "javascript" and re.search(rf"export\s+(declare\s+|abstract\s+|async\s+)*\w+\*?\s+{re.escape(imported)}\b", target.file.text):
+        if target.language == "javascript" and re.search(
+            rf"export\s+(declare\s+|abstract\s+|async\s+)*\w+\*?\s+{re.escape(imported)}\b", target.file.text
+        ):
             continue
-        yield finding("broken-import", module, node, f"{imported} is not exported by {target.path}", key=f"{node.module}:{imported}", weight=66)
+        yield finding(
+            "broken-import",
+            module,
+            node,
+            f"{imported} is not exported by {target.path}",
+            key=f"{node.module}:{imported}",
+            weight=66,
+        )
 
 
 def _loads_names(target: Module) -> bool:
-    return _has_dynamic_names(target) or target.path.endswith("__init__.py") and "__getattr__" in target.top.names
+    return (
+        _has_dynamic_names(target)
+        or target.path.endswith("__init__.py")
+        and "__getattr__" in target.top.names
+    )
 
 
 def mock_data(ctx: Context) -> Iterator[Finding]:
@@ -134,10 +193,29 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
         for node in declared:
             name = _declared(node)
             if _MOCK_NAME.match(name) or _MOCK_CONSTANT.match(name):
-                yield finding("mock-data", module, node, f"{name} is mock data in the product", key=name, weight=42, end=node.line)
+                yield finding(
+                    "mock-data",
+                    module,
+                    node,
+                    f"{name} is mock data in the product",
+                    key=name,
+                    weight=42,
+                    end=node.line,
+                )
         for lit in module.all(ir.Lit):
-            if isinstance(lit.value, str) and "://" in lit.value and ctx.words.matches("placeholder_url", lit.value):
-                yield finding("mock-data", module, lit, "a placeholder picture stands for a real one", key=lit.value[:60], weight=42)
+            if (
+                isinstance(lit.value, str)
+                and "://" in lit.value
+                and ctx.words.matches("placeholder_url", lit.value)
+            ):
+                yield finding(
+                    "mock-data",
+                    module,
+                    lit,
+                    "a placeholder picture stands for a real one",
+                    key=lit.value[:60],
+                    weight=42,
+                )
 
 
 def _declared(node: ir.Func | ir.Assign) -> str:
@@ -157,12 +235,24 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
             func = ir.enclosing(func, ir.Func)
         if func is None:
             continue
-        inside = [each for each in live_statements(ctx, "write") if each.module is call.module and func.line <= each.line <= func.end]
+        inside = [
+            each
+            for each in live_statements(ctx, "write")
+            if each.module is call.module and func.line <= each.line <= func.end
+        ]
         writes = [each for each in inside if any(_CREDIT.search(snake(use.column)) for use in each.columns)]
         if not writes:
             continue
-        tests = [each for each in ir.find(func, ir.If) if each.line <= call.call.line and any(_CREDIT.search(name) for name in names_in(each.test))]
-        where = [each for each in writes if any(_CREDIT.search(name) for name in each.where) and each.line < call.call.line]
+        tests = [
+            each
+            for each in ir.find(func, ir.If)
+            if each.line <= call.call.line and any(_CREDIT.search(name) for name in names_in(each.test))
+        ]
+        where = [
+            each
+            for each in writes
+            if any(_CREDIT.search(name) for name in each.where) and each.line < call.call.line
+        ]
         if not tests and not where and not _credit_helper(func, call.call.line):
             yield finding("credit-before-check", call.module, call.call, f"{call.api} runs before any look at the credits that are taken", key=call.api,
                           weight=52, evidence=[place(call).__class__(writes[0].module.path, writes[0].line)])  # fmt: skip
@@ -189,7 +279,17 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
 def env_unused(ctx: Context) -> Iterator[Finding]:
     """A variable in an example file that nothing reads."""
     for fact in ctx.of("env.unused"):
-        yield Finding("env-unused", fact.path, fact.line, fact.line, f"{fact.key} is declared and read nowhere", fact.key, "", (), 12)
+        yield Finding(
+            "env-unused",
+            fact.path,
+            fact.line,
+            fact.line,
+            f"{fact.key} is declared and read nowhere",
+            fact.key,
+            "",
+            (),
+            12,
+        )
 
 
 def fallback_swallow(ctx: Context) -> Iterator[Finding]:
@@ -224,7 +324,11 @@ def _swallows(handler: ir.Handler) -> str:
     nodes = [node for each in handler.body for node in ir.walk(each)]
     returns = [each for each in nodes if isinstance(each, ir.Return)]
     calls = [ir.dotted(each.func) for each in nodes if isinstance(each, ir.Call)]
-    told = [each for each in calls if not re.match(r"^(console|print|logger|log|logging|traceback|str|time|sleep)\b", each)]
+    told = [
+        each
+        for each in calls
+        if not re.match(r"^(console|print|logger|log|logging|traceback|str|time|sleep)\b", each)
+    ]
     if not returns and not told and not any(isinstance(each, ir.Assign) for each in nodes):
         return "is only logged"
     return ""

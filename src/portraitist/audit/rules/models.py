@@ -10,10 +10,23 @@ from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.link.values import Known, OneOf, Text, is_null, literals, render
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in, place, provider_behind, trace
+from portraitist.audit.rules.base import (
+    finding,
+    last_name,
+    live_statements,
+    module_of,
+    names_in,
+    place,
+    provider_behind,
+    trace,
+)
 
-_TRAINING_ID = re.compile(r"(training\w*|prediction\w*)\.id$|^training_?id$|^prediction_?id$|replicate_?training_?id$", re.I)
-_MODEL_PATH = re.compile(r"output\.(version|model)|destination|model_?(path|name|version)|split|trained_?model", re.I)
+_TRAINING_ID = re.compile(
+    r"(training\w*|prediction\w*)\.id$|^training_?id$|^prediction_?id$|replicate_?training_?id$", re.I
+)
+_MODEL_PATH = re.compile(
+    r"output\.(version|model)|destination|model_?(path|name|version)|split|trained_?model", re.I
+)
 _DONE = {"completed", "succeeded", "ready", "trained", "done", "success", "complete", "finished"}
 _STATUS_COLUMN = re.compile(r"(^|_)(status|state)$")
 
@@ -29,7 +42,11 @@ def clears_working_model(ctx: Context) -> Iterator[Finding]:
         funcs = {func for flow in ctx.flows if flow.call is call for func in flow.funcs}
         for statement in live_statements(ctx, "write"):
             for use in statement.columns:
-                if statement.insert or not is_null(use.value) or snake(use.column) not in ctx.words.model_columns:
+                if (
+                    statement.insert
+                    or not is_null(use.value)
+                    or snake(use.column) not in ctx.words.model_columns
+                ):
                     continue
                 module = module_of(ctx, use)
                 writer = module.function_at(use.line)
@@ -76,7 +93,9 @@ def _id_kind(ctx: Context, statement: Statement, use: ColumnUse) -> str:
         return "training"
     if _MODEL_PATH.search(name) or isinstance(use.value, Text) and "/" in (render(use.value) or ""):
         return "model"
-    traced = {ir.dotted(part) for _, part in trace(ctx, module, use.node) if isinstance(part, ir.Attr | ir.Name)}
+    traced = {
+        ir.dotted(part) for _, part in trace(ctx, module, use.node) if isinstance(part, ir.Attr | ir.Name)
+    }
     return "model" if any(re.search(r"output\.(version|model)$", each) for each in traced) else ""
 
 
@@ -88,7 +107,9 @@ def column_mismatch(ctx: Context) -> Iterator[Finding]:
     written: dict[str, set[str]] = {}
     for statement in ctx.statements:
         if statement.kind == "write":
-            written.setdefault(statement.table, set()).update(snake(each.column) for each in statement.columns)
+            written.setdefault(statement.table, set()).update(
+                snake(each.column) for each in statement.columns
+            )
     for flow in ctx.flows:
         if flow.call.purpose != "generation":
             continue
@@ -97,7 +118,9 @@ def column_mismatch(ctx: Context) -> Iterator[Finding]:
             yield from _unwritten(ctx, module, field.node, written)
 
 
-def _unwritten(ctx: Context, module: object, node: ir.Node | None, written: dict[str, set[str]]) -> Iterator[Finding]:
+def _unwritten(
+    ctx: Context, module: object, node: ir.Node | None, written: dict[str, set[str]]
+) -> Iterator[Finding]:
     from portraitist.audit.link.module import Module  # noqa: PLC0415 - narrows the type
 
     assert isinstance(module, Module)
@@ -121,7 +144,9 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
     Checks literals of done-states next to model columns whose value may be null.
     """
     for statement in live_statements(ctx, "write"):
-        done = [each for each in statement.columns if _STATUS_COLUMN.search(snake(each.column)) and _is_done(each)]
+        done = [
+            each for each in statement.columns if _STATUS_COLUMN.search(snake(each.column)) and _is_done(each)
+        ]
         for use in statement.columns:
             empty = isinstance(use.value, OneOf) and None in literals(use.value)
             if done and snake(use.column) in ctx.words.model_columns and (empty or _optional(use.node)):
@@ -136,7 +161,12 @@ def _is_done(use: ColumnUse) -> bool:
 
 
 def _optional(node: ir.Node | None) -> bool:
-    return isinstance(node, ir.Bin) and node.op == "or" and isinstance(node.right, ir.Lit) and not node.right.value
+    return (
+        isinstance(node, ir.Bin)
+        and node.op == "or"
+        and isinstance(node.right, ir.Lit)
+        and not node.right.value
+    )
 
 
 def version_unnormalised(ctx: Context) -> Iterator[Finding]:
@@ -144,7 +174,11 @@ def version_unnormalised(ctx: Context) -> Iterator[Finding]:
     joined = _joined_names(ctx)
     for statement in live_statements(ctx, "write"):
         for use in statement.columns:
-            raw = use.node is not None and re.search(r"output\.version$", ir.dotted(use.node)) and isinstance(use.node, ir.Attr)
+            raw = (
+                use.node is not None
+                and re.search(r"output\.version$", ir.dotted(use.node))
+                and isinstance(use.node, ir.Attr)
+            )
             if raw and snake(use.column) in joined:
                 key = f"{statement.table}.{use.column}"
                 message = f"{key} keeps owner/name:hash as the provider sends it and is joined to a model name elsewhere"
@@ -166,7 +200,11 @@ def composite(text: ir.Tmpl) -> tuple[ir.Node, ir.Node] | None:
     """The two holes of `{a}:{b}`, when a text is just that."""
     parts = text.parts
     if len(parts) == 3 and isinstance(parts[1], ir.Lit) and parts[1].value == ":":
-        return (parts[0], parts[2]) if not isinstance(parts[0], ir.Lit) and not isinstance(parts[2], ir.Lit) else None
+        return (
+            (parts[0], parts[2])
+            if not isinstance(parts[0], ir.Lit) and not isinstance(parts[2], ir.Lit)
+            else None
+        )
     return None
 
 
@@ -180,7 +218,11 @@ def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
         for call in module.all(ir.Call):
             source = call.func.obj if isinstance(call.func, ir.Attr) and call.func.name == "split" else None
             colon = bool(call.args) and ir.text_of(call.args[0]) == ":"
-            if source is None or not colon or not re.search(r"version|model|output|destination", ir.dotted(source), re.I):
+            if (
+                source is None
+                or not colon
+                or not re.search(r"version|model|output|destination", ir.dotted(source), re.I)
+            ):
                 continue
             if not _parts_checked(call):
                 yield finding("version-parse-fragile", module, call, f"{ir.dotted(source)} is split at ':' and the parts are not checked",
@@ -210,7 +252,10 @@ def null_composite(ctx: Context) -> Iterator[Finding]:
             if pair is None or ctx.role_at(module, text) not in {"src", "script"}:
                 continue
             names = [snake(last_name(each)) for each in pair]
-            if not all(re.search(r"model|version|path|name|owner", each) for each in names) or "version" not in names[1]:
+            if (
+                not all(re.search(r"model|version|path|name|owner", each) for each in names)
+                or "version" not in names[1]
+            ):
                 continue
             if not all(isinstance(each, ir.Attr | ir.Index) for each in pair):
                 continue
@@ -239,19 +284,29 @@ def shared_mutable_default(ctx: Context) -> Iterator[Finding]:
                 bindings = module.top.names.get(name, [])
                 local = name in scope.names
                 literal = len(bindings) == 1 and isinstance(bindings[0].value, ir.Obj)
-                if not local and literal and re.search(r"default|preset|config|settings|params|options|input|template", name, re.I):
+                if (
+                    not local
+                    and literal
+                    and re.search(r"default|preset|config|settings|params|options|input|template", name, re.I)
+                ):
                     yield finding("shared-mutable-default", module, assigns[0], f"the shared object {name} is changed for one call",
                                   key=name, weight=50)  # fmt: skip
             yield from _mutable_arguments(module, func, scope.members)
 
 
-def _mutable_arguments(module: object, func: ir.Func, members: dict[str, list[ir.Assign]]) -> Iterator[Finding]:
+def _mutable_arguments(
+    module: object, func: ir.Func, members: dict[str, list[ir.Assign]]
+) -> Iterator[Finding]:
     from portraitist.audit.link.module import Module  # noqa: PLC0415 - narrows the type
 
     assert isinstance(module, Module)
     for param in func.params:
         mutable = module.language == "python" and isinstance(param.default, ir.Obj | ir.Arr)
-        changed = [each for each in ir.find(func, ir.Call) if ir.plain_dotted(each.func) in {f"{param.name}.append", f"{param.name}.update"}]
+        changed = [
+            each
+            for each in ir.find(func, ir.Call)
+            if ir.plain_dotted(each.func) in {f"{param.name}.append", f"{param.name}.update"}
+        ]
         if mutable and (param.name in members or changed):
             yield finding("shared-mutable-default", module, param, f"the default of {param.name} is shared between calls and changed",
                           key=param.name, weight=50)  # fmt: skip

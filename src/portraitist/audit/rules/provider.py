@@ -11,16 +11,30 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Outside, Text, Value, fold, literals, render
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in, place, provider_behind, trace
+from portraitist.audit.rules.base import (
+    finding,
+    last_name,
+    live_statements,
+    module_of,
+    names_in,
+    place,
+    provider_behind,
+    trace,
+)
 
 _MODEL = re.compile(r"^[\w.-]+/[\w.-]+(:[0-9a-f]+)?$")
-_OWN = re.compile(r"train|lora|user|personal|custom|finetun|trained|replicate_?(model|version)|model_?(id|version|path)", re.I)
+_OWN = re.compile(
+    r"train|lora|user|personal|custom|finetun|trained|replicate_?(model|version)|model_?(id|version|path)",
+    re.I,
+)
 _QUALITY = {
     "guidance", "guidance_scale", "num_inference_steps", "lora_scale", "output_quality", "output_format", "go_fast", "prompt_strength",
     "disable_safety_checker", "megapixels", "extra_lora_scale", "scheduler", "model", "steps", "learning_rate", "lora_rank", "resolution",
     "batch_size", "optimizer", "autocaption", "trigger_word", "safety_tolerance",
 }  # fmt: skip
-_UPLOADS = re.compile(r"upload|save|store|persist|put|copy|download|mirror|archive|transfer|cloudinary|blob|permanent", re.I)
+_UPLOADS = re.compile(
+    r"upload|save|store|persist|put|copy|download|mirror|archive|transfer|cloudinary|blob|permanent", re.I
+)
 
 
 def shared_destination(ctx: Context) -> Iterator[Finding]:
@@ -51,7 +65,11 @@ def _after_slash(value: Value) -> list[Value] | None:
     for part in value.parts:
         if isinstance(part, Known) and isinstance(part.value, str) and "/" in part.value and after is None:
             after = []
-        elif after is not None and not isinstance(part, Known) and not (isinstance(part, Outside) and part.kind == "env"):
+        elif (
+            after is not None
+            and not isinstance(part, Known)
+            and not (isinstance(part, Outside) and part.kind == "env")
+        ):
             after.append(part)
     return after
 
@@ -65,7 +83,10 @@ def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
     for call in ctx.creates() if trains else []:
         if call.purpose != "generation":
             continue
-        values = [(field.value, ctx.program.modules[field.path], field.line) for field in call.fields("version", "model")]
+        values = [
+            (field.value, ctx.program.modules[field.path], field.line)
+            for field in call.fields("version", "model")
+        ]
         if call.model is not None:
             values.append((call.model, call.module, call.call.line))
         for value, module, line in values:
@@ -80,7 +101,11 @@ def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
 def _names(value: Value) -> str:
     if isinstance(value, Outside):
         return value.name
-    return " ".join(each.name for each in value.parts if isinstance(each, Outside)) if isinstance(value, Text) else ""
+    return (
+        " ".join(each.name for each in value.parts if isinstance(each, Outside))
+        if isinstance(value, Text)
+        else ""
+    )
 
 
 def hardcoded_owner(ctx: Context) -> Iterator[Finding]:
@@ -89,8 +114,16 @@ def hardcoded_owner(ctx: Context) -> Iterator[Finding]:
     for call in ctx.calls:
         if ctx.role_at(call.module, call.call) not in LIVE_ROLES:
             continue
-        fields = [(field, str(render(field.value) or "")) for field in call.fields("destination") if call.purpose == "training"]
-        owners = [(field, f"{fold(field.value)}/") for field in call.fields("owner") if call.api.endswith("models.create") and fold(field.value)]
+        fields = [
+            (field, str(render(field.value) or ""))
+            for field in call.fields("destination")
+            if call.purpose == "training"
+        ]
+        owners = [
+            (field, f"{fold(field.value)}/")
+            for field in call.fields("owner")
+            if call.api.endswith("models.create") and fold(field.value)
+        ]
         for field, text in (*fields, *owners):
             owner = re.match(r"^([\w.-]+)/", text)
             if owner and (field.path, field.line) not in seen:
@@ -128,11 +161,20 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
         for func in module.all(ir.Func):
             words = _status_words(func)
             handles = {"succeeded", "completed"} & set(words)
-            if "succeeded" not in words or not handles or ir.enclosing(func, ir.Func) is not None and _status_words_outer(func):
+            if (
+                "succeeded" not in words
+                or not handles
+                or ir.enclosing(func, ir.Func) is not None
+                and _status_words_outer(func)
+            ):
                 continue
             if ctx.role_at(module, func) not in LIVE_ROLES or not _watches(ctx, module, func):
                 continue
-            missing = [each for each in ("failed", "canceled") if each not in words and not (each == "canceled" and "cancelled" in words)]
+            missing = [
+                each
+                for each in ("failed", "canceled")
+                if each not in words and not (each == "canceled" and "cancelled" in words)
+            ]
             if missing and not _has_else(func) and not _passes_status_on(ctx, module, func):
                 node = words["succeeded"]
                 yield finding("stuck-status", module, node, f"{' and '.join(missing)} of the provider is not handled", key=module.scope_name(func),
@@ -142,12 +184,18 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
 def _status_words(func: ir.Func) -> dict[str, ir.Node]:
     found: dict[str, ir.Node] = {}
     for test in ir.find(func, ir.Bin):
-        if test.op in {"==", "===", "!=", "!==", "in", "not in"} and re.search(r"status|state", " ".join(names_in(test)), re.I):
+        if test.op in {"==", "===", "!=", "!==", "in", "not in"} and re.search(
+            r"status|state", " ".join(names_in(test)), re.I
+        ):
             for lit in ir.find(test, ir.Lit):
                 if isinstance(lit.value, str):
                     found.setdefault(lit.value, lit)
     for call in ir.find(func, ir.Call):
-        if isinstance(call.func, ir.Attr) and call.func.name == "includes" and isinstance(call.func.obj, ir.Arr):
+        if (
+            isinstance(call.func, ir.Attr)
+            and call.func.name == "includes"
+            and isinstance(call.func.obj, ir.Arr)
+        ):
             for lit in ir.find(call.func.obj, ir.Lit):
                 found.setdefault(str(lit.value), lit)
     return found
@@ -160,7 +208,10 @@ def _status_words_outer(func: ir.Func) -> bool:
 
 def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
     """Whether the function asks for a status, or receives webhooks."""
-    if any(each.purpose == "status" and each.module is module and func in set(ir.ancestors(each.call)) for each in ctx.calls):
+    if any(
+        each.purpose == "status" and each.module is module and func in set(ir.ancestors(each.call))
+        for each in ctx.calls
+    ):
         return True
     handlers = {(each.path, each.line) for each in ctx.of("webhook", "poll")}
     return any(path == module.path and func.line <= line <= func.end for path, line in handlers)
@@ -168,7 +219,9 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
 
 def _has_else(func: ir.Func) -> bool:
     return any(
-        "succeeded" in names_in(each.test) and each.other and not (len(each.other) == 1 and isinstance(each.other[0], ir.If) and not each.other[0].other)
+        "succeeded" in names_in(each.test)
+        and each.other
+        and not (len(each.other) == 1 and isinstance(each.other[0], ir.If) and not each.other[0].other)
         for each in ir.find(func, ir.If)
     )
 
@@ -177,7 +230,11 @@ def _passes_status_on(ctx: Context, module: Module, func: ir.Func) -> bool:
     for each in ctx.statements:
         if each.kind == "write" and each.module is module and func.line <= each.line <= func.end:
             for use in each.columns:
-                if re.search(r"status|state", use.column, re.I) and not isinstance(use.value, Known) and last_name(use.node) == "status":
+                if (
+                    re.search(r"status|state", use.column, re.I)
+                    and not isinstance(use.value, Known)
+                    and last_name(use.node) == "status"
+                ):
                     return True
     return False
 
@@ -192,10 +249,14 @@ def payload_conflict(ctx: Context) -> Iterator[Finding]:
         for field in call.fields(*_QUALITY):
             if isinstance(field.value, Known) and field.value.value is not None:
                 group = (call.purpose, _fixed_model(call), field.key)
-                groups.setdefault(group, {}).setdefault(repr(field.value.value), (call, field.path, field.line))
+                groups.setdefault(group, {}).setdefault(
+                    repr(field.value.value), (call, field.path, field.line)
+                )
     for (_purpose, _model, key), values in sorted(groups.items()):
         if len(values) > 1:
-            (first, (_, path, line)), (second, (_, other, at)) = sorted(values.items(), key=lambda item: item[1][1:])[:2]
+            (first, (_, path, line)), (second, (_, other, at)) = sorted(
+                values.items(), key=lambda item: item[1][1:]
+            )[:2]
             module = ctx.program.modules[path]
             yield finding("payload-conflict", module, ir.Other(line, line, []), f"{key} is {first} here and {second} elsewhere", key=key,
                           weight=46, evidence=[Place(other, at)])  # fmt: skip
@@ -203,7 +264,9 @@ def payload_conflict(ctx: Context) -> Iterator[Finding]:
 
 def _fixed_model(call: ProviderCall) -> str:
     """The fixed model of a call, "" for the member's own."""
-    values = [each.value for each in call.fields("version")] + ([call.model] if call.model is not None else [])
+    values = [each.value for each in call.fields("version")] + (
+        [call.model] if call.model is not None else []
+    )
     known = [str(each.value) for each in values if isinstance(each, Known)]
     return known[0].partition(":")[0] if known else ""
 
@@ -221,20 +284,29 @@ def arch_mismatch(ctx: Context) -> Iterator[Finding]:
     for module in ctx.live:
         for test in module.all(ir.Bin):
             key = last_name(test.left)
-            if not isinstance(test.right, ir.Lit) or test.op not in {"!==", "!=", "===", "=="} or key not in sent:
+            if (
+                not isinstance(test.right, ir.Lit)
+                or test.op not in {"!==", "!=", "===", "=="}
+                or key not in sent
+            ):
                 continue
             if not re.search(r"valid|assert|enforce|check|complian", module.scope_name(test), re.I):
                 continue
             wanted = test.right.value
             others = sent[key]
-            if wanted is not None and all(type(each) is type(wanted) or isinstance(each, int | float) for each, _ in others):
+            if wanted is not None and all(
+                type(each) is type(wanted) or isinstance(each, int | float) for each, _ in others
+            ):
                 if all(each != wanted for each, _ in others):
                     yield finding("arch-mismatch", module, test, f"{key} must be {wanted!r} here, and {others[0][0]!r} is sent", key=key,
                                   weight=54, evidence=[others[0][1]])  # fmt: skip
 
 
 def time_progress(ctx: Context) -> Iterator[Finding]:
-    """A progress value computed from elapsed time."""
+    """A progress value of a training computed from elapsed time instead of its log.
+
+    Only values whose name says progress or percent, in files that speak of trainings.
+    """
     for module in ctx.live:
         seen: set[ir.Func | None] = set()
         nodes: list[ir.Assign | ir.Prop] = [*module.all(ir.Assign), *module.all(ir.Prop)]
@@ -248,7 +320,9 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
                 continue
             if _by_clock(ctx, module, value) and ctx.role_at(module, node) in LIVE_ROLES:
                 seen.add(func)
-                yield finding("time-progress", module, node, f"{name} is computed from the clock", key=name, weight=47)
+                yield finding(
+                    "time-progress", module, node, f"{name} is computed from the clock", key=name, weight=47
+                )
 
 
 def _by_clock(ctx: Context, module: Module, value: ir.Node) -> bool:
@@ -256,9 +330,13 @@ def _by_clock(ctx: Context, module: Module, value: ir.Node) -> bool:
     for each in ir.find(value, ir.Name):
         found = module.lookup(each.id, each)
         parts.extend(one.value for one in (found[1] if found else []) if one.value is not None)
-    divides = any(isinstance(each, ir.Bin) and each.op in {"/", "*"} for each in ir.walk(value)) or "Math.min" in {ir.plain_dotted(c.func) for c in ir.find(value, ir.Call)}
+    divides = any(
+        isinstance(each, ir.Bin) and each.op in {"/", "*"} for each in ir.walk(value)
+    ) or "Math.min" in {ir.plain_dotted(c.func) for c in ir.find(value, ir.Call)}
     clock = any(
-        ir.plain_dotted(call.func) in {"Date.now", "time.time", "datetime.now", "datetime.utcnow", "time.monotonic", "performance.now"} or ir.dotted(call.func).endswith("getTime")
+        ir.plain_dotted(call.func)
+        in {"Date.now", "time.time", "datetime.now", "datetime.utcnow", "time.monotonic", "performance.now"}
+        or ir.dotted(call.func).endswith("getTime")
         for part in parts
         for call in ir.find(part, ir.Call)
     ) or bool(re.search(r"elapsed|duration", " ".join(names_in(value)), re.I))
@@ -270,7 +348,12 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
 
     Follows the value back to a provider call or to a webhook's body; stops at anything that uploads or copies.
     """
-    bodies = {each.node for route in ctx.routes if _receives(ctx, route.module.path, route.node.line) for each in route.handlers}
+    bodies = {
+        each.node
+        for route in ctx.routes
+        if _receives(ctx, route.module.path, route.node.line)
+        for each in route.handlers
+    }
     for statement in live_statements(ctx, "write"):
         for use in statement.columns:
             if snake(use.column) not in ctx.words.picture_columns or use.node is None:
@@ -306,8 +389,14 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
         for each in ir.ancestors(call.call):
             loop = isinstance(each, ir.Loop) and each.target is None
             retried = loop and any(_around(one, call.call) for one in ir.find(each, ir.Try))
-            helper = isinstance(each, ir.Call) and re.search(r"(^|\.)(p?_?retry|with_?retry|retry_?with\w*|back_?off|fetch_?with_?retry)$", ir.dotted(each.func), re.I)
-            decorated = isinstance(each, ir.Func) and any(re.search(r"retry|backoff|on_exception", ir.dotted(one)) for one in each.decorators)
+            helper = isinstance(each, ir.Call) and re.search(
+                r"(^|\.)(p?_?retry|with_?retry|retry_?with\w*|back_?off|fetch_?with_?retry)$",
+                ir.dotted(each.func),
+                re.I,
+            )
+            decorated = isinstance(each, ir.Func) and any(
+                re.search(r"retry|backoff|on_exception", ir.dotted(one)) for one in each.decorators
+            )
             counted = _counts_attempts(each, call.call)
             if retried or helper or decorated or counted:
                 yield finding("blind-post-retry", call.module, call.call, f"{call.api} is repeated blindly, each time paid", key=call.api, weight=62,
@@ -328,5 +417,3 @@ def _counts_attempts(loop: ir.Node, call: ir.Call) -> bool:
 
 def _around(attempt: ir.Try, call: ir.Call) -> bool:
     return bool(attempt.handlers) and attempt in set(ir.ancestors(call))
-
-

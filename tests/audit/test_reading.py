@@ -1,0 +1,265 @@
+"""The auditor only reads, answers the same twice, and survives whatever a repository holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from portraitist.audit import source
+from portraitist.audit.cli import app
+from portraitist.audit.pipeline import Audit
+from portraitist.audit.report.claims import words
+
+from .conftest import CASES, unpack
+
+Auditor = Callable[[dict[str, str]], Audit]
+SHAPES = sorted((CASES / "shapes").glob("*.txt"))
+GENERATE = 'import Replicate from "replicate";\nexport async function POST() { return new Replicate().run("a/b", { input: {} }); }\n'
+
+
+def _run(*arguments: str | Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def _digest(root: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        info = path.lstat()
+        total.update(f"{path.relative_to(root)}\0{info.st_mode}\0{info.st_mtime_ns}\0".encode())
+        if path.is_file() and not path.is_symlink():
+            total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    root = tmp_path / "repository"
+    for case in SHAPES:
+        unpack(case, root / case.stem)
+    return root
+
+
+def test_nothing_under_the_audited_folder_changes(repository: Path, tmp_path: Path) -> None:
+    before = _digest(repository)
+    assert (
+        _run(repository, "--json", tmp_path / "out.json", "--sarif", tmp_path / "out.sarif", "--excerpts")[0]
+        == 0
+    )
+    assert _digest(repository) == before
+
+
+def test_two_runs_and_two_checkouts_answer_byte_for_byte_the_same(repository: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / "copy"
+    shutil.copytree(repository, other)
+    answers = [(_run(each)[1], _run(each, "--json", "-")[1]) for each in (repository, repository, other)]
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_another_interpreter_with_another_hash_seed_answers_the_same(repository: Path) -> None:
+    outputs = set()
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-m", "portraitist.audit", str(repository), "--json", "-"]
+        outputs.add(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+    assert len(outputs) == 1
+
+
+def test_output_inside_the_audited_folder_is_refused(repository: Path) -> None:
+    for option in ("--out", "--json", "--sarif"):
+        assert _run(repository, option, repository / "report.md")[0] == 2
+    assert not (repository / "report.md").exists()
+
+
+def test_a_system_call_trace_shows_no_write_under_the_folder(repository: Path, tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("NOT RUN: needs strace (apt-get install strace)")
+    trace = tmp_path / "trace"
+    command = [
+        "strace",
+        "-f",
+        "-o",
+        str(trace),
+        "-e",
+        "trace=open,openat,creat,unlink,unlinkat,rename,renameat2,mkdir,utimensat,execve,connect",
+    ]
+    subprocess.run(
+        [*command, sys.executable, "-m", "portraitist.audit", str(repository)],
+        check=True,
+        capture_output=True,
+    )
+    lines = [each for each in trace.read_text("utf-8").splitlines() if str(repository) in each]
+    assert lines
+    assert not [
+        each
+        for each in lines
+        if "O_WRONLY" in each or "O_RDWR" in each or "O_CREAT" in each or "unlink" in each or "mkdir" in each
+    ]
+    assert "connect(" not in trace.read_text("utf-8")
+
+
+def test_a_read_only_copy_of_another_owner_can_be_audited(repository: Path) -> None:
+    for path in [repository, *repository.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        assert _run(repository)[0] == 0
+    finally:
+        for path in [repository, *repository.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def test_the_report_has_the_nine_sections_and_stays_under_its_words(repository: Path) -> None:
+    _, text, _ = _run(repository)
+    titles = [line[3:] for line in text.splitlines() if line.startswith("#")]
+    assert [each.partition(")")[0] for each in titles] == [str(number) for number in range(1, 10)]
+    assert words(text) < 2500
+    assert "Training hyperparameters stay unchanged" in text
+
+
+def test_an_empty_folder_is_reported_and_every_section_says_so(tmp_path: Path) -> None:
+    code, text, _ = _run(tmp_path)
+    assert code == 0
+    assert text.count("\n## ") == 8
+    assert "server/model-training-service.ts" in text
+
+
+def test_no_printed_claim_cites_a_line_without_its_token(repository: Path) -> None:
+    _, text, _ = _run(repository, "--json", "-")
+    assert json.loads(text)["dropped"] == []
+
+
+def test_a_path_that_is_no_folder_and_a_broken_vocabulary_are_usage_errors(tmp_path: Path) -> None:
+    assert _run(tmp_path / "nothing")[0] == 2
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[lists]\nunheard_of = ['x']\n", "utf-8")
+    assert _run(tmp_path, "--vocabulary", bad)[0] == 2
+
+
+def test_a_finding_fails_the_run_only_at_the_asked_level_and_not_when_it_is_known(tmp_path: Path) -> None:
+    root, known = tmp_path / "r", tmp_path / "known.json"
+    unpack_files(root, {"package.json": "{}", "app/api/x/route.ts": GENERATE})
+    assert _run(root, "--json", known)[0] == 0
+    assert _run(root, "--fail-on", "error")[0] == 1
+    assert _run(root, "--fail-on", "error", "--baseline", known)[0] == 0
+    moved = "// one more line\n\n" + GENERATE
+    unpack_files(root, {"app/api/x/route.ts": moved})
+    assert _run(root, "--fail-on", "error", "--baseline", known)[0] == 0
+
+
+def unpack_files(root: Path, files: dict[str, str]) -> None:
+    """Writes files under a folder."""
+    for name, body in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(body, "utf-8")
+
+
+def test_a_users_vocabulary_names_a_guard_without_code(tmp_path: Path) -> None:
+    root, more = tmp_path / "r", tmp_path / "more.toml"
+    unpack_files(
+        root,
+        {"package.json": "{}", "app/api/x/route.ts": GENERATE.replace("{ return", "{ bouncer(); return")},
+    )
+    more.write_text('guards = ["bouncer"]\n', "utf-8")
+    assert _run(root, "--fail-on", "error")[0] == 1
+    assert _run(root, "--fail-on", "error", "--vocabulary", more)[0] == 0
+
+
+def test_sarif_holds_a_fingerprint_and_a_code_flow_for_the_finding(tmp_path: Path) -> None:
+    root, out = tmp_path / "r", tmp_path / "out.sarif"
+    unpack_files(root, {"package.json": "{}", "app/api/x/route.ts": GENERATE})
+    _run(root, "--sarif", out)
+    run = json.loads(out.read_text("utf-8"))["runs"][0]
+    result = next(each for each in run["results"] if each["ruleId"] == "missing-auth")
+    assert result["partialFingerprints"]["portraitistAudit/v1"]
+    assert result["codeFlows"][0]["threadFlows"][0]["locations"]
+
+
+HOSTILE = {
+    "deep.ts": "const x = " + "(" * 5000 + "1" + ")" * 5000 + ";\n",
+    "deep.py": "x = " + "[" * 3000 + "]" * 3000 + "\n",
+    "chain.js": "a" + ".b()" * 4000 + ";\n",
+    "sum.js": "const t = " + " + ".join(["'x'"] * 3000) + ";\n",
+    "sum.py": "t = " + " + ".join(["x"] * 3000) + "\n",
+    "elif.py": "if a == 1:\n    pass\n" + "".join(f"elif a == {n}:\n    pass\n" for n in range(1500)),
+    "else.js": "if (a) {}" + " else if (a) {}" * 1500 + "\n",
+    "minified.js": "var a=1;" * 200_000,
+    "broken.ts": "export async function POST( { { ] } replicate.run('a/b' <<<<<<< HEAD\n",
+    "broken.py": "def f(:\n  replicate.run('a/b'\n\x00\n",
+    "self.ts": "import { a } from './self';\nexport const a = a;\nexport function f() { return f(); }\nconst o: any = { ...o, x: f() };\n",
+    "ring_a.ts": "export * from './ring_b';\nexport { z } from './ring_b';\n",
+    "ring_b.ts": "export * from './ring_a';\nexport { z } from './ring_a';\n",
+    "cycle.py": "from cycle import x\nx = x\ndef f(a=x):\n    return f(f(a))\n",
+    "sql.ts": "db.query(`SELECT " + "(" * 2000 + " FROM t`);\nsql`UPDATE a SET b = ${'x'`" + "\n",
+    "class.ts": "class A extends A { x = this.x; m() { return this.m().m().m(); } }\nnew A().m();\n",
+    "pipe|`tick`\n.ts": "fetch('https://api.replicate.com/v1/predictions', {method: 'POST', body: '| <script>`` |'});\n",
+}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(HOSTILE), ids=[each.encode("unicode_escape").decode() for each in sorted(HOSTILE)]
+)
+def test_hostile_source_neither_crashes_nor_hangs_it(name: str, tmp_path: Path) -> None:
+    unpack_files(tmp_path / "r", {name: HOSTILE[name], "package.json": "{}"})
+    code, text, _ = _run(tmp_path / "r")
+    assert code in {0, 3}
+    assert text.count("\n## ") == 8
+
+
+def test_links_pipes_odd_encodings_and_unreadable_files_are_survived(tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    unpack_files(root, {"a/b/x.ts": GENERATE, "package.json": "{"})
+    (root / "a" / "loop").symlink_to(root)
+    (root / "a" / "passwd.ts").symlink_to("/etc/passwd")
+    os.mkfifo(root / "pipe.ts")
+    (root / "utf16.ts").write_bytes(GENERATE.encode("utf-16"))
+    (root / "latin.py").write_bytes(b"x = '\xe9\xff'\nimport replicate\nreplicate.run('a/b', input={})\n")
+    code, text, _ = _run(root, "--json", "-")
+    facts = json.loads(text)["facts"]
+    assert code == 0
+    assert "root:" not in text
+    assert {each["path"] for each in facts if each["kind"] == "replicate.call"} == {
+        "a/b/x.ts",
+        "latin.py",
+        "utf16.ts",
+    }
+
+
+def test_a_file_that_cannot_be_read_makes_the_run_incomplete_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpack_files(tmp_path / "r", {"app/api/x/route.ts": GENERATE, "gone.ts": "", "package.json": "{}"})
+    read = source._read
+    monkeypatch.setattr(
+        source, "_read", lambda path: read(path.with_name("nowhere") if path.name == "gone.ts" else path)
+    )
+    code, text, errors = _run(tmp_path / "r")
+    assert (code, text.count("\n## ")) == (3, 8)
+    assert "gone.ts" in errors
+
+
+def test_markdown_from_names_and_values_cannot_leave_its_span(audit_files: Auditor, tmp_path: Path) -> None:
+    evil = "x`](http://evil) | <img src=x>"
+    unpack_files(
+        tmp_path / "r",
+        {"app/api/x/route.ts": GENERATE.replace("{ input: {} }", f'{{ input: {{ "{evil}": 1 }} }}')},
+    )
+    _, text, _ = _run(tmp_path / "r")
+    assert "x`]" not in text
+    assert "| <img" not in text
+
+
+def test_broken_syntax_over_a_fact_makes_the_run_incomplete(tmp_path: Path) -> None:
+    unpack_files(
+        tmp_path / "r",
+        {"main.py": "import replicate\ndef f():\n    replicate.run('a/b', input={'p': 1 2 3})\n"},
+    )
+    assert _run(tmp_path / "r")[0] == 3
