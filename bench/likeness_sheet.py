@@ -96,8 +96,9 @@ def train(arguments: argparse.Namespace, photos: list[Path]) -> Path:
         photos, captions, "userbench0000001", arguments.steps, 1, arguments.base, out
     )
     result = member.train(request, Printed())
-    print(f"training {result.seconds:.0f} s, {result.steps} steps, loss {result.flow_loss:.4f}/{result.decoder_loss:.4f},"
-          f" peak {result.peak_rss_bytes / 2**30:.2f} GiB")  # fmt: skip
+    losses = f"{result.flow_loss:.4f}/{result.decoder_loss:.4f}"
+    memory = f"{result.peak_rss_bytes / 2**30:.2f} GiB"
+    print(f"training {result.seconds:.0f} s, {result.steps} steps, loss {losses}, peak {memory}")
     return out
 
 

@@ -33,7 +33,7 @@ SHIFT = 0.4
 NO_CAPTION = 0.1
 """How often a caption is left out, for guidance."""
 HOLD = 0.65
-FIRST_PORTRAITS, MORE_PORTRAITS = 9000, 6000
+FIRST_PORTRAITS, MORE_PORTRAITS = 7000, 5000
 """Drawn for the first run, and again for each later one."""
 HELD_OUT, HELD_OUT_SEED = 384, 1_000_000_000
 SAVE_SECONDS, WRITE_SECONDS = 180, 480

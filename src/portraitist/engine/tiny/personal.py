@@ -45,6 +45,8 @@ FACE = 1.0
 """Extra weight of the face's tokens."""
 NOISE, GUESSED, GUESS_LEVEL = 0.4, 0.5, 0.6
 """The decoder's inputs: noise up to so much, and in so many steps the transformer's guess from up to this level."""
+GUIDED = 2.8
+"""Guesses are guided by up to so much, as the sampler's are: guided latents are stronger than real ones."""
 LATENT_SIZE = (16, 12)
 Report = Callable[[float, float], None]
 logger = logging.getLogger(__name__)
@@ -204,7 +206,12 @@ class _Decoder:
             return unpack(add_noise(clean, NOISE), *LATENT_SIZE)
         level = (torch.rand(len(chosen)) * GUESS_LEVEL).bfloat16().float()
         mixed = torch.lerp(clean, torch.randn_like(clean), level[:, None, None])
-        velocity = self.trainer.velocity(mixed, self.data.numbers[chosen], level)
+        empty = self.trainer.texts.numbers([""]).expand(len(chosen), -1)
+        numbers = torch.cat([self.data.numbers[chosen], empty])
+        both = self.trainer.velocity(mixed.repeat(2, 1, 1), numbers, level.repeat(2))
+        asked, unasked = both.chunk(2)
+        guidance = torch.empty(len(chosen), 1, 1).uniform_(1, GUIDED)
+        velocity = unasked + guidance * (asked - unasked)
         return unpack(mixed - level[:, None, None] * velocity, *LATENT_SIZE)
 
 
