@@ -24,11 +24,9 @@ from psycopg import sql
 
 from portraitist.kit.errors import KitError
 from portraitist.kit.postgres_binaries import Account, Binaries, account, find, reachable_folder
-from portraitist.kit.processes import command_line
+from portraitist.kit.postmaster import PORT, SOCKET_NAME, answering, forget_the_dead, postmaster
 
-PORT = 5432  # names the socket file; no TCP port is opened
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un.sun_path, less the final zero (Linux; 103 on macOS)
-SOCKET_NAME = f".s.PGSQL.{PORT}"
 LEAST_FREE_BYTES = 64 * 2**20  # a fresh database takes 39 MB; below this even recovery may fail
 START_TIMEOUT_S = 60
 WATCH_EVERY_S = 1.0
@@ -122,7 +120,7 @@ class EmbeddedPostgres:
     def start(self) -> Server:
         """Make the database if there is none, start the server if it isn't running, and say where it is."""
         with self._locked() as places:
-            if running := _postmaster(places.data):
+            if running := answering(places.data, START_TIMEOUT_S):
                 return Server(running.socket_dir, PORT, places.password.read_text())
             server = self._server(places)
             self._check_disk(places)
@@ -137,7 +135,7 @@ class EmbeddedPostgres:
         if not self._home.exists():
             return
         with self._locked() as places:
-            if not _postmaster(places.data):
+            if not postmaster(places.data):
                 return
             binaries = find(places.account, self._state_root / "bin", _major(places.data))
             arguments = ["stop", "-D", str(places.data), "-m", "fast", "-w", "-t", str(START_TIMEOUT_S)]
@@ -147,25 +145,25 @@ class EmbeddedPostgres:
 
     async def watch(self, on_event: Callable[[str], None]) -> None:
         """Start the server again whenever it died, until cancelled; a reason why it can't is told once."""
-        told = ""
+        told = False
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             if self.running():
                 continue
             try:
                 await asyncio.to_thread(self.start)
-                told = ""
+                told = False
                 on_event("the database had died and is started again")
             except KitError as exc:
-                if told != str(exc):
-                    told = str(exc)
-                    on_event(told)
+                if not told:
+                    told = True
+                    on_event(str(exc))
 
     def running(self) -> bool:
         """Whether the server of this home is up."""
         state = self._home / "state"
         data = (state.resolve() if state.is_symlink() else self._home) / "data"
-        return _postmaster(data) is not None
+        return postmaster(data) is not None
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[_Places]:
@@ -222,7 +220,7 @@ class EmbeddedPostgres:
             )
 
     def _launch(self, places: _Places, binaries: Binaries, server: Server) -> None:
-        _forget_the_dead(places.data, server.socket_dir)
+        forget_the_dead(places.data, server.socket_dir)
         lines = self._settings | {
             "unix_socket_directories": str(server.socket_dir),
             "log_directory": str(places.log),
@@ -305,32 +303,6 @@ def _run(account: Account, command: list[str]) -> "subprocess.CompletedProcess[s
             raise EmbeddedPostgresError(f"{command[0]} did not end within {exc.timeout:.0f} s.") from exc
         output.seek(0)
         return subprocess.CompletedProcess(command, done.returncode, output.read(), "")
-
-
-@dataclass(frozen=True)
-class _Postmaster:
-    pid: int
-    socket_dir: Path
-
-
-def _postmaster(data: Path) -> _Postmaster | None:
-    """The live server of this data folder; a pid file alone proves nothing."""
-    try:
-        lines = (data / "postmaster.pid").read_text().splitlines()
-        found = _Postmaster(int(lines[0]), Path(lines[4]))  # pid, data, start time, port, socket folder, …
-    except (OSError, ValueError, IndexError):
-        return None
-    return found if str(data) in command_line(found.pid) else None
-
-
-def _forget_the_dead(data: Path, socket_dir: Path) -> None:
-    """Remove what a killed server left: its pid may belong to somebody else by now.
-
-    Called under the lock and after `_postmaster` said that none runs. PostgreSQL itself still refuses to
-    start while an orphan of the old server holds the shared memory.
-    """
-    for path in (data / "postmaster.pid", socket_dir / f"{SOCKET_NAME}.lock", socket_dir / SOCKET_NAME):
-        path.unlink(missing_ok=True)
 
 
 def _major(data: Path) -> int | None:

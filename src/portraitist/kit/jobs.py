@@ -36,6 +36,8 @@ Sweep = Callable[[], Awaitable[object]]
 
 LOOK_EVERY_S = 2.0  # for jobs nobody was notified of, and for dead workers' jobs
 STOP_GRACE_S = 5.0  # what a running job gets to end when the worker stops
+SHUTDOWN_S = 10.0  # for the worker's own parts, and for signing off
+CANCEL_AGAIN_S = 0.5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0  # between attempts to reach a database that is away
 RECONNECT_TIMEOUT_S = 3.0  # a fresh pool tries at once, an old one ever more slowly
 RESCUE_LOCK = 0x706F7274  # one rescuer at a time in one database; any constant of ours
@@ -134,33 +136,51 @@ async def run_worker(url: str, handlers: Mapping[str, Handler], settings: Worker
     five seconds after `stop` are cancelled and put back. While the database is away the worker waits for it.
     """
     logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of every job's start and end
-    working = [asyncio.create_task(_work_for_ever(url, handlers, settings), name="jobs")]
-    for name, (every_s, sweep) in settings.periodic.items():
-        working.append(asyncio.create_task(_repeat(name, every_s, sweep), name=name))
+    ending = asyncio.Event()
+    working = asyncio.create_task(_work_for_ever(url, handlers, settings, ending), name="jobs")
+    sweeping = [
+        asyncio.create_task(_repeat(name, every_s, sweep), name=name)
+        for name, (every_s, sweep) in settings.periodic.items()
+    ]
     stopping = asyncio.ensure_future(stop.wait())
     try:
-        done, _ = await asyncio.wait([*working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([working, *sweeping, stopping], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopping}:
             task.result()  # they never end by themselves: this raises what broke
     finally:
-        for task in (*working, stopping):
-            task.cancel()
-        await asyncio.gather(*working, stopping, return_exceptions=True)
+        ending.set()
+        await _end(*sweeping, stopping)
+        await asyncio.wait([working], timeout=STOP_GRACE_S + SHUTDOWN_S)
+        await _end(working)
 
 
-async def _work_for_ever(url: str, handlers: Mapping[str, Handler], settings: WorkerSettings) -> None:
+async def _work_for_ever(
+    url: str, handlers: Mapping[str, Handler], settings: WorkerSettings, ending: asyncio.Event
+) -> None:
     pause = FIRST_PAUSE_S
-    while True:
+    while not ending.is_set():
         try:
             async with _connected(url, settings) as app:
                 _register(app, handlers)
                 log.info("worker started", kinds=sorted(handlers))
                 pause = FIRST_PAUSE_S
-                await _work(app, handlers, settings)
+                await _work(app, handlers, settings, ending)
         except (ConnectorException, psycopg.OperationalError, DatabaseUnavailable) as exc:
             log.warning("worker lost the database", error=str(exc.__cause__ or exc), again_in_s=pause)
-        await asyncio.sleep(pause)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await ending.wait()
         pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+async def _end(*tasks: "asyncio.Future[Any]") -> None:
+    """Cancel tasks until they have ended: one cancellation can get lost (gh-86296, Python before 3.12)."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -189,24 +209,30 @@ async def _connected(url: str, settings: WorkerSettings) -> AsyncIterator[procra
         await pool.close()
 
 
-async def _work(app: procrastinate.App, handlers: Mapping[str, Handler], settings: WorkerSettings) -> None:
-    """One stretch of work: until cancelled, or until the connection breaks."""
+async def _work(
+    app: procrastinate.App, handlers: Mapping[str, Handler], settings: WorkerSettings, ending: asyncio.Event
+) -> None:
+    """One stretch of work: until `ending`, or until the connection breaks."""
+    worker = _Worker(
+        app,
+        queues=list(handlers),
+        concurrency=settings.concurrency,
+        fetch_job_polling_interval=min(LOOK_EVERY_S, settings.heartbeat_s),
+        update_heartbeat_interval=settings.heartbeat_s,
+        stalled_worker_timeout=settings.stalled_after_s,
+        shutdown_graceful_timeout=STOP_GRACE_S,
+        delete_jobs="always",
+        install_signal_handlers=False,
+    )
+    running = asyncio.create_task(worker.run(), name="worker")  # type: ignore[no-untyped-call]
     rescuing = asyncio.create_task(_rescue_for_ever(app, settings), name="rescue")
+    asked = asyncio.create_task(ending.wait())
     try:
-        await _Worker(
-            app,
-            queues=list(handlers),
-            concurrency=settings.concurrency,
-            fetch_job_polling_interval=min(LOOK_EVERY_S, settings.heartbeat_s),
-            update_heartbeat_interval=settings.heartbeat_s,
-            stalled_worker_timeout=settings.stalled_after_s,
-            shutdown_graceful_timeout=STOP_GRACE_S,
-            delete_jobs="always",
-            install_signal_handlers=False,
-        ).run()  # type: ignore[no-untyped-call]
+        await asyncio.wait([running, asked], return_when=asyncio.FIRST_COMPLETED)
+        worker.stop()  # type: ignore[no-untyped-call]
+        await running
     finally:
-        rescuing.cancel()
-        await asyncio.gather(rescuing, return_exceptions=True)
+        await _end(running, rescuing, asked)
 
 
 class _Worker(Worker):
@@ -218,6 +244,12 @@ class _Worker(Worker):
 
     async def _periodic_deferrer(self) -> None:
         await asyncio.Event().wait()
+
+    async def _persist_job_status(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            await super()._persist_job_status(*args, **kwargs)
+        except ConnectorException as exc:
+            log.warning("a job's end could not be recorded, it may run again", error=str(exc.__cause__))
 
 
 class _PutBackAtShutdown(BaseRetryStrategy):

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from portraitist.kit.embedded_postgres import EmbeddedPostgres
+from portraitist.kit.processes import birth
 
 
 @dataclass(frozen=True)
@@ -29,4 +31,12 @@ class OwnPostgres:
         return int((self.data / "postmaster.pid").read_text().split()[0])
 
     def kill(self) -> None:
-        os.kill(self.pid(), signal.SIGKILL)
+        """Kill -9 the server, and see it and all its children gone."""
+        pid = self.pid()
+        listed = Path(f"/proc/{pid}/task/{pid}/children")
+        children = [int(child) for child in listed.read_text().split()] if listed.exists() else []
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while any(map(birth, [pid, *children])):
+            assert time.monotonic() < deadline, "the server's children outlive it"
+            time.sleep(0.01)

@@ -111,8 +111,9 @@ async def test_a_closed_pool_says_so(database: Database) -> None:
 
 
 async def test_listeners_get_payloads_and_a_hint_to_look_again_after_a_restart(
-    own_postgres: OwnPostgres,
+    own_postgres: OwnPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("portraitist.kit.database.WAIT_TIMEOUT_S", 2)
     server = await asyncio.to_thread(own_postgres.embedded.start)
     heard: list[str] = []
 
@@ -122,7 +123,7 @@ async def test_listeners_get_payloads_and_a_hint_to_look_again_after_a_restart(
 
     async def hear(expected: list[str]) -> None:
         async with asyncio.timeout(15):
-            while heard != expected:  # noqa: ASYNC110
+            while heard != expected:
                 await asyncio.sleep(0.02)
 
     async with Database(server.url("postgres")) as database:
