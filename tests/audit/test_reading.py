@@ -260,6 +260,6 @@ def test_markdown_from_names_and_values_cannot_leave_its_span(audit_files: Audit
 def test_broken_syntax_over_a_fact_makes_the_run_incomplete(tmp_path: Path) -> None:
     unpack_files(
         tmp_path / "r",
-        {"main.py": "import replicate\ndef f():\n    replicate.run('a/b', input={'p': 1 2 3})\n"},
+        {"main.py": "import replicate\ndef f():\n    replicate.run('a/b', input={'p': 1 2 3})\nf()\n"},
     )
     assert _run(tmp_path / "r")[0] == 3

@@ -11,10 +11,45 @@ ROLES = ("src", "test", "script", "backup", "removed", "generated", "vendored", 
 LIVE_ROLES = frozenset({"src", "script"})
 
 KINDS = frozenset(
-    "replicate.call http payload route auth db.write db.delete db.read db.null table table.column table.missing_column "
-    "table.type_conflict env.read env.default env.set env.declared env.undeclared env.unused env.inconsistent "
-    "env.dynamic weights.source weights.url weights.consumer poll webhook const flow persist dup.function dup.route "
-    "dup.block dup.field_writers file.role file.dead file.touches_replicate export".split()
+    [
+        "replicate.call",
+        "http",
+        "payload",
+        "route",
+        "auth",
+        "db.write",
+        "db.delete",
+        "db.read",
+        "db.null",
+        "table",
+        "table.column",
+        "table.missing_column",
+        "table.type_conflict",
+        "env.read",
+        "env.default",
+        "env.set",
+        "env.declared",
+        "env.undeclared",
+        "env.unused",
+        "env.inconsistent",
+        "env.dynamic",
+        "weights.source",
+        "weights.url",
+        "weights.consumer",
+        "poll",
+        "webhook",
+        "const",
+        "flow",
+        "persist",
+        "dup.function",
+        "dup.route",
+        "dup.block",
+        "dup.field_writers",
+        "file.role",
+        "file.dead",
+        "file.touches_replicate",
+        "export",
+    ]
 )
 
 

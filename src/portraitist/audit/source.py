@@ -25,7 +25,7 @@ _BACKUP = re.compile(
 )
 _REMOVED = re.compile(r"(^|[._\-])(removed|disabled|deleted|obsolete)($|[._\-])", re.I)
 _TEST_NAME = re.compile(
-    r"(\.|_|-)(test|tests|spec|e2e|stories)\.|^test_|^conftest\.py$|^tests?\.(py|ts|js|mjs)$", re.I
+    r"(\.|_|-)(test|tests|spec|e2e|stories)\.|^test[_-]|^conftest\.py$|^tests?\.(py|ts|js|mjs)$", re.I
 )
 _TEST_DIRS = {
     "test",
@@ -66,6 +66,7 @@ class Tree:
     files: list[SourceFile]
     unread: list[tuple[str, str]]
     skipped: list[tuple[str, str]]
+    paths: frozenset[str] = frozenset()
 
 
 def read_tree(root: Path, words: Vocabulary) -> Tree:
@@ -73,7 +74,8 @@ def read_tree(root: Path, words: Vocabulary) -> Tree:
     files: list[SourceFile] = []
     unread: list[tuple[str, str]] = []
     skipped: list[tuple[str, str]] = []
-    for path in _paths(root, words, unread):
+    listed = _paths(root, words, unread)
+    for path in listed:
         language, suffix = language_of(path)
         if not language:
             continue
@@ -86,7 +88,7 @@ def read_tree(root: Path, words: Vocabulary) -> Tree:
             skipped.append((path, "larger than 2 MB"))
             continue
         files.append(_file(path, language, suffix, data, skipped))
-    return Tree(sorted(files, key=lambda each: each.path), sorted(unread), sorted(skipped))
+    return Tree(sorted(files, key=lambda each: each.path), sorted(unread), sorted(skipped), frozenset(listed))
 
 
 def _file(path: str, language: str, suffix: str, data: bytes, skipped: list[tuple[str, str]]) -> SourceFile:

@@ -25,11 +25,10 @@ class Expressions(Converter):
             "await_expression parenthesized_expression as_expression satisfies_expression non_null_expression "
             "jsx_expression decorator template_substitution"
         )
-        self.table = {each: self.inner for each in wrappers.split()}
-        self.table |= {
-            each: self.name
-            for each in ("identifier", "this", "super", "property_identifier", "import", "type_identifier")
-        }
+        self.table = dict.fromkeys(wrappers.split(), self.inner)
+        self.table |= dict.fromkeys(
+            ("identifier", "this", "super", "property_identifier", "import", "type_identifier"), self.name
+        )
         self.table |= {
             "member_expression": self.member,
             "subscript_expression": self.subscript,
@@ -66,7 +65,7 @@ class Expressions(Converter):
             "arrow_function function_expression function function_declaration generator_function "
             "generator_function_declaration method_definition"
         )
-        self.table |= {each: self.function for each in functions.split()}
+        self.table |= dict.fromkeys(functions.split(), self.function)
 
     def _last(self, node: Syntax) -> ir.Node:
         return self.convert(node.named_children[-1]) if node.named_children else self.skip(node)

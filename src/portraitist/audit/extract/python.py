@@ -35,11 +35,10 @@ class Expressions(Converter):
     def __init__(self, source: bytes) -> None:
         super().__init__(source)
         wrappers = "await parenthesized_expression type interpolation expression_statement"
-        self.table = {each: self.inner for each in wrappers.split()}
-        self.table |= {
-            each: self.array
-            for each in ("list", "tuple", "set", "expression_list", "pattern_list", "tuple_pattern")
-        }
+        self.table = dict.fromkeys(wrappers.split(), self.inner)
+        self.table |= dict.fromkeys(
+            ("list", "tuple", "set", "expression_list", "pattern_list", "tuple_pattern"), self.array
+        )
         self.table |= {
             "identifier": self.name,
             "attribute": self.attribute,

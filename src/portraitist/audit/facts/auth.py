@@ -282,9 +282,8 @@ def _test_check(ctx: Context, node: ir.If) -> str:
             isinstance(part, ir.Attr)
             and isinstance(part.obj, ir.Name)
             and part.obj.id in {"req", "request", "ctx", "session", "g", "context", "c"}
-        ):
-            if part.name.lower() in {"user", "session", "userid", "user_id", "auth", "token"}:
-                return ir.plain_dotted(part)
+        ) and part.name.lower() in {"user", "session", "userid", "user_id", "auth", "token"}:
+            return ir.plain_dotted(part)
         if isinstance(part, ir.Attr) and ir.plain_dotted(part) in {
             "req.session.userId",
             "req.session.user",

@@ -186,6 +186,8 @@ def _prisma(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: i
     columns = _columns(ctx, module, data)
     if isinstance(options, ir.Obj) and func.name == "upsert":
         columns = _columns(ctx, module, options.get("create")) + _columns(ctx, module, options.get("update"))
+    if model is not None:
+        columns = tuple(each for each in columns if model.property_names.get(each.column) != "@relation")
     where = options.get("where") if isinstance(options, ir.Obj) else None
     kind = _PRISMA[func.name]
     table = model.name if model is not None else func.obj.name

@@ -13,7 +13,7 @@ BLOCK_LINES = 10
 """Equal consecutive lines, blanks and comments aside, from which on a block counts as copied."""
 
 _COMMON = {
-    "handler", "default", "constructor", "render", "main", "index", "render", "onclick", "handlesubmit", "handlechange",
+    "handler", "default", "constructor", "render", "main", "index", "onclick", "handlesubmit", "handlechange",
     "get", "post", "put", "patch", "delete", "head", "options", "generatemetadata", "layout", "page", "loading", "error",
     "upgrade", "downgrade", "__init__", "__str__", "__repr__", "setup", "metadata", "wrapper", "decorator", "callback",
     "generatestaticparams", "getserversideprops", "getstaticprops", "handleclick", "onsubmit", "fetchdata", "home", "middleware",

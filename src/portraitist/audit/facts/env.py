@@ -148,13 +148,12 @@ def _declared_settings(module: Module) -> Iterator[tuple[str, ir.Node, ir.Node |
                     isinstance(each, ir.Assign)
                     and isinstance(each.target, ir.Name)
                     and each.target.id not in {"model_config", "Config"}
-                ):
-                    if not each.target.id.startswith("_"):
-                        yield (
-                            _alias(each) or (prefix + each.target.id).upper(),
-                            each,
-                            _plain_default(each.value),
-                        )
+                ) and not each.target.id.startswith("_"):
+                    yield (
+                        _alias(each) or (prefix + each.target.id).upper(),
+                        each,
+                        _plain_default(each.value),
+                    )
     for call in module.all(ir.Call):
         if ir.dotted(call.func).endswith(("createEnv", "cleanEnv")) or _parses_environment(call):
             for obj in ir.find(_schema_of(module, call), ir.Obj):

@@ -5,6 +5,7 @@ Also says which functions nothing can reach; those become `dead` and stay out of
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass
 
@@ -95,6 +96,7 @@ def _backwards(ctx: Context, entries: dict[ir.Func, list[Route]], call: Provider
             found.append(Flow(route.key, route, call, _with(place, steps), funcs))
         if func in entries:
             continue
+        found.extend(_decorated(ctx, call, func, steps, funcs))
         for module, node in _sites(ctx, func):
             owner = ir.enclosing(node, ir.Func)
             place = Place(module.path, node.line)
@@ -105,6 +107,36 @@ def _backwards(ctx: Context, entries: dict[ir.Func, list[Route]], call: Provider
                 seen.add(owner)
                 queue.append((owner, longer, (owner, *funcs)))
     return found
+
+
+_PLAIN_DECORATORS = {
+    "staticmethod",
+    "classmethod",
+    "property",
+    "wraps",
+    "abstractmethod",
+    "lru_cache",
+    "cache",
+    "contextmanager",
+    "override",
+}
+
+
+def _decorated(
+    ctx: Context, call: ProviderCall, func: ir.Func, steps: tuple[Place, ...], funcs: tuple[ir.Func, ...]
+) -> list[Flow]:
+    """A function that some framework calls because of its decorator: a bot's command, a page of a UI."""
+    names = [ir.dotted(each) for each in func.decorators]
+    calling = [each for each in names if "." in each and each.rpartition(".")[2] not in _PLAIN_DECORATORS]
+    module = ctx.program.module_of[func]
+    if (
+        not calling
+        or module.path in ctx.dead_modules
+        or re.search(r"retry|backoff|require|auth|login|limit|cache", calling[0])
+    ):
+        return []
+    place = Place(module.path, func.line)
+    return [Flow(f"{calling[0]} {func.name}", None, call, _with(place, steps), funcs)]
 
 
 def _with(place: Place, steps: tuple[Place, ...]) -> tuple[Place, ...]:

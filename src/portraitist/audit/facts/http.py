@@ -11,21 +11,18 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.module import Module
+from portraitist.audit.link.program import argument_for
 from portraitist.audit.link.values import (
-    Known,
     OneOf,
     Outside,
     Struct,
-    Text,
     Unknown,
     Value,
     literals,
-    render,
     renderings,
     structs,
     text,
 )
-from portraitist.audit.link.program import argument_for
 
 _HOST = re.compile(r"^https?://api\.replicate\.com(?P<path>/[^?#]*)?")
 _ANSWER_URL = re.compile(r"(^|\.)urls\.(get|cancel|stream)$")

@@ -95,7 +95,7 @@ def _ddl(path: str, text: str, first_line: int, role: str) -> Iterator[TableDef]
 
     for match in _CREATE.finditer(clean):
         columns: dict[str, tuple[str, Place]] = {}
-        for piece, offset in sql._parenthesised(clean, match.end() - 1)[0]:  # noqa: SLF001 - one reader of SQL, two files
+        for piece, offset in sql._parenthesised(clean, match.end() - 1)[0]:
             words = piece.split()
             name = sql.bare(words[0]) if words else ""
             if len(words) > 1 and name.lower() not in _NOT_COLUMNS:
@@ -126,16 +126,15 @@ def _prisma(file: SourceFile) -> Iterator[TableDef]:
         name = match.group(1)
         mapped = re.search(r'@@map\("([^"]+)"\)', body)
         columns: dict[str, tuple[str, Place]] = {}
+        relations: dict[str, str] = {}
         for number, text in enumerate(body.split("\n")):
             words = re.match(r"\s+(\w+)\s+([A-Za-z]\w*)(\[\])?", text)
-            relation = (
-                "@relation" in text
-                or (words and words.group(3))
-                or (words and _is_model(file, words.group(2)))
-            )
-            if words and not relation:
+            relation = "@relation" in text or (words and _is_model(file, words.group(2)))
+            if words and relation:
+                relations[words.group(1)] = "@relation"
+            elif words:
                 columns[words.group(1)] = (words.group(2), Place(file.path, line + number))
-        made = TableDef(name, file.path, line, columns, "prisma")
+        made = TableDef(name, file.path, line, columns, "prisma", relations)
         if mapped:
             made.property_names["@@map"] = mapped.group(1)
         yield made

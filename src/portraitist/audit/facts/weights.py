@@ -62,9 +62,8 @@ def _sources(ctx: Context, module: Module) -> None:
             and call.func.name == "get"
             and call.args
             and ir.text_of(call.args[0]) == "weights"
-        ):
-            if re.search(r"output|result", ir.dotted(call.func.obj)):
-                ctx.add("weights.source", "output.weights", module, call, token="weights")
+        ) and re.search(r"output|result", ir.dotted(call.func.obj)):
+            ctx.add("weights.source", "output.weights", module, call, token="weights")
 
 
 def _urls(ctx: Context, module: Module) -> None:

@@ -335,12 +335,23 @@ class Program:
         assigned = self._assigned_member(module, cls, name, depth)
         if assigned or depth >= MAX_STEPS:
             return assigned
-        return [
+        inherited = [
             inner
             for base in cls.bases
             for target in self.resolve(module, base, depth)
             if target.node is not cls
             for inner in self.member(target, name, depth + 1)
+        ]
+        return inherited or self._of_subclasses(cls, name)
+
+    def _of_subclasses(self, cls: ir.Class, name: str) -> list[Target]:
+        """A mixin's or abstract class's member that only its subclasses define."""
+        return [
+            Target(each.module, part)
+            for each in self.subclasses.get(cls.name, [])[:6]
+            if isinstance(each.node, ir.Class)
+            for part in each.node.body
+            if isinstance(part, ir.Func) and part.name == name
         ]
 
     def _assigned_member(self, module: Module, cls: ir.Class, name: str, depth: int) -> list[Target]:

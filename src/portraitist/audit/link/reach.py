@@ -95,13 +95,14 @@ class Reach:
             func.name for module in self.program.modules.values() for func in module.all(ir.Func) if func.name
         }
         for module in self.program.modules.values():
-            for node in (*module.all(ir.Name), *module.all(ir.Attr)):
+            nodes: list[ir.Name | ir.Attr] = [*module.all(ir.Name), *module.all(ir.Attr)]
+            for node in nodes:
                 parent = node.parent
                 if isinstance(parent, ir.Call) and parent.func is node:
                     continue
-                if isinstance(parent, ir.Attr | ir.Param | ir.Func):
-                    if not (isinstance(parent, ir.Attr) and parent.name in _DEFERRED):
-                        continue
+                deferred = isinstance(parent, ir.Attr) and parent.name in _DEFERRED
+                if isinstance(parent, ir.Attr | ir.Param | ir.Func) and not deferred:
+                    continue
                 short = node.id if isinstance(node, ir.Name) else node.name
                 if short not in names:
                     local = isinstance(node, ir.Name) and self._local_alias(module, node)

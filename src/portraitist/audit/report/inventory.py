@@ -284,7 +284,7 @@ def _table_row(ctx: Context, table: str, kinds: dict[str, list[Fact]], cites: Ci
     readers = [cite(each, cites) for each in _first_each_scope(kinds.get("db.read", []))]
     fields = " ".join(code(each, 40) for each in chosen) or "unknown"
     text = f"| {code(table, 60)} | {fields} | {several([p for p, _ in writers]) or '-'} | {several([p for p, _ in readers]) or '-'} |"
-    return Row(text, tuple((*writers[:4], *readers[:4])))
+    return Row(text, (*writers[:4], *readers[:4]))
 
 
 def _first_each_scope(facts: list[Fact]) -> list[Fact]:

@@ -71,7 +71,7 @@ def _stored_rows(ctx: Context, flow: Flow) -> list[Row]:
 
 def _writes_in(ctx: Context, funcs: set[ir.Func]) -> list[Statement]:
     found: list[Statement] = []
-    direct = {each: True for each in funcs}
+    direct = dict.fromkeys(funcs, True)
     for func in funcs:
         for call in ir.find(func, ir.Call):
             for target in ctx.program.functions_called(call):
@@ -97,16 +97,16 @@ def _watch_rows(ctx: Context, cites: Citations, purpose: str) -> list[Row]:
     word = "training" if purpose == "training" else "prediction"
     for call in ctx.calls:
         if (
-            call.purpose == "status"
-            and call.api.rpartition(".")[2] in {"get", "reload"}
-            or (not call.sdk and call.api.startswith("GET"))
+            (
+                (call.purpose == "status" and call.api.rpartition(".")[2] in {"get", "reload"})
+                or (not call.sdk and call.api.startswith("GET"))
+            )
+            and word in call.api
+            and ctx.role_at(call.module, call.call) in {"src", "script"}
         ):
-            if word in call.api and ctx.role_at(call.module, call.call) in {"src", "script"}:
-                place = Place(call.module.path, call.call.line)
-                where = call.module.scope_name(call.call)
-                rows.append(
-                    Row(f"- {code(call.api)} in {code(where or 'module')} {at(place)}", ((place, ""),))
-                )
+            place = Place(call.module.path, call.call.line)
+            where = call.module.scope_name(call.call)
+            rows.append(Row(f"- {code(call.api)} in {code(where or 'module')} {at(place)}", ((place, ""),)))
     for each in ctx.of("poll"):
         if each.role in {"src", "script"}:
             place, token = cite(each, cites)
@@ -144,7 +144,7 @@ def _result_rows(ctx: Context, cites: Citations, flows: list[Flow]) -> list[Row]
 
 def _outside(value: object) -> str:
     name = getattr(value, "name", "")
-    shown = fold(value) if not name else name  # type: ignore[arg-type]
+    shown = name if name else fold(value)  # type: ignore[arg-type]
     return str(shown) if shown is not None else ""
 
 
@@ -179,11 +179,10 @@ def _kind_row(fact: Fact, cites: Citations) -> Row:
 
 def _identifier_row(ctx: Context, call: ProviderCall) -> Row | None:
     name = call.api.lower()
-    if (
-        call.purpose != "status"
-        and "version" not in name
-        or ctx.role_at(call.module, call.call) not in {"src", "script"}
-    ):
+    if (call.purpose != "status" and "version" not in name) or ctx.role_at(call.module, call.call) not in {
+        "src",
+        "script",
+    }:
         return None
     if not re.search(r"training|versions", name):
         return None

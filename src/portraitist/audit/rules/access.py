@@ -22,20 +22,7 @@ _PLACEHOLDER = re.compile(
     r"your|xxx|example|change|placeholder|<|\.\.\.|secret_?key_?here|insert|todo|dummy|test|localhost|\$\{",
     re.I,
 )
-_REQUEST = {
-    "req",
-    "request",
-    "params",
-    "body",
-    "query",
-    "searchParams",
-    "args",
-    "data",
-    "json",
-    "form",
-    "payload",
-    "formData",
-}
+_REQUEST = {"req", "request"}
 
 
 def missing_auth(ctx: Context) -> Iterator[Finding]:
@@ -84,7 +71,7 @@ def _behind_middleware(ctx: Context, route: Route) -> bool:
         active = any(denies(ctx, module, each) for each in funcs) or any(
             is_guard_name(ctx, ir.dotted(each.func))
             or "clerkMiddleware" in ir.dotted(each.func)
-            or "auth" == ir.dotted(each.func).lower()
+            or ir.dotted(each.func).lower() == "auth"
             for each in calls
         )
         reexported = any(
@@ -195,7 +182,7 @@ def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
         if re.search(r"webhook\.site|ngrok|pipedream|hooks\.zapier|make\.com|supabase\.co", text):
             continue
         if not any(
-            same_path(route, fact.key) or route.endswith("*") and fact.key.startswith(route[:-1])
+            same_path(route, fact.key) or (route.endswith("*") and fact.key.startswith(route[:-1]))
             for route in routes
         ):
             yield Finding(
@@ -226,7 +213,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         route = _route_of(statement, handlers)
         if (
             route is None
-            or not _by_request(ctx, statement)
+            or not _by_request(ctx, statement, set(handlers))
             or _compares_owner(ctx, statement)
             or not _is_id(where)
         ):
@@ -271,22 +258,21 @@ def _route_of(statement: Statement, handlers: dict[ir.Node | None, Route]) -> Ro
     return None
 
 
-def _by_request(ctx: Context, statement: Statement) -> bool:
-    """Whether a value of the condition comes from the request: its body, path, query, or a route parameter."""
-    handler_params = set()
+def _by_request(ctx: Context, statement: Statement, handlers: set[ir.Node | None]) -> bool:
+    """Whether an id in the condition comes from the request: from `req` or from a parameter of the handler."""
+    given = set(_REQUEST)
     func = statement.func
     while func is not None:
-        handler_params |= {param.name for param in func.params if param.name}
+        if func in handlers:
+            given |= {each.id for param in func.params for each in ir.find(param, ir.Name)}
+            given |= {param.name for param in func.params}
         func = ir.enclosing(func, ir.Func)
     for column, node in statement.where_values:
-        if not _is_id({snake(column)}):
-            continue
-        for _, part in trace(ctx, statement.module, node):
-            root = ir.root_of(part)
-            if isinstance(root, ir.Name) and (
-                root.id in _REQUEST or (root.id in handler_params and part is node)
-            ):
-                return True
+        if _is_id({snake(column)}):
+            for _, part in trace(ctx, statement.module, node):
+                root = ir.root_of(part)
+                if isinstance(root, ir.Name) and root.id in given:
+                    return True
     return False
 
 
@@ -294,20 +280,43 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
     """Whether the function reads the row with its owner, or compares the owner, before."""
     func = statement.func
     for each in ctx.statements:
-        if (
-            each.table == statement.table
-            and each.func is func
-            and {snake(one) for one in each.where} & ctx.words.owner_columns
-        ):
+        same = each.table == statement.table and each.func is func
+        if same and {snake(one) for one in each.where} & ctx.words.owner_columns:
             return True
+    ids = {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
     while func is not None:
-        for test in ir.find(func, ir.Bin):
-            if test.op in {"!=", "!==", "==", "===", "not in", "in"} and {
-                snake(one) for one in names_in(test)
-            } & (ctx.words.owner_columns - {"user", "uid"}):
-                return True
+        if any(_tests_owner(ctx, each) for each in ir.find(func, ir.Bin)):
+            return True
+        if any(call.line < statement.line and _asks_for_own(call, ids) for call in ir.find(func, ir.Call)):
+            return True
         func = ir.enclosing(func, ir.Func)
     return False
+
+
+def _tests_owner(ctx: Context, test: ir.Bin) -> bool:
+    compares = test.op in {"!=", "!==", "==", "===", "not in", "in"}
+    return compares and bool(
+        {snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"})
+    )
+
+
+def _asks_for_own(call: ir.Call, ids: set[str]) -> bool:
+    """`getJobForUser(id, user.id)`: a helper that is given both the id and who is asking."""
+    given = [names_in(each) for each in (*call.args, *([call.kw] if call.kw else []))]
+    if isinstance(call.func, ir.Attr) and call.func.name in {
+        "log",
+        "error",
+        "info",
+        "warn",
+        "json",
+        "eq",
+        "and",
+        "where",
+    }:
+        return False
+    who = re.compile(r"user|profile|session|member|owner|account|auth", re.I)
+    asked = any(who.search(" ".join(each)) and not each & ids for each in given)
+    return len(given) > 1 and any(each & ids for each in given) and asked
 
 
 def client_exposed_token(ctx: Context) -> Iterator[Finding]:

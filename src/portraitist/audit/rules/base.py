@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 
 from portraitist.audit import ir
@@ -119,24 +118,3 @@ def top_function(node: ir.Node) -> ir.Func | None:
     """The outermost named function around a node, or the nearest one when none has a name."""
     funcs = [each for each in ir.ancestors(node) if isinstance(each, ir.Func)]
     return next((each for each in funcs if each.name), funcs[0] if funcs else None)
-
-
-def tests_in(func: ir.Func | None) -> list[ir.Node]:
-    """Every condition in a function: branches, ternaries, loops, and the left sides of `and`."""
-    if func is None:
-        return []
-    found: list[ir.Node] = []
-    for each in ir.walk(func):
-        if isinstance(each, ir.If | ir.Cond):
-            found.append(each.test)
-        elif isinstance(each, ir.Loop) and each.test is not None:
-            found.append(each.test)
-        elif isinstance(each, ir.Bin) and each.op == "and":
-            found.append(each.left)
-    return found
-
-
-def words_match(pattern: str, names: Iterable[str]) -> str:
-    """The first name in which a pattern is found, "" when none."""
-    compiled = re.compile(pattern, re.I)
-    return next((each for each in sorted(names) if compiled.search(each)), "")

@@ -25,22 +25,220 @@ _MOCK_NAME = re.compile(r"^(mock|dummy|fake|placeholder|sample)(_|[A-Z])", re.AS
 _MOCK_CONSTANT = re.compile(r"^(MOCK|DUMMY|FAKE|PLACEHOLDER|SAMPLE)_")
 _CREDIT = re.compile(r"credit|balance|quota|tokens?_(left|balance|amount)|coins|(model|image)_tokens", re.I)
 _JS_GLOBALS = frozenset(
-    """arguments Array ArrayBuffer Atomics BigInt BigInt64Array Boolean Buffer DataView Date Error EvalError Float32Array Float64Array Function
-    Infinity Int16Array Int32Array Int8Array Intl JSON Map Math NaN Number Object Promise Proxy RangeError ReferenceError Reflect RegExp Set
-    SharedArrayBuffer String Symbol SyntaxError TypeError URIError URL URLSearchParams Uint16Array Uint32Array Uint8Array Uint8ClampedArray
-    WeakMap WeakRef WeakSet __dirname __filename clearImmediate clearInterval clearTimeout console decodeURI decodeURIComponent encodeURI
-    encodeURIComponent escape eval exports fetch global globalThis isFinite isNaN module parseFloat parseInt process queueMicrotask require
-    setImmediate setInterval setTimeout structuredClone undefined unescape window document navigator location history localStorage
-    sessionStorage alert confirm prompt Image File FileReader FileList Blob FormData Headers Request Response AbortController AbortSignal
-    Event EventTarget CustomEvent EventSource WebSocket Worker XMLHttpRequest HTMLElement HTMLInputElement HTMLCanvasElement HTMLImageElement
-    HTMLVideoElement HTMLTextAreaElement HTMLFormElement HTMLDivElement Element Node NodeList MutationObserver IntersectionObserver
-    ResizeObserver TextEncoder TextDecoder ReadableStream WritableStream TransformStream crypto btoa atob performance requestAnimationFrame
-    cancelAnimationFrame matchMedia getComputedStyle self caches indexedDB screen Notification DOMParser CSS React JSX NodeJS Deno Bun
-    import this super new async await it describe test expect jest vi beforeEach afterEach beforeAll afterAll Stripe google gtag fbq Audio Option
-    DOMException MessageChannel MessageEvent ServiceWorker Razorpay grecaptcha Express KeyboardEvent MouseEvent FinalizationRegistry AggregateError
-    BroadcastChannel CompressionStream DecompressionStream PerformanceObserver createImageBitmap OffscreenCanvas ImageData URLPattern cookieStore
-    scrollTo open close print top parent requestIdleCallback Touch PopStateEvent MediaRecorder MediaStream ClipboardItem DataTransfer SpeechSynthesisUtterance
-    speechSynthesis StorageEvent ProgressEvent HTMLAnchorElement HTMLButtonElement HTMLSelectElement SVGElement Text Range Selection WebAssembly""".split()
+    [
+        "arguments",
+        "Array",
+        "ArrayBuffer",
+        "Atomics",
+        "BigInt",
+        "BigInt64Array",
+        "Boolean",
+        "Buffer",
+        "DataView",
+        "Date",
+        "Error",
+        "EvalError",
+        "Float32Array",
+        "Float64Array",
+        "Function",
+        "Infinity",
+        "Int16Array",
+        "Int32Array",
+        "Int8Array",
+        "Intl",
+        "JSON",
+        "Map",
+        "Math",
+        "NaN",
+        "Number",
+        "Object",
+        "Promise",
+        "Proxy",
+        "RangeError",
+        "ReferenceError",
+        "Reflect",
+        "RegExp",
+        "Set",
+        "SharedArrayBuffer",
+        "String",
+        "Symbol",
+        "SyntaxError",
+        "TypeError",
+        "URIError",
+        "URL",
+        "URLSearchParams",
+        "Uint16Array",
+        "Uint32Array",
+        "Uint8Array",
+        "Uint8ClampedArray",
+        "WeakMap",
+        "WeakRef",
+        "WeakSet",
+        "__dirname",
+        "__filename",
+        "clearImmediate",
+        "clearInterval",
+        "clearTimeout",
+        "console",
+        "decodeURI",
+        "decodeURIComponent",
+        "encodeURI",
+        "encodeURIComponent",
+        "escape",
+        "eval",
+        "exports",
+        "fetch",
+        "global",
+        "globalThis",
+        "isFinite",
+        "isNaN",
+        "module",
+        "parseFloat",
+        "parseInt",
+        "process",
+        "queueMicrotask",
+        "require",
+        "setImmediate",
+        "setInterval",
+        "setTimeout",
+        "structuredClone",
+        "undefined",
+        "unescape",
+        "window",
+        "document",
+        "navigator",
+        "location",
+        "history",
+        "localStorage",
+        "sessionStorage",
+        "alert",
+        "confirm",
+        "prompt",
+        "Image",
+        "File",
+        "FileReader",
+        "FileList",
+        "Blob",
+        "FormData",
+        "Headers",
+        "Request",
+        "Response",
+        "AbortController",
+        "AbortSignal",
+        "Event",
+        "EventTarget",
+        "CustomEvent",
+        "EventSource",
+        "WebSocket",
+        "Worker",
+        "XMLHttpRequest",
+        "HTMLElement",
+        "HTMLInputElement",
+        "HTMLCanvasElement",
+        "HTMLImageElement",
+        "HTMLVideoElement",
+        "HTMLTextAreaElement",
+        "HTMLFormElement",
+        "HTMLDivElement",
+        "Element",
+        "Node",
+        "NodeList",
+        "MutationObserver",
+        "IntersectionObserver",
+        "ResizeObserver",
+        "TextEncoder",
+        "TextDecoder",
+        "ReadableStream",
+        "WritableStream",
+        "TransformStream",
+        "crypto",
+        "btoa",
+        "atob",
+        "performance",
+        "requestAnimationFrame",
+        "cancelAnimationFrame",
+        "matchMedia",
+        "getComputedStyle",
+        "self",
+        "caches",
+        "indexedDB",
+        "screen",
+        "Notification",
+        "DOMParser",
+        "CSS",
+        "React",
+        "JSX",
+        "NodeJS",
+        "Deno",
+        "Bun",
+        "import",
+        "this",
+        "super",
+        "new",
+        "async",
+        "await",
+        "it",
+        "describe",
+        "test",
+        "expect",
+        "jest",
+        "vi",
+        "beforeEach",
+        "afterEach",
+        "beforeAll",
+        "afterAll",
+        "Stripe",
+        "google",
+        "gtag",
+        "fbq",
+        "Audio",
+        "Option",
+        "DOMException",
+        "MessageChannel",
+        "MessageEvent",
+        "ServiceWorker",
+        "Razorpay",
+        "grecaptcha",
+        "Express",
+        "KeyboardEvent",
+        "MouseEvent",
+        "FinalizationRegistry",
+        "AggregateError",
+        "BroadcastChannel",
+        "CompressionStream",
+        "DecompressionStream",
+        "PerformanceObserver",
+        "createImageBitmap",
+        "OffscreenCanvas",
+        "ImageData",
+        "URLPattern",
+        "cookieStore",
+        "scrollTo",
+        "open",
+        "close",
+        "print",
+        "top",
+        "parent",
+        "requestIdleCallback",
+        "Touch",
+        "PopStateEvent",
+        "MediaRecorder",
+        "MediaStream",
+        "ClipboardItem",
+        "DataTransfer",
+        "SpeechSynthesisUtterance",
+        "speechSynthesis",
+        "StorageEvent",
+        "ProgressEvent",
+        "HTMLAnchorElement",
+        "HTMLButtonElement",
+        "HTMLSelectElement",
+        "SVGElement",
+        "Text",
+        "Range",
+        "Selection",
+        "WebAssembly",
+    ]
 )
 _PY_GLOBALS = frozenset(dir(builtins)) | {
     "__file__", "__name__", "__doc__", "__package__", "__path__", "__all__", "__class__", "self", "cls", "display", "get_ipython", "reveal_type", "_",
@@ -119,7 +317,8 @@ def _broken(ctx: Context) -> Iterator[Finding]:
             if each.type_only or _ASSET.search(each.module) or _MADE.search(each.module):
                 continue
             path = ctx.program.resolver.resolve(module.path, each.module, module.language)
-            if path is None and ctx.program.resolver.is_local(module.path, each.module, module.language):
+            local = ctx.program.resolver.is_local(module.path, each.module, module.language)
+            if path is None and local and not _only_types(ctx, each.module):
                 if module.language == "javascript" or not _is_package(ctx, module, each.module):
                     yield finding(
                         "broken-import",
@@ -131,6 +330,14 @@ def _broken(ctx: Context) -> Iterator[Finding]:
                     )
             elif path in ctx.program.modules:
                 yield from _missing_names(ctx, module, each, ctx.program.modules[path])
+
+
+def _only_types(ctx: Context, specifier: str) -> bool:
+    """Whether some unparsed file (declarations, components of another kind) may be meant."""
+    stem = re.sub(r"^([@~]/|(\.{1,2}/)+)", "", specifier)
+    ends = [f"{stem}{suffix}" for suffix in (".d.ts", "/index.d.ts", ".vue", ".svelte", ".mdx", "")]
+    unparsed = ctx.tree.paths - {each.path for each in ctx.tree.files}
+    return any(path == end or path.endswith("/" + end) for path in unparsed for end in ends)
 
 
 def _is_package(ctx: Context, module: Module, specifier: str) -> bool:
@@ -158,7 +365,7 @@ def _missing_names(ctx: Context, module: Module, node: ir.Import, target: Module
             present
             or ctx.program._submodule(module, node.module, imported)
             or re.search(r"\bmodule\.exports\b|\b__getattr__\b", target.file.text)
-        ):  # noqa: SLF001
+        ):
             continue
         if target.language == "javascript" and re.search(
             rf"export\s+(declare\s+|abstract\s+|async\s+)*\w+\*?\s+{re.escape(imported)}\b", target.file.text
@@ -175,10 +382,8 @@ def _missing_names(ctx: Context, module: Module, node: ir.Import, target: Module
 
 
 def _loads_names(target: Module) -> bool:
-    return (
-        _has_dynamic_names(target)
-        or target.path.endswith("__init__.py")
-        and "__getattr__" in target.top.names
+    return _has_dynamic_names(target) or (
+        target.path.endswith("__init__.py") and "__getattr__" in target.top.names
     )
 
 

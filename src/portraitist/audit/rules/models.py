@@ -91,7 +91,7 @@ def _id_kind(ctx: Context, statement: Statement, use: ColumnUse) -> str:
     creates = behind is not None and behind.purpose == "training" and behind.creates
     if _TRAINING_ID.search(name) or (creates and last_name(use.node) == "id"):
         return "training"
-    if _MODEL_PATH.search(name) or isinstance(use.value, Text) and "/" in (render(use.value) or ""):
+    if _MODEL_PATH.search(name) or (isinstance(use.value, Text) and "/" in (render(use.value) or "")):
         return "model"
     traced = {
         ir.dotted(part) for _, part in trace(ctx, module, use.node) if isinstance(part, ir.Attr | ir.Name)

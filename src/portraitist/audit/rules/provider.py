@@ -164,8 +164,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
             if (
                 "succeeded" not in words
                 or not handles
-                or ir.enclosing(func, ir.Func) is not None
-                and _status_words_outer(func)
+                or (ir.enclosing(func, ir.Func) is not None and _status_words_outer(func))
             ):
                 continue
             if ctx.role_at(module, func) not in LIVE_ROLES or not _watches(ctx, module, func):
