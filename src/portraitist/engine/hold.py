@@ -46,6 +46,8 @@ class Hold:
         self._lines: list[str] = list(run.notes) if run.attempts == 1 else []
         self._bar: str | None = None
         self._look = asyncio.Event()
+        self._writing = asyncio.Lock()
+        """Log lines are written in order, and all of them before the end."""
 
     def log(self, text: str) -> None:
         """Add lines to the logs; a bar that was not written yet goes before them."""
@@ -87,30 +89,35 @@ class Hold:
         """Write new log lines, at most one write per `FLUSH_S`. What could not be written comes with the next."""
         while not self.lost.is_set():
             await asyncio.sleep(FLUSH_S)
-            text = self._take_lines()
-            if not text:
-                continue
-            try:
-                async with self._database.transaction() as tx:
-                    if not await lifecycle.log(tx, self.run.id, self._claim, text):
-                        self.lost.set()
-            except DatabaseUnavailable:
-                self._lines.insert(0, text.removesuffix("\n"))
+            async with self._writing:
+                await self._write(self._take_lines())
+
+    async def _write(self, text: str) -> None:
+        if not text:
+            return
+        try:
+            async with self._database.transaction() as tx:
+                if not await lifecycle.log(tx, self.run.id, self._claim, text):
+                    self.lost.set()
+        except DatabaseUnavailable:
+            self._lines.insert(0, text.removesuffix("\n"))
 
     async def finish(self, outcome: Outcome, also: Callable[[Tx], Awaitable[None]] | None = None) -> bool:
         """End the run, with `also` in the same transaction; waits for a database that is away.
 
-        `False` if the run was not ours any more; then nothing was changed.
+        `False` if the run is not ours any more: lost before, or ended by an earlier try whose answer was lost.
+        So nothing may be undone on `False`; what belongs to no success is the housekeeper's to remove.
         """
-        ended = replace(outcome, logs=self._take_lines())
+        async with self._writing:
+            ended = replace(outcome, logs=self._take_lines())
 
-        async def record(tx: Tx) -> bool:
-            ours = await lifecycle.finish(tx, self.run.id, self._claim, ended)
-            if ours and also is not None:
-                await also(tx)
-            return ours
+            async def record(tx: Tx) -> bool:
+                ours = await lifecycle.finish(tx, self.run.id, self._claim, ended)
+                if ours and also is not None:
+                    await also(tx)
+                return ours
 
-        return await patiently(self._database, record)
+            return await patiently(self._database, record)
 
     async def give_back(self) -> None:
         """The worker stops: the next one may start this run at once."""

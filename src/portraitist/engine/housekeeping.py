@@ -6,11 +6,12 @@ from datetime import timedelta
 from portraitist.engine import lifecycle
 from portraitist.engine.packages import Packages
 from portraitist.engine.store import files, models, runs
-from portraitist.engine.training import UNFINISHED_GRACE
 from portraitist.kit.database import Database
 from portraitist.kit.objects import ObjectStore
 
 BATCH = 100
+UNFINISHED_GRACE = timedelta(minutes=1)
+"""So long after its training ended otherwise, nobody stores files of a version any more."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,15 @@ class Housekeeper:
             old = await runs.to_forget(tx, timedelta(seconds=self.retention_s), BATCH)
             expired = await files.expired(tx, BATCH)
             erased = await models.to_erase(tx, UNFINISHED_GRACE)
+            cached = await models.missing(tx, self.packages.cached())
         for run_id in old:
             await self._forget(run_id)
         for file in expired:
             await self.objects.delete(file.key)
             async with self.database.transaction() as tx:
                 await files.delete(tx, file.id)
+        for version_id in cached:
+            self.packages.drop_cached(version_id)
         for version_id in erased:
             await self.packages.erase(version_id)
             async with self.database.transaction() as tx:

@@ -175,11 +175,20 @@ class Packages:
             if path != keep:
                 shutil.rmtree(path, ignore_errors=True)
 
+    def cached(self) -> list[str]:
+        """Versions whose files lie in the local cache."""
+        folder = self._cache / "versions"
+        return [path.name for path in folder.glob("[0-9a-f]*")] if folder.is_dir() else []
+
+    def drop_cached(self, version_id: str) -> None:
+        """Remove a version from the local cache: it was erased, perhaps by a worker on another host."""
+        shutil.rmtree(self._cache / "versions" / version_id, ignore_errors=True)
+
     async def erase(self, version_id: str) -> None:
         """Remove every stored and cached file of one version; the base stays."""
         for key in await self._objects.list(f"versions/{version_id}/"):
             await self._objects.delete(key)
-        await asyncio.to_thread(shutil.rmtree, self._cache / "versions" / version_id, ignore_errors=True)
+        await asyncio.to_thread(self.drop_cached, version_id)
 
 
 async def _put_once(objects: ObjectStore, key: str, data: bytes) -> None:

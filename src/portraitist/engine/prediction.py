@@ -16,11 +16,12 @@ from portraitist.engine.children.process import Child
 from portraitist.engine.config import Settings
 from portraitist.engine.domain import Run
 from portraitist.engine.errors import RunFailed
-from portraitist.engine.hold import Hold
+from portraitist.engine.hold import Hold, patiently
 from portraitist.engine.packages import Packages
-from portraitist.engine.store import Tx, files
+from portraitist.engine.store import files
 from portraitist.engine.store.files import Output
 from portraitist.engine.store.runs import Outcome
+from portraitist.kit.database import Database
 from portraitist.kit.logging import logger
 from portraitist.kit.objects import ObjectMissing, ObjectStore
 
@@ -40,18 +41,23 @@ class _Picture:
 class Predictor:
     """The resident child and its work; `predict` is the lane's work."""
 
-    def __init__(self, settings: Settings, objects: ObjectStore, packages: Packages) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, objects: ObjectStore, packages: Packages
+    ) -> None:
         self._settings = settings
+        self._database = database
         self._objects = objects
         self._packages = packages
         self._child: Child | None = None
+        self._starting = asyncio.Lock()
 
     async def warm(self) -> Child:
         """The resident child, started if there is none."""
-        if self._child is None or not self._child.running:
-            said = self._settings.work_dir / "predict-said.txt"
-            self._child = await Child.start("predict", said)
-        return self._child
+        async with self._starting:
+            if self._child is None or not self._child.running:
+                said = self._settings.work_dir / "predict-said.txt"
+                self._child = await Child.start("predict", said)
+            return self._child
 
     async def close(self) -> None:
         """End the child."""
@@ -128,19 +134,17 @@ class Predictor:
         raise RunFailed(reason)
 
     async def _finish(self, hold: Hold, pictures: list[_Picture]) -> None:
-        """Store the pictures, then end the run with their addresses in one transaction."""
+        """Store the pictures, then end the run with their addresses.
+
+        Rows first: what a killed worker had stored is found by them and goes when the run's data goes.
+        """
         token, attempt = ids.capability(), ids.run_id()
         outputs = [_output(hold.run, token, attempt, picture) for picture in pictures]
+        await patiently(self._database, lambda tx: files.insert_outputs(tx, outputs))
         for output, picture in zip(outputs, pictures, strict=True):
             await self._objects.put_new(output.key, picture.data)
         urls = [f"{self._settings.address}/outputs/{token}/{output.name}" for output in outputs]
-
-        async def record(tx: Tx) -> None:
-            await files.insert_outputs(tx, outputs)
-
-        if not await hold.finish(Outcome("succeeded", output=urls), record):
-            for output in outputs:
-                await self._objects.delete(output.key)
+        await hold.finish(Outcome("succeeded", output=urls))
 
 
 def _output(run: Run, token: str, attempt: str, picture: _Picture) -> Output:
@@ -148,7 +152,7 @@ def _output(run: Run, token: str, attempt: str, picture: _Picture) -> Output:
         token=token,
         name=picture.name,
         run_id=run.id,
-        version_id=run.version_id,
+        version_id=None,
         key=f"runs/{run.id}/{attempt}/{picture.name}",
         content_type=CONTENT_TYPES[picture.name.rpartition(".")[2]],
         size=len(picture.data),

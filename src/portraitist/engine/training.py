@@ -7,14 +7,13 @@ import asyncio
 import shutil
 import tempfile
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from portraitist.engine import fields, ids, packages, wire
 from portraitist.engine.children.process import Child
 from portraitist.engine.config import Settings
-from portraitist.engine.domain import Run, StoredFile
+from portraitist.engine.domain import Run
 from portraitist.engine.errors import RunFailed
 from portraitist.engine.hold import Hold, patiently
 from portraitist.engine.packages import Manifest, Packages
@@ -35,9 +34,6 @@ from portraitist.kit.objects import ObjectMissing, ObjectStore
 
 MAX_ZIP_BYTES = 512 * 2**20
 ZIP_DEADLINE_S = 300.0
-UNFINISHED_GRACE = timedelta(minutes=15)
-"""After so long, a version whose files were not stored whole is taken for abandoned."""
-
 log = logger("engine.training")
 
 
@@ -59,7 +55,9 @@ class Trainer:
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=jobs, prefix=f"{hold.run.id}-"))
         try:
             archive = await self._fetch(hold.run, folder / "input.zip")
-            done = await self._run_child(hold, self._job(hold.run, folder, archive), folder)
+            job = self._job(hold.run, folder, archive)
+            pace = await patiently(self.database, lambda tx: state.measured(tx, state.SECONDS_PER_STEP))
+            done = await self._run_child(hold, {**job, "seconds_per_step": pace}, folder)
             await self._publish(hold, folder, done)
         finally:
             # Photos of people: nothing of them stays, however the training ended.
@@ -75,10 +73,7 @@ class Trainer:
         return target
 
     async def _own_file(self, file_id: str) -> bytes:
-        async def find(tx: Tx) -> StoredFile | None:
-            return await files.get(tx, file_id)
-
-        row = await patiently(self.database, find)
+        row = await patiently(self.database, lambda tx: files.get(tx, file_id))
         try:
             return await self.objects.get(row.key if row is not None else "files/none")
         except ObjectMissing as error:
@@ -143,10 +138,7 @@ class Trainer:
     async def measured(self, seconds_per_step: float) -> None:
         """Remember how fast this machine trains, for what the engine promises."""
 
-        async def store(tx: Tx) -> None:
-            await state.measure(tx, state.SECONDS_PER_STEP, seconds_per_step)
-
-        await patiently(self.database, store)
+        await patiently(self.database, lambda tx: state.measure(tx, state.SECONDS_PER_STEP, seconds_per_step))
 
     async def _publish(self, hold: Hold, folder: Path, done: dict[str, Any]) -> None:
         """Seal, store, and reveal with the run's end in one transaction."""
@@ -157,10 +149,9 @@ class Trainer:
         about = _about(run, done)
         manifest = await asyncio.to_thread(packages.seal, checkpoint, self.settings.base, about)
 
-        async def reserve(tx: Tx) -> None:
-            await models.reserve_version(tx, manifest.id, owner, name, run.id)
-
-        await patiently(self.database, reserve)
+        await patiently(
+            self.database, lambda tx: models.reserve_version(tx, manifest.id, owner, name, run.id)
+        )
         weights = folder / packages.WEIGHTS
         await self.packages.publish(manifest, checkpoint, self.settings.base, weights)
         output = _weights_output(run, manifest, weights.stat().st_size)
@@ -176,8 +167,7 @@ class Trainer:
             await models.reveal_version(tx, manifest.id)
             await files.insert_outputs(tx, [output])
 
-        if not await hold.finish(outcome, reveal):
-            await self.packages.erase(manifest.id)
+        await hold.finish(outcome, reveal)
 
 
 def _about(run: Run, done: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from portraitist.engine import ids
 from portraitist.engine.children.process import Child
 from portraitist.engine.config import Settings
-from portraitist.engine.hold import Hold
+from portraitist.engine.hold import Hold, patiently
 from portraitist.engine.housekeeping import Housekeeper
 from portraitist.engine.lane import Lane
 from portraitist.engine.packages import Packages
@@ -84,12 +84,13 @@ class Worker:
         self._database = database
         self._id = f"{socket.gethostname()}-{ids.claim_id()[:8]}"
         self._way = RightOfWay()
-        self._predictor = Predictor(settings, objects, packages)
+        self._predictor = Predictor(settings, database, objects, packages)
         self._trainer = Trainer(settings, database, objects, packages, http, self._way)
         self._predictions = Lane("prediction", database, settings.lease_s, self._draw)
         self._trainings = Lane("training", database, settings.lease_s, self._trainer.train)
         self._keeper = Housekeeper(database, objects, packages, settings.retention_s)
         self._sender = Sender(database, http, SystemClock(), settings.address, secret)
+        self._measured = asyncio.Event()
         self._bells = {"prediction": Bell(), "training": Bell(), "webhook": Bell()}
 
     async def run(self) -> None:
@@ -124,6 +125,7 @@ class Worker:
         await self._predictor.predict(hold)
 
     async def _train(self) -> None:
+        await self._measured.wait()
         if not await self._trainings.next():
             await self._bells["training"].wait(LOOK_S)
 
@@ -155,18 +157,24 @@ class Worker:
             self._bells["webhook"].ring()
 
     async def _prepare(self) -> None:
-        """Time a few steps if nobody did on this database, then have the drawing process ready."""
-        async with self._database.transaction() as tx:
-            known = await state.measured(tx, state.SECONDS_PER_STEP)
+        """Time a few steps if nobody did of late, then have the drawing process ready.
+
+        Trainings wait for the timing: beside one it would measure half a machine.
+        """
+        known = await patiently(self._database, lambda tx: state.measured(tx, state.SECONDS_PER_STEP))
         if known is None and self._settings.max_steps is None:
-            child = await Child.start("probe", self._settings.work_dir / "probe-said.txt")
-            try:
-                await child.send("job", base=str(self._settings.base))
-                async for event in child.events():
-                    await self._trainer.measured(event["seconds_per_step"])
-            finally:
-                await child.end()
+            await self._measure()
+        self._measured.set()
         await self._predictor.warm()
+
+    async def _measure(self) -> None:
+        child = await Child.start("probe", self._settings.work_dir / "probe-said.txt")
+        try:
+            await child.send("job", base=str(self._settings.base))
+            async for event in child.events():
+                await self._trainer.measured(event["seconds_per_step"])
+        finally:
+            await child.end()
 
 
 async def work(settings: Settings) -> None:

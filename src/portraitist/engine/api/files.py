@@ -42,9 +42,10 @@ async def create(request: Request, ctx: Ctx) -> dict[str, Any]:
         raise _too_large()
     async with request.form(max_files=4, max_fields=8) as form:
         new, data = await _read(form, ctx.settings.file_ttl_s)
-    await ctx.objects.put_new(new.key, data)
+    # The row first: an upload that breaks off here is found by it when it expires.
     async with ctx.database.transaction() as tx:
         row = await files.insert(tx, new)
+    await ctx.objects.put_new(new.key, data)
     return wire.file(row, ctx.address)
 
 

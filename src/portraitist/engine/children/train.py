@@ -21,6 +21,8 @@ from portraitist.engine.tiny import member
 
 NICENESS = 10
 """Predictions go first on the processor too."""
+ENOUGH_TO_MEASURE = 50
+"""Steps after which a training's own pace is worth remembering."""
 WITH_EFFECT = frozenset({"input_images", "trigger_word", "steps"})
 
 
@@ -31,6 +33,9 @@ class Watcher:
         self._channel = channel
         self._captioned = captioned
         self._started: float | None = None
+        self._paused_s = 0.0
+        self.seconds_per_step: float | None = None
+        """The pace so far, without the time that predictions took."""
         self.captions: dict[str, str] = {}
 
     def phase(self, name: str) -> None:
@@ -50,7 +55,10 @@ class Watcher:
         if self._started is None:
             self._started = time.monotonic()
             self._channel.log(bars.training_bar(0, total, 0, loss, lr))
-        line = bars.training_bar(n, total, time.monotonic() - self._started, loss, lr)
+        elapsed = time.monotonic() - self._started
+        line = bars.training_bar(n, total, elapsed, loss, lr)
+        if n > ENOUGH_TO_MEASURE:
+            self.seconds_per_step = (elapsed - self._paused_s) / (n - 1)
         if n == total:
             self._channel.log(line)
         else:
@@ -58,16 +66,20 @@ class Watcher:
 
     def breathe(self) -> None:
         """Wait while a prediction runs."""
+        before = time.monotonic()
         self._channel.breathe()
+        if self._started is not None:
+            self._paused_s += time.monotonic() - before
 
 
 def plan_steps(job: dict[str, Any], channel: Channel) -> tuple[int, float | None]:
-    """Effective steps and the minutes to expect: a fixed budget, or what a few timed steps allow."""
-    requested, most = job["requested"], job["max_steps"]
+    """Effective steps and the minutes to expect: a fixed budget, or what the time limit allows."""
+    requested, most, seconds = job["requested"], job["max_steps"], job["seconds_per_step"]
     if most is not None:
         return min(requested, most), None
-    seconds = member.time_steps(Path(job["base"]))
-    channel.send("measured", seconds_per_step=seconds)
+    if seconds is None:
+        seconds = member.time_steps(Path(job["base"]))
+        channel.send("measured", seconds_per_step=seconds)
     effective = member.budget(seconds, job["train_seconds"], requested)
     return effective, (member.total_steps(effective) * seconds + member.PREPARE_SECONDS) / 60
 
@@ -91,6 +103,8 @@ def train(job: dict[str, Any], channel: Channel) -> None:
         out=folder / "checkpoint",
     )
     result = member.train(request, watcher)
+    if watcher.seconds_per_step is not None:
+        channel.send("measured", seconds_per_step=watcher.seconds_per_step)
     from portraitist.engine.children import artefacts  # noqa: PLC0415 (torch: a bad zip need not wait)
 
     config = {**job["config"], "steps_effective": effective, "seed": job["seed"]}

@@ -18,7 +18,7 @@ _FILE = sql.SQL("id, name, content_type, size, sha256, md5, metadata, key, creat
 
 @dataclass(frozen=True)
 class NewFile:
-    """An upload whose bytes are stored under `key` already."""
+    """An upload; its bytes belong under `key`."""
 
     id: str
     name: str
@@ -93,7 +93,7 @@ async def delete(tx: Tx, file_id: str) -> None:
 
 
 async def insert_outputs(tx: Tx, outputs: list[Output]) -> None:
-    """Record results whose bytes are stored already."""
+    """Record results; their bytes may follow."""
     query = (
         "insert into outputs (token, name, run_id, version_id, key, content_type, size)"
         " values (%(token)s, %(name)s, %(run_id)s, %(version_id)s, %(key)s, %(content_type)s, %(size)s)"

@@ -153,13 +153,23 @@ async def mark_deleted(tx: Tx, version_id: str) -> None:
 
 
 async def to_erase(tx: Tx, grace: timedelta) -> list[str]:
-    """Deleted versions that no unfinished run uses, and those that were not made whole within `grace`."""
+    """Deleted versions that no unfinished run uses, and those left unfinished by a training that ended."""
     query = (
         "select v.id from versions v where"
-        " (deleted_at is not null or (ready_at is null and created_at < now() - %s)) and not exists"
+        " (deleted_at is not null or (ready_at is null and exists (select from runs t"
+        "   where t.id = v.training_id and t.completed_at < now() - %s)))"
+        " and not exists"
         " (select from runs r where r.version_id = v.id and r.completed_at is null)"
     )
     return await (await tx.cursor(row_factory=scalar_row).execute(query, (grace,))).fetchall()
+
+
+async def missing(tx: Tx, version_ids: Sequence[str]) -> list[str]:
+    """Those of the given ids that no version has."""
+    query = (
+        "select id from unnest(%s::text[]) id where not exists (select from versions v where v.id = id.id)"
+    )
+    return await (await tx.cursor(row_factory=scalar_row).execute(query, (list(version_ids),))).fetchall()
 
 
 async def erase(tx: Tx, version_id: str) -> None:

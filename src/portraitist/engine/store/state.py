@@ -49,6 +49,6 @@ async def measure(tx: Tx, name: str, value: float) -> None:
 
 
 async def measured(tx: Tx, name: str) -> float | None:
-    """The last measurement, if there is one."""
-    query = "select value from measurements where name = %s"
+    """The last measurement, if it is not older than a day: machines change."""
+    query = "select value from measurements where name = %s and measured_at > now() - interval '1 day'"
     return await (await tx.cursor(row_factory=scalar_row).execute(query, (name,))).fetchone()
