@@ -142,3 +142,12 @@ def astronaut(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("astronaut")
     astronaut_selfies(folder, count=14)
     return folder
+
+
+@pytest.fixture
+async def by_hand(postgres: Server, studio_database: str, tmp_path: Path) -> AsyncIterator[Any]:
+    """A studio in virtual time; see `by_hand`."""
+    from tests.integration.by_hand import studio_by_hand
+
+    async with studio_by_hand(postgres, studio_database, tmp_path) as running:
+        yield running

@@ -24,6 +24,8 @@ DISPATCH_MAY_READ = {
         "attempt",
         "submit_token",
         "created_at",
+        "account_id",
+        "admitted_at",
     },
     "generation_trackers": {
         "id",
@@ -33,6 +35,8 @@ DISPATCH_MAY_READ = {
         "leased_until",
         "attempt",
         "created_at",
+        "account_id",
+        "admitted_at",
     },
 }
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from portraitist import __version__
+from portraitist.kit.clock import Clock
 from portraitist.studio import bootstrap, http
 from portraitist.studio.accounts import endpoints as accounts
 from portraitist.studio.admin import endpoints as admin
@@ -30,15 +31,15 @@ CONNECTIONS = 10
 MAX_BODY = 21 * photos.Limits.max_bytes  # twenty photos at once and their wrapping
 
 
-def create(settings: StudioSettings) -> FastAPI:
-    """The app; its parts open when it starts serving."""
+def create(settings: StudioSettings, clock: Clock | None = None) -> FastAPI:
+    """The app; its parts open when it starts serving. `clock` is the system's unless given."""
     app = FastAPI(
         title="Portraitist",
         version=__version__,
         summary="An AI photo studio that anyone can host.",
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, clock),
     )
     http.install(app)
     for router in (
@@ -60,11 +61,11 @@ def create(settings: StudioSettings) -> FastAPI:
     return app
 
 
-def _lifespan(settings: StudioSettings):  # type: ignore[no-untyped-def]  # FastAPI's own type is a union of callables
+def _lifespan(settings: StudioSettings, clock: Clock | None):  # type: ignore[no-untyped-def]  # FastAPI's own type is a union of callables
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
-            bootstrap.core(settings, name="portraitist-web", connections=CONNECTIONS) as core,
+            bootstrap.core(settings, name="portraitist-web", connections=CONNECTIONS, clock=clock) as core,
             Judge() as judge,
         ):
             min_side = photos.CLOUD_MIN_SIDE if settings.is_cloud else photos.EMBEDDED_MIN_SIDE

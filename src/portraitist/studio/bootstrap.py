@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from portraitist.kit.clock import SystemClock
+from portraitist.kit.clock import Clock, SystemClock
 from portraitist.kit.database import Database
 from portraitist.kit.http import GuardedClient
 from portraitist.kit.objects import ObjectStore
@@ -24,6 +24,7 @@ from portraitist.studio.provider.replicate import ReplicateProvider
 from portraitist.studio.provider.transport import CREATE_DEADLINE_S, Pauses
 from portraitist.studio.sweeper import Sweeper
 from portraitist.studio.training import domain as training_domain
+from portraitist.studio.training.extraction import Extraction
 from portraitist.studio.training.photos import PhotoCourier
 from portraitist.studio.training.tasks import TrainingTasks
 from portraitist.studio.training.verification import Verification
@@ -41,10 +42,13 @@ class WorkerParts:
 
 
 @asynccontextmanager
-async def core(settings: StudioSettings, *, name: str, connections: int) -> AsyncIterator[Core]:
+async def core(
+    settings: StudioSettings, *, name: str, connections: int, clock: Clock | None = None
+) -> AsyncIterator[Core]:
     """Clock, database and storage of one process, open until the end."""
     async with Database(settings.database_url.get_secret_value(), max_size=connections, name=name) as pool:
-        yield Core(settings, SystemClock(), StudioDatabase(pool), ObjectStore.from_url(settings.objects_url))
+        objects = ObjectStore.from_url(settings.objects_url)
+        yield Core(settings, clock or SystemClock(), StudioDatabase(pool), objects)
 
 
 def provider(settings: StudioSettings) -> ReplicateProvider:
@@ -58,11 +62,10 @@ def provider(settings: StudioSettings) -> ReplicateProvider:
 
 
 @asynccontextmanager
-async def worker(settings: StudioSettings) -> AsyncIterator[WorkerParts]:
-    """Everything that moves trainings and generations on."""
-    async with core(
-        settings, name="portraitist-worker", connections=settings.worker_concurrency + 4
-    ) as parts:
+async def worker(settings: StudioSettings, clock: Clock | None = None) -> AsyncIterator[WorkerParts]:
+    """Everything that moves trainings and generations on; `clock` is the system's unless given."""
+    connections = settings.worker_concurrency + 4
+    async with core(settings, name="portraitist-worker", connections=connections, clock=clock) as parts:
         account = provider(settings)
         try:
             yield _worker_parts(settings, parts, account)
@@ -80,6 +83,7 @@ def _worker_parts(settings: StudioSettings, parts: Core, account: Provider) -> W
         db=parts.db,
         providers=providers,
         photos=PhotoCourier(parts.db, parts.objects, links),
+        extraction=Extraction(parts.db, parts.clock, training_timing),
         verification=Verification(parts.db, parts.clock, training_timing, new_seed),
         clock=parts.clock,
         timing=training_timing,

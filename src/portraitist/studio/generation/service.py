@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from psycopg import errors as pg
+
 from portraitist.kit import jobs
 from portraitist.studio import architecture
 from portraitist.studio.accounts import service as accounts
 from portraitist.studio.db import DueRow, SystemTx, UserTx
-from portraitist.studio.errors import Conflict, NotFound
+from portraitist.studio.errors import Conflict, NotFound, Unprocessable
 from portraitist.studio.events import service as events
 from portraitist.studio.generation import repository
 from portraitist.studio.generation.domain import ENDED, Generation, Status
@@ -41,10 +43,11 @@ async def ask(
 ) -> Generation:
     """Three pictures of these words with the member's own model.
 
-    The same idempotency key gives the same generation. Raises EmptyPrompt or PromptTooLong for the words, and
-    Conflict (`no_model`, with the next step) without a model.
+    The same idempotency key gives the same generation. Raises EmptyPrompt or PromptTooLong for the words,
+    Unprocessable (`key_reused`) for a key that came with others, and Conflict (`no_model`, with the next step)
+    without a model.
     """
-    if key is not None and (earlier := await repository.by_key(tx, key)):
+    if earlier := await _asked_with(tx, key, words):
         return earlier
     member = await accounts.me(tx)
     trigger = architecture.trigger_word(tx.user_id)
@@ -74,12 +77,31 @@ async def ask(
             created_at=now,
             finished_at=None,
         )
-        if await repository.insert(tx, generation, key):
+        try:
+            async with (
+                tx.conn.transaction()
+            ):  # a savepoint: the loser of two clicks still has to read the winner
+                inserted = await repository.insert(tx, generation, key)
+        except pg.UniqueViolation:
+            if (winner := await _asked_with(tx, key, words)) is None:
+                raise
+            return winner
+        if inserted:
             await _wake(tx, generation.id)
             return generation
     raise Conflict(
         "seeds_used_up", "These words have been drawn very often already.", next_step="Change a word."
     )
+
+
+async def _asked_with(tx: UserTx, key: str | None, words: str) -> Generation | None:
+    """What this key began. Raises Unprocessable where it was for other words: the caller mixes keys up."""
+    earlier = None if key is None else await repository.by_key(tx, key)
+    if earlier is not None and earlier.words != words:
+        raise Unprocessable(
+            "key_reused", "This Idempotency-Key was used for other words.", next_step="Use a new key."
+        )
+    return earlier
 
 
 async def see(tx: UserTx, generation_id: UUID) -> Seen:

@@ -4,7 +4,8 @@ Pure: no clock, no randomness, no I/O. A transition returns the next `Training`;
 revision it was decided on, is the repository's part. The allowed transitions are drawn in docs/lifecycles.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -83,10 +84,16 @@ class Timing:
     retry_first: timedelta = timedelta(minutes=1)
     retry_most: timedelta = timedelta(hours=24)
     pause: timedelta = timedelta(seconds=30)
+    version_lag: timedelta = timedelta(minutes=10)
+    """How long a new version may stay unreadable before that is a problem: providers take minutes at times."""
 
     def backoff(self, retries: int) -> timedelta:
         """Time before retry number `retries` (from 0): doubling from `retry_first` to `retry_most`."""
         return min(self.retry_most, self.retry_first * float(2 ** min(retries, 20)))
+
+    def look_after(self, age: timedelta) -> timedelta:
+        """Time until the next look at a run of this age: long ones are looked at less often, up to six times."""
+        return min(max(self.poll, age / 60), 6 * self.poll)
 
     @property
     def grace(self) -> timedelta:
@@ -124,7 +131,10 @@ class Training:
     retries: int
     revision: int
     next_check_at: datetime
+    admitted_at: datetime | None
+    webhook_token: str | None
     submit_token: str | None
+    past_tokens: list[str]
     submitted_at: datetime | None
     photos_key: str | None
     photos_file_id: str | None
@@ -145,6 +155,7 @@ class Training:
     error: str | None
     created_at: datetime
     started_at: datetime | None
+    succeeded_at: datetime | None
     finished_at: datetime | None
 
     def __post_init__(self) -> None:
@@ -204,6 +215,7 @@ class Training:
             Status.QUEUED,
             now,
             submit_token=None,
+            past_tokens=[*self.past_tokens, *([self.submit_token] if self.submit_token else [])],
             submitted_at=None,
             photos_key=None,
             photos_file_id=None,
@@ -221,6 +233,19 @@ class Training:
             )
         return self.not_sent(
             now, timedelta(0), "start_lost", "The provider did not answer; sending it again."
+        )
+
+    def succeeded(self, output: Any, started_at: datetime | None, now: datetime) -> "Training":
+        """Trained and paid for; which version it made is still to be found. The raw output is kept as it came."""
+        return self.to(
+            Status.EXTRACTING,
+            now,
+            raw_output=output,
+            started_at=self.started_at or started_at or self.submitted_at,
+            succeeded_at=now,
+            phase="packaging",
+            error_code=None,
+            error=None,
         )
 
     def failed(self, code: str, message: str, now: datetime) -> "Training":
@@ -264,12 +289,38 @@ class Training:
             return now > self.started_at + timing.run_deadline
         return False
 
+    def version_may_lag(self, now: datetime, timing: Timing) -> bool:
+        """Whether the version of a run that has just succeeded may still become readable by itself."""
+        return self.succeeded_at is not None and now < self.succeeded_at + timing.version_lag
+
     def may_become_active(self, newer_exists: bool) -> bool:
         """A version verified after a newer training began enters the history only."""
         return not newer_exists
 
 
+@dataclass(frozen=True)
+class FoundVersion:
+    """A version of the destination, as the provider lists it."""
+
+    id: str
+    created_at: datetime | None
+
+
+def the_one_new(
+    listed: Sequence[FoundVersion], known: AbstractSet[str], since: datetime | None
+) -> str | None:
+    """The version that a training without a version in its output must have made, or None where that is a guess.
+
+    There must be exactly one that we don't know and that is surely younger than the training's start.
+    """
+    if since is None:
+        return None
+    new = {v.id for v in listed if v.id not in known and v.created_at is not None and v.created_at >= since}
+    return new.pop() if len(new) == 1 else None
+
+
 NEXT_STEPS: Mapping[Status, str] = {
+    Status.QUEUED: "Nothing to do: it starts as soon as a place is free.",
     Status.FAILED: "Train again; your earlier model, if you have one, keeps working.",
     Status.CANCELED: "Train again whenever you like.",
     Status.EXTRACTION_FAILED: "The model is trained. The studio keeps looking for its version; retry at no cost.",

@@ -7,10 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from portraitist.studio.accounts.signed_in import MemberId
+from portraitist.studio.accounts.signed_in import MemberId, OperatorOnly
 from portraitist.studio.http import CoreDep, IdempotencyKey, NowDep
 from portraitist.studio.training import service
 from portraitist.studio.training.domain import NEXT_STEPS
+from portraitist.studio.training.progress import Source, source
 from portraitist.studio.training.repository import ModelVersion
 from portraitist.studio.training.service import Seen
 
@@ -22,6 +23,8 @@ class TrainingOut(BaseModel):
 
     `requested` are the hyperparameters asked for, `effective` what the engine really does; `percent` follows
     the steps really done and is null while none is known; `photos` are digests of the uploaded files.
+    `progress_source` says what phase and steps are read from: the provider's `log`, or, where it gives none, no
+    more than the time `elapsed`. `eta_seconds` is learned from this studio's own trainings; null: unknown.
     """
 
     id: UUID
@@ -30,6 +33,9 @@ class TrainingOut(BaseModel):
     step: int | None
     total_steps: int | None
     percent: int | None
+    progress_source: Source | None
+    elapsed_seconds: int
+    eta_seconds: int | None
     logs_tail: str
     error_code: str | None
     error: str | None
@@ -57,6 +63,9 @@ class TrainingOut(BaseModel):
             step=training.step,
             total_steps=training.total_steps,
             percent=training.percent,
+            progress_source=source(training),
+            elapsed_seconds=seen.elapsed_s,
+            eta_seconds=seen.remaining_s,
             logs_tail=training.logs_tail,
             error_code=training.error_code,
             error=training.error,
@@ -152,6 +161,33 @@ async def retry_training(training_id: UUID, user_id: MemberId, core: CoreDep, no
     async with core.db.member(user_id) as tx:
         await service.retry(tx, training_id, now())
         return TrainingOut.of(await service.see(tx, training_id))
+
+
+class OperatorTrainingOut(BaseModel):
+    """A training as the operator sees it: where it stands and why, nothing of the member."""
+
+    id: UUID
+    status: str
+    error_code: str | None
+    error: str | None
+    next_check_at: datetime
+
+
+@router.post("/operator/trainings/{training_id}/retry", tags=["operator"], dependencies=[OperatorOnly])
+async def retry_for_member(training_id: UUID, core: CoreDep, now: NowDep) -> OperatorTrainingOut:
+    """The member's retry, by the operator: the same path, no new cost."""
+    async with core.db.system() as tx:
+        user_id = await service.member_of(tx, training_id)
+    async with core.db.member(user_id) as tx:
+        await service.retry(tx, training_id, now())
+        training = (await service.see(tx, training_id)).training
+    return OperatorTrainingOut(
+        id=training.id,
+        status=training.status,
+        error_code=training.error_code,
+        error=training.error,
+        next_check_at=training.next_check_at,
+    )
 
 
 @router.get("/models")

@@ -36,7 +36,7 @@ class PhotoCourier:
     async def pack(self, training: Training, provider: Provider) -> PackedPhotos:
         """Make the zip of a new attempt available to the provider. Raises PhotosGone."""
         token = secrets.token_hex(16)
-        key = f"members/{training.user_id}/trainings/{training.id}/photos-{token}.zip"
+        key = f"{_folder(training)}/photos-{token}.zip"
         data = await self._zip(training)
         try:
             await self.objects.put_new(key, data)
@@ -50,10 +50,17 @@ class PhotoCourier:
         failpoints.hit("photos.uploaded")
         return PackedPhotos(file.id, key, file.url, file.id)
 
+    async def throw_away(self, packed: PackedPhotos, provider: Provider) -> None:
+        """Delete the zip of an attempt that never began, and only that one."""
+        await self.objects.delete(packed.key)
+        if packed.file_id is not None:
+            await provider.delete_file(packed.file_id)
+
     async def clear_away(self, training: Training, provider: Provider) -> None:
-        """Delete the zip here and at the provider; fine if it is gone."""
-        if training.photos_key is not None:
-            await self.objects.delete(training.photos_key)
+        """Delete every zip of this training here, those of broken-off attempts too, and the one at the provider."""
+        for key in await self.objects.list(_folder(training)):
+            if key.rpartition("/")[2].startswith("photos-"):
+                await self.objects.delete(key)
         if training.photos_file_id is not None:
             await provider.delete_file(training.photos_file_id)
 
@@ -71,3 +78,7 @@ class PhotoCourier:
                 # a fixed time: the same photos give the same zip
                 archive.writestr(zipfile.ZipInfo(f"{number:02}.jpg", (2020, 1, 1, 0, 0, 0)), data)
         return buffer.getvalue()
+
+
+def _folder(training: Training) -> str:
+    return f"members/{training.user_id}/trainings/{training.id}"

@@ -15,12 +15,14 @@ from psycopg.types.json import Jsonb
 from portraitist.studio.db import DueRow, SystemTx, UserTx
 from portraitist.studio.leases import lease_until
 from portraitist.studio.training.domain import Training
+from portraitist.studio.training.progress import Durations
 
 COLUMNS = """user_id, id, status, account_id, trigger_word, destination, trainer, requested, effective, attempt,
-    retries, revision, next_check_at, submit_token, submitted_at, photos_key, photos_file_id, photos_url,
+    retries, revision, next_check_at, admitted_at, webhook_token, submit_token, past_tokens, submitted_at,
+    photos_key, photos_file_id, photos_url,
     provider_training_id, phase, step, total_steps, logs_tail, raw_output, candidate_version, candidate_schema,
     verify_seed, verify_submitted_at, verify_prediction_id, cancel_requested_at, error_code, error, created_at,
-    started_at, finished_at"""
+    started_at, succeeded_at, finished_at"""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ async def insert(
     """A new training and the photos it is made of, as (selfie id, digest of the uploaded bytes)."""
     await tx.run(
         """insert into trainings (user_id, id, status, account_id, idempotency_key, trigger_word, destination,
-               trainer, requested, next_check_at, leased_until, created_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+               trainer, requested, next_check_at, leased_until, webhook_token, created_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         (
             training.user_id,
             training.id,
@@ -63,6 +65,7 @@ async def insert(
             Jsonb(training.requested),
             training.next_check_at,
             lease_until(training.next_check_at, training.created_at),
+            training.webhook_token,
             training.created_at,
         ),
     )
@@ -128,7 +131,8 @@ async def save(tx: UserTx, after: Training, leased_until: datetime | None) -> bo
             """update trainings set status = %(status)s, effective = %(effective)s, attempt = %(attempt)s,
                retries = %(retries)s, revision = revision + 1, next_check_at = %(next_check_at)s,
                leased_until = %(leased_until)s,
-               submit_token = %(submit_token)s, submitted_at = %(submitted_at)s, photos_key = %(photos_key)s,
+               submit_token = %(submit_token)s, past_tokens = %(past_tokens)s,
+               submitted_at = %(submitted_at)s, photos_key = %(photos_key)s,
                photos_file_id = %(photos_file_id)s, photos_url = %(photos_url)s,
                provider_training_id = %(provider_training_id)s,
                phase = %(phase)s, step = %(step)s, total_steps = %(total_steps)s, logs_tail = %(logs_tail)s,
@@ -136,7 +140,7 @@ async def save(tx: UserTx, after: Training, leased_until: datetime | None) -> bo
                candidate_schema = %(candidate_schema)s, verify_seed = %(verify_seed)s,
                verify_submitted_at = %(verify_submitted_at)s, verify_prediction_id = %(verify_prediction_id)s,
                error_code = %(error_code)s, error = %(error)s, started_at = %(started_at)s,
-               finished_at = %(finished_at)s
+               succeeded_at = %(succeeded_at)s, finished_at = %(finished_at)s
            where id = %(id)s and revision = %(revision)s""",
             vars(after)
             | {
@@ -148,6 +152,43 @@ async def save(tx: UserTx, after: Training, leased_until: datetime | None) -> bo
         )
         == 1
     )
+
+
+async def known_versions(tx: UserTx, but: UUID) -> set[str]:
+    """Ids of versions that other trainings of this member than `but` made, promoted or not."""
+    cursor = await tx.conn.execute(
+        """select replicate_version_id as id from model_versions where training_id <> %(but)s
+           union select candidate_version from trainings where candidate_version is not null and id <> %(but)s""",
+        {"but": but},
+    )
+    return {row["id"] for row in await cursor.fetchall()}
+
+
+async def add_durations(tx: UserTx, account_id: str, took: Durations, now: datetime) -> None:
+    """Remember how long a training took, without saying whose."""
+    await tx.run(
+        "insert into training_durations (account_id, day, waited_s, ran_s, checked_s) values (%s, %s, %s, %s, %s)",
+        (account_id, now.date(), took.waited_s, took.ran_s, took.checked_s),
+    )
+
+
+async def usual_durations(tx: UserTx, account_id: str) -> Durations | None:
+    """Medians of the last thirty trainings on this account, whoever's they were."""
+    return await tx.maybe(
+        Durations,
+        """select percentile_cont(0.5) within group (order by waited_s) as waited_s,
+                  percentile_cont(0.5) within group (order by ran_s) as ran_s,
+                  percentile_cont(0.5) within group (order by checked_s) as checked_s
+           from (select * from training_durations where account_id = %s order by id desc limit 30) as recent
+           having count(*) > 0""",
+        (account_id,),
+    )
+
+
+async def member_of(tx: SystemTx, training_id: UUID) -> str | None:
+    """Whose training this is."""
+    found = await tx.value("select user_id from trainings where id = %s", (training_id,))
+    return None if found is None else str(found)
 
 
 async def request_cancel(tx: UserTx, training_id: UUID, now: datetime, leased_until: datetime) -> None:

@@ -4,8 +4,10 @@ Each call works inside the member's transaction. The work itself happens in `tas
 enqueued in the same transaction.
 """
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NoReturn
 from uuid import UUID, uuid4
 
 from psycopg import errors as pg
@@ -17,7 +19,7 @@ from portraitist.studio.errors import Conflict, NotFound, Unprocessable
 from portraitist.studio.events import service as events
 from portraitist.studio.leases import LEASE
 from portraitist.studio.selfies import service as selfies
-from portraitist.studio.training import repository
+from portraitist.studio.training import progress, repository
 from portraitist.studio.training.domain import ENDED, PARKED, Status, Training
 from portraitist.studio.training.repository import ModelVersion
 
@@ -26,12 +28,14 @@ JOB = "training"
 
 @dataclass(frozen=True)
 class Seen:
-    """A training as the member sees it: the row, the photos it saw, the version it led to."""
+    """A training as the member sees it: the row, the photos it saw, the version it led to, the time it takes."""
 
     training: Training
     photos: list[bytes]
     version: ModelVersion | None
     active: bool
+    elapsed_s: int
+    remaining_s: int | None
 
 
 async def start(tx: UserTx, *, owner: str, account_id: str, key: str | None, now: datetime) -> Training:
@@ -40,7 +44,7 @@ async def start(tx: UserTx, *, owner: str, account_id: str, key: str | None, now
     The same idempotency key gives the same training. Raises Unprocessable for too few photos and Conflict while
     another training of this member is in hand.
     """
-    if key is not None and (earlier := await repository.by_key(tx, key)):
+    if earlier := await _begun_with(tx, key):
         return earlier
     photos = await selfies.accepted(tx)
     if len(photos) < selfies.MIN_PHOTOS:
@@ -50,22 +54,28 @@ async def start(tx: UserTx, *, owner: str, account_id: str, key: str | None, now
             next_step="Add more photos of the same person: other light, other places, other distances.",
         )
     if await repository.in_hand(tx) is not None:
-        raise Conflict(
-            "training_in_hand",
-            "A training of yours is already running.",
-            next_step="Wait for it, or cancel it first.",
-        )
+        # it may have begun between the two looks, by this very click
+        return await _begun_with(tx, key) or _refused_as_in_hand()
     training = _queued(tx.user_id, owner, account_id, now)
     try:
-        await repository.insert(tx, training, [(p.id, p.source_sha256) for p in photos], key)
-    except pg.UniqueViolation as exc:  # two tabs at once: the index is the judge
-        raise Conflict(
-            "training_in_hand",
-            "A training of yours was started at the same moment.",
-            next_step="Wait for it, or cancel it first.",
-        ) from exc
+        async with tx.conn.transaction():  # a savepoint: the loser of two tabs still has to read the winner
+            await repository.insert(tx, training, [(p.id, p.source_sha256) for p in photos], key)
+    except pg.UniqueViolation:  # two tabs at once: the index is the judge
+        return await _begun_with(tx, key) or _refused_as_in_hand()
     await _wake(tx, training.id)
     return training
+
+
+async def _begun_with(tx: UserTx, key: str | None) -> Training | None:
+    return None if key is None else await repository.by_key(tx, key)
+
+
+def _refused_as_in_hand() -> NoReturn:
+    raise Conflict(
+        "training_in_hand",
+        "A training of yours is already running.",
+        next_step="Wait for it, or cancel it first.",
+    )
 
 
 async def see(tx: UserTx, training_id: UUID) -> Seen:
@@ -111,6 +121,14 @@ async def retry(tx: UserTx, training_id: UUID, now: datetime) -> None:
         )
     if await repository.save(tx, training.retried(now), now + LEASE):
         await _wake(tx, training_id)
+
+
+async def member_of(tx: SystemTx, training_id: UUID) -> str:
+    """Whose training this is, for the operator; raises NotFound."""
+    user_id = await repository.member_of(tx, training_id)
+    if user_id is None:
+        raise NotFound("training_not_found", "There is no such training.")
+    return user_id
 
 
 async def active_version(tx: UserTx) -> ModelVersion | None:
@@ -172,7 +190,10 @@ def _queued(user_id: str, owner: str, account_id: str, now: datetime) -> Trainin
         retries=0,
         revision=0,
         next_check_at=now,
+        admitted_at=None,
+        webhook_token=secrets.token_hex(16),
         submit_token=None,
+        past_tokens=[],
         submitted_at=None,
         photos_key=None,
         photos_file_id=None,
@@ -193,6 +214,7 @@ def _queued(user_id: str, owner: str, account_id: str, now: datetime) -> Trainin
         error=None,
         created_at=now,
         started_at=None,
+        succeeded_at=None,
         finished_at=None,
     )
 
@@ -200,11 +222,15 @@ def _queued(user_id: str, owner: str, account_id: str, now: datetime) -> Trainin
 async def _seen(tx: UserTx, training: Training) -> Seen:
     version = await repository.version_of(tx, training.id)
     active = await repository.active_version(tx)
+    usual = await repository.usual_durations(tx, training.account_id)
+    now = await tx.value("select now()")
     return Seen(
         training,
         await repository.photos_of(tx, training.id),
         version,
         active is not None and version is not None and active.id == version.id,
+        progress.elapsed_s(training, now),
+        progress.remaining_s(training, usual, now),
     )
 
 

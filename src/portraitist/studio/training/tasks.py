@@ -13,11 +13,10 @@ from portraitist.kit import failpoints
 from portraitist.kit.clock import Clock
 from portraitist.kit.logging import logger
 from portraitist.studio import architecture
-from portraitist.studio.architecture import ArchitectureViolation
 from portraitist.studio.db import StudioDatabase
 from portraitist.studio.events import service as events
 from portraitist.studio.leases import lease_until
-from portraitist.studio.provider import logs, wire
+from portraitist.studio.provider import logs
 from portraitist.studio.provider.port import (
     Provider,
     ProviderError,
@@ -32,6 +31,7 @@ from portraitist.studio.provider.port import (
 )
 from portraitist.studio.training import repository
 from portraitist.studio.training.domain import ENDED, LOGS_TAIL_CHARS, PARKED, Status, Timing, Training
+from portraitist.studio.training.extraction import Extraction
 from portraitist.studio.training.photos import PhotoCourier, PhotosGone
 from portraitist.studio.training.verification import Verification
 
@@ -47,6 +47,7 @@ class TrainingTasks:
     db: StudioDatabase
     providers: Mapping[str, Provider]
     photos: PhotoCourier
+    extraction: Extraction
     verification: Verification
     clock: Clock
     timing: Timing
@@ -107,9 +108,13 @@ class TrainingTasks:
             return training.failed(exc.code, exc.message, self.clock.now())
         ready = training.submitting(packed, self.clock.now(), self.timing)
         if not await self._save(ready):  # somebody else was faster: their zip counts, this one goes
-            await self._clear_away(ready, provider)
+            await self.photos.throw_away(packed, provider)
             return training
-        return await self._send(replace(ready, revision=ready.revision + 1), owner, provider)
+        ready = replace(ready, revision=ready.revision + 1)
+        after = await self._send(ready, owner, provider)
+        if after.status is Status.QUEUED:  # the next attempt packs its own
+            await self._clear_away(ready, provider)
+        return after
 
     async def _send(self, training: Training, owner: str, provider: Provider) -> Training:
         assert training.photos_url is not None
@@ -141,6 +146,7 @@ class TrainingTasks:
             return training.submitted(found.id, now, self.timing)
         assert training.submitted_at is not None
         if now > training.submitted_at + self.timing.grace:
+            await self._clear_away(training, provider)
             return training.lost_start(now, self.timing)
         return training.wait(now, self.timing.poll)
 
@@ -167,16 +173,7 @@ class TrainingTasks:
         training = _with_progress(training, remote)
         match remote.status:
             case RemoteStatus.SUCCEEDED:
-                if training.status is Status.SUBMITTED:
-                    training = replace(training, started_at=remote.started_at or now)
-                return training.to(
-                    Status.EXTRACTING,
-                    now,
-                    raw_output=remote.output,
-                    phase="packaging",
-                    error_code=None,
-                    error=None,
-                )
+                return training.succeeded(remote.output, remote.started_at or remote.created_at, now)
             case RemoteStatus.FAILED:
                 return training.failed("training_failed", _failure(remote), now)
             case RemoteStatus.CANCELED | RemoteStatus.ABORTED:
@@ -184,7 +181,9 @@ class TrainingTasks:
                     "canceled_at_provider", "The training was stopped at the provider.", now
                 )
             case _ if training.overdue(now, self.timing):
-                await provider.cancel_training(remote.id)
+                last = await provider.cancel_training(remote.id)
+                if last.status is RemoteStatus.SUCCEEDED:  # it ended between the look and the stop
+                    return training.succeeded(last.output, last.started_at or last.created_at, now)
                 return training.failed("took_too_long", "The training took too long and was stopped.", now)
             case RemoteStatus.PROCESSING if training.status is Status.SUBMITTED:
                 return training.to(
@@ -194,51 +193,14 @@ class TrainingTasks:
                     next_check_at=now + self.timing.poll,
                 )
             case _:
-                return training.wait(now, self.timing.poll, error_code=None, error=None)
+                if remote.status is RemoteStatus.UNKNOWN:
+                    log.warning("training.unknown_status", training=str(training.id), provider_id=remote.id)
+                age = now - (training.submitted_at or now)
+                return training.wait(now, self.timing.look_after(age), error_code=None, error=None)
 
     async def _extract(self, training: Training, provider: Provider) -> Training:
-        """Which version did it make? Parsed, ours by destination, readable, and able to take what we lock."""
         await self._clear_away(training, provider)
-        if training.retries:
-            training = await self._looked_up_again(training, provider)
-        now = self.clock.now()
-        parsed = wire.parse_trained_version(training.raw_output, training.destination)
-        if isinstance(parsed, wire.Unparsed):
-            return training.parked(
-                Status.EXTRACTION_FAILED,
-                "version_not_found",
-                f"The training succeeded, but its version could not be read from the answer: {parsed.reason}.",
-                now,
-                self.timing,
-            )
-        try:
-            version = await provider.get_version(parsed.owner, parsed.name, parsed.version_id)
-            schema = architecture.map_schema(version.openapi_schema)
-        except ProviderNotFound:
-            return self._unextracted(training, "version_not_readable", "The new version can't be read yet.")
-        except ArchitectureViolation as exc:
-            return self._unextracted(training, exc.code, f"The new version can't be used: {exc}")
-        return training.to(
-            Status.VERIFYING,
-            now,
-            candidate_version=parsed.version_id,
-            candidate_schema=schema.to_json(),
-            phase="verifying",
-            error_code=None,
-            error=None,
-        )
-
-    async def _looked_up_again(self, training: Training, provider: Provider) -> Training:
-        """The provider's answer may have come right meanwhile; one that it has dropped since is kept as it was."""
-        assert training.provider_training_id is not None
-        try:
-            remote = await provider.get_training(training.provider_training_id)
-        except ProviderNotFound:
-            return training
-        return training if remote.output is None else replace(training, raw_output=remote.output)
-
-    def _unextracted(self, training: Training, code: str, message: str) -> Training:
-        return training.parked(Status.EXTRACTION_FAILED, code, message, self.clock.now(), self.timing)
+        return await self.extraction.step(training, provider)
 
     async def _verify(self, training: Training, provider: Provider) -> Training:
         return await self.verification.step(training, provider)
@@ -283,6 +245,9 @@ class TrainingTasks:
 
 def _with_progress(training: Training, remote: RemoteTraining) -> Training:
     """Phase, steps and the log's tail; what was asked for stands beside what is really done."""
+    took = remote.metrics.get("predict_time")
+    if isinstance(took, int | float) and not isinstance(took, bool):
+        training = replace(training, effective={**training.effective, "predict_time": took})
     if not remote.logs:  # before the first line, and long after the end, when providers drop logs
         return training
     progress = logs.parse_progress(remote.logs)

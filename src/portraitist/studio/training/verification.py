@@ -29,7 +29,7 @@ from portraitist.studio.provider.port import (
     RemotePrediction,
     RemoteStatus,
 )
-from portraitist.studio.training import repository
+from portraitist.studio.training import progress, repository
 from portraitist.studio.training.domain import Status, Timing, Training
 from portraitist.studio.training.repository import ModelVersion
 
@@ -105,6 +105,8 @@ class Verification:
     async def _judge(self, training: Training, remote: RemotePrediction, provider: Provider) -> Training:
         if not remote.status.is_terminal:
             return training.wait(self.clock.now(), self.timing.poll)
+        if _flagged(remote):
+            return self._not_passed(training, "test_flagged", "The safety checker took the test picture away")
         if remote.status is not RemoteStatus.SUCCEEDED or not remote.output_urls:
             return self._not_passed(
                 training, "test_failed", f"The test picture failed ({remote.error or 'empty'})"
@@ -140,6 +142,8 @@ class Verification:
             stored = await repository.add_version(tx, version, image_sha256)
             if training.may_become_active(await repository.newer_exists(tx, training)):
                 await repository.activate(tx, stored, training.trigger_word, now)
+            if (took := progress.durations(training, now)) is not None:
+                await repository.add_durations(tx, training.account_id, took, now)
             failpoints.hit("verification.promoting")
             await events.announce(tx, "training", training.id)
         failpoints.hit("verification.promoted")
@@ -168,3 +172,8 @@ class Verification:
             self.clock.now(),
             self.timing,
         )
+
+
+def _flagged(remote: RemotePrediction) -> bool:
+    """A checker that takes every picture away ends the run as failed, with this word in its error."""
+    return remote.status is RemoteStatus.FAILED and "NSFW" in (remote.error or "")
