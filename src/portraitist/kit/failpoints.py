@@ -1,39 +1,40 @@
-"""Labelled steps at which a test kills the process, as a power cut would. Inert outside such tests.
+"""Places where a test may kill the process: `failpoint("training.before_post")` does nothing unless it was armed.
 
-PORTRAITIST_FAILPOINTS names the labels (`a,b` or `a:3` for the third time); it is refused unless
-PORTRAITIST_TESTING=1. What must hold after a kill is written down in docs/proof.md.
+Arming takes two settings, of which one says that this is a test; a server that serves people never has both.
 """
 
 import os
 import signal
 from collections import Counter
-from functools import cache
 
-from portraitist.kit.errors import KitError
-
-LABELS, TESTING = "PORTRAITIST_FAILPOINTS", "PORTRAITIST_TESTING"
+_armed: dict[str, int] = {}
 _hits: Counter[str] = Counter()
 
 
-class FailpointsRefused(KitError):
-    """Failpoints are named in the environment of a process that is no test's."""
+class FailpointsRefused(Exception):
+    """Failpoints were asked for outside a test."""
 
 
-@cache
-def armed() -> dict[str, int]:
-    """Label → at which of its hits to die. Read once. Raises FailpointsRefused outside tests."""
-    named = [entry for entry in os.environ.get(LABELS, "").split(",") if entry]
-    if named and os.environ.get(TESTING) != "1":
-        raise FailpointsRefused(f"{LABELS} is for tests: it kills the process.")
-    pairs = (entry.partition(":") for entry in named)
-    return {label: int(nth or 1) for label, _, nth in pairs}
+def arm(spec: str, *, testing: bool) -> None:
+    """Let the process kill itself at the `n`-th hit of a label: `label:n`, comma-separated, `n` 1 if left out.
+
+    An empty `spec` disarms. Raises FailpointsRefused unless `testing`.
+    """
+    _armed.clear()
+    _hits.clear()
+    if not spec:
+        return
+    if not testing:
+        raise FailpointsRefused("PORTRAITIST_FAILPOINTS kills this process; it needs PORTRAITIST_TESTING=1.")
+    for part in spec.split(","):
+        label, _, hit = part.strip().partition(":")
+        _armed[label] = int(hit or 1)
 
 
-def hit(label: str) -> None:
-    """A labelled step is reached: die here if the environment says so."""
-    if label not in armed():
+def failpoint(label: str) -> None:
+    """Die here, by SIGKILL, if this label is armed and this is its hit."""
+    if not _armed:
         return
     _hits[label] += 1
-    if _hits[label] == armed()[label]:
-        os.write(2, f"failpoint {label}\n".encode())
+    if _armed.get(label) == _hits[label]:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,41 +1,43 @@
-"""Failpoints kill where they are told to, and nowhere outside of tests."""
+"""Failpoints: dead where they are armed, nothing anywhere else, and never armed outside a test."""
 
-import os
-import signal
 import subprocess
 import sys
 
-PROGRAM = """
+import pytest
+
 from portraitist.kit import failpoints
-for _ in range(3):
-    failpoints.hit("step")
-    print("alive", flush=True)
+from portraitist.kit.failpoints import FailpointsRefused, arm, failpoint
+
+SCRIPT = """
+from portraitist.kit.failpoints import arm, failpoint
+arm({spec!r}, testing=True)
+for number in range(5):
+    print(number, flush=True)
+    failpoint("here")
+    failpoint("there")
 """
 
 
-def ran(**environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PORTRAITIST_")}
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=clean | environment,
+def run(spec: str) -> tuple[int, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(spec=spec)],
         capture_output=True,
         text=True,
-        check=False,
         timeout=60,
+        check=False,
     )
+    return done.returncode, done.stdout.split()
 
 
-def test_a_labelled_step_is_nothing_unless_it_is_named() -> None:
-    assert ran().stdout.count("alive") == 3
+def test_the_process_dies_at_the_armed_hit_and_only_there() -> None:
+    assert run("") == (0, ["0", "1", "2", "3", "4"])
+    assert run("elsewhere") == (0, ["0", "1", "2", "3", "4"])
+    assert run("here") == (-9, ["0"])
+    assert run("elsewhere, there:3") == (-9, ["0", "1", "2"])
 
 
-def test_a_named_step_kills_at_the_hit_that_is_named() -> None:
-    done = ran(PORTRAITIST_FAILPOINTS="other,step:2", PORTRAITIST_TESTING="1")
-    assert (done.returncode, done.stdout.count("alive")) == (-signal.SIGKILL, 1)
-    assert "failpoint step" in done.stderr
-
-
-def test_failpoints_are_refused_outside_of_tests() -> None:
-    done = ran(PORTRAITIST_FAILPOINTS="step")
-    assert done.returncode == 1
-    assert "FailpointsRefused" in done.stderr
+def test_a_server_for_people_does_not_start_with_failpoints() -> None:
+    with pytest.raises(FailpointsRefused):
+        arm("here", testing=False)
+    failpoint("here")
+    assert failpoints._armed == {}
