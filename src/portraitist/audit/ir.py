@@ -77,6 +77,7 @@ class Attr(Node):
     obj: Node
     name: str
     name_line: int
+    plain: str | None = field(default=None, init=False, repr=False)
 
     def children(self) -> Iterator[Node]:
         yield self.obj
@@ -208,6 +209,7 @@ class Func(Node):
     decorators: list[Node] = field(default_factory=list)
     owner: str = ""
     static: bool = False
+    returned: list[Node] | None = field(default=None, init=False, repr=False)
 
     def children(self) -> Iterator[Node]:
         yield from self.decorators
@@ -399,14 +401,14 @@ def dotted(node: Node) -> str:
 
 def plain_dotted(node: Node) -> str:
     """`a.b.c` for a pure chain of names and attributes, or "" when anything else is in it."""
-    parts: list[str] = []
-    while isinstance(node, Attr):
-        parts.append(node.name)
-        node = node.obj
-    if not isinstance(node, Name):
+    if isinstance(node, Name):
+        return node.id
+    if not isinstance(node, Attr):
         return ""
-    parts.append(node.id)
-    return ".".join(reversed(parts))
+    if node.plain is None:
+        head = plain_dotted(node.obj)
+        node.plain = f"{head}.{node.name}" if head else ""
+    return node.plain
 
 
 def root_of(node: Node) -> Node:

@@ -62,6 +62,7 @@ def _roomy() -> Iterator[None]:
     finally:
         sys.setrecursionlimit(before)
         if collecting:
+            gc.freeze()
             gc.enable()
 
 

@@ -20,6 +20,7 @@ from portraitist.audit.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from portraitist.audit.facts.flows import Flow
+    from portraitist.audit.facts.http import Request
     from portraitist.audit.link.reach import Reach
 
 
@@ -152,6 +153,7 @@ class Context:
         self.dead_modules: set[str] = set()
         self.flows: list[Flow] = []
         self.denies: dict[ir.Func, bool] = {}
+        self.wrappers: dict[ir.Func, list[tuple[ir.Param, Request]]] = {}
         self.reached: Reach
 
     @property

@@ -214,23 +214,26 @@ def _through_wrapper(ctx: Context, module: Module, call: ir.Call) -> ProviderCal
         func = target.node
         if not isinstance(func, ir.Func) or target.module is None:
             continue
-        for param in func.params:
-            argument = argument_for(call, func, param) if param.name else None
-            if argument is None or not isinstance(argument, ir.Lit | ir.Tmpl | ir.Name | ir.Attr):
-                continue
-            keys = provider_paths(ctx.ev.eval(module, argument))
-            inner = _request_with(ctx, target.module, func, param.name) if keys else None
-            if inner is not None:
-                return _wrapped(ctx, module, call, keys[0], inner)
+        for param, inner in _addresses(ctx, target.module, func):
+            argument = argument_for(call, func, param)
+            if isinstance(argument, ir.Lit | ir.Tmpl | ir.Name | ir.Attr):
+                keys = provider_paths(ctx.ev.eval(module, argument))
+                if keys:
+                    return _wrapped(ctx, module, call, keys[0], inner)
     return None
 
 
-def _request_with(ctx: Context, module: Module, func: ir.Func, param: str) -> Request | None:
-    for each in ir.find(func, ir.Call):
-        uses = each.args and isinstance(each.args[0], ir.Name) and each.args[0].id == param
-        if uses and (request := request_of(ctx, module, each)) is not None:
-            return request
-    return None
+def _addresses(ctx: Context, module: Module, func: ir.Func) -> list[tuple[ir.Param, Request]]:
+    """The parameters of a function that it hands to an HTTP client as the address."""
+    if func not in ctx.wrappers:
+        found: list[tuple[ir.Param, Request]] = []
+        names = {each.name: each for each in func.params if each.name}
+        for call in ir.find(func, ir.Call) if names else ():
+            head = call.args[0] if call.args else None
+            if isinstance(head, ir.Name) and head.id in names and (request := request_of(ctx, module, call)):
+                found.append((names[head.id], request))
+        ctx.wrappers[func] = found
+    return ctx.wrappers[func]
 
 
 def _wrapped(ctx: Context, module: Module, call: ir.Call, path: str, inner: Request) -> ProviderCall:

@@ -43,6 +43,10 @@ class Scope:
         self.names.setdefault(name, []).append(binding)
 
 
+_LEAVES = frozenset({ir.Name, ir.Lit})
+_BINDING = frozenset({ir.Func, ir.Assign, ir.Import, ir.Class, ir.Export, ir.Handler, ir.Loop})
+
+
 class Module:
     """A file's syntax with its scopes, imports, exports and classes."""
 
@@ -107,7 +111,10 @@ class Module:
             node.last = node.first + 1
             order.append(node)
             self.by_type.setdefault(type(node), []).append(node)
-            inner = self._enter(node, scope)
+            kind = type(node)
+            if kind in _LEAVES:
+                continue
+            inner = self._enter(node, scope) if kind in _BINDING else scope
             children = list(node.children())
             for child in children:
                 child.parent = node

@@ -385,6 +385,12 @@ class Program:
 
 def returns(func: ir.Func) -> list[ir.Node]:
     """The returned expressions of `func` itself, not of functions inside it."""
+    if func.returned is None:
+        func.returned = _returns(func)
+    return func.returned
+
+
+def _returns(func: ir.Func) -> list[ir.Node]:
     found: list[ir.Node] = []
     stack: list[ir.Node] = list(reversed(func.body))
     while stack:

@@ -30,6 +30,7 @@ class Reach:
     def __init__(self, program: Program, handlers: Iterable[ir.Func]) -> None:
         self.program = program
         self.importers: dict[str, set[str]] = {}
+        self._entries: dict[str, bool] = {}
         self.references: dict[ir.Func, list[tuple[Module, ir.Node]]] = {}
         self._imports()
         self.live_modules = self._live_modules()
@@ -56,6 +57,11 @@ class Reach:
                     self.importers.setdefault(path, set()).add(module.path)
 
     def _is_entry(self, module: Module) -> bool:
+        if module.path not in self._entries:
+            self._entries[module.path] = self._starts(module)
+        return self._entries[module.path]
+
+    def _starts(self, module: Module) -> bool:
         path = module.path
         name = path.rpartition("/")[2]
         if module.role != "src":

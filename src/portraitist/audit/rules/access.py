@@ -302,7 +302,8 @@ def _tests_owner(ctx: Context, test: ir.Bin) -> bool:
 
 def _asks_for_own(call: ir.Call, ids: set[str]) -> bool:
     """`getJobForUser(id, user.id)`: a helper that is given both the id and who is asking."""
-    given = [names_in(each) for each in (*call.args, *([call.kw] if call.kw else []))]
+    arguments = [*call.args, *([call.kw] if call.kw else [])]
+    given = [{name.id for name in ir.find(each, ir.Name)} for each in arguments]
     if isinstance(call.func, ir.Attr) and call.func.name in {
         "log",
         "error",
@@ -326,17 +327,10 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
         exposed = _PUBLIC.match(fact.key) and _SECRETISH.search(fact.key) and not _HARMLESS.search(fact.key)
         if exposed and fact.role in LIVE_ROLES and fact.key not in seen:
             seen.add(fact.key)
-            yield Finding(
-                "client-exposed-token",
-                fact.path,
-                fact.line,
-                fact.line,
-                f"{fact.key} is a secret in a public variable",
-                fact.key,
-                fact.scope,
-                (),
-                93,
-            )
+            strong = re.search(r"REPLICATE|SECRET|SERVICE|PRIVATE|PASSWORD|OPENAI|ANTHROPIC", fact.key)
+            message = f"{fact.key} is a secret in a public variable"
+            weight = 93 if strong else 56
+            yield Finding("client-exposed-token", fact.path, fact.line, fact.line, message, fact.key, fact.scope, (), weight)
     for call in ctx.calls:
         first = call.module.body.parts[0] if call.module.body.parts else None
         if (
