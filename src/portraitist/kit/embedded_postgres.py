@@ -126,7 +126,8 @@ class EmbeddedPostgres:
             self._check_disk(places)
             binaries = find(places.account, self._state_root / "bin", _major(places.data))
             if not places.data.exists():
-                _make(places, binaries, server.password)
+                sync = self._settings.get("fsync") != "off"
+                _make(places, binaries, server.password, sync=sync)
             self._launch(places, binaries, server)
             return server
 
@@ -263,7 +264,7 @@ def ensure_database(server: Server, name: str, owner: str) -> None:
                 conn.execute(statement)
 
 
-def _make(places: _Places, binaries: Binaries, password: str) -> None:
+def _make(places: _Places, binaries: Binaries, password: str, *, sync: bool) -> None:
     """Run initdb into a folder that gets its name only when complete."""
     unfinished = places.state / "data.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -276,6 +277,7 @@ def _make(places: _Places, binaries: Binaries, password: str) -> None:
             [
                 *[binaries.program("initdb"), "-D", str(unfinished), "-U", "postgres", "--pwfile", str(told)],
                 *["--auth=scram-sha-256", "--data-checksums", "--no-locale", "--encoding=UTF8"],
+                *([] if sync else ["--no-sync"]),
             ],
         )
     finally:

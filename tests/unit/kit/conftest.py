@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from own_postgres import OwnPostgres
+from own_postgres import FAST, OwnPostgres
 
 from portraitist.kit.embedded_postgres import EmbeddedPostgres
 
@@ -17,7 +17,7 @@ def own_postgres() -> Iterator[OwnPostgres]:
     """Each test starts it as it needs it; making one takes a second."""
     folder = Path(tempfile.mkdtemp(prefix=f"portraitist-session-{os.getpid()}-own-"))
     folder.chmod(0o711)  # under root, the server runs as another user who must pass through
-    embedded = EmbeddedPostgres(folder / "home", state_root=folder / "state", settings={"fsync": "off"})
+    embedded = EmbeddedPostgres(folder / "home", state_root=folder / "state", settings=FAST)
     yield OwnPostgres(folder, embedded)
     embedded.stop()
     shutil.rmtree(folder)

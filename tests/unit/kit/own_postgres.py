@@ -9,6 +9,8 @@ from pathlib import Path
 from portraitist.kit.embedded_postgres import EmbeddedPostgres
 from portraitist.kit.processes import birth
 
+FAST = {"fsync": "off"}
+
 
 @dataclass(frozen=True)
 class OwnPostgres:
@@ -19,7 +21,7 @@ class OwnPostgres:
 
     def another(self) -> EmbeddedPostgres:
         """What a second process that knows the same home would hold."""
-        return EmbeddedPostgres(self.folder / "home", state_root=self.folder / "state")
+        return EmbeddedPostgres(self.folder / "home", state_root=self.folder / "state", settings=FAST)
 
     @property
     def data(self) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from own_postgres import OwnPostgres
+from own_postgres import FAST, OwnPostgres
 
 from portraitist.kit import embedded_postgres, postgres_binaries
 from portraitist.kit.embedded_postgres import (
@@ -165,7 +165,7 @@ def test_a_state_folder_out_of_reach_is_said_with_the_way_out(own_postgres: OwnP
 
 def test_a_home_with_a_long_path_gets_a_short_socket(own_postgres: OwnPostgres) -> None:
     state = own_postgres.folder / ("long" * 25)
-    embedded = EmbeddedPostgres(own_postgres.folder / ("deep" * 25), state_root=state)
+    embedded = EmbeddedPostgres(own_postgres.folder / ("deep" * 25), state_root=state, settings=FAST)
     try:
         server = embedded.start()
         assert len(os.fsencode(server.socket_dir / ".s.PGSQL.5432")) <= 107
@@ -226,7 +226,7 @@ def test_settings_that_the_server_refuses_are_told_in_its_words(own_postgres: Ow
     broken = EmbeddedPostgres(
         own_postgres.folder / "home",
         state_root=own_postgres.folder / "state",
-        settings={"max_connections": "none"},
+        settings={**FAST, "max_connections": "none"},
     )
     with pytest.raises(EmbeddedPostgresError, match=r"did not start: .*(max_connections|configuration file)"):
         broken.start()
