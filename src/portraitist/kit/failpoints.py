@@ -1,4 +1,4 @@
-"""Places where a test may kill the process: `failpoint("training.before_post")` does nothing unless it was armed.
+"""Places where a test may kill the process: `hit("training.before_post")` does nothing unless it was armed.
 
 Arming takes two settings, of which one says that this is a test; a server that serves people never has both.
 """
@@ -27,14 +27,15 @@ def arm(spec: str, *, testing: bool) -> None:
     if not testing:
         raise FailpointsRefused("PORTRAITIST_FAILPOINTS kills this process; it needs PORTRAITIST_TESTING=1.")
     for part in spec.split(","):
-        label, _, hit = part.strip().partition(":")
-        _armed[label] = int(hit or 1)
+        label, _, nth = part.strip().partition(":")
+        _armed[label] = int(nth or 1)
 
 
-def failpoint(label: str) -> None:
+def hit(label: str) -> None:
     """Die here, by SIGKILL, if this label is armed and this is its hit."""
     if not _armed:
         return
     _hits[label] += 1
     if _armed.get(label) == _hits[label]:
+        os.write(2, f"failpoint {label}\n".encode())  # so that the test knows where
         os.kill(os.getpid(), signal.SIGKILL)

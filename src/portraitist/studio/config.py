@@ -42,6 +42,11 @@ class StudioSettings(BaseSettings):
         default=None, ge=0, description="How late the provider's lists may be."
     )
 
+    portraitist_failpoints: str = Field(
+        default="", description="Where a test kills the worker (kit/failpoints)."
+    )
+    portraitist_testing: bool = Field(default=False, description="Whether this is a test, which may kill.")
+
     @field_validator("replicate_base_url")
     @classmethod
     def without_version(cls, value: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 
+from portraitist.kit import failpoints
 from portraitist.kit.jobs import WorkerSettings, run_worker
 from portraitist.kit.logging import logger
 from portraitist.studio import bootstrap
@@ -15,6 +16,7 @@ log = logger(__name__)
 
 async def run(settings: StudioSettings, stop: asyncio.Event | None = None) -> None:
     """Work until SIGTERM, SIGINT or `stop`."""
+    failpoints.arm(settings.portraitist_failpoints, testing=settings.portraitist_testing)
     stopping = stop or _stopped_by_signal()
     async with bootstrap.worker(settings) as parts:
         log.info("worker.ready", account=settings.account_id)

@@ -6,15 +6,15 @@ import sys
 import pytest
 
 from portraitist.kit import failpoints
-from portraitist.kit.failpoints import FailpointsRefused, arm, failpoint
+from portraitist.kit.failpoints import FailpointsRefused, arm, hit
 
 SCRIPT = """
-from portraitist.kit.failpoints import arm, failpoint
+from portraitist.kit.failpoints import arm, hit
 arm({spec!r}, testing=True)
 for number in range(5):
     print(number, flush=True)
-    failpoint("here")
-    failpoint("there")
+    hit("here")
+    hit("there")
 """
 
 
@@ -39,5 +39,5 @@ def test_the_process_dies_at_the_armed_hit_and_only_there() -> None:
 def test_a_server_for_people_does_not_start_with_failpoints() -> None:
     with pytest.raises(FailpointsRefused):
         arm("here", testing=False)
-    failpoint("here")
+    hit("here")
     assert failpoints._armed == {}
