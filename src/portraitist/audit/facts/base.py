@@ -5,6 +5,7 @@ Records (provider calls, routes, statements) point into the syntax; facts are th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from portraitist.audit import ir
 from portraitist.audit.link.evaluate import Evaluator
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.program import Program, Target
-from portraitist.audit.link.values import Field, Struct, Value, structs
+from portraitist.audit.link.values import Field, Struct, Value, fold, structs
 from portraitist.audit.model import LIVE_ROLES, Fact, Place, Unresolved
 from portraitist.audit.source import Tree
 from portraitist.audit.vocabulary import Vocabulary
@@ -45,6 +46,8 @@ class ProviderCall:
         """training, generation, model, status or other."""
         name = self.api.lower()
         post = self.sdk or name.startswith("post ")
+        if post and "get" not in name and self._runs_trainer():
+            return "training"
         if "training" in name:
             return "training" if name.endswith(("create", "trainings")) and post else "status"
         if name in {"run", "stream", "async_run", "async_stream", "use"}:
@@ -56,6 +59,11 @@ class ProviderCall:
                 else "status"
             )
         return "model" if "models" in name else "other"
+
+    def _runs_trainer(self) -> bool:
+        """Some trainers are started as predictions: `flux-pro-trainer`."""
+        values = [self.model, *(each.value for each in self.fields("model", "version"))]
+        return any(re.search(r"/[\w.-]*trainer\b", str(fold(each))) for each in values if each is not None)
 
     @property
     def creates(self) -> bool:

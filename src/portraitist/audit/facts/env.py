@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
+from portraitist.audit.link.program import argument_for
 from portraitist.audit.link.values import Known, Outside, fold, renderings
 from portraitist.audit.model import LIVE_ROLES, Place
 
@@ -53,6 +54,8 @@ def collect(ctx: Context) -> None:
     for module in ctx.modules:
         for name, node, default in _reads(ctx, module):
             _read_facts(ctx, module, name, node, default)
+        for name, where, node in _passed_names(ctx, module):
+            _read_facts(ctx, where, name, node, None)
         _sets(ctx, module)
     _undeclared(ctx)
     _inconsistent(ctx)
@@ -89,8 +92,7 @@ def _reads(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node
                 yield attr.name, attr, None
     for index in module.all(ir.Index):
         if ir.plain_dotted(index.obj) in _OBJECTS - {"env"} and not _is_written(index):
-            for name in _names(ctx, module, index.key):
-                yield name, index, None
+            yield from _indexed(ctx, module, index)
     for call in module.all(ir.Call):
         yield from _call_reads(ctx, module, call)
     yield from _declared_settings(module)
@@ -103,6 +105,35 @@ def _reads(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node
             for prop in assign.target.props:
                 if prop.key:
                     yield prop.key, prop, prop.computed
+
+
+def _indexed(ctx: Context, module: Module, index: ir.Index) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
+    """`process.env["X"]`; a computed name has holes, its literal values are read where they are passed in."""
+    binding = module.lookup(index.key.id, index) if isinstance(index.key, ir.Name) else None
+    if binding is None or any(each.kind != "param" for each in binding[1]):
+        for name in _names(ctx, module, index.key):
+            yield name, index, None
+        return
+    assert isinstance(index.key, ir.Name)
+    yield "{" + index.key.id + "}", index, None
+
+
+def _passed_names(ctx: Context, module: Module) -> Iterator[tuple[str, Module, ir.Node]]:
+    """The names that callers hand to a helper which reads `process.env[name]`."""
+    for index in module.all(ir.Index):
+        func = index.within
+        if (
+            func is None
+            or not isinstance(index.key, ir.Name)
+            or ir.plain_dotted(index.obj) not in _OBJECTS - {"env"}
+        ):
+            continue
+        param = next((each for each in func.params if each.name == index.key.id), None)
+        for site in ctx.program.callers.get(func, []) if param is not None else []:
+            passed = argument_for(site.call, func, param) if param is not None else None
+            text = ir.text_of(passed)
+            if text is not None and _NAME.match(text):
+                yield text, site.module, site.call
 
 
 def _is_written(node: ir.Node) -> bool:

@@ -111,8 +111,10 @@ def _method(ctx: Context, module: Module, call: ir.Call, origin: str, options: l
         found = [each for each in literals(struct.get("method")) if isinstance(each, str)]
         if found:
             return found[0].upper()
-    if name == "request":
-        return "REQUEST" if call.args and not options else "REQUEST"
+    if name == "request" and call.args and (verb := ir.text_of(call.args[0])) and verb.lower() in _METHODS:
+        return "REQUEST"
+    if name == "request" and any(struct.get("data") is not None for struct in options):
+        return "POST"
     return "GET"
 
 

@@ -90,6 +90,7 @@ class Evaluator:
         """A part of a text; what is not known keeps the name it has here, not the caller's."""
         value = self.eval(module, node, frame, depth)
         local = isinstance(value, Unknown) or (isinstance(value, Outside) and value.kind != "env")
+        local = local or (isinstance(value, Known) and value.value in (None, ""))
         name = ir.plain_dotted(node)
         return Outside("local", name) if local and name else value
 

@@ -82,6 +82,15 @@ def _method(
         return value if kept else None
     if func.name == "get" and 1 <= len(call.args) <= 2:
         return _get(ev, module, call, func, frame, depth)
+    if (
+        func.name in {"parse", "safeParse", "parseAsync", "safeParseAsync", "model_validate"}
+        and len(call.args) == 1
+    ):
+        value = ev.eval(module, call.args[0], frame, depth)
+        if isinstance(value, Struct):
+            parsed = Field("data", value, module.path, call.line, call.end)
+            return Struct((parsed,)) if func.name.startswith("safe") else value
+        return None
     if func.name in _DUMPS:
         value = ev.eval(module, func.obj, frame, depth)
         return value if isinstance(value, Struct) else None

@@ -224,7 +224,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         message = (
             f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner[0]}"
         )
-        yield finding("idor", statement.module, statement.node, message, key=key, weight=76, line=statement.line, end=statement.end,
+        yield finding("idor", statement.module, statement.node, message, key=key, weight=76 if route.guarded_by else 57, line=statement.line, end=statement.end,
                       evidence=[owner[1]])  # fmt: skip
 
 
@@ -330,7 +330,17 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
             strong = re.search(r"REPLICATE|SECRET|SERVICE|PRIVATE|PASSWORD|OPENAI|ANTHROPIC", fact.key)
             message = f"{fact.key} is a secret in a public variable"
             weight = 93 if strong else 56
-            yield Finding("client-exposed-token", fact.path, fact.line, fact.line, message, fact.key, fact.scope, (), weight)
+            yield Finding(
+                "client-exposed-token",
+                fact.path,
+                fact.line,
+                fact.line,
+                message,
+                fact.key,
+                fact.scope,
+                (),
+                weight,
+            )
     for call in ctx.calls:
         first = call.module.body.parts[0] if call.module.body.parts else None
         if (

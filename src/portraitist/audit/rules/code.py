@@ -21,8 +21,11 @@ _ASSET = re.compile(
 _MADE = re.compile(
     r"generated|/dist|/build|\.next|__generated__|\+types|/types/|prisma/client|_version|package\.json|\.velite|contentlayer"
 )
-_MOCK_NAME = re.compile(r"^(mock|dummy|fake|placeholder|sample)(_|[A-Z])", re.ASCII)
-_MOCK_CONSTANT = re.compile(r"^(MOCK|DUMMY|FAKE|PLACEHOLDER|SAMPLE)_")
+_MOCK_NAME = re.compile(
+    r"^(mock|dummy|fake|sample|placeholder)_?(data|images?|photos?|pictures?|results?|responses?|users?|models?|urls?|predictions?|trainings?"
+    r"|generations?|logs?|outputs?)",
+    re.I,
+)
 _CREDIT = re.compile(r"credit|balance|quota|tokens?_(left|balance|amount)|coins|(model|image)_tokens", re.I)
 _JS_GLOBALS = frozenset(
     [
@@ -397,7 +400,7 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
         declared: list[ir.Func | ir.Assign] = [*module.all(ir.Func), *module.all(ir.Assign)]
         for node in declared:
             name = _declared(node)
-            if _MOCK_NAME.match(name) or _MOCK_CONSTANT.match(name):
+            if _MOCK_NAME.match(name):
                 yield finding(
                     "mock-data",
                     module,
@@ -418,7 +421,7 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
                     module,
                     lit,
                     "a placeholder picture stands for a real one",
-                    key=lit.value[:60],
+                    key="placeholder",
                     weight=42,
                 )
 

@@ -9,7 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.link.values import Known, OneOf, Text, is_null, literals, render
-from portraitist.audit.model import Finding, Place
+from portraitist.audit.model import Fact, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
     last_name,
@@ -221,7 +221,7 @@ def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
             if (
                 source is None
                 or not colon
-                or not re.search(r"version|model|output|destination", ir.dotted(source), re.I)
+                or not re.search(r"version|output\.|destination|trained", ir.dotted(source), re.I)
             ):
                 continue
             if not _parts_checked(call):
@@ -314,12 +314,21 @@ def _mutable_arguments(
 
 def schema_drift(ctx: Context) -> Iterator[Finding]:
     """A written column that no definition has, or two definitions of one column with different types."""
-    seen: set[str] = set()
+    missing: dict[tuple[str, str], list[Fact]] = {}
     for fact in ctx.of("table.missing_column"):
-        if fact.role in {"src", "script"} and fact.key not in seen:
-            seen.add(fact.key)
-            yield Finding("schema-drift", fact.path, fact.line, fact.end_line, f"{fact.key} is used and defined nowhere", fact.key,
-                          fact.scope, fact.evidence, 50)  # fmt: skip
+        if fact.role in {"src", "script"}:
+            missing.setdefault((fact.path, fact.key.partition(".")[0]), []).append(fact)
+    for (path, table), facts in sorted(missing.items()):
+        first = facts[0]
+        names = list(dict.fromkeys(each.key.partition(".")[2] for each in facts))
+        message = (
+            f"{table} has no column {', '.join(names[:4])}{'…' if len(names) > 4 else ''} in any definition"
+        )
+        evidence = (*first.evidence, *(each.place for each in facts[1:6]))
+        key = f"{table}.{names[0]}"
+        yield Finding(
+            "schema-drift", path, first.line, first.end_line, message, key, first.scope, evidence, 50
+        )
     for fact in ctx.of("table.type_conflict"):
         if fact.role in {"src", "script"}:
             yield Finding("schema-drift", fact.path, fact.line, fact.end_line, f"{fact.key} is defined with two types", fact.key,

@@ -174,7 +174,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
                 for each in ("failed", "canceled")
                 if each not in words and not (each == "canceled" and "cancelled" in words)
             ]
-            if missing and not _has_else(func) and not _passes_status_on(ctx, module, func):
+            keeps = _keeps_state(ctx, module, func) and not module.path.endswith((".tsx", ".jsx"))
+            if missing and keeps and not _has_else(func) and not _passes_status_on(ctx, module, func):
                 node = words["succeeded"]
                 yield finding("stuck-status", module, node, f"{' and '.join(missing)} of the provider is not handled", key=module.scope_name(func),
                               weight=56 if "failed" in missing else 44)  # fmt: skip
@@ -216,6 +217,19 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
     return any(path == module.path and func.line <= line <= func.end for path, line in handlers)
 
 
+def _keeps_state(ctx: Context, module: Module, func: ir.Func) -> bool:
+    """Whether the function waits for the end in a loop, or writes a status of its own."""
+    loops = any("succeeded" in names_in(each) for each in ir.find(func, ir.Loop))
+    writes = any(
+        each.kind == "write"
+        and each.module is module
+        and func.line <= each.line <= func.end
+        and any(re.search(r"status|state", use.column, re.I) for use in each.columns)
+        for each in ctx.statements
+    )
+    return loops or writes
+
+
 def _has_else(func: ir.Func) -> bool:
     return any(
         "succeeded" in names_in(each.test)
@@ -246,7 +260,8 @@ def payload_conflict(ctx: Context) -> Iterator[Finding]:
     groups: dict[tuple[str, str, str], dict[str, tuple[ProviderCall, str, int]]] = {}
     for call in ctx.creates():
         for field in call.fields(*_QUALITY):
-            if isinstance(field.value, Known) and field.value.value is not None:
+            named = field.key == "model" and "/" in str(fold(field.value))
+            if isinstance(field.value, Known) and field.value.value is not None and not named:
                 group = (call.purpose, _fixed_model(call), field.key)
                 groups.setdefault(group, {}).setdefault(
                     repr(field.value.value), (call, field.path, field.line)
