@@ -2,6 +2,9 @@
 
 import re
 import socket
+import subprocess
+import sys
+from datetime import datetime
 
 import httpx2
 import pytest
@@ -296,3 +299,60 @@ def test_unknown_paths_and_methods_answer_as_problems(api: Engine) -> None:
     }
     assert api.http.put("/v1/account").status_code == 405
     assert api.http.get("/docs").status_code == 404
+
+
+@pytest.fixture
+def version(api: Engine) -> str:
+    """A version that is only a row: enough to be asked for while no worker lives."""
+    run = api.train(api.make_model("a"), b"x")
+    api.sql(
+        "insert into versions (id, owner, name, training_id, ready_at) values (%s, 'portraitist', 'a', %s, now())",
+        MISSING,
+        run["id"],
+    )
+    return f"portraitist/a:{MISSING}"
+
+
+def test_a_waited_prediction_that_is_not_done_answers_202_starting(api: Engine, version: str) -> None:
+    answer = api.post("/v1/predictions", {"version": version, "input": {"prompt": "x"}}, prefer="wait=1")
+    assert answer.status_code == 202
+    assert answer.headers["preference-applied"] == "wait=1"
+    assert answer.json()["status"] == "starting"
+
+
+def test_a_prediction_may_bring_its_own_deadline(api: Engine, version: str) -> None:
+    body = {"version": version, "input": {"prompt": "x"}}
+    run = api.post("/v1/predictions", body, **{"cancel-after": "1m"}).json()
+    made, deadline = (datetime.fromisoformat(run[key]) for key in ("created_at", "deadline"))
+    assert (deadline - made).total_seconds() == pytest.approx(60, abs=0.01)
+    assert api.post("/v1/predictions", body, **{"cancel-after": "soon"}).status_code == 422
+
+
+def test_predictions_are_listed_between_two_moments(api: Engine, version: str) -> None:
+    body = {"version": version, "input": {"prompt": "x"}}
+    first, second = (api.post("/v1/predictions", body).json() for _ in range(2))
+    later = api.http.get("/v1/predictions", params={"created_after": second["created_at"]}).json()
+    # The stored moment has microseconds, the shown one milliseconds: the second is always in.
+    assert second["id"] in [run["id"] for run in later["results"]]
+    before = api.http.get("/v1/predictions", params={"created_before": first["created_at"]}).json()
+    assert before["results"] == []
+    assert api.get("/v1/predictions?source=web")["results"] == []
+    assert api.get("/v1/models/portraitist/a")["run_count"] == 2
+
+
+def test_a_model_with_a_version_is_not_deleted(api: Engine, version: str) -> None:
+    api.http.post(f"/v1/trainings/{api.get('/v1/trainings')['results'][0]['id']}/cancel")
+    assert api.http.delete("/v1/models/portraitist/a").status_code == 400
+
+
+def test_a_deleted_version_is_unknown_at_once(api: Engine, version: str) -> None:
+    assert api.http.delete(f"/v1/models/portraitist/a/versions/{MISSING}").status_code == 202
+    assert api.http.get(f"/v1/models/portraitist/a/versions/{MISSING}").status_code == 404
+    assert api.get("/v1/models/portraitist/a")["latest_version"] is None
+    answer = api.post("/v1/predictions", {"version": version, "input": {"prompt": "x"}})
+    assert answer.json()["title"] == "Invalid version or not permitted"
+
+
+def test_the_api_process_stays_free_of_torch() -> None:
+    check = "import portraitist.engine.main, sys; assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)

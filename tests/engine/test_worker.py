@@ -1,7 +1,9 @@
 """Real trainings and pictures, through Replicate's own client and by hand; kills, cancels and swaps."""
 
 import io
+import json
 import os
+import shutil
 import signal
 import tarfile
 import time
@@ -122,8 +124,6 @@ def test_the_weights_are_a_tar_in_the_clouds_layout(running: Engine, by_client: 
 
 
 def test_asked_and_done_are_both_sealed_in_the_manifest(running: Engine, first: str) -> None:
-    import json
-
     key = f"objects/versions/{first.partition(':')[2]}/manifest.json"
     manifest = json.loads((running.settings.work_dir.parent / key).read_text())
     assert manifest["requested"]["steps"] == 500
@@ -143,6 +143,17 @@ def test_two_members_never_mix(running: Engine, first: str, second: str) -> None
     [mine_again] = pictures(running, predict(running, first))
     assert mine == mine_again, "the same version, seed and prompt draw the same bytes, whoever drew between"
     assert mine != theirs
+
+
+def test_another_members_files_in_the_cache_are_noticed(running: Engine, first: str, second: str) -> None:
+    [mine] = pictures(running, predict(running, first))
+    [theirs] = pictures(running, predict(running, second))
+    cache = running.settings.work_dir / "cache" / "versions"
+    swapped = cache / first.partition(":")[2]
+    shutil.rmtree(swapped)
+    shutil.copytree(cache / second.partition(":")[2], swapped)
+    [still_mine] = pictures(running, predict(running, first))
+    assert still_mine == mine != theirs
 
 
 def test_a_bare_hash_names_the_version_and_another_models_name_does_not(running: Engine, first: str) -> None:

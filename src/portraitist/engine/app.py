@@ -3,8 +3,8 @@
 Light on purpose: no torch, no diffusers. The worker process does the work.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -48,7 +48,7 @@ def create(settings: Settings) -> FastAPI:
     return app
 
 
-def _opened(context: Context):  # type: ignore[no-untyped-def]
+def _opened(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with context.database:

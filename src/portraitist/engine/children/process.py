@@ -1,6 +1,6 @@
 """The worker's side of a child process: start it, send commands, read events, end it.
 
-A child gets no setting of the engine: neither the database's address nor the token.
+A child gets no setting of the engine and no secret of its environment.
 """
 
 import asyncio
@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from portraitist.engine.config import PREFIX
-
 Module = Literal["train", "predict", "probe"]
 PROGRAMS: dict[Module, str] = {
     "train": "portraitist.engine.children.train",
@@ -21,15 +19,20 @@ PROGRAMS: dict[Module, str] = {
     "probe": "portraitist.engine.children.probe",
 }
 LINE_LIMIT = 8 * 2**20
+PASSED_ON = (
+    *("PATH", "HOME", "TMPDIR", "LANG", "LC_", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHON"),
+    *("OMP_", "MKL_", "TORCH_", "CUDA_", "NVIDIA_"),
+)
+"""Beginnings of the environment variables that a child gets: it handles what strangers send."""
 _SAID = 4_000
 """Characters of a child's standard error that are kept for the engine's log."""
 
 
 def environment() -> dict[str, str]:
-    """Ours without secrets; no library of the child's may look for anything on the network."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+    """Little of ours and no secret; no library of the child's may look for anything on the network."""
+    known = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
     return {
-        **clean,
+        **known,
         "OMP_WAIT_POLICY": "PASSIVE",
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
