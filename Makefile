@@ -90,10 +90,11 @@ $(DEV): requirements/dev.lock $(RUNTIME)
 	@$(PIP) install --require-hashes -r requirements/dev.lock
 	@touch $@
 
-# The machine's own npm where it is new enough for the lock's format, else Node from its Python package.
+# The machine's own npm where it is new enough for the lock's format, else Node from its Python package, which is to
+# trust the certificates that this machine trusts.
 $(ASSETS): frontend/package-lock.json frontend/package.json frontend/.npmrc | .venv/bin/python
 	@echo "Installing the browser files of /docs"
 	@if [ "$$(npm --version 2>/dev/null | cut -d. -f1)" -ge 7 ] 2>/dev/null; then npm=npm; \
 	else $(PIP) install $(NODE_WHEEL) && npm="$(CURDIR)/$(BIN)/npm"; fi; \
-	cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" "$$npm" ci --ignore-scripts --loglevel=error
+	cd frontend && NODE_USE_SYSTEM_CA=1 PATH="$(CURDIR)/$(BIN):$$PATH" "$$npm" ci --ignore-scripts --loglevel=error
 	@touch $@
