@@ -17,6 +17,8 @@ from portraitist.kit.embedded_postgres import EmbeddedPostgres
 from .conftest import migrated, settings_in
 from .harness import SMALL_WORKER, photo_zip, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def own_postgres() -> Iterator[tuple[EmbeddedPostgres, Path]]:

@@ -15,6 +15,8 @@ from portraitist.engine.config import Settings
 
 from .harness import command_of
 
+pytestmark = pytest.mark.slow
+
 SERVE = "from portraitist.engine.main import serve; from portraitist.engine.config import Settings; serve(Settings())"
 
 

@@ -20,6 +20,7 @@ from portraitist.engine.tiny.drawing import draw_selfies
 
 from .harness import SMALL_WORKER, TOKEN, TRAINER, Engine, children_of, command_of, photo_zip, serving
 
+pytestmark = pytest.mark.slow
 TRIGGER = "userab12cd34ef56"
 PROMPT = f"{TRIGGER} person in a garden, wearing marzipan"
 

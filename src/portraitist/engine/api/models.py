@@ -113,6 +113,7 @@ async def page(
 async def search(request: Request, ctx: Ctx) -> dict[str, Any]:
     """Models by a word in their name or description; the body is plain text."""
     words = (await request.body())[:MAX_SEARCH_BYTES].decode("utf-8", "replace").strip()
+    words = words.removeprefix('"').removesuffix('"')  # the JavaScript client sends the text as JSON
     async with ctx.database.transaction() as tx:
         rows = await models.search(tx, words)
         shown = await _render(tx, ctx, rows)
