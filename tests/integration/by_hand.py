@@ -82,7 +82,8 @@ class ByHand:
 
     def run(self, sql: str, *params: Any) -> None:
         """A statement of the database's superuser."""
-        self.superuser.execute(sql.encode(), params)
+        named = params[0] if params and isinstance(params[0], dict) else params
+        self.superuser.execute(sql.encode(), named)
 
     def due(self) -> list[tuple[str, Any, str, datetime]]:
         """Kind, id, member and time of every row that has not ended, soonest first."""
@@ -91,7 +92,8 @@ class ByHand:
             found += [
                 (kind, *row)
                 for row in self.rows(
-                    f"select id, user_id, next_check_at from {table} where status <> all(%s)",
+                    f"""select id, user_id, next_check_at from {table} where status <> all(%s)
+                        and (status <> 'queued' or admitted_at is not null)""",
                     list(self.ENDED),
                 )
             ]
@@ -103,6 +105,8 @@ class ByHand:
 
     async def step(self) -> bool:
         """Let the soonest row have its turn, moving the clock to its time; False where nothing is left to do."""
+        for kind in self.TABLES:
+            await self.parts.sweeper.admit(kind)
         due = self.due()
         if not due:
             return False

@@ -10,23 +10,29 @@ from datetime import timedelta
 from portraitist.kit.clock import Clock, SystemClock
 from portraitist.kit.database import Database
 from portraitist.kit.http import GuardedClient
+from portraitist.kit.limits import SharedLimits
 from portraitist.kit.objects import ObjectStore
 from portraitist.studio import architecture
 from portraitist.studio.config import StudioSettings
 from portraitist.studio.db import StudioDatabase
 from portraitist.studio.generation import domain as generation_domain
+from portraitist.studio.generation.service import JOB as GENERATION
 from portraitist.studio.generation.tasks import GenerationTasks
+from portraitist.studio.generation.twins import GenerationTwins
 from portraitist.studio.http import Core
 from portraitist.studio.links import LinkSigner
 from portraitist.studio.provider import accounts
 from portraitist.studio.provider.port import Provider
 from portraitist.studio.provider.replicate import ReplicateProvider
 from portraitist.studio.provider.transport import CREATE_DEADLINE_S, Pauses
-from portraitist.studio.sweeper import Sweeper
+from portraitist.studio.sweeper import Sweeper, TwinSweep
 from portraitist.studio.training import domain as training_domain
+from portraitist.studio.training.admission import Room
 from portraitist.studio.training.extraction import Extraction
 from portraitist.studio.training.photos import PhotoCourier
+from portraitist.studio.training.service import JOB as TRAINING
 from portraitist.studio.training.tasks import TrainingTasks
+from portraitist.studio.training.twins import TrainingTwins
 from portraitist.studio.training.verification import Verification
 
 
@@ -39,6 +45,7 @@ class WorkerParts:
     training: TrainingTasks
     generation: GenerationTasks
     sweeper: Sweeper
+    twins: TwinSweep
 
 
 @asynccontextmanager
@@ -91,7 +98,21 @@ def _worker_parts(settings: StudioSettings, parts: Core, account: Provider) -> W
     generation = GenerationTasks(
         db=parts.db, providers=providers, objects=parts.objects, clock=parts.clock, timing=generation_timing
     )
-    return WorkerParts(parts, account, training, generation, Sweeper(parts.db, parts.clock))
+    sweeper = Sweeper(parts.db, parts.clock, providers, rooms(settings))
+    twins = TwinSweep(
+        TrainingTwins(parts.db, parts.clock),
+        GenerationTwins(parts.db, parts.clock),
+        parts.clock,
+        providers,
+        SharedLimits(parts.db.pool),
+        timedelta(seconds=settings.twins_seconds),
+    )
+    return WorkerParts(parts, account, training, generation, sweeper, twins)
+
+
+def rooms(settings: StudioSettings) -> dict[str, Room]:
+    """How much of each kind may be at one account at once."""
+    return {TRAINING: Room(*settings.room_for_trainings), GENERATION: Room(settings.room_for_generations)}
 
 
 def new_seed() -> int:

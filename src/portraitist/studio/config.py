@@ -47,6 +47,15 @@ class StudioSettings(BaseSettings):
     )
     portraitist_testing: bool = Field(default=False, description="Whether this is a test, which may kill.")
 
+    trainings_in_flight: int | None = Field(default=None, ge=1, description="At one account at once.")
+    generations_in_flight: int | None = Field(default=None, ge=1, description="At one account at once.")
+    trainings_per_member_per_day: int | None = Field(default=None, ge=1, description="Starts in 24 hours.")
+    trainings_per_day: int | None = Field(default=None, ge=1, description="Starts per account in 24 hours.")
+    provider_creates_per_minute: float | None = Field(default=None, gt=0)
+    provider_others_per_minute: float | None = Field(default=None, gt=0)
+    twins_seconds: float = Field(default=300.0, gt=0, description="Time between looks for double starts.")
+    download_seconds: float = Field(default=120.0, gt=0, description="The longest one download may take.")
+
     @field_validator("replicate_base_url")
     @classmethod
     def without_version(cls, value: str) -> str:
@@ -62,6 +71,22 @@ class StudioSettings(BaseSettings):
     def account_id(self) -> str:
         """The provider account that new trainings go to."""
         return "cloud" if self.is_cloud else "engine"
+
+    @property
+    def room_for_trainings(self) -> tuple[int, int | None]:
+        """In flight at once, and starts in 24 hours (None: any): the cloud costs money, an own engine time."""
+        usual, a_day = (50, 200) if self.is_cloud else (4, None)
+        return self.trainings_in_flight or usual, self.trainings_per_day or a_day
+
+    @property
+    def room_for_generations(self) -> int:
+        """In flight at once: enough to keep the provider busy, few enough that nobody's first waits behind many."""
+        return self.generations_in_flight or (200 if self.is_cloud else 8)
+
+    @property
+    def training_starts_per_member(self) -> int | None:
+        """Trainings that one member may begin in 24 hours; None: any number."""
+        return self.trainings_per_member_per_day or (5 if self.is_cloud else None)
 
     @property
     def objects_url(self) -> str:

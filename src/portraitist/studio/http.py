@@ -32,6 +32,7 @@ TITLES = {
     409: "Not now",
     413: "Too large",
     422: "Can't be used",
+    429: "Too many",
     500: "Our mistake",
     502: "The engine refused",
     503: "A part is away",

@@ -9,6 +9,7 @@ from portraitist.kit.logging import logger
 from portraitist.studio import bootstrap
 from portraitist.studio.config import StudioSettings
 from portraitist.studio.generation.service import JOB as GENERATION
+from portraitist.studio.training.service import ADMISSION
 from portraitist.studio.training.service import JOB as TRAINING
 
 log = logger(__name__)
@@ -22,12 +23,19 @@ async def run(settings: StudioSettings, stop: asyncio.Event | None = None) -> No
         log.info("worker.ready", account=settings.account_id)
         await run_worker(
             settings.database_url.get_secret_value(),
-            {TRAINING: parts.training.advance, GENERATION: parts.generation.advance},
+            {
+                TRAINING: parts.training.advance,
+                GENERATION: parts.generation.advance,
+                ADMISSION: parts.sweeper.turn,
+            },
             WorkerSettings(
                 concurrency=settings.worker_concurrency,
                 heartbeat_s=settings.heartbeat_seconds,
                 stalled_after_s=settings.stalled_after_seconds,
-                periodic={"sweep": (settings.sweep_seconds, parts.sweeper.sweep)},
+                periodic={
+                    "sweep": (settings.sweep_seconds, parts.sweeper.sweep),
+                    "twins": (settings.twins_seconds, parts.twins.turn),
+                },
             ),
             stopping,
         )

@@ -24,6 +24,8 @@ class Status(StrEnum):
     LOST_AT_PROVIDER = "lost_at_provider"
 
 
+IN_FLIGHT = frozenset({Status.QUEUED, Status.SUBMITTING, Status.SUBMITTED, Status.RUNNING})
+"""What takes a place at the provider, once it is admitted."""
 ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.LOST_AT_PROVIDER})
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
@@ -52,6 +54,7 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 }
 
 NEXT_STEPS: Mapping[Status, str] = {
+    Status.QUEUED: "Nothing to do: it starts as soon as a place is free.",
     Status.FAILED: "Try again, perhaps with other words.",
     Status.CANCELED: "Ask again whenever you like.",
     Status.LOST_AT_PROVIDER: "Ask again: the engine deleted the pictures before they could be fetched.",
@@ -95,6 +98,8 @@ class Generation:
     attempt: int
     revision: int
     next_check_at: datetime
+    admitted_at: datetime | None
+    webhook_token: str | None
     submitted_at: datetime | None
     provider_prediction_id: str | None
     raw_output: Any

@@ -5,13 +5,17 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from portraitist.studio import architecture
 from portraitist.studio.db import DueRow, SystemTx, UserTx
 from portraitist.studio.generation.domain import Generation
+from portraitist.studio.generation.starts import Start
 from portraitist.studio.leases import lease_until
+from portraitist.studio.training import admission
+from portraitist.studio.training.admission import Room
 
 COLUMNS = """user_id, id, status, model_version_id, account_id, words, prompt, seed, requested, attempt,
-    revision, next_check_at, submitted_at, provider_prediction_id, raw_output, unknown_words,
-    cancel_requested_at, error_code, error, created_at, finished_at"""
+    revision, next_check_at, admitted_at, webhook_token, submitted_at, provider_prediction_id, raw_output,
+    unknown_words, cancel_requested_at, error_code, error, created_at, finished_at"""
 
 
 async def insert(tx: UserTx, generation: Generation, key: str | None) -> bool:
@@ -19,8 +23,8 @@ async def insert(tx: UserTx, generation: Generation, key: str | None) -> bool:
     return (
         await tx.run(
             """insert into generation_trackers (user_id, id, status, model_version_id, account_id, idempotency_key,
-               words, prompt, seed, requested, next_check_at, leased_until, created_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+               words, prompt, seed, requested, next_check_at, leased_until, webhook_token, created_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
            on conflict (user_id, prompt, seed) do nothing""",
             (
                 generation.user_id,
@@ -35,6 +39,7 @@ async def insert(tx: UserTx, generation: Generation, key: str | None) -> bool:
                 Jsonb(generation.requested),
                 generation.next_check_at,
                 lease_until(generation.next_check_at, generation.created_at),
+                generation.webhook_token,
                 generation.created_at,
             ),
         )
@@ -102,13 +107,35 @@ async def save(tx: UserTx, after: Generation, leased_until: datetime | None) -> 
     )
 
 
+async def start_of(tx: UserTx, prompt: object, seed: object) -> Start | None:
+    """What is known of the start of the generation with this prompt and seed, if it was ever sent."""
+    if not isinstance(prompt, str) or not isinstance(seed, int) or seed not in architecture.SEEDS:
+        return None
+    return await tx.maybe(
+        Start,
+        """select id, status, provider_prediction_id,
+               array(select twin->>'provider_id' from jsonb_array_elements(twins) as twin) as twins
+           from generation_trackers where prompt = %s and seed = %s and attempt > 0""",
+        (prompt, seed),
+    )
+
+
+async def add_twin(tx: UserTx, generation_id: UUID, twin: dict[str, str]) -> None:
+    """Record a second prediction that was ended; once per prediction."""
+    same = Jsonb([{"provider_id": twin["provider_id"]}])
+    await tx.run(
+        "update generation_trackers set twins = twins || %s where id = %s and not twins @> %s",
+        (Jsonb([twin]), generation_id, same),
+    )
+
+
 async def request_cancel(tx: UserTx, generation_id: UUID, now: datetime, leased_until: datetime) -> None:
     """Leave the wish on the row; whoever holds the generation next acts on it."""
     await tx.run(
         """update generation_trackers set cancel_requested_at = coalesce(cancel_requested_at, %s), next_check_at = %s,
-               leased_until = %s
+               leased_until = %s, admitted_at = coalesce(admitted_at, %s)
            where id = %s""",
-        (now, now, leased_until, generation_id),
+        (now, now, leased_until, now, generation_id),
     )
 
 
@@ -120,11 +147,21 @@ async def claim_due(tx: SystemTx, now: datetime, lease_until: datetime, limit: i
         """with due as (
                select id from generation_trackers
                where status not in ('completed', 'failed', 'canceled', 'lost_at_provider') and next_check_at <= %s
+                   and (status <> 'queued' or admitted_at is not null)
                    and coalesce(leased_until, '-infinity') <= %s
                order by next_check_at limit %s for update skip locked)
            update generation_trackers set leased_until = %s from due where generation_trackers.id = due.id
            returning generation_trackers.id, generation_trackers.user_id""",
         (now, now, limit, lease_until),
+    )
+
+
+async def admit(
+    tx: SystemTx, account_id: str, room: Room, now: datetime, lease_until: datetime
+) -> list[DueRow]:
+    """Admit waiting rows of an account, fairly, as far as there is room."""
+    return await admission.admit(
+        tx, "generation_trackers", account_id, room, now=now, lease_until=lease_until
     )
 
 

@@ -4,6 +4,7 @@ The gate stands here: no generation without the member's own active version. Wha
 sent (`tasks`), from the version this row names.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -24,6 +25,8 @@ from portraitist.studio.images.domain import Image
 from portraitist.studio.leases import LEASE
 from portraitist.studio.prompting.compose import compose
 from portraitist.studio.training import service as training
+from portraitist.studio.training.admission import Room
+from portraitist.studio.training.service import ADMISSION
 
 JOB = "generation"
 SEED_TRIES = 20
@@ -67,6 +70,8 @@ async def ask(
             attempt=0,
             revision=0,
             next_check_at=now,
+            admitted_at=None,
+            webhook_token=secrets.token_hex(16),
             submitted_at=None,
             provider_prediction_id=None,
             raw_output=None,
@@ -78,16 +83,16 @@ async def ask(
             finished_at=None,
         )
         try:
-            async with (
-                tx.conn.transaction()
-            ):  # a savepoint: the loser of two clicks still has to read the winner
+            # a savepoint: the loser of two clicks still has to read the winner
+            async with tx.conn.transaction():
                 inserted = await repository.insert(tx, generation, key)
         except pg.UniqueViolation:
             if (winner := await _asked_with(tx, key, words)) is None:
                 raise
             return winner
         if inserted:
-            await _wake(tx, generation.id)
+            await jobs.enqueue(tx.conn, ADMISSION, JOB, user_id=tx.user_id, priority=2)
+            await events.announce(tx, JOB, generation.id)
             return generation
     raise Conflict(
         "seeds_used_up", "These words have been drawn very often already.", next_step="Change a word."
@@ -136,6 +141,13 @@ async def cancel(tx: UserTx, generation_id: UUID, now: datetime) -> None:
 async def claim_due(tx: SystemTx, now: datetime, until: datetime, limit: int) -> list[DueRow]:
     """Generations whose time has come, leased until `until`; the sweeper gives each a job."""
     return await repository.claim_due(tx, now, until, limit)
+
+
+async def admit(
+    tx: SystemTx, account_id: str, room: Room, now: datetime, lease_until: datetime
+) -> list[DueRow]:
+    """Whose turn it is at this account; each is leased to the job that the caller gives it."""
+    return await repository.admit(tx, account_id, room, now, lease_until)
 
 
 async def count_by_status(tx: SystemTx) -> dict[str, int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from portraitist.kit import failpoints
+from portraitist.kit import failpoints, jobs
 from portraitist.kit.clock import Clock
 from portraitist.kit.logging import logger
 from portraitist.kit.objects import ObjectStore
@@ -18,7 +18,8 @@ from portraitist.studio.architecture import ArchitectureViolation, MappedSchema,
 from portraitist.studio.db import StudioDatabase
 from portraitist.studio.events import service as events
 from portraitist.studio.generation import repository
-from portraitist.studio.generation.domain import ENDED, Generation, Status, Timing
+from portraitist.studio.generation.domain import ENDED, IN_FLIGHT, Generation, Status, Timing
+from portraitist.studio.generation.service import JOB
 from portraitist.studio.images import service as images
 from portraitist.studio.leases import lease_until
 from portraitist.studio.provider import logs, wire
@@ -36,6 +37,7 @@ from portraitist.studio.provider.port import (
     RemoteStatus,
 )
 from portraitist.studio.training import service as training
+from portraitist.studio.training.service import ADMISSION
 
 log = logger(__name__)
 STEPS_AT_ONCE = 12
@@ -57,18 +59,16 @@ class GenerationTasks:
         for _ in range(STEPS_AT_ONCE):
             async with self.db.member(user_id) as tx:
                 generation = await repository.get(tx, UUID(generation_id))
-            if (
-                generation is None
-                or generation.status in ENDED
-                or generation.next_check_at > self.clock.now()
-            ):
+            if generation is None or not _is_due(generation, self.clock.now()):
                 return
             after = await self._step(generation)
-            if after is generation or not await self._save(after):
+            if after is generation or not await self._save(after, _left_its_place(generation, after)):
                 return
 
     async def _step(self, generation: Generation) -> Generation:
         provider = self.providers.get(generation.account_id)
+        if provider is None and generation.cancel_requested_at and generation.status is Status.QUEUED:
+            return generation.to(Status.CANCELED, self.clock.now())
         if provider is None:
             log.error(
                 "generation.account_missing", generation=str(generation.id), account=generation.account_id
@@ -245,15 +245,27 @@ class GenerationTasks:
             await provider.cancel_prediction(generation.provider_prediction_id)
         return generation.to(Status.CANCELED, now, error_code=None, error=None)
 
-    async def _save(self, after: Generation) -> bool:
+    async def _save(self, after: Generation, place_free: bool = False) -> bool:
         failpoints.hit("generation.before_save")
         async with self.db.member(after.user_id) as tx:
             leased_until = lease_until(after.next_check_at, self.clock.now())
             saved = await repository.save(tx, after, leased_until)
             if saved:
-                await events.announce(tx, "generation", after.id)
+                await events.announce(tx, JOB, after.id)
+            if saved and place_free:
+                await jobs.enqueue(tx.conn, ADMISSION, JOB, user_id=after.user_id, priority=2)
         failpoints.hit("generation.saved")
         return saved
+
+
+def _is_due(generation: Generation, now: datetime) -> bool:
+    waits_its_turn = generation.status is Status.QUEUED and generation.admitted_at is None
+    return generation.status not in ENDED and not waits_its_turn and generation.next_check_at <= now
+
+
+def _left_its_place(before: Generation, after: Generation) -> bool:
+    """Whether somebody else may start now."""
+    return before.status in IN_FLIGHT and after.status not in IN_FLIGHT
 
 
 _LOST = "The pictures were made, but the engine deleted them before they could be fetched."

@@ -42,6 +42,8 @@ ACTIVE = frozenset(
         Status.VERIFYING,
     }
 )
+IN_FLIGHT = frozenset({Status.QUEUED, Status.SUBMITTING, Status.SUBMITTED, Status.TRAINING})
+"""What takes a place at the provider, once it is admitted."""
 PARKED = frozenset({Status.EXTRACTION_FAILED, Status.VERIFICATION_FAILED})
 ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED})
 

@@ -128,7 +128,12 @@ async def start_training(
     settings = core.settings
     async with core.db.member(user_id) as tx:
         training = await service.start(
-            tx, owner=settings.replicate_username, account_id=settings.account_id, key=key, now=now()
+            tx,
+            owner=settings.replicate_username,
+            account_id=settings.account_id,
+            key=key,
+            per_day=settings.training_starts_per_member,
+            now=now(),
         )
         return TrainingOut.of(await service.see(tx, training.id))
 

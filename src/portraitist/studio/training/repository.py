@@ -14,8 +14,11 @@ from psycopg.types.json import Jsonb
 
 from portraitist.studio.db import DueRow, SystemTx, UserTx
 from portraitist.studio.leases import lease_until
+from portraitist.studio.training import admission
+from portraitist.studio.training.admission import Room
 from portraitist.studio.training.domain import Training
 from portraitist.studio.training.progress import Durations
+from portraitist.studio.training.starts import Start
 
 COLUMNS = """user_id, id, status, account_id, trigger_word, destination, trainer, requested, effective, attempt,
     retries, revision, next_check_at, admitted_at, webhook_token, submit_token, past_tokens, submitted_at,
@@ -110,6 +113,16 @@ async def in_hand(tx: UserTx) -> Training | None:
     )
 
 
+async def started_since(tx: UserTx, since: datetime) -> int:
+    """How many trainings of this member were begun since then and not taken back before they were sent."""
+    return int(
+        await tx.value(
+            "select count(*) as n from trainings where created_at > %s and (attempt > 0 or status = 'queued')",
+            (since,),
+        )
+    )
+
+
 async def newer_exists(tx: UserTx, training: Training) -> bool:
     """Whether a training begun later than this one is on its way or done."""
     return bool(
@@ -154,6 +167,26 @@ async def save(tx: UserTx, after: Training, leased_until: datetime | None) -> bo
     )
 
 
+async def starts(tx: UserTx) -> list[Start]:
+    """What is known of the starts of this member's last trainings that were ever sent."""
+    return await tx.all(
+        Start,
+        """select id, status, submit_token, past_tokens, webhook_token, provider_training_id, verify_seed,
+               verify_prediction_id,
+               array(select twin->>'provider_id' from jsonb_array_elements(twins) as twin) as twins
+           from trainings where attempt > 0 order by created_at desc limit 50""",
+    )
+
+
+async def add_twin(tx: UserTx, training_id: UUID, twin: dict[str, str]) -> None:
+    """Record a second run that was ended; once per run."""
+    same = Jsonb([{"provider_id": twin["provider_id"]}])
+    await tx.run(
+        "update trainings set twins = twins || %s where id = %s and not twins @> %s",
+        (Jsonb([twin]), training_id, same),
+    )
+
+
 async def known_versions(tx: UserTx, but: UUID) -> set[str]:
     """Ids of versions that other trainings of this member than `but` made, promoted or not."""
     cursor = await tx.conn.execute(
@@ -195,9 +228,9 @@ async def request_cancel(tx: UserTx, training_id: UUID, now: datetime, leased_un
     """Leave the wish on the row; whoever holds the training next acts on it."""
     await tx.run(
         """update trainings set cancel_requested_at = coalesce(cancel_requested_at, %s), next_check_at = %s,
-               leased_until = %s
+               leased_until = %s, admitted_at = coalesce(admitted_at, %s)
            where id = %s""",
-        (now, now, leased_until, training_id),
+        (now, now, leased_until, now, training_id),
     )
 
 
@@ -311,12 +344,20 @@ async def claim_due(tx: SystemTx, now: datetime, lease_until: datetime, limit: i
         """with due as (
                select id from trainings
                where status not in ('completed', 'failed', 'canceled') and next_check_at <= %s
+                   and (status <> 'queued' or admitted_at is not null)
                    and coalesce(leased_until, '-infinity') <= %s
                order by next_check_at limit %s for update skip locked)
            update trainings set leased_until = %s from due where trainings.id = due.id
            returning trainings.id, trainings.user_id""",
         (now, now, limit, lease_until),
     )
+
+
+async def admit(
+    tx: SystemTx, account_id: str, room: Room, now: datetime, lease_until: datetime
+) -> list[DueRow]:
+    """Admit waiting rows of an account, fairly, as far as there is room."""
+    return await admission.admit(tx, "trainings", account_id, room, now=now, lease_until=lease_until)
 
 
 async def count_by_status(tx: SystemTx) -> dict[str, int]:

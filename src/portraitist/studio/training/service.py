@@ -15,15 +15,24 @@ from psycopg import errors as pg
 from portraitist.kit import jobs
 from portraitist.studio import architecture
 from portraitist.studio.db import DueRow, SystemTx, UserTx
-from portraitist.studio.errors import Conflict, NotFound, Unprocessable
+from portraitist.studio.errors import Conflict, NotFound, StudioError, Unprocessable
 from portraitist.studio.events import service as events
 from portraitist.studio.leases import LEASE
 from portraitist.studio.selfies import service as selfies
 from portraitist.studio.training import progress, repository
+from portraitist.studio.training.admission import DAY, Room
 from portraitist.studio.training.domain import ENDED, PARKED, Status, Training
 from portraitist.studio.training.repository import ModelVersion
 
 JOB = "training"
+ADMISSION = "admission"
+"""Kind of the job that looks whose turn it is; its id is the kind of what waits."""
+
+
+class BudgetSpent(StudioError):
+    """The member has begun as many trainings as a day allows."""
+
+    status = 429
 
 
 @dataclass(frozen=True)
@@ -38,11 +47,13 @@ class Seen:
     remaining_s: int | None
 
 
-async def start(tx: UserTx, *, owner: str, account_id: str, key: str | None, now: datetime) -> Training:
+async def start(
+    tx: UserTx, *, owner: str, account_id: str, key: str | None, per_day: int | None, now: datetime
+) -> Training:
     """Begin a training on all accepted photos.
 
-    The same idempotency key gives the same training. Raises Unprocessable for too few photos and Conflict while
-    another training of this member is in hand.
+    The same idempotency key gives the same training. Raises Unprocessable for too few photos, Conflict while
+    another training of this member is in hand, and BudgetSpent after `per_day` (None: any number) in 24 hours.
     """
     if earlier := await _begun_with(tx, key):
         return earlier
@@ -56,13 +67,20 @@ async def start(tx: UserTx, *, owner: str, account_id: str, key: str | None, now
     if await repository.in_hand(tx) is not None:
         # it may have begun between the two looks, by this very click
         return await _begun_with(tx, key) or _refused_as_in_hand()
+    if per_day is not None and await repository.started_since(tx, now - DAY) >= per_day:
+        raise BudgetSpent(
+            "start_budget_spent",
+            f"{per_day} trainings in 24 hours are the most that this studio starts for one member.",
+            next_step="Try again tomorrow; your model, if you have one, keeps working.",
+        )
     training = _queued(tx.user_id, owner, account_id, now)
     try:
         async with tx.conn.transaction():  # a savepoint: the loser of two tabs still has to read the winner
             await repository.insert(tx, training, [(p.id, p.source_sha256) for p in photos], key)
     except pg.UniqueViolation:  # two tabs at once: the index is the judge
         return await _begun_with(tx, key) or _refused_as_in_hand()
-    await _wake(tx, training.id)
+    await jobs.enqueue(tx.conn, ADMISSION, JOB, user_id=tx.user_id, priority=2)
+    await events.announce(tx, JOB, training.id)
     return training
 
 
@@ -168,6 +186,13 @@ async def roll_back(tx: UserTx, version_id: UUID, now: datetime) -> ModelVersion
 async def claim_due(tx: SystemTx, now: datetime, until: datetime, limit: int) -> list[DueRow]:
     """Trainings whose time has come, leased until `until`; the sweeper gives each a job."""
     return await repository.claim_due(tx, now, until, limit)
+
+
+async def admit(
+    tx: SystemTx, account_id: str, room: Room, now: datetime, lease_until: datetime
+) -> list[DueRow]:
+    """Whose turn it is at this account; each is leased to the job that the caller gives it."""
+    return await repository.admit(tx, account_id, room, now, lease_until)
 
 
 async def count_by_status(tx: SystemTx) -> dict[str, int]:

@@ -6,10 +6,10 @@ of two that work on the same row one changes nothing. Decisions about statuses a
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from portraitist.kit import failpoints
+from portraitist.kit import failpoints, jobs
 from portraitist.kit.clock import Clock
 from portraitist.kit.logging import logger
 from portraitist.studio import architecture
@@ -30,9 +30,18 @@ from portraitist.studio.provider.port import (
     RemoteTraining,
 )
 from portraitist.studio.training import repository
-from portraitist.studio.training.domain import ENDED, LOGS_TAIL_CHARS, PARKED, Status, Timing, Training
+from portraitist.studio.training.domain import (
+    ENDED,
+    IN_FLIGHT,
+    LOGS_TAIL_CHARS,
+    PARKED,
+    Status,
+    Timing,
+    Training,
+)
 from portraitist.studio.training.extraction import Extraction
 from portraitist.studio.training.photos import PhotoCourier, PhotosGone
+from portraitist.studio.training.service import ADMISSION, JOB
 from portraitist.studio.training.verification import Verification
 
 log = logger(__name__)
@@ -57,14 +66,16 @@ class TrainingTasks:
         for _ in range(STEPS_AT_ONCE):
             async with self.db.member(user_id) as tx:
                 training = await repository.get(tx, UUID(training_id))
-            if training is None or training.status in ENDED or training.next_check_at > self.clock.now():
+            if training is None or not _is_due(training, self.clock.now()):
                 return
             after = await self._step(training)
-            if after is training or not await self._save(after):
+            if after is training or not await self._save(after, _left_its_place(training, after)):
                 return
 
     async def _step(self, training: Training) -> Training:
         provider = self.providers.get(training.account_id)
+        if provider is None and training.cancel_requested_at and training.status is Status.QUEUED:
+            return training.canceled(self.clock.now())
         if provider is None:
             log.error("training.account_missing", training=str(training.id), account=training.account_id)
             return training.wait(self.clock.now(), self.timing.pause)
@@ -232,15 +243,27 @@ class TrainingTasks:
         except ProviderError as exc:  # the provider deletes files after a day by itself
             log.warning("training.photos_not_cleared", training=str(training.id), reason=str(exc))
 
-    async def _save(self, after: Training) -> bool:
+    async def _save(self, after: Training, place_free: bool = False) -> bool:
         failpoints.hit("training.before_save")
         async with self.db.member(after.user_id) as tx:
             leased_until = lease_until(after.next_check_at, self.clock.now())
             saved = await repository.save(tx, after, leased_until)
             if saved:
-                await events.announce(tx, "training", after.id)
+                await events.announce(tx, JOB, after.id)
+            if saved and place_free:
+                await jobs.enqueue(tx.conn, ADMISSION, JOB, user_id=after.user_id, priority=2)
         failpoints.hit("training.saved")
         return saved
+
+
+def _is_due(training: Training, now: datetime) -> bool:
+    waits_its_turn = training.status is Status.QUEUED and training.admitted_at is None
+    return training.status not in ENDED and not waits_its_turn and training.next_check_at <= now
+
+
+def _left_its_place(before: Training, after: Training) -> bool:
+    """Whether somebody else may start now."""
+    return before.status in IN_FLIGHT and after.status not in IN_FLIGHT
 
 
 def _with_progress(training: Training, remote: RemoteTraining) -> Training:

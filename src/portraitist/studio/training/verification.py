@@ -62,7 +62,7 @@ class Verification:
         ready = training.to(
             Status.VERIFYING,
             now,
-            verify_seed=self.new_seed(),
+            verify_seed=training.verify_seed if training.verify_seed is not None else self.new_seed(),
             verify_submitted_at=now,
             next_check_at=now + 3 * self.timing.poll,
         )
@@ -85,7 +85,8 @@ class Verification:
         return ready.wait(self.clock.now(), timedelta(0), verify_prediction_id=remote.id)
 
     def _unsent(self, training: Training) -> Training:
-        return training.wait(self.clock.now(), self.timing.poll, verify_seed=None, verify_submitted_at=None)
+        """To be sent again, under the same seed: should the first turn up after all, it is known by it."""
+        return training.wait(self.clock.now(), self.timing.poll, verify_submitted_at=None)
 
     async def _adopt(self, training: Training, provider: Provider) -> Training:
         assert training.verify_submitted_at is not None
