@@ -299,12 +299,12 @@ def _test_check(ctx: Context, node: ir.If) -> str:
 def _header_check(node: ir.If) -> str:
     """A comparison of the authorization header or a key with a secret of the environment."""
     names = [ir.dotted(each) for each in ir.walk(node.test) if isinstance(each, ir.Attr | ir.Name)]
+    configured = re.compile(r"process\.env|environ|settings\.|config\.|^(process|env|settings|config|os)$")
+    given = [each for each in names if not configured.search(each)]
     texts = [each.value for each in ir.find(node.test, ir.Lit) if isinstance(each.value, str)]
-    header = any(re.search(r"auth|secret|api_?key|token", each, re.I) for each in [*names, *texts])
-    secret = any(re.search(r"process\.env|environ|settings\.|config\.", each) for each in names)
-    named = next((each for each in names if re.search(r"auth|secret|api_?key", each, re.I)), "")
+    word = re.compile(r"auth|secret|api_?key|token|bearer|signature", re.I)
+    named = next((each for each in given if word.search(each)), "")
+    compares = len(given) < len(names) or any(re.search(r"auth", each, re.I) for each in given)
     return (
-        (named or "authorization")
-        if header and (secret or any(re.search(r"auth", each, re.I) for each in names))
-        else ""
+        (named or "authorization") if compares and (named or any(word.search(each) for each in texts)) else ""
     )

@@ -34,8 +34,15 @@ def _facts(ctx: Context, statement: Statement) -> None:
     kind = f"db.{statement.kind}"
     own = Place(statement.module.path, statement.line)
     if not statement.columns:
+        token = shown(statement, statement.table)
         ctx.add(
-            kind, statement.table, statement.module, statement.node, line=statement.line, end=statement.end
+            kind,
+            statement.table,
+            statement.module,
+            statement.node,
+            line=statement.line,
+            end=statement.end,
+            token=token,
         )
     for use in statement.columns:
         key = f"{statement.table}.{use.column}"
@@ -54,6 +61,12 @@ def _facts(ctx: Context, statement: Statement) -> None:
             anchor = ir.Other(use.line, use.line, [])
             anchor.parent = statement.node if module is statement.module else None
             ctx.add("db.null", key, module, anchor, evidence=[own], token=use.column)
+
+
+def shown(statement: Statement, name: str) -> str:
+    """`name` when a line of the statement shows it, else "": a table named by a variable is not spelled out."""
+    lines = statement.module.lines[statement.line - 1 : max(statement.end, statement.line)]
+    return name if any(name.lower() in each.lower() or snake(name) in snake(each) for each in lines) else ""
 
 
 def _at_caller(

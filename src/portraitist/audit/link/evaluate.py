@@ -91,6 +91,8 @@ class Evaluator:
         value = self.eval(module, node, frame, depth)
         local = isinstance(value, Unknown) or (isinstance(value, Outside) and value.kind != "env")
         local = local or (isinstance(value, Known) and value.value in (None, ""))
+        if isinstance(value, OneOf):
+            local = all(_says_nothing(each) for each in value.options)
         name = ir.plain_dotted(node)
         return Outside("local", name) if local and name else value
 
@@ -411,6 +413,13 @@ class Evaluator:
             values.extend(self.eval(target.module, each, inner, depth) for each in returned[:8])
         values = [each for each in values if not (isinstance(each, Known) and each.value is None)] or values
         return one_of(values) if values else Unknown("call")
+
+
+def _says_nothing(value: Value) -> bool:
+    """Empty, unknown, or from outside but for the environment."""
+    if isinstance(value, Known):
+        return value.value in (None, "")
+    return isinstance(value, Unknown) or (isinstance(value, Outside) and value.kind != "env")
 
 
 def _loads_module(node: ir.Node | None) -> bool:

@@ -17,9 +17,12 @@ _ENTRY = re.compile(
     r"\.(tsx?|jsx?)|pages/.*|middleware\.(ts|js)|instrumentation\.(ts|js)|[\w.-]+\.config\.\w+|supabase/functions/.*|netlify/functions/.*"
     r"|(api|routes)/[^/]+\.(ts|js)|\+\w+(\.server)?\.(ts|js)|trigger/.*)$"
 )
-_ENTRY_NAME = re.compile(
-    r"^(index|main|server|app|bot|worker|cli|start|bootstrap|manage|wsgi|asgi|settings|urls|celery|tasks|admin|apps|models|signals"
-    r"|i18n|request|__main__|conftest|setup|run|streamlit_app|handler|lambda_function|gunicorn\w*|function_app|_app|_document|serviceWorker|sw)\.\w+$"
+_JS_ENTRY = re.compile(
+    r"^(index|main|server|app|bot|worker|cli|start|bootstrap|run|handler|lambda_function|i18n|_app|_document|serviceWorker|sw)\.\w+$"
+)
+_PY_ENTRY = re.compile(
+    r"^(index|main|server|app|bot|worker|cli|start|run|manage|wsgi|asgi|settings|urls|celery|tasks|admin|apps|models|signals|__main__"
+    r"|conftest|setup|streamlit_app|handler|lambda_function|gunicorn\w*|function_app)\.py$"
 )
 _PY_FOLDERS = {"migrations", "alembic", "versions", "management", "commands", "templatetags", "pages"}
 
@@ -66,7 +69,9 @@ class Reach:
         name = path.rpartition("/")[2]
         if module.role != "src":
             return module.role in {"script", "test"}
-        if _ENTRY.search(path) or (_ENTRY_NAME.match(name) and path.count("/") <= 3):
+        depth = 3 if "/src/" in f"/{path}" or module.language == "python" else 2
+        named = _PY_ENTRY if module.language == "python" else _JS_ENTRY
+        if _ENTRY.search(path) or (named.match(name) and path.count("/") <= depth):
             return True
         if module.language == "python":
             folders = set(path.split("/")[:-1])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.facts.denial import denies, is_guard_name
 from portraitist.audit.facts.weights import same_path
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -58,52 +59,49 @@ def _is_webhook(ctx: Context, route: Route) -> bool:
 
 
 def _behind_middleware(ctx: Context, route: Route) -> bool:
-    """Whether a Next middleware file at the root denies on this path, as far as its matcher says."""
-    from portraitist.audit.facts.denial import denies, is_guard_name  # noqa: PLC0415 - only here
-
+    """Whether a Next middleware file denies on this path, as far as its matcher and its exceptions say."""
     if route.framework not in {"next", "pages", "action"}:
         return False
-    for module in ctx.live:
-        if not re.search(r"(^|/)middleware\.(ts|js)$", module.path):
-            continue
-        funcs = module.all(ir.Func)
-        calls = module.all(ir.Call)
-        active = any(denies(ctx, module, each) for each in funcs) or any(
-            is_guard_name(ctx, ir.dotted(each.func))
-            or "clerkMiddleware" in ir.dotted(each.func)
-            or ir.dotted(each.func).lower() == "auth"
-            for each in calls
-        )
-        reexported = any(
-            "next-auth" in each.module or "@/auth" in each.module for each in module.all(ir.Import)
-        )
-        if (active or reexported) and _matches(module, route):
-            return True
-    return False
+    files = [each for each in ctx.live if re.search(r"(^|/)(middleware|proxy)\.(ts|js)$", each.path)]
+    return any(_denies_all(ctx, each, route) and _matches(each, route) for each in files)
+
+
+def _denies_all(ctx: Context, module: Module, route: Route) -> bool:
+    """A 401 or a library's guard counts; a redirect to a login page only where no path of the API is excepted."""
+    words = [each.value for each in module.all(ir.Lit) if isinstance(each.value, str)]
+    plain = [each for each in words if each.startswith("/") and "(" not in each and ":" not in each]
+    if any(
+        route.path == each or route.path.startswith(each.rstrip("/") + "/")
+        for each in plain
+        if len(each) > 1 and each != "/api"
+    ):
+        return False
+    codes = any(each.value in {401, 403} for each in module.all(ir.Lit) if not isinstance(each.value, bool))
+    guards = any(is_guard_name(ctx, ir.dotted(each.func)) for each in module.all(ir.Call))
+    if codes or guards:
+        return True
+    excepted = any(each.startswith("/api") for each in plain)
+    reexported = any("next-auth" in each.module or "@/auth" in each.module for each in module.all(ir.Import))
+    return not excepted and (reexported or any(denies(ctx, module, each) for each in module.all(ir.Func)))
 
 
 def _matches(module: Module, route: Route) -> bool:
-    texts = [
+    """Whether the matcher covers the route; without a matcher everything is covered."""
+    words = [
         each.value
         for each in module.all(ir.Lit)
         if isinstance(each.value, str) and each.value.startswith("/")
     ]
-    matchers = [
-        each
-        for each in texts
-        if each.startswith("/((?!") or each.startswith("/(api") or each.startswith("/api")
-    ]
-    if any(each.startswith("/((?!") and re.search(r"\(\?!api|\|api", each) for each in matchers):
-        return any(
-            route.path.startswith(each.split(":")[0].split("(")[0].rstrip("/"))
-            for each in matchers
-            if each.startswith("/api")
-        )
-    return any(each.startswith(("/((?!", "/(api")) for each in matchers) or any(
-        route.path.startswith(each.split(":")[0].split("(")[0].rstrip("/"))
-        for each in matchers
-        if each.startswith("/api")
-    )
+    matchers = [each for each in words if "(" in each or ":" in each]
+    if not matchers:
+        return True
+    for each in matchers:
+        if each.startswith("/((?!"):
+            if not re.search(r"\(\?!api|\|api", each):
+                return True
+        elif re.match(re.sub(r":\w+\*|\(.*?\)\*?", ".*", each), route.path) or each.startswith("/(api"):
+            return True
+    return False
 
 
 def webhook_unverified(ctx: Context) -> Iterator[Finding]:

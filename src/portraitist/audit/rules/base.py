@@ -57,12 +57,11 @@ def trace(
     if isinstance(node, ir.Name):
         found = module.lookup(node.id, node)
         for binding in found[1] if found else []:
-            if (
-                binding.value is not None
-                and binding.kind in {"assign", "loop"}
-                and binding.node.line <= node.line
-            ):
+            earlier = binding.kind in {"assign", "loop"} and binding.node.line <= node.line
+            if binding.value is not None and earlier:
                 yield from trace(ctx, module, binding.value, depth + 1)
+            elif binding.kind == "param":
+                yield from trace(ctx, module, _iterated(binding.node), depth + 1)
     elif isinstance(node, ir.Attr | ir.Index):
         yield from trace(ctx, module, node.obj, depth)
     elif isinstance(node, ir.Bin | ir.Cond | ir.Tmpl | ir.Arr):
@@ -72,6 +71,15 @@ def trace(
         for child in (node.func, *node.args):
             if not isinstance(child, ir.Func):
                 yield from trace(ctx, module, child, depth + 1)
+
+
+def _iterated(param: ir.Node) -> ir.Node | None:
+    """What a callback's parameter runs over: `urls` in `urls.map((url) => …)`."""
+    func = param.parent
+    call = func.parent if isinstance(func, ir.Func) else None
+    if isinstance(call, ir.Call) and isinstance(call.func, ir.Attr) and func in call.args:
+        return call.func.obj if call.func.name in {"map", "forEach", "flatMap", "filter", "find"} else None
+    return None
 
 
 def _passes(call: ir.Call) -> bool:

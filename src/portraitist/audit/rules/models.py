@@ -191,7 +191,7 @@ def _joined_names(ctx: Context) -> dict[str, Place]:
     for module in ctx.live:
         for text in module.all(ir.Tmpl):
             pair = composite(text)
-            if pair:
+            if pair and not isinstance(ctx.ev.eval(module, pair[1]), Known):
                 found.setdefault(snake(last_name(pair[1])), Place(module.path, text.line))
     return found
 
@@ -259,7 +259,12 @@ def null_composite(ctx: Context) -> Iterator[Finding]:
                 continue
             if not all(isinstance(each, ir.Attr | ir.Index) for each in pair):
                 continue
-            missing = [name for name, node in zip(names, pair, strict=True) if not _tested(node, text)]
+            values = [ctx.ev.eval(module, each) for each in pair]
+            missing = [
+                name
+                for name, node, value in zip(names, pair, values, strict=True)
+                if not isinstance(value, Known) and not _tested(node, text)
+            ]
             if missing:
                 message = f"{' and '.join(missing)} may be null when the version is composed"
                 yield finding("null-composite", module, text, message, key=":".join(names), weight=60)

@@ -220,10 +220,12 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
 def _keeps_state(ctx: Context, module: Module, func: ir.Func) -> bool:
     """Whether the function waits for the end in a loop, or writes a status of its own."""
     loops = any("succeeded" in names_in(each) for each in ir.find(func, ir.Loop))
+    helpers = {
+        target.node for call in ir.find(func, ir.Call) for target in ctx.program.functions_called(call)
+    }
     writes = any(
         each.kind == "write"
-        and each.module is module
-        and func.line <= each.line <= func.end
+        and ((each.module is module and func.line <= each.line <= func.end) or each.func in helpers)
         and any(re.search(r"status|state", use.column, re.I) for use in each.columns)
         for each in ctx.statements
     )
@@ -370,7 +372,9 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     }
     for statement in live_statements(ctx, "write"):
         for use in statement.columns:
-            if snake(use.column) not in ctx.words.picture_columns or use.node is None:
+            name = snake(use.column)
+            picture = name.endswith(("image_url", "picture_url", "photo_url", "output_url"))
+            if not (picture or name in ctx.words.picture_columns) or use.node is None:
                 continue
             if _is_temporary(ctx, statement, use, bodies):
                 key = f"{statement.table}.{use.column}"

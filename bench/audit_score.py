@@ -1,0 +1,130 @@
+"""Scores the auditor against facts that were verified by hand in public repositories.
+
+Prints recall of facts, exactness of provider call sites, recall of risks, traps avoided and dropped citations.
+Checkouts are expected below one folder as `owner+name`; a repository that is not there is named and skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from portraitist.audit import pipeline, vocabulary
+from portraitist.audit.model import Fact
+from portraitist.audit.report import markdown
+from portraitist.audit.report.claims import Citations
+
+
+@dataclass
+class Tally:
+    """Hits out of a total, with what was missed."""
+
+    hit: int = 0
+    total: int = 0
+    missed: list[str] = field(default_factory=list)
+
+    def count(self, good: bool, name: str) -> None:
+        """Counts one question."""
+        self.total += 1
+        self.hit += good
+        if not good:
+            self.missed.append(name)
+
+    def __str__(self) -> str:
+        share = 100 * self.hit / self.total if self.total else 100.0
+        return f"{self.hit}/{self.total} ({share:.1f} %)"
+
+
+def same(fact: Fact, want: dict[str, Any]) -> bool:
+    """Kind, key, path, the line inside the fact's lines, and the value where one was verified."""
+    at = (
+        fact.kind == want["kind"] and fact.path == want["path"] and fact.line <= want["line"] <= fact.end_line
+    )
+    named = fact.key == want["key"]
+    return at and named and ("value" not in want or fact.value == want["value"])
+
+
+def score(root: Path, repository: dict[str, Any], tallies: dict[str, Tally]) -> None:
+    """Adds one repository to the tallies."""
+    audit = pipeline.audit(root, vocabulary.load())
+    facts = audit.context.facts
+    name = repository["repository"]
+    for want in repository["facts"]:
+        where = f"{name} {want['kind']} {want['key']} {want['path']}:{want['line']}"
+        tallies["facts"].count(any(same(each, want) for each in facts), where)
+    found = {
+        f"{each.path}:{each.line}"
+        for each in facts
+        if each.kind in {"replicate.call", "http"} and each.role in {"src", "dead", "script"}
+    }
+    for site in sorted(found | set(repository["calls"])):
+        if site in found:
+            tallies["call sites, precision"].count(site in repository["calls"], f"{name} {site} is no call")
+        if site in repository["calls"]:
+            tallies["call sites, recall"].count(site in found, f"{name} {site}")
+    for want in repository["risks"]:
+        good = any(
+            each.rule == want["rule"]
+            and each.path == want["path"]
+            and each.line <= want["line"] <= max(each.end_line, each.line + 1)
+            for each in audit.findings
+        )
+        tallies["risks"].count(good, f"{name} {want['rule']} {want['path']}:{want['line']}")
+    for trap in repository["traps"]:
+        as_fact = any(same(each, trap) for each in facts)
+        as_finding = any(
+            each.rule == trap["kind"] and each.path == trap["path"] and each.line == trap["line"]
+            for each in audit.findings
+        )
+        tallies["traps avoided"].count(not (as_fact or as_finding), f"{name} fell for {trap}")
+    citations = Citations(audit.context.tree)
+    markdown.report(audit.context, audit.findings, citations)
+    tallies["reports without a dropped claim"].count(not citations.dropped, f"{name} {citations.dropped[:1]}")
+
+
+def main() -> int:
+    """Scores every repository that is checked out below the given folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "checkouts", type=Path, help="folder with one checkout for each repository, named owner+name"
+    )
+    parser.add_argument(
+        "--fetch", action="store_true", help="clone what is missing from github.com at its commit"
+    )
+    options = parser.parse_args()
+    listed = json.loads(Path(__file__).with_name("audit_facts.json").read_text("utf-8"))["repositories"]
+    names = (
+        "facts",
+        "call sites, precision",
+        "call sites, recall",
+        "risks",
+        "traps avoided",
+        "reports without a dropped claim",
+    )
+    tallies = {name: Tally() for name in names}
+    for repository in listed:
+        root = options.checkouts / repository["repository"].replace("/", "+")
+        if options.fetch and not root.exists():
+            subprocess.run(
+                ["git", "clone", "-q", f"https://github.com/{repository['repository']}", str(root)],
+                check=True,
+            )
+            subprocess.run(["git", "-C", str(root), "checkout", "-q", repository["commit"]], check=True)
+        if root.exists():
+            score(root, repository, tallies)
+        else:
+            sys.stdout.write(f"not there: {root.name}\n")
+    for name, tally in tallies.items():
+        sys.stdout.write(f"{name:34} {tally}\n")
+        for missed in tally.missed:
+            sys.stdout.write(f"    {missed}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
