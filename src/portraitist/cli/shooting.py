@@ -104,7 +104,7 @@ async def ensure_model(studio: Studio, folder: PhotoFolder, shot: Shot, *, retra
 async def _tell_engine(studio: Studio) -> None:
     status = await studio.operator.status()
     minutes = status.expected_minutes
-    expected = f"; about {minutes:.0f} minutes are expected" if minutes and minutes >= 1 else ""
+    expected = f"; {minutes:.1f} minutes are expected" if minutes else ""
     studio.output.say(f"Training with {status.engine}{expected}.")
     studio.output.emit(
         "engine", engine=status.engine, picture_size=status.picture_size, expected_minutes=minutes
