@@ -6,7 +6,7 @@ zero, so its last line reads N-1/N.
 
 from collections.abc import Iterable
 
-from tqdm.std import tqdm  # type: ignore[import-untyped]
+from tqdm.std import tqdm
 
 JOB = "flux_train_replicate"
 
