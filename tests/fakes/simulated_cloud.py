@@ -15,10 +15,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from portraitist.studio.architecture import TRAINER, TRAINER_VERSION
 from tests.fakes.pictures import watermarked_png
 from tests.fakes.schemas import trained_version_schema
-
-from portraitist.studio.architecture import TRAINER, TRAINER_VERSION
 
 OUTPUTS_LIVE = timedelta(hours=1)
 SCHEMA = trained_version_schema()

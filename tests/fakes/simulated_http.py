@@ -9,6 +9,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
 from tests.fakes.simulated_cloud import Answer, Asked, SimulatedCloud, refused
 
 FaultOf = Callable[[str, str], str | None]  # (method, path) → a fault's name, or None

@@ -9,7 +9,9 @@ WRITES = re.compile(r"\b(?:insert into|update|delete from)\s+(\w+)", re.IGNORECA
 
 
 def listed() -> dict[str, str]:
-    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (\w+) \|$", (ROOT / "docs/isolation.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (`\w+`(?:, `\w+`)*) \| (\w+) \|$", (ROOT / "docs/isolation.md").read_text(), re.MULTILINE
+    )
     return {table: slice_ for tables, slice_ in rows for table in re.findall(r"`(\w+)`", tables)}
 
 

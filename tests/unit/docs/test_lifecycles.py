@@ -45,7 +45,10 @@ def test_diagram_code_and_database_agree(
 
 
 def test_every_status_that_is_not_an_end_leads_to_one() -> None:
-    for transitions, ended in ((training.TRANSITIONS, training.ENDED), (generation.TRANSITIONS, generation.ENDED)):
+    for transitions, ended in (
+        (training.TRANSITIONS, training.ENDED),
+        (generation.TRANSITIONS, generation.ENDED),
+    ):
         for status in transitions:
             reached, before = {status}, set[StrEnum]()
             while reached != before:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from portraitist.kit.http import GuardedClient, Response
 from tests.fakes.pictures import model_of
 from tests.fakes.replicate_cloud import CUT, NO_CREDIT, THROTTLED, Fault, ReplicateCloud, problem
 from tests.fakes.schemas import trained_version_schema
 from tests.fakes.serving import served
 
+from portraitist.kit.http import GuardedClient, Response
 from portraitist.studio.architecture import (
     GENERATION,
     ValidatedPrediction,
