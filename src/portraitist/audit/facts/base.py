@@ -48,6 +48,8 @@ class ProviderCall:
         post = self.sdk or name.startswith("post ")
         if post and "get" not in name and self._runs_trainer():
             return "training"
+        if "{urls." in name:
+            return "status"
         if "training" in name:
             return "training" if name.endswith(("create", "trainings")) and post else "status"
         if name in {"run", "stream", "async_run", "async_stream", "use"}:
@@ -141,6 +143,7 @@ class TableDef:
     columns: dict[str, tuple[str, Place]]
     source: str
     property_names: dict[str, str] = field(default_factory=dict)
+    end: int = 0
 
 
 class Context:

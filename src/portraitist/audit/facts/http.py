@@ -13,12 +13,14 @@ from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.program import argument_for
 from portraitist.audit.link.values import (
+    Known,
     OneOf,
     Outside,
     Struct,
     Unknown,
     Value,
     literals,
+    render,
     renderings,
     structs,
     text,
@@ -72,7 +74,7 @@ def request_of(ctx: Context, module: Module, call: ir.Call) -> Request | None:
         method = str(next(iter(literals(ctx.ev.eval(module, call.args[0]))), "")).upper()
     base = _base_url(ctx, module, call)
     if base is not None:
-        address = text([base, address])
+        address = text([base, Known("/"), address]) if _needs_slash(base, address) else text([base, address])
     return Request(address, method or "GET", tuple(_bodies(options, origin, method)), head)
 
 
@@ -127,6 +129,10 @@ def _base_url(ctx: Context, module: Module, call: ir.Call) -> Value | None:
         return None
     value = ctx.ev.eval(made[0], ir.keyword(made[1], "baseURL", "prefixUrl", "base_url"))
     return None if isinstance(value, Unknown) else value
+
+
+def _needs_slash(base: Value, address: Value) -> bool:
+    return not (render(base) or "/").endswith("/") and not (render(address) or "/").startswith("/")
 
 
 def _creation(ctx: Context, module: Module, expr: ir.Node) -> tuple[Module, ir.Call] | None:

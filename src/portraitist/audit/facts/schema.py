@@ -52,7 +52,7 @@ def collect(ctx: Context) -> None:
 def _facts(ctx: Context, table: TableDef) -> None:
     role = next((each.role for each in ctx.tree.files if each.path == table.path), "src")
     if not table.source.startswith("alter"):
-        ctx.add_at("table", table.name, table.path, table.line, role=role, value=table.source)
+        ctx.add_at("table", table.name, table.path, table.line, role=role, value=table.source, end=table.end)
     for name, (kind, place) in table.columns.items():
         ctx.add_at(
             "table.column", f"{table.name}.{name}", place.path, place.line, role=role, value=kind, token=name
@@ -241,7 +241,8 @@ def _class_table(ctx: Context, module: Module, cls: ir.Class) -> Iterator[TableD
         ) or cls.name
     if table:
         columns = dict(_class_columns(module, fields, entity is not None))
-        yield TableDef(table, module.path, cls.line, columns, "class", {"@class": cls.name})
+        line = entity.line if entity is not None else cls.line
+        yield TableDef(table, module.path, line, columns, "class", {"@class": cls.name}, cls.end)
 
 
 def _class_columns(

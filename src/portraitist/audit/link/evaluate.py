@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from portraitist.audit import ir
+from portraitist.audit.link.bindings import index_key, is_name, loads_module, says_nothing, visible
 from portraitist.audit.link.library import fold_library_call
 from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.link.program import Program, Target, argument_for, returns
@@ -92,7 +93,7 @@ class Evaluator:
         local = isinstance(value, Unknown) or (isinstance(value, Outside) and value.kind != "env")
         local = local or (isinstance(value, Known) and value.value in (None, ""))
         if isinstance(value, OneOf):
-            local = all(_says_nothing(each) for each in value.options)
+            local = all(says_nothing(each) for each in value.options)
         name = ir.plain_dotted(node)
         return Outside("local", name) if local and name else value
 
@@ -176,8 +177,8 @@ class Evaluator:
         if found is None:
             return self._star(module, node, depth) if module.stars else Outside("global", node.id)
         scope, bindings = found
-        visible = _visible(bindings, node)
-        options = [self._binding(module, each, frame, depth) for each in visible[-6:]]
+        reaching = visible(bindings, node)
+        options = [self._binding(module, each, frame, depth) for each in reaching[-6:]]
         if len(options) > 1:
             options = [
                 each for each in options if not (isinstance(each, Known) and each.value in (None, ""))
@@ -208,7 +209,7 @@ class Evaluator:
             direct = isinstance(target, ir.Attr | ir.Index) and isinstance(target.obj, ir.Name)
             if not direct or each.line > node.line or each.op != "=":
                 continue
-            key = target.name if isinstance(target, ir.Attr) else _index_key(target)
+            key = target.name if isinstance(target, ir.Attr) else index_key(target)
             if key is not None and key != "exports":
                 inner = self.eval(module, each.value, frame, depth)
                 fields.append(
@@ -258,21 +259,37 @@ class Evaluator:
         if binding.kind == "param":
             return self._param(module, binding, frame, depth)
         if binding.kind == "import":
-            return one_of(
-                [self._target(each, depth) for each in self.program.bound(module, binding)]
-                or [Unknown("import")]
-            )
+            return self._imported(module, binding, depth)
         if binding.kind == "loop":
             return self._loop(module, binding, frame, depth)
         if binding.kind != "assign":
             return Unknown(binding.kind)
-        if _loads_module(binding.value):
+        if loads_module(binding.value):
             targets = list(self.program.bound(module, binding))
             return one_of([self._target(each, depth) for each in targets] or [Unknown("import")])
         assign = binding.node
         if isinstance(assign, ir.Assign) and assign.op not in {"=", ":="} and not binding.keys:
             return Unknown("accumulated")
         return self._picked(self.eval(module, binding.value, frame, depth), binding, module, frame, depth)
+
+    def _imported(self, module: Module, binding: Binding, depth: int) -> Value:
+        """The value of an imported name: what its module binds to it, or what it refers to."""
+        node = binding.node
+        assert isinstance(node, ir.Import)
+        path = self.program.resolver.resolve(module.path, node.module, module.language)
+        other = self.program.modules.get(path) if path else None
+        if other is not None and depth < MAX_DEPTH:
+            entry = other.exports.get(str(binding.keys[0]), str(binding.keys[0]))
+            if isinstance(entry, ir.Import):
+                again = Binding("import", entry, keys=(entry.names[0][0],))
+                return self._imported(other, again, depth + 1)
+            if isinstance(entry, ir.Node):
+                return self.eval(other, entry, None, depth + 1)
+            assigned = [each for each in other.top.names.get(entry, []) if each.kind in {"assign", "import"}]
+            if assigned:
+                return one_of([self._binding(other, each, None, depth + 1) for each in assigned[-3:]])
+        targets = [self._target(each, depth) for each in self.program.bound(module, binding)]
+        return one_of(targets or [Unknown("import")])
 
     def _picked(
         self, value: Value, binding: Binding, module: Module, frame: Frame | None, depth: int
@@ -344,11 +361,7 @@ class Evaluator:
             if not isinstance(target.node, ir.Class) or target.module is None:
                 continue
             for each in target.node.body:
-                if (
-                    isinstance(each, ir.Assign)
-                    and _is_name(each.target, node.name)
-                    and each.value is not None
-                ):
+                if isinstance(each, ir.Assign) and is_name(each.target, node.name) and each.value is not None:
                     return self.eval(target.module, each.value, None, depth)
             found = self._assigned(target.module, target.node, node.name, depth)
             if found is not None:
@@ -413,56 +426,3 @@ class Evaluator:
             values.extend(self.eval(target.module, each, inner, depth) for each in returned[:8])
         values = [each for each in values if not (isinstance(each, Known) and each.value is None)] or values
         return one_of(values) if values else Unknown("call")
-
-
-def _says_nothing(value: Value) -> bool:
-    """Empty, unknown, or from outside but for the environment."""
-    if isinstance(value, Known):
-        return value.value in (None, "")
-    return isinstance(value, Unknown) or (isinstance(value, Outside) and value.kind != "env")
-
-
-def _loads_module(node: ir.Node | None) -> bool:
-    return (
-        isinstance(node, ir.Call) and isinstance(node.func, ir.Name) and node.func.id in {"require", "import"}
-    )
-
-
-def _index_key(node: ir.Node) -> str | None:
-    return ir.text_of(node.key) if isinstance(node, ir.Index) else None
-
-
-def _visible(bindings: list[Binding], use: ir.Node) -> list[Binding]:
-    """The bindings that can reach `use`: in an enclosing block, and earlier when in the same function."""
-    if len(bindings) == 1:
-        return bindings
-    above = set(ir.ancestors(use))
-    func = ir.enclosing(use, ir.Func)
-    found: list[Binding] = []
-    for each in bindings:
-        if each.decl in {"const", "let"} and _block_of(each.node) not in above:
-            continue
-        same = ir.enclosing(each.node, ir.Func) is func
-        if same and each.node.line > use.line:
-            continue
-        found.append(each)
-    straight = [each for each in found if _block_of(each.node) in above and each.kind == "assign"]
-    if straight:
-        found = found[found.index(straight[-1]) :]
-    return found or bindings
-
-
-def _block_of(node: ir.Node) -> ir.Node | None:
-    block = (ir.If, ir.Loop, ir.Try, ir.Handler, ir.Func)
-    return next((each for each in ir.ancestors(node) if isinstance(each, block)), _root(node))
-
-
-def _root(node: ir.Node) -> ir.Node | None:
-    last = None
-    for last in ir.ancestors(node):  # noqa: B007 - only the outermost is wanted
-        pass
-    return last
-
-
-def _is_name(node: ir.Node, name: str) -> bool:
-    return isinstance(node, ir.Name) and node.id == name

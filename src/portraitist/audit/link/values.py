@@ -157,7 +157,8 @@ def fold(value: Value | None) -> object:
         known = [each for each in (fold(option) for option in value.options) if each is not None]
         return known if len(known) > 1 else (known[0] if known else None)
     if isinstance(value, Items):
-        return [fold(each) for each in value.items]
+        items = [fold(each) for each in value.items]
+        return items if not items or any(each is not None for each in items) else None
     return None
 
 

@@ -1,0 +1,60 @@
+"""Small questions the evaluator asks of the syntax: which bindings reach a use, what a node plainly is."""
+
+from __future__ import annotations
+
+from portraitist.audit import ir
+from portraitist.audit.link.module import Binding
+from portraitist.audit.link.values import Known, Outside, Unknown, Value
+
+
+def visible(bindings: list[Binding], use: ir.Node) -> list[Binding]:
+    """The bindings that can reach `use`: in an enclosing block, and earlier when in the same function."""
+    if len(bindings) == 1:
+        return bindings
+    above = set(ir.ancestors(use))
+    func = ir.enclosing(use, ir.Func)
+    found: list[Binding] = []
+    for each in bindings:
+        if each.decl in {"const", "let"} and block_of(each.node) not in above:
+            continue
+        same = ir.enclosing(each.node, ir.Func) is func
+        if same and each.node.line > use.line:
+            continue
+        found.append(each)
+    straight = [each for each in found if block_of(each.node) in above and each.kind == "assign"]
+    if straight:
+        found = found[found.index(straight[-1]) :]
+    return found or bindings
+
+
+def block_of(node: ir.Node) -> ir.Node | None:
+    block = (ir.If, ir.Loop, ir.Try, ir.Handler, ir.Func)
+    return next((each for each in ir.ancestors(node) if isinstance(each, block)), root(node))
+
+
+def root(node: ir.Node) -> ir.Node | None:
+    last = None
+    for last in ir.ancestors(node):  # noqa: B007 - only the outermost is wanted
+        pass
+    return last
+
+
+def is_name(node: ir.Node, name: str) -> bool:
+    return isinstance(node, ir.Name) and node.id == name
+
+
+def says_nothing(value: Value) -> bool:
+    """Empty, unknown, or from outside but for the environment."""
+    if isinstance(value, Known):
+        return value.value in (None, "")
+    return isinstance(value, Unknown) or (isinstance(value, Outside) and value.kind != "env")
+
+
+def loads_module(node: ir.Node | None) -> bool:
+    return (
+        isinstance(node, ir.Call) and isinstance(node.func, ir.Name) and node.func.id in {"require", "import"}
+    )
+
+
+def index_key(node: ir.Node) -> str | None:
+    return ir.text_of(node.key) if isinstance(node, ir.Index) else None
