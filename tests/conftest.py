@@ -17,6 +17,8 @@ from psycopg import sql
 from portraitist.kit.embedded_postgres import EmbeddedPostgres, Server
 from portraitist.kit.processes import birth
 
+pytest_plugins = ["tests.not_run"]
+
 # Sound for killed processes, not for power cuts: no test pulls the plug.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 PREFIX = "portraitist-session-"
