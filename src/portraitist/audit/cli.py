@@ -41,6 +41,7 @@ class Level(enum.StrEnum):
 @app.command()
 def audit(
     path: Annotated[Path, typer.Argument(help="The repository to read. Nothing in it is run or written.")],
+    *,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write the markdown report here instead of standard output.")
     ] = None,

@@ -77,7 +77,7 @@ class Fact:
     value: object = None
     scope: str = ""
     evidence: tuple[Place, ...] = ()
-    token: str = field(default="", compare=False)
+    shows: str = field(default="", compare=False)
 
     @property
     def place(self) -> Place:

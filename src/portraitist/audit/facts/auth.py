@@ -29,7 +29,7 @@ def collect(ctx: Context) -> None:
             route.guarded_by.append((name, place))
             if (module.path, node.line, name) not in seen:
                 seen.add((module.path, node.line, name))
-                ctx.add("auth", name, module, node, token=name.rpartition(".")[2])
+                ctx.add("auth", name, module, node, shows=name.rpartition(".")[2])
 
 
 def _checks(ctx: Context, route: Route) -> list[tuple[str, Module, ir.Node]]:

@@ -188,7 +188,7 @@ class Context:
         line: int = 0,
         end: int = 0,
         evidence: Iterable[Place] = (),
-        token: str | None = None,
+        shows: str | None = None,
     ) -> None:
         """Adds a fact anchored at `node`, or at `line` when that is given."""
         first = line or node.line
@@ -204,17 +204,17 @@ class Context:
             value,
             module.scope_name(node),
             tuple(evidence),
-            key if token is None else token,
+            key if shows is None else shows,
         )
         self.facts.append(fact)
 
     def add_at(self, kind: str, key: str, path: str, line: int, *, role: str = "src", value: object = None,
-               evidence: Iterable[Place] = (), token: str | None = None, end: int = 0) -> None:  # fmt: skip
+               evidence: Iterable[Place] = (), shows: str | None = None, end: int = 0) -> None:  # fmt: skip
         """Adds a fact that no syntax node stands for."""
         last = max(line, end)
         self.facts.append(
             Fact(
-                kind, key, path, line, last, role, value, "", tuple(evidence), key if token is None else token
+                kind, key, path, line, last, role, value, "", tuple(evidence), key if shows is None else shows
             )
         )
 

@@ -42,7 +42,7 @@ def _facts(ctx: Context, statement: Statement) -> None:
             statement.node,
             line=statement.line,
             end=statement.end,
-            token=token,
+            shows=token,
         )
     for use in statement.columns:
         key = f"{statement.table}.{use.column}"
@@ -50,17 +50,17 @@ def _facts(ctx: Context, statement: Statement) -> None:
         value = fold(use.value) if use.value is not None else None
         inside = use.path == own.path and statement.line <= use.line <= max(statement.end, statement.node.end)
         ctx.add(kind, key, statement.module, statement.node, value=value, line=statement.line, end=statement.end,
-                evidence=[place], token=use.column)  # fmt: skip
+                evidence=[place], shows=use.column)  # fmt: skip
         elsewhere = (
             use.path != own.path or ctx.program.modules[use.path].function_at(use.line) is not statement.func
         )
         if not inside and elsewhere:
-            _at_caller(ctx, statement, use, kind, key, value)
+            _at_caller(ctx, statement, use)
         if statement.kind == "write" and is_null(use.value) and not statement.insert:
             module = ctx.program.modules[use.path]
             anchor = ir.Other(use.line, use.line, [])
             anchor.parent = statement.node if module is statement.module else None
-            ctx.add("db.null", key, module, anchor, evidence=[own], token=use.column)
+            ctx.add("db.null", key, module, anchor, evidence=[own], shows=use.column)
 
 
 def shown(statement: Statement, name: str) -> str:
@@ -69,10 +69,10 @@ def shown(statement: Statement, name: str) -> str:
     return name if any(name.lower() in each.lower() or snake(name) in snake(each) for each in lines) else ""
 
 
-def _at_caller(
-    ctx: Context, statement: Statement, use: ColumnUse, kind: str, key: str, value: object
-) -> None:
+def _at_caller(ctx: Context, statement: Statement, use: ColumnUse) -> None:
     """The call of a storage helper whose argument sets the column, or the line that sets it."""
+    kind, key = f"db.{statement.kind}", f"{statement.table}.{use.column}"
+    value = fold(use.value) if use.value is not None else None
     module = ctx.program.modules[use.path]
     func = statement.func
     for site in ctx.program.callers.get(func, []) if func is not None else []:
@@ -84,7 +84,7 @@ def _at_caller(
                 site.call,
                 value=value,
                 evidence=[Place(use.path, use.line)],
-                token=use.column,
+                shows=use.column,
             )
             return
     anchor = ir.Other(use.line, use.line, [])
@@ -95,7 +95,7 @@ def _at_caller(
         anchor,
         value=value,
         evidence=[Place(statement.module.path, statement.line)],
-        token=use.column,
+        shows=use.column,
     )
 
 
@@ -134,4 +134,4 @@ def _missing_columns(ctx: Context) -> None:
             anchor.parent = statement.node if module is statement.module else None
             definition = ctx.tables[statement.table][0]
             ctx.add("table.missing_column", f"{statement.table}.{name}", module, anchor,
-                    evidence=[Place(definition.path, definition.line)], token=name)  # fmt: skip
+                    evidence=[Place(definition.path, definition.line)], shows=name)  # fmt: skip

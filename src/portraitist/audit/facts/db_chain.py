@@ -157,9 +157,10 @@ def _columns(
 
 
 def _made(
-    kind: str, table: str, columns: tuple[ColumnUse, ...], where: tuple[str, ...], module: Module, call: ir.Node,
+    kind: str, table: str, columns: tuple[ColumnUse, ...], where: tuple[str, ...], site: tuple[Module, ir.Node],
     *, insert: bool = False, values: tuple[tuple[str, ir.Node], ...] = (),
 ) -> Statement:  # fmt: skip
+    module, call = site
     return Statement(kind, table, columns, where, module, call, call.line, call.end, insert, values)
 
 
@@ -192,7 +193,7 @@ def _prisma(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: i
     kind = _PRISMA[func.name]
     table = model.name if model is not None else func.obj.name
     return _made(
-        kind, table, columns, _keys(where), module, call, insert="create" in func.name, values=_pairs(where)
+        kind, table, columns, _keys(where), (module, call), insert="create" in func.name, values=_pairs(where)
     )
 
 
@@ -223,7 +224,7 @@ def _drizzle(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: 
         kind = "delete" if func.name == "delete" else "write"
         where, values = _drizzle_where(table, whole)
         return _made(
-            kind, table.name, columns, where, module, whole, insert=func.name == "insert", values=values
+            kind, table.name, columns, where, (module, whole), insert=func.name == "insert", values=values
         )
     if func.name == "from" and call.args:
         table = tables.defined(module, call.args[0])
@@ -231,7 +232,7 @@ def _drizzle(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: 
             return None
         where, values = _drizzle_where(table, whole)
         return _made(
-            "read", table.name, _selected(module, table, call, func), where, module, whole, values=values
+            "read", table.name, _selected(module, table, call, func), where, (module, whole), values=values
         )
     if (
         func.name in {"findFirst", "findMany"}
@@ -244,7 +245,7 @@ def _drizzle(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: 
             if _accessor(each) == func.obj.name or each.name == func.obj.name
         ]
         name = found[0].name if found else func.obj.name
-        return _made("read", name, (), (), module, call)
+        return _made("read", name, (), (), (module, call))
     return None
 
 
@@ -335,7 +336,7 @@ def _supabase(ctx: Context, tables: Tables, module: Module, call: ir.Call, func:
         names = re.findall(r"[A-Za-z_]\w*", re.sub(r"\w+\s*\([^)]*\)|\w+:", "", text))
         columns = tuple(ColumnUse(each, module.path, call.args[0].line) for each in names)
     where, values = _filters(whole)
-    return _made(kind, table, columns, where, module, whole, insert=func.name == "insert", values=values)
+    return _made(kind, table, columns, where, (module, whole), insert=func.name == "insert", values=values)
 
 
 def _filters(whole: ir.Node) -> tuple[tuple[str, ...], tuple[tuple[str, ir.Node], ...]]:
@@ -369,7 +370,7 @@ def _appwrite(ctx: Context, tables: Tables, module: Module, call: ir.Call, func:
     kind = _APPWRITE[func.name]
     columns = _columns(ctx, module, data) if kind == "write" else ()
     insert = func.name.lower().startswith("create")
-    return _made(kind, name, columns, () if insert else ("id",), module, call, insert=insert)
+    return _made(kind, name, columns, () if insert else ("id",), (module, call), insert=insert)
 
 
 def _typeorm(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr) -> Statement | None:
@@ -384,7 +385,7 @@ def _typeorm(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: 
     if kind == "write" and len(args) > position:
         columns = _columns(ctx, module, args[position])
     where = _keys(args[0]) if args and func.name != "save" else ()
-    return _made(kind, entity.name, columns, where, module, call, insert=func.name == "insert")
+    return _made(kind, entity.name, columns, where, (module, call), insert=func.name == "insert")
 
 
 def _entity(
@@ -418,7 +419,7 @@ def _mongoose(ctx: Context, tables: Tables, module: Module, call: ir.Call, func:
     where = _keys(call.args[0]) if position and call.args else ()
     if func.name.startswith("findById"):
         where = ("id",)
-    return _made(kind, table.name, _columns(ctx, module, data), where, module, call, insert=position == 0)
+    return _made(kind, table.name, _columns(ctx, module, data), where, (module, call), insert=position == 0)
 
 
 def _firestore(
@@ -434,7 +435,7 @@ def _firestore(
         return None
     kind = _FIRESTORE[func.name]
     columns = _columns(ctx, module, call.args[0]) if kind == "write" and call.args else ()
-    return _made(kind, table, columns, ("id",), module, call, insert=func.name == "add")
+    return _made(kind, table, columns, ("id",), (module, call), insert=func.name == "add")
 
 
 def _firestore_function(ctx: Context, module: Module, call: ir.Call, name: str) -> Iterator[Statement]:
@@ -448,5 +449,5 @@ def _firestore_function(ctx: Context, module: Module, call: ir.Call, name: str) 
                 columns = (
                     _columns(ctx, module, call.args[1]) if kind == "write" and len(call.args) > 1 else ()
                 )
-                yield _made(kind, table, columns, ("id",), module, call, insert=name == "addDoc")
+                yield _made(kind, table, columns, ("id",), (module, call), insert=name == "addDoc")
                 return

@@ -105,7 +105,7 @@ def _called(ctx: Context, rows: Rows, module: Module, call: ir.Call) -> Iterator
     made = rows.table(module, call.func)
     if made is not None:
         columns = _columns(ctx, module, call.kw)
-        yield _statement("write", made, columns, (), module, call, insert=True)
+        yield _statement("write", made, columns, (), (module, call), insert=True)
         return
     name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
     if name in _WRITES and isinstance(call.func, ir.Attr):
@@ -127,9 +127,10 @@ def _columns(ctx: Context, module: Module, kw: ir.Obj | None) -> tuple[ColumnUse
 
 
 def _statement(
-    kind: str, table: TableDef, columns: tuple[ColumnUse, ...], where: tuple[str, ...], module: Module, node: ir.Node,
+    kind: str, table: TableDef, columns: tuple[ColumnUse, ...], where: tuple[str, ...], site: tuple[Module, ir.Node],
     *, insert: bool = False,
 ) -> Statement:  # fmt: skip
+    module, node = site
     return Statement(kind, table.name, columns, where, module, node, node.line, node.end, insert)
 
 
@@ -168,7 +169,7 @@ def _manager_write(
     defaults = ir.keyword(call, "defaults")
     if isinstance(defaults, ir.Obj):
         columns.extend(_columns(ctx, module, defaults))
-    yield _statement("write", table, tuple(columns), (), module, call, insert=True)
+    yield _statement("write", table, tuple(columns), (), (module, call), insert=True)
 
 
 def _update(ctx: Context, rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
@@ -184,7 +185,7 @@ def _update(ctx: Context, rows: Rows, module: Module, call: ir.Call) -> Iterator
                     value = ctx.ev.eval(module, prop.value)
                     columns.append(ColumnUse(prop.computed.name, module.path, prop.line, value, prop.value))
     if columns:
-        yield _statement("write", table, tuple(columns), _where(call.func), module, call)
+        yield _statement("write", table, tuple(columns), _where(call.func), (module, call))
 
 
 def _delete(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
@@ -194,7 +195,7 @@ def _delete(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
     if table is None and isinstance(call.func, ir.Attr) and not call.args:
         table = rows.of_row(module, call.func.obj)
     if table is not None:
-        yield _statement("delete", table, (), _where(call), module, call)
+        yield _statement("delete", table, (), _where(call), (module, call))
 
 
 def _read(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
@@ -211,7 +212,7 @@ def _read(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
         None,
     )
     if table is not None:
-        yield _statement("read", table, (), _where(call), module, call)
+        yield _statement("read", table, (), _where(call), (module, call))
 
 
 def _attribute_set(ctx: Context, rows: Rows, module: Module, assign: ir.Assign) -> Iterator[Statement]:
@@ -225,4 +226,4 @@ def _attribute_set(ctx: Context, rows: Rows, module: Module, assign: ir.Assign) 
         return
     value = ctx.ev.eval(module, assign.value)
     use = ColumnUse(target.name, module.path, assign.line, value, assign.value)
-    yield _statement("write", table, (use,), ("id",), module, assign)
+    yield _statement("write", table, (use,), ("id",), (module, assign))

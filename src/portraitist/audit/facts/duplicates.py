@@ -61,7 +61,7 @@ def _routes(ctx: Context) -> None:
     for key, found in sorted(places.items()):
         unique = sorted(set(found))
         if len(unique) > 1:
-            ctx.add_at("dup.route", key, unique[0].path, unique[0].line, evidence=unique[1:], token="")
+            ctx.add_at("dup.route", key, unique[0].path, unique[0].line, evidence=unique[1:], shows="")
 
 
 def _writers(ctx: Context) -> None:
@@ -83,7 +83,7 @@ def _writers(ctx: Context) -> None:
                 unique[0].path,
                 unique[0].line,
                 evidence=unique[1:],
-                token=key.rpartition(".")[2],
+                shows=key.rpartition(".")[2],
             )
 
 
@@ -111,7 +111,7 @@ def _blocks(ctx: Context) -> None:
             first.path,
             first.line,
             evidence=others,
-            token="",
+            shows="",
             end=last,
         )
 

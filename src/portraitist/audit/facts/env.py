@@ -247,7 +247,7 @@ def _zod_default(node: ir.Node) -> ir.Node | None:
 
 def _read_facts(ctx: Context, module: Module, name: str, node: ir.Node, default: ir.Node | None) -> None:
     if "{" in name:
-        ctx.add("env.dynamic", name, module, node, token="env")
+        ctx.add("env.dynamic", name, module, node, shows="env")
         return
     ctx.add("env.read", name, module, node)
     given = default if default is not None else _fallback(node)

@@ -17,13 +17,13 @@ def collect(ctx: Context) -> None:
     called = {each.module.path for each in ctx.calls}
     for file in ctx.tree.files:
         role = "dead" if file.path in ctx.dead_modules else file.role
-        ctx.add_at("file.role", role, file.path, 1, role=role, token="")
+        ctx.add_at("file.role", role, file.path, 1, role=role, shows="")
     for path in sorted(ctx.dead_modules):
-        ctx.add_at("file.dead", path, path, 1, role="dead", token="")
+        ctx.add_at("file.dead", path, path, 1, role="dead", shows="")
     for module in ctx.modules:
         if module.path in called or _mentions(module):
             role = "dead" if module.path in ctx.dead_modules else module.role
-            ctx.add_at("file.touches_replicate", "Y", module.path, 1, role=role, token="")
+            ctx.add_at("file.touches_replicate", "Y", module.path, 1, role=role, shows="")
         _exports(ctx, module)
 
 
@@ -52,7 +52,7 @@ def _exports(ctx: Context, module: Module) -> None:
     for name, entry in module.exports.items():
         node = _definition(module, name, entry)
         if node is not None:
-            ctx.add("export", name, module, node, token="" if name == "default" else name)
+            ctx.add("export", name, module, node, shows="" if name == "default" else name)
 
 
 def _definition(module: Module, name: str, entry: str | ir.Node) -> ir.Node | None:

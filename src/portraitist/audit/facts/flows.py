@@ -77,7 +77,7 @@ def _fact(ctx: Context, flow: Flow) -> None:
         value=flow.entry,
         line=first.line,
         evidence=flow.steps,
-        token="",
+        shows="",
     )
 
 

@@ -98,7 +98,7 @@ def _facts(ctx: Context, found: ProviderCall) -> None:
     kind = "replicate.call" if found.sdk else "http"
     model = fold(found.model) if found.model is not None else None
     line = call.func.name_line if isinstance(call.func, ir.Attr) and call.func.line != call.line else 0
-    ctx.add(kind, found.api, module, call, value=model, line=line, token=_token(found))
+    ctx.add(kind, found.api, module, call, value=model, line=line, shows=_token(found))
     posts = (
         found.creates
         or (found.sdk and found.api.endswith("create"))
@@ -140,7 +140,7 @@ def _payload(ctx: Context, found: ProviderCall) -> None:
                 module,
                 anchor,
                 value=render(each.value),
-                token="webhook",
+                shows="webhook",
             )
 
 
@@ -162,7 +162,7 @@ def _pinned_versions(ctx: Context) -> None:
     for module in ctx.modules:
         for each in module.all(ir.Lit):
             if isinstance(each.value, str) and len(each.value) >= 64 and _VERSION.match(each.value):
-                ctx.add("const", name_of(each), module, each, value=each.value, token=each.value[:20])
+                ctx.add("const", name_of(each), module, each, value=each.value, shows=each.value[:20])
     _model_names(ctx)
 
 
@@ -185,7 +185,7 @@ def _model_names(ctx: Context) -> None:
     for module in ctx.modules if wanted else []:
         for lit in module.all(ir.Lit):
             if lit.value in wanted:
-                ctx.add("const", name_of(lit), module, lit, value=lit.value, token=str(lit.value))
+                ctx.add("const", name_of(lit), module, lit, value=lit.value, shows=str(lit.value))
 
 
 def name_of(node: ir.Node) -> str:

@@ -22,7 +22,7 @@ def collect(ctx: Context) -> None:
     """Adds the `route` facts."""
     for route in ctx.routes:
         if route.is_http:
-            ctx.add("route", route.key, route.module, route.node, token=_token(route), end=_end(route))
+            ctx.add("route", route.key, route.module, route.node, shows=_token(route), end=_end(route))
 
 
 def _end(route: Route) -> int:

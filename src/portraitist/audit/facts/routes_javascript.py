@@ -6,12 +6,13 @@ Finds handlers and the guards given as arguments, on routers and on mounts. Deni
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.mounts import Guard, Mounts, creations
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.program import Target
+from portraitist.audit.link.program import Site, Target
 from portraitist.audit.link.values import renderings
 
 _NEST = {"Get", "Post", "Put", "Patch", "Delete", "All"}
@@ -43,31 +44,39 @@ def _registered(ctx: Context, mounts: Mounts, module: Module, call: ir.Call) -> 
     if not handlers:
         return
     for text in _paths(ctx, module, head):
-        yield from _mounted(ctx, mounts, module, call, name.upper(), text, receiver, handlers, guards)
+        yield from _mounted(
+            ctx, mounts, Registration(module, call, name.upper(), text, receiver, handlers, guards)
+        )
 
 
-def _mounted(
-    ctx: Context, mounts: Mounts, module: Module, call: ir.Call, method: str, text: str, receiver: ir.Node,
-    handlers: list[Target], guards: list[Guard],
-) -> Iterator[Route]:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One registering call: where, for which method, path and router, with what behind it."""
+
+    module: Module
+    call: ir.Call
+    method: str
+    text: str
+    receiver: ir.Node
+    handlers: list[Target]
+    guards: list[Guard]
+
+
+def _mounted(ctx: Context, mounts: Mounts, found: Registration) -> Iterator[Route]:
     from portraitist.audit.facts.routes import normalise  # noqa: PLC0415 - routes imports this module
 
-    made = creations(ctx, module, receiver)
+    call = found.call
+    made = creations(ctx, found.module, found.receiver)
     router = made[0] if made else None
-    above = mounts.guards_of(router, text, call.line)
+    above = mounts.guards_of(router, found.text, call.line)
     line = call.func.name_line if isinstance(call.func, ir.Attr) else call.line
     anchor = ir.Other(line, call.end, [])
     anchor.parent = call.parent
+    method = "ANY" if found.method == "ALL" else found.method
     for prefix in mounts.paths(router):
-        path = normalise(f"{prefix}/{text}")
+        path = normalise(f"{prefix}/{found.text}")
         yield Route(
-            "ANY" if method == "ALL" else method,
-            path,
-            module,
-            anchor,
-            tuple(handlers),
-            (*above, *guards),
-            "express",
+            method, path, found.module, anchor, tuple(found.handlers), (*above, *found.guards), "express"
         )
 
 
@@ -179,7 +188,8 @@ def _fastify_object(
     targets = handler_targets(ctx, module, handler)
     for text in _paths(ctx, module, url):
         for each in methods:
-            yield from _mounted(ctx, mounts, module, call, each.upper(), text, call.func.obj, targets, guards)
+            made = Registration(module, call, each.upper(), text, call.func.obj, targets, guards)
+            yield from _mounted(ctx, mounts, made)
 
 
 def _mounts(ctx: Context) -> Mounts:
@@ -214,18 +224,13 @@ def _mount(ctx: Context, mounts: Mounts, module: Module, call: ir.Call, func: ir
         prefix = ir.text_of(prefix_node) or ""
     parents = creations(ctx, module, func.obj) or [None]  # type: ignore[list-item]
     for arg in call.args[1:] if texts and prefix_node is None else call.args:
-        _mount_one(ctx, mounts, module, call, parents[0], prefix, arg)
+        _mount_one(ctx, mounts, Site(module, call), (prefix, parents[0]), arg)
 
 
 def _mount_one(
-    ctx: Context,
-    mounts: Mounts,
-    module: Module,
-    call: ir.Call,
-    parent: ir.Node | None,
-    prefix: str,
-    arg: ir.Node,
+    ctx: Context, mounts: Mounts, site: Site, spot: tuple[str, ir.Node | None], arg: ir.Node
 ) -> None:
+    module, call, parent = site.module, site.call, spot[1]
     if isinstance(arg, ir.Obj | ir.Lit):
         return
     children = creations(ctx, module, arg)
@@ -234,11 +239,11 @@ def _mount_one(
     registers = isinstance(call.func, ir.Attr) and call.func.name == "register"
     if routers:
         for each in routers:
-            mounts.prefixes.setdefault(each, []).append((prefix, parent))
+            mounts.prefixes.setdefault(each, []).append(spot)
     elif registers and plugin and isinstance(plugin[0].node, ir.Func) and plugin[0].node.params:
-        mounts.prefixes.setdefault(plugin[0].node.params[0], []).append((prefix, parent))
+        mounts.prefixes.setdefault(plugin[0].node.params[0], []).append(spot)
     elif parent is not None:
-        mounts.guards.setdefault(parent, []).append((prefix, (module, arg)))
+        mounts.guards.setdefault(parent, []).append((spot[0], (module, arg)))
 
 
 def _makes_router(ctx: Context, call: ir.Call) -> bool:

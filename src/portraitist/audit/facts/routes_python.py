@@ -51,7 +51,7 @@ def _decorated(
     )
     methods = ["WEBSOCKET"] if name == "websocket" else methods
     guards = [*_dependencies(module, decorator), *_other_decorators(module, func, decorator)]
-    yield from _mounted(ctx, mounts, module, func, methods, text, decorator.func.obj, guards, decorator.line)
+    yield from _mounted(ctx, mounts, (module, func, decorator), (methods, text), guards)
 
 
 def _methods(ctx: Context, module: Module, call: ir.Call) -> list[str]:
@@ -68,21 +68,27 @@ def _methods(ctx: Context, module: Module, call: ir.Call) -> list[str]:
 
 
 def _mounted(
-    ctx: Context, mounts: Mounts, module: Module, func: ir.Func, methods: list[str], text: str, receiver: ir.Node,
-    guards: list[Guard], line: int,
-) -> Iterator[Route]:  # fmt: skip
+    ctx: Context,
+    mounts: Mounts,
+    site: tuple[Module, ir.Func, ir.Call],
+    path: tuple[list[str], str],
+    guards: list[Guard],
+) -> Iterator[Route]:
+    """The routes of one decorated function: one for each method and each mount of its router."""
     from portraitist.audit.facts.routes import normalise  # noqa: PLC0415 - routes imports this module
 
-    made = creations(ctx, module, receiver)
+    (module, func, decorator), (methods, text) = site, path
+    assert isinstance(decorator.func, ir.Attr)
+    made = creations(ctx, module, decorator.func.obj)
     router = made[0] if made else None
     own = _own_prefix(ctx, module, router)
     above = mounts.guards_of(router, text, 10**9)
     for prefix in mounts.paths(router):
         for method in methods:
-            path = normalise(f"{prefix}/{own}/{text}")
-            anchor = ir.Other(line, func.end, [])
+            whole = normalise(f"{prefix}/{own}/{text}")
+            anchor = ir.Other(decorator.line, func.end, [])
             anchor.parent = func
-            yield Route(method, path, module, anchor, (Target(module, func),), (*above, *guards), "python")
+            yield Route(method, whole, module, anchor, (Target(module, func),), (*above, *guards), "python")
 
 
 def _own_prefix(ctx: Context, module: Module, router: ir.Node | None) -> str:

@@ -55,7 +55,7 @@ def _facts(ctx: Context, table: TableDef) -> None:
         ctx.add_at("table", table.name, table.path, table.line, role=role, value=table.source, end=table.end)
     for name, (kind, place) in table.columns.items():
         ctx.add_at(
-            "table.column", f"{table.name}.{name}", place.path, place.line, role=role, value=kind, token=name
+            "table.column", f"{table.name}.{name}", place.path, place.line, role=role, value=kind, shows=name
         )
 
 
@@ -68,7 +68,7 @@ def _conflicts(ctx: Context) -> None:
                 first = seen.setdefault(column, (kind, place))
                 if family(first[0]) != family(kind) and family(kind) and family(first[0]):
                     ctx.add_at("table.type_conflict", f"{name}.{column}", place.path, place.line,
-                               value=[first[0], kind], evidence=[first[1]], token=column)  # fmt: skip
+                               value=[first[0], kind], evidence=[first[1]], shows=column)  # fmt: skip
 
 
 def family(kind: str) -> str:

@@ -54,7 +54,7 @@ def _sources(ctx: Context, module: Module) -> None:
                 module,
                 node,
                 line=line,
-                token=found.group(3),
+                shows=found.group(3),
             )
     for call in module.all(ir.Call):
         if (
@@ -63,7 +63,7 @@ def _sources(ctx: Context, module: Module) -> None:
             and call.args
             and ir.text_of(call.args[0]) == "weights"
         ) and re.search(r"output|result", ir.dotted(call.func.obj)):
-            ctx.add("weights.source", "output.weights", module, call, token="weights")
+            ctx.add("weights.source", "output.weights", module, call, shows="weights")
 
 
 def _urls(ctx: Context, module: Module) -> None:
@@ -75,7 +75,7 @@ def _urls(ctx: Context, module: Module) -> None:
             continue
         for text in renderings(ctx.ev.eval(module, node))[:1]:
             if _URL.search(text) and "://" in text and " " not in text.strip():
-                ctx.add("weights.url", _url_key(text), module, node, value=text, token="")
+                ctx.add("weights.url", _url_key(text), module, node, value=text, shows="")
 
 
 def _may_be_url(node: ir.Node) -> bool:
@@ -100,7 +100,7 @@ def _polls(ctx: Context, module: Module) -> None:
         if name == "setInterval" and call.args:
             polled = _polled(ctx, module, call.args[0])
             if polled:
-                ctx.add("poll", polled, module, call, token="setInterval")
+                ctx.add("poll", polled, module, call, shows="setInterval")
         elif name == "setTimeout" and call.args:
             func = ir.enclosing(call, ir.Func)
             passed = ir.plain_dotted(call.args[0]) or _called_name(call.args[0])
@@ -111,18 +111,18 @@ def _polls(ctx: Context, module: Module) -> None:
                 and passed
                 and _STATUS_CALL.search(passed + (_polled(ctx, module, func) or ""))
             ):
-                ctx.add("poll", passed, module, call, token="setTimeout")
+                ctx.add("poll", passed, module, call, shows="setTimeout")
         elif (
             name in {"useSWR", "useQuery"}
             and ir.keyword(call, "refreshInterval", "refetchInterval") is not None
         ):
-            ctx.add("poll", _first_text(call), module, call, token=name)
+            ctx.add("poll", _first_text(call), module, call, shows=name)
     for loop in module.all(ir.Loop):
         sleeps = any(
             ir.plain_dotted(each.func).rpartition(".")[2] in _SLEEP for each in ir.find(loop, ir.Call)
         )
         if sleeps and (polled := _polled(ctx, module, loop)):
-            ctx.add("poll", polled, module, loop, token="")
+            ctx.add("poll", polled, module, loop, shows="")
 
 
 def _first_text(call: ir.Call) -> str:
@@ -171,7 +171,7 @@ def _stored(ctx: Context, module: Module) -> None:
         bucket = _bucket(ctx, module, call)
         if bucket:
             where = module.scope_name(call)
-            ctx.add("persist", f"{bucket} {where}".strip(), module, call, value=bucket, token="")
+            ctx.add("persist", f"{bucket} {where}".strip(), module, call, value=bucket, shows="")
 
 
 def _bucket(ctx: Context, module: Module, call: ir.Call) -> str:
@@ -216,7 +216,7 @@ def _rows(ctx: Context) -> None:
                 value=each.table,
                 line=each.line,
                 end=each.end,
-                token=each.table,
+                shows=each.table,
             )
 
 
@@ -233,7 +233,7 @@ def _handlers(ctx: Context) -> None:
         ):
             evidence = [each.place for each in ctx.of("webhook") if same_path(route.path, each.key)]
             ctx.add(
-                "webhook", route.path, route.module, route.node, evidence=evidence, value=route.key, token=""
+                "webhook", route.path, route.module, route.node, evidence=evidence, value=route.key, shows=""
             )
 
 

@@ -176,16 +176,14 @@ class Evaluator:
         found = module.lookup(node.id, node)
         if found is None:
             return self._star(module, node, depth) if module.stars else Outside("global", node.id)
-        scope, bindings = found
-        reaching = visible(bindings, node)
+        reaching = visible(found[1], node)
         options = [self._binding(module, each, frame, depth) for each in reaching[-6:]]
         if len(options) > 1:
             options = [
                 each for each in options if not (isinstance(each, Known) and each.value in (None, ""))
             ] or options
         value = one_of(options) if options else Unknown(f"{node.id} is not assigned before")
-        mutations = scope.members.get(node.id, ())
-        return self._mutated(module, node, value, list(mutations), frame, depth)
+        return self._mutated(module, node, value, frame, depth)
 
     def _star(self, module: Module, node: ir.Name, depth: int) -> Value:
         for star in module.stars:
@@ -193,18 +191,11 @@ class Evaluator:
                 return self._target(target, depth)
         return Outside("global", node.id)
 
-    def _mutated(
-        self,
-        module: Module,
-        node: ir.Name,
-        value: Value,
-        mutations: list[ir.Assign],
-        frame: Frame | None,
-        depth: int,
-    ) -> Value:
+    def _mutated(self, module: Module, node: ir.Name, value: Value, frame: Frame | None, depth: int) -> Value:
         """`value` with the members set on the variable before `node` is read."""
+        found = module.lookup(node.id, node)
         fields: list[Field] = []
-        for each in mutations:
+        for each in found[0].members.get(node.id, ()) if found is not None else ():
             target = each.target
             direct = isinstance(target, ir.Attr | ir.Index) and isinstance(target.obj, ir.Name)
             if not direct or each.line > node.line or each.op != "=":

@@ -39,7 +39,7 @@ def fold_library_call(
     if name == "Object.assign" or (name == "dict" and call.kw is not None):
         return _merged(ev, module, call, frame, depth)
     if isinstance(call.func, ir.Attr):
-        found = _method(ev, module, call, call.func, frame, depth)
+        found = _method(ev, module, call, frame, depth)
         if found is not None:
             return found
     return _constructed(ev, module, call, frame, depth)
@@ -69,9 +69,9 @@ def _merged(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, d
     return Struct(tuple(fields), not complete)
 
 
-def _method(
-    ev: Evaluator, module: Module, call: ir.Call, func: ir.Attr, frame: Frame | None, depth: int
-) -> Value | None:
+def _method(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int) -> Value | None:
+    func = call.func
+    assert isinstance(func, ir.Attr)
     if func.name in _METHODS_SAME:
         value = ev.eval(module, func.obj, frame, depth)
         kept = isinstance(value, Known | Outside | Struct) and func.name not in {
@@ -81,7 +81,7 @@ def _method(
         }
         return value if kept else None
     if func.name == "get" and 1 <= len(call.args) <= 2:
-        return _get(ev, module, call, func, frame, depth)
+        return _get(ev, module, call, frame, depth)
     if (
         func.name in {"parse", "safeParse", "parseAsync", "safeParseAsync", "model_validate"}
         and len(call.args) == 1
@@ -95,14 +95,13 @@ def _method(
         value = ev.eval(module, func.obj, frame, depth)
         return value if isinstance(value, Struct) else None
     if func.name == "format":
-        base = ev.eval(module, func.obj, frame, depth)
-        return _formatted(base, ev, module, call, frame, depth)
+        return _formatted(ev, module, call, frame, depth)
     return None
 
 
-def _get(
-    ev: Evaluator, module: Module, call: ir.Call, func: ir.Attr, frame: Frame | None, depth: int
-) -> Value | None:
+def _get(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int) -> Value | None:
+    func = call.func
+    assert isinstance(func, ir.Attr)
     if module.language != "python":
         return None
     key = ir.text_of(call.args[0])
@@ -115,9 +114,9 @@ def _get(
     return one_of(options)
 
 
-def _formatted(
-    base: Value, ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int
-) -> Value | None:
+def _formatted(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int) -> Value | None:
+    assert isinstance(call.func, ir.Attr)
+    base = ev.eval(module, call.func.obj, frame, depth)
     if not (isinstance(base, Known) and isinstance(base.value, str)):
         return None
     parts: list[Value] = []

@@ -154,11 +154,11 @@ class Module:
             scope.bind(node.name, Binding("func", node))
         inner = Scope(node, scope)
         self.scopes[node] = inner
-        for position, param in enumerate(node.params):
+        for param in node.params:
             if param.name:
                 inner.bind(param.name, Binding("param", param, default=param.default))
             elif param.pattern is not None:
-                _pattern(inner, param.pattern, param, "param", (position,)[:0])
+                _pattern(inner, param.pattern, param, "param", ())
         return inner
 
     def _assign(self, node: ir.Assign, scope: Scope) -> None:
@@ -171,7 +171,7 @@ class Module:
             self._commonjs(node)
             return
         kind = "assign" if node.value is not None else "unset"
-        _pattern(scope, node.target, node.value, kind, (), node.decl, node)
+        _pattern(scope, node.target, node.value, kind, (), decl=node.decl, node=node)
 
     def _commonjs(self, node: ir.Assign) -> None:
         name = ir.plain_dotted(node.target)
@@ -206,22 +206,16 @@ def _is_declared(node: ir.Export) -> bool:
 
 
 def _pattern(
-    scope: Scope,
-    target: ir.Node,
-    value: ir.Node | None,
-    kind: str,
-    keys: tuple[str | int, ...],
-    decl: str = "",
-    node: ir.Node | None = None,
-    default: ir.Node | None = None,
-) -> None:
+    scope: Scope, target: ir.Node, value: ir.Node | None, kind: str, keys: tuple[str | int, ...],
+    *, decl: str = "", node: ir.Node | None = None, default: ir.Node | None = None,
+) -> None:  # fmt: skip
     """Binds every name of a target pattern; `keys` is the way from the value to that name."""
     if isinstance(target, ir.Name):
         scope.bind(target.id, Binding(kind, node or target, value, keys, default, decl))
     elif isinstance(target, ir.Obj):
         for prop in target.props:
             way = keys if prop.spread else (*keys, prop.key or "?")
-            _pattern(scope, prop.value, value, kind, way, decl, node, prop.computed)
+            _pattern(scope, prop.value, value, kind, way, decl=decl, node=node, default=prop.computed)
     elif isinstance(target, ir.Arr):
         for position, item in enumerate(target.items):
-            _pattern(scope, item, value, kind, (*keys, position), decl, node)
+            _pattern(scope, item, value, kind, (*keys, position), decl=decl, node=node)

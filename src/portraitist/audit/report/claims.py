@@ -135,16 +135,16 @@ def at(place: Place) -> str:
 
 def cite(fact: Fact, citations: Citations) -> tuple[Place, str]:
     """The place to cite for a fact: its line, or the line inside it or in its evidence that shows the token."""
-    if citations.holds(fact.place, fact.token):
-        return fact.place, fact.token
+    if citations.holds(fact.place, fact.shows):
+        return fact.place, fact.shows
     for line in range(fact.line, min(fact.end_line, fact.line + 60) + 1):
         place = Place(fact.path, line)
-        if citations.holds(place, fact.token):
-            return place, fact.token
+        if citations.holds(place, fact.shows):
+            return place, fact.shows
     for place in fact.evidence:
-        if citations.holds(place, fact.token):
-            return place, fact.token
-    return fact.place, fact.token
+        if citations.holds(place, fact.shows):
+            return place, fact.shows
+    return fact.place, fact.shows
 
 
 def several(places: Iterable[Place], limit: int = 4) -> str:
