@@ -56,6 +56,8 @@ class Behaviour:
     fails: float = 0.0
     cancels: float = 0.0
     never_ends: float = 0.0
+    test_never_ends: float = 0.0
+    """The same, of predictions with one output."""
     flags: float = 0.0
     odd_output: float = 0.0
     no_version: float = 0.0
@@ -217,7 +219,8 @@ class SimulatedCloud:
         created = self._last = max(self.now(), self._last + timedelta(microseconds=1))  # never the same twice
         started = created + _some(chance, how.start_s)
         took = _some(chance, how.training_s if kind == "trainings" else how.prediction_s)
-        ends = started + (timedelta(days=30) if chance.random() < how.never_ends else took)
+        stuck = how.test_never_ends if body["input"].get("num_outputs") == 1 else how.never_ends
+        ends = started + (timedelta(days=30) if chance.random() < stuck else took)
         run = Run(
             id="".join(chance.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=26)),
             kind=kind,

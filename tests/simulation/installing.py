@@ -1,0 +1,95 @@
+"""Puts the simulation in the place of chance, threads, SQL and logs for as long as a block runs.
+
+The product's own modules are used as they are; only what they would reach outside with is replaced.
+"""
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import logging
+import random
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest import mock
+from uuid import UUID
+
+import structlog
+
+from portraitist.kit import failpoints, jobs
+from portraitist.studio import bootstrap, links, pictures
+from portraitist.studio.accounts import repository as accounts
+from portraitist.studio.generation import repository as generations
+from portraitist.studio.images import repository as images
+from portraitist.studio.selfies import repository as selfies
+from portraitist.studio.training import repository as trainings
+from tests.simulation import repositories as memory
+
+REPLACED: tuple[tuple[ModuleType, type], ...] = (
+    (trainings, memory.Trainings),
+    (generations, memory.Generations),
+    (images, memory.Images),
+    (selfies, memory.Selfies),
+    (accounts, memory.Accounts),
+)
+read_picture = functools.lru_cache(maxsize=4096)(pictures.read)
+
+
+@dataclass
+class Chance:
+    """Where the product's randomness, clock readings and failpoints go while a schedule runs."""
+
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    hit: Callable[[str], None] = lambda label: None
+    time: Callable[[], float] = lambda: 0.0
+
+
+CHANCE = Chance()
+
+
+@contextlib.contextmanager
+def installed() -> Iterator[None]:
+    """Until the block ends, the product runs on the simulation. Not for use beside anything else."""
+    with contextlib.ExitStack() as stack:
+
+        def put(target: Any, name: str, value: Any) -> None:
+            stack.enter_context(mock.patch.object(target, name, value))
+
+        for module, replacement in REPLACED:
+            for name, found in list(vars(module).items()):
+                if inspect.iscoroutinefunction(found) and found.__module__ == module.__name__:
+                    put(module, name, getattr(replacement, name, _not_modelled(f"{module.__name__}.{name}")))
+        put(jobs, "enqueue", memory.enqueue)
+        put(asyncio, "to_thread", _at_once)
+        put(secrets, "token_hex", lambda count=32: CHANCE.rng.randbytes(count).hex())
+        put(secrets, "choice", lambda items: CHANCE.rng.choice(items))
+        put(pictures, "read", read_picture)
+        put(links, "time", SimpleNamespace(time=lambda: CHANCE.time()))
+        put(failpoints, "hit", lambda label: CHANCE.hit(label))
+        put(bootstrap, "new_seed", lambda: CHANCE.rng.randrange(200))
+        for module in [m for name, m in sys.modules.items() if name.startswith("portraitist.studio")]:
+            if "uuid4" in vars(module):
+                put(module, "uuid4", lambda: UUID(int=CHANCE.rng.getrandbits(128), version=4))
+        before = structlog.get_config()
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
+            structlog.configure(**before)
+
+
+async def _at_once(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    return function(*args, **named)
+
+
+def _not_modelled(name: str) -> Callable[..., Awaitable[Any]]:
+    async def missing(*args: Any, **named: Any) -> Any:
+        raise NotImplementedError(f"{name} is not modelled in tests/simulation/repositories.py")
+
+    return missing
