@@ -23,7 +23,9 @@ from .conftest import CASES, unpack
 
 Auditor = Callable[[dict[str, str]], Audit]
 SHAPES = sorted((CASES / "shapes").glob("*.txt"))
-GENERATE = 'import Replicate from "replicate";\nexport async function POST() { return new Replicate().run("a/b", { input: {} }); }\n'
+GENERATE = """import Replicate from "replicate";
+export async function POST() { return new Replicate().run("a/b", { input: {} }); }
+"""
 
 
 def _run(*arguments: str | Path) -> tuple[int, str, str]:
@@ -194,13 +196,15 @@ HOSTILE = {
     "minified.js": "var a=1;" * 200_000,
     "broken.ts": "export async function POST( { { ] } replicate.run('a/b' <<<<<<< HEAD\n",
     "broken.py": "def f(:\n  replicate.run('a/b'\n\x00\n",
-    "self.ts": "import { a } from './self';\nexport const a = a;\nexport function f() { return f(); }\nconst o: any = { ...o, x: f() };\n",
+    "self.ts": "import { a } from './self';\nexport const a = a;\nexport function f() { return f(); }\n"
+    "const o: any = { ...o, x: f() };\n",
     "ring_a.ts": "export * from './ring_b';\nexport { z } from './ring_b';\n",
     "ring_b.ts": "export * from './ring_a';\nexport { z } from './ring_a';\n",
     "cycle.py": "from cycle import x\nx = x\ndef f(a=x):\n    return f(f(a))\n",
     "sql.ts": "db.query(`SELECT " + "(" * 2000 + " FROM t`);\nsql`UPDATE a SET b = ${'x'`" + "\n",
     "class.ts": "class A extends A { x = this.x; m() { return this.m().m().m(); } }\nnew A().m();\n",
-    "pipe|`tick`\n.ts": "fetch('https://api.replicate.com/v1/predictions', {method: 'POST', body: '| <script>`` |'});\n",
+    "pipe|`tick`\n.ts": "fetch('https://api.replicate.com/v1/predictions', "
+    "{method: 'POST', body: '| <script>`` |'});\n",
 }
 
 

@@ -80,7 +80,7 @@ class Attr(Node):
     plain: str | None = field(default=None, init=False, repr=False)
 
     def children(self) -> Iterator[Node]:
-        yield self.obj
+        return iter((self.obj,))
 
 
 @dataclass(slots=True, eq=False)
@@ -91,8 +91,7 @@ class Index(Node):
     key: Node
 
     def children(self) -> Iterator[Node]:
-        yield self.obj
-        yield self.key
+        return iter((self.obj, self.key))
 
 
 @dataclass(slots=True, eq=False)
@@ -105,9 +104,7 @@ class Prop(Node):
     computed: Node | None = None
 
     def children(self) -> Iterator[Node]:
-        if self.computed is not None:
-            yield self.computed
-        yield self.value
+        return _present(self.computed, self.value)
 
 
 @dataclass(slots=True, eq=False)
@@ -121,11 +118,7 @@ class Obj(Node):
 
     def get(self, *keys: str) -> Node | None:
         """The value of the first of `keys` that is written in this literal."""
-        for key in keys:
-            for prop in self.props:
-                if prop.key == key:
-                    return prop.value
-        return None
+        return next((prop.value for key in keys for prop in self.props if prop.key == key), None)
 
 
 @dataclass(slots=True, eq=False)
@@ -149,10 +142,7 @@ class Call(Node):
     tagged: bool = False
 
     def children(self) -> Iterator[Node]:
-        yield self.func
-        yield from self.args
-        if self.kw is not None:
-            yield self.kw
+        return _present(self.func, *self.args, self.kw)
 
 
 @dataclass(slots=True, eq=False)
@@ -164,9 +154,7 @@ class Bin(Node):
     right: Node | None = None
 
     def children(self) -> Iterator[Node]:
-        yield self.left
-        if self.right is not None:
-            yield self.right
+        return _present(self.left, self.right)
 
 
 @dataclass(slots=True, eq=False)
@@ -178,9 +166,7 @@ class Cond(Node):
     other: Node
 
     def children(self) -> Iterator[Node]:
-        yield self.test
-        yield self.then
-        yield self.other
+        return iter((self.test, self.then, self.other))
 
 
 @dataclass(slots=True, eq=False)
@@ -194,9 +180,7 @@ class Param(Node):
     rest: bool = False
 
     def children(self) -> Iterator[Node]:
-        for part in (self.pattern, self.default, self.annotation):
-            if part is not None:
-                yield part
+        return _present(self.pattern, self.default, self.annotation)
 
 
 @dataclass(slots=True, eq=False)
@@ -212,9 +196,7 @@ class Func(Node):
     returned: list[Node] | None = field(default=None, init=False, repr=False)
 
     def children(self) -> Iterator[Node]:
-        yield from self.decorators
-        yield from self.params
-        yield from self.body
+        return iter([*self.decorators, *self.params, *self.body])
 
 
 @dataclass(slots=True, eq=False)
@@ -227,9 +209,7 @@ class Class(Node):
     decorators: list[Node] = field(default_factory=list)
 
     def children(self) -> Iterator[Node]:
-        yield from self.decorators
-        yield from self.bases
-        yield from self.body
+        return iter([*self.decorators, *self.bases, *self.body])
 
 
 @dataclass(slots=True, eq=False)
@@ -243,11 +223,7 @@ class Assign(Node):
     annotation: Node | None = None
 
     def children(self) -> Iterator[Node]:
-        yield self.target
-        if self.annotation is not None:
-            yield self.annotation
-        if self.value is not None:
-            yield self.value
+        return _present(self.target, self.annotation, self.value)
 
 
 @dataclass(slots=True, eq=False)
@@ -259,9 +235,7 @@ class If(Node):
     other: list[Node]
 
     def children(self) -> Iterator[Node]:
-        yield self.test
-        yield from self.then
-        yield from self.other
+        return iter([self.test, *self.then, *self.other])
 
 
 @dataclass(slots=True, eq=False)
@@ -274,10 +248,7 @@ class Loop(Node):
     body: list[Node]
 
     def children(self) -> Iterator[Node]:
-        for part in (self.test, self.target, self.source):
-            if part is not None:
-                yield part
-        yield from self.body
+        return _present(self.test, self.target, self.source, *self.body)
 
 
 @dataclass(slots=True, eq=False)
@@ -288,9 +259,7 @@ class Handler(Node):
     catches: Node | None = None
 
     def children(self) -> Iterator[Node]:
-        if self.catches is not None:
-            yield self.catches
-        yield from self.body
+        return _present(self.catches, *self.body)
 
 
 @dataclass(slots=True, eq=False)
@@ -302,9 +271,7 @@ class Try(Node):
     final: list[Node]
 
     def children(self) -> Iterator[Node]:
-        yield from self.body
-        yield from self.handlers
-        yield from self.final
+        return iter([*self.body, *self.handlers, *self.final])
 
 
 @dataclass(slots=True, eq=False)
@@ -315,8 +282,7 @@ class Return(Node):
     throws: bool = False
 
     def children(self) -> Iterator[Node]:
-        if self.value is not None:
-            yield self.value
+        return _present(self.value)
 
 
 @dataclass(slots=True, eq=False)
@@ -338,6 +304,11 @@ class Export(Node):
 
     def children(self) -> Iterator[Node]:
         return iter(self.body)
+
+
+def _present(*parts: Node | None) -> Iterator[Node]:
+    """The parts that are there."""
+    return iter([each for each in parts if each is not None])
 
 
 N = TypeVar("N", bound=Node)
@@ -381,22 +352,16 @@ def enclosing(node: Node, kind: type[N]) -> N | None:
 def dotted(node: Node) -> str:
     """`a.b.c` for a chain of names (calls and indexes inside are skipped over), or ""."""
     parts: list[str] = []
-    current: Node = node
-    while True:
+    current = node
+    while isinstance(current, Attr | Call | Index):
         if isinstance(current, Attr):
             parts.append(current.name)
-            current = current.obj
-        elif isinstance(current, Call):
-            current = current.func
-        elif isinstance(current, Index):
-            if isinstance(current.key, Lit) and isinstance(current.key.value, str):
-                parts.append(current.key.value)
-            current = current.obj
-        elif isinstance(current, Name):
-            parts.append(current.id)
-            return ".".join(reversed(parts))
-        else:
-            return ".".join(reversed(parts)) if parts else ""
+        elif isinstance(current, Index) and (key := text_of(current.key)) is not None:
+            parts.append(key)
+        current = current.func if isinstance(current, Call) else current.obj
+    if isinstance(current, Name):
+        parts.append(current.id)
+    return ".".join(reversed(parts))
 
 
 def plain_dotted(node: Node) -> str:
@@ -413,13 +378,9 @@ def plain_dotted(node: Node) -> str:
 
 def root_of(node: Node) -> Node:
     """The leftmost object of a chain of attributes, calls and indexes."""
-    while True:
-        if isinstance(node, Attr | Index):
-            node = node.obj
-        elif isinstance(node, Call):
-            node = node.func
-        else:
-            return node
+    while isinstance(node, Attr | Index | Call):
+        node = node.func if isinstance(node, Call) else node.obj
+    return node
 
 
 def text_of(node: Node | None) -> str | None:
@@ -431,9 +392,5 @@ def text_of(node: Node | None) -> str | None:
 
 def keyword(call: Call, *names: str) -> Node | None:
     """A keyword argument of a Python call, or an option in an object argument of a JavaScript one."""
-    if call.kw is not None and (found := call.kw.get(*names)) is not None:
-        return found
-    for arg in call.args:
-        if isinstance(arg, Obj) and (found := arg.get(*names)) is not None:
-            return found
-    return None
+    given = [each for each in (call.kw, *call.args) if isinstance(each, Obj)]
+    return next((found for each in given if (found := each.get(*names)) is not None), None)

@@ -258,7 +258,7 @@ class Statements(Expressions):
         for each in node.named_children:
             module, alias = self._aliased(each)
             local = alias or module.split(".")[0]
-            made.append(ir.Import(*self.span(node), module if alias else module, [("*", local)]))
+            made.append(ir.Import(*self.span(node), module, [("*", local)]))
         return made[0] if len(made) == 1 else ir.Other(*self.span(node), made, "imports")
 
     def _aliased(self, node: Syntax) -> tuple[str, str]:

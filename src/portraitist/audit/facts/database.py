@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from portraitist.audit import ir
-from portraitist.audit.facts import db_chain, db_python, db_sql
+from portraitist.audit.facts import db_chain, db_common, db_python, db_sql
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.link.values import fold, is_null
 from portraitist.audit.model import Place
@@ -16,7 +16,7 @@ from portraitist.audit.model import Place
 
 def collect(ctx: Context) -> None:
     """Fills `ctx.statements` and adds `db.*` and `table.missing_column` facts."""
-    tables = db_chain.Tables(ctx)
+    tables = db_common.Tables(ctx)
     rows = db_python.Rows(ctx)
     for module in ctx.modules:
         if module.role in {"doc", "generated"}:

@@ -9,9 +9,26 @@ from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
 from portraitist.audit.link.module import Module
 
 _READS = {
-    "query", "select", "get", "filter", "filter_by", "get_object_or_404", "all", "first", "exists", "count", "get_or_404",
-    "get_or_none", "values", "values_list", "aget", "afilter", "exec", "exclude", "order_by",
-}  # fmt: skip
+    "query",
+    "select",
+    "get",
+    "filter",
+    "filter_by",
+    "get_object_or_404",
+    "all",
+    "first",
+    "exists",
+    "count",
+    "get_or_404",
+    "get_or_none",
+    "values",
+    "values_list",
+    "aget",
+    "afilter",
+    "exec",
+    "exclude",
+    "order_by",
+}
 _WRITES = {"create", "get_or_create", "update_or_create", "bulk_create", "acreate", "abulk_create"}
 _NOT_ROWS = {"id", "metadata", "query", "objects"}
 
@@ -80,7 +97,7 @@ class Rows:
             return None
         for target in self.ctx.program.functions_called(value):
             if isinstance(target.node, ir.Func) and target.module is not None:
-                from portraitist.audit.link.program import returns  # noqa: PLC0415 - only here
+                from portraitist.audit.link.calls import returns  # noqa: PLC0415 - only here
 
                 for each in returns(target.node):
                     found = self._in_query(target.module, each, depth + 1) or self.of_row(

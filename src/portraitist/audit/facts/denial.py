@@ -13,8 +13,9 @@ from portraitist.audit.link.module import Module
 
 _CODES = {401, 403, "401", "403", "UNAUTHORIZED", "FORBIDDEN", "Unauthorized"}
 _WORDS = re.compile(
-    r"unauthori[sz]ed|unauthenticated|not authenticated|forbidden|must be (logged|signed) in|not (logged|signed) in|login required"
-    r"|(log|sign) ?in (first|required|to)|authentication required|no token|invalid (token|session|api key)|permission|please (log|sign) in"
+    r"unauthori[sz]ed|unauthenticated|not authenticated|forbidden|must be (logged|signed) in|not (logged|signed) in"
+    r"|login required|(log|sign) ?in (first|required|to)|authentication required|no token"
+    r"|invalid (token|session|api key)|permission|please (log|sign) in"
     r"|access denied|not allowed|not authori[sz]ed|authentication",
     re.I,
 )
@@ -99,8 +100,28 @@ def _refuses(ctx: Context, call: ir.Call) -> bool:
     """A response with 401 or 403, or a redirect to a login page."""
     name = ir.dotted(call.func).rpartition(".")[2]
     arguments = [*call.args, *([call.kw] if call.kw else [])]
-    if name in {"status", "sendStatus", "abort", "HTTPException", "json", "Response", "JsonResponse", "code", "jsonify", "error",
-                "send_error", "createError", "HttpResponse", "JSONResponse", "text", "fail", "writeHead", "TRPCError", "send", "make_response"}:  # fmt: skip
+    if name in {
+        "status",
+        "sendStatus",
+        "abort",
+        "HTTPException",
+        "json",
+        "Response",
+        "JsonResponse",
+        "code",
+        "jsonify",
+        "error",
+        "send_error",
+        "createError",
+        "HttpResponse",
+        "JSONResponse",
+        "text",
+        "fail",
+        "writeHead",
+        "TRPCError",
+        "send",
+        "make_response",
+    }:
         for arg in arguments:
             direct = arg if isinstance(arg, ir.Lit) else None
             if direct is not None and _is_code(direct):

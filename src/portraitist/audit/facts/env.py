@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.program import argument_for
 from portraitist.audit.link.values import Known, Outside, fold, renderings
 from portraitist.audit.model import LIVE_ROLES, Place
 
@@ -31,12 +31,43 @@ _OBJECTS = {
     "env",
     "context.env",
 }
-_GETTERS = {"get", "getenv", "pop", "setdefault", "toObject"}
+_DIRECT = {"process.env", "import.meta.env", "Bun.env", "c.env", "context.env"}
 _PLATFORM = {
-    "NODE_ENV", "PORT", "HOME", "PATH", "CI", "PWD", "USER", "HOSTNAME", "TZ", "VERCEL", "VERCEL_URL", "VERCEL_ENV", "DEBUG", "LANG",
-    "REPLIT_DOMAINS", "REPL_ID", "REPL_SLUG", "REPL_OWNER", "NEXT_RUNTIME", "DEV", "PROD", "MODE", "BASE_URL", "SSR", "TMPDIR",
-    "NEXT_PUBLIC_VERCEL_URL", "PYTHONPATH", "RENDER", "RAILWAY_ENVIRONMENT", "FLY_APP_NAME", "TEMP", "TMP", "SHELL", "npm_package_version",
-}  # fmt: skip
+    "NODE_ENV",
+    "PORT",
+    "HOME",
+    "PATH",
+    "CI",
+    "PWD",
+    "USER",
+    "HOSTNAME",
+    "TZ",
+    "VERCEL",
+    "VERCEL_URL",
+    "VERCEL_ENV",
+    "DEBUG",
+    "LANG",
+    "REPLIT_DOMAINS",
+    "REPL_ID",
+    "REPL_SLUG",
+    "REPL_OWNER",
+    "NEXT_RUNTIME",
+    "DEV",
+    "PROD",
+    "MODE",
+    "BASE_URL",
+    "SSR",
+    "TMPDIR",
+    "NEXT_PUBLIC_VERCEL_URL",
+    "PYTHONPATH",
+    "RENDER",
+    "RAILWAY_ENVIRONMENT",
+    "FLY_APP_NAME",
+    "TEMP",
+    "TMP",
+    "SHELL",
+    "npm_package_version",
+}
 
 # Variables that libraries read by themselves, so that no line of the repository does.
 _IMPLICIT = re.compile(
@@ -81,15 +112,10 @@ def _declarations(ctx: Context, path: str, text: str, language: str) -> None:
 def _reads(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
     """(name, node, default) of every read; a computed name has holes."""
     for attr in module.all(ir.Attr):
-        if ir.plain_dotted(attr.obj) in {
-            "process.env",
-            "import.meta.env",
-            "Bun.env",
-            "c.env",
-            "context.env",
-        } and not _is_written(attr):
-            if _NAME.match(attr.name) and not (isinstance(attr.parent, ir.Call) and attr.parent.func is attr):
-                yield attr.name, attr, None
+        reads = ir.plain_dotted(attr.obj) in _DIRECT and not _is_written(attr)
+        called = isinstance(attr.parent, ir.Call) and attr.parent.func is attr
+        if reads and not called and _NAME.match(attr.name):
+            yield attr.name, attr, None
     for index in module.all(ir.Index):
         if ir.plain_dotted(index.obj) in _OBJECTS - {"env"} and not _is_written(index):
             yield from _indexed(ctx, module, index)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
+from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.program import argument_for
 from portraitist.audit.link.values import (
     Known,
     OneOf,

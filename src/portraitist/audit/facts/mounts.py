@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.program import argument_for, returns
 
 Guard = tuple[Module, ir.Node]
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from portraitist.audit import ir
-from portraitist.audit.link.module import Binding
+from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.link.values import Known, Outside, Unknown, Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """The arguments of one call: `call` in `module`, evaluated in the frame `up`."""
+
+    func: ir.Func
+    call: ir.Call
+    module: Module
+    up: Frame | None = None
+    depth: int = 0
 
 
 def visible(bindings: list[Binding], use: ir.Node) -> list[Binding]:
@@ -58,3 +71,21 @@ def loads_module(node: ir.Node | None) -> bool:
 
 def index_key(node: ir.Node) -> str | None:
     return ir.text_of(node.key) if isinstance(node, ir.Index) else None
+
+
+Merges = dict[ir.Func, list[tuple[ir.Call, str, list[ir.Node]]]]
+
+
+def merging_calls(module: Module) -> Merges:
+    """The calls that merge objects into a variable (`Object.assign`, `update`), by function."""
+    made: Merges = {}
+    for call in module.all(ir.Call):
+        name = ir.plain_dotted(call.func)
+        if call.within is None or not (name == "Object.assign" or name.endswith(".update")):
+            continue
+        if name == "Object.assign" and call.args and isinstance(call.args[0], ir.Name):
+            made.setdefault(call.within, []).append((call, call.args[0].id, call.args[1:]))
+        elif name.count(".") == 1:
+            sources = [*call.args, *([call.kw] if call.kw else [])]
+            made.setdefault(call.within, []).append((call, name.partition(".")[0], sources))
+    return made

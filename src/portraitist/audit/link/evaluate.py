@@ -7,13 +7,22 @@ arguments. Limits keep it quick: beyond them the answer is `Unknown`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from portraitist.audit import ir
-from portraitist.audit.link.bindings import index_key, is_name, loads_module, says_nothing, visible
+from portraitist.audit.link.bindings import (
+    Frame,
+    Merges,
+    index_key,
+    is_name,
+    loads_module,
+    merging_calls,
+    says_nothing,
+    visible,
+)
+from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.library import fold_library_call
 from portraitist.audit.link.module import Binding, Module
-from portraitist.audit.link.program import Program, Target, argument_for, returns
+from portraitist.audit.link.program import Program, Target
 from portraitist.audit.link.values import (
     Field,
     Items,
@@ -23,23 +32,13 @@ from portraitist.audit.link.values import (
     Struct,
     Unknown,
     Value,
+    arithmetic,
     one_of,
     text,
     with_fields,
 )
 
 MAX_DEPTH = 24
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """The arguments of one call: `call` in `module`, evaluated in the frame `up`."""
-
-    func: ir.Func
-    call: ir.Call
-    module: Module
-    up: Frame | None = None
-    depth: int = 0
 
 
 class Evaluator:
@@ -49,7 +48,7 @@ class Evaluator:
         self.program = program
         self._memo: dict[ir.Node, Value] = {}
         self._active: set[tuple[ir.Node, Frame | None]] = set()
-        self._merge_calls: dict[str, dict[ir.Func, list[tuple[ir.Call, str, list[ir.Node]]]]] = {}
+        self._merge_calls: dict[str, Merges] = {}
         self._table: dict[type[ir.Node], Callable[..., Value]] = {
             ir.Lit: lambda _m, node, _f, _d: Known(node.value),
             ir.Tmpl: self._template,
@@ -159,18 +158,7 @@ class Evaluator:
             return Unknown("operation")
         left = self.eval(module, node.left, frame, depth)
         right = self.eval(module, node.right, frame, depth)
-        if not (isinstance(left, Known) and isinstance(right, Known)):
-            if node.op == "+" and isinstance(left, Known | Outside) and isinstance(right, Known | Outside):
-                return text([left, right])
-            return Unknown("operation")
-        a, b = left.value, right.value
-        if isinstance(a, bool | str | None) or isinstance(b, bool | str | None):
-            return text([left, right]) if node.op == "+" else Unknown("operation")
-        if node.op == "/":
-            return Known(a / b) if b else Unknown("division")
-        return Known(
-            {"*": a * b, "-": a - b, "+": a + b}[node.op] if abs(a) < 1e12 and abs(b) < 1e12 else None
-        )
+        return arithmetic(node.op, left, right)
 
     def _name(self, module: Module, node: ir.Name, frame: Frame | None, depth: int) -> Value:
         found = module.lookup(node.id, node)
@@ -230,20 +218,9 @@ class Evaluator:
                 found.extend(value.fields if isinstance(value, Struct) else ())
         return found
 
-    def _merging(self, module: Module) -> dict[ir.Func, list[tuple[ir.Call, str, list[ir.Node]]]]:
-        """The calls of a module that merge objects into a variable, by function."""
+    def _merging(self, module: Module) -> Merges:
         if module.path not in self._merge_calls:
-            made: dict[ir.Func, list[tuple[ir.Call, str, list[ir.Node]]]] = {}
-            for call in module.all(ir.Call):
-                name = ir.plain_dotted(call.func)
-                if call.within is None or not (name == "Object.assign" or name.endswith(".update")):
-                    continue
-                if name == "Object.assign" and call.args and isinstance(call.args[0], ir.Name):
-                    made.setdefault(call.within, []).append((call, call.args[0].id, call.args[1:]))
-                elif name.count(".") == 1:
-                    sources = [*call.args, *([call.kw] if call.kw else [])]
-                    made.setdefault(call.within, []).append((call, name.partition(".")[0], sources))
-            self._merge_calls[module.path] = made
+            self._merge_calls[module.path] = merging_calls(module)
         return self._merge_calls[module.path]
 
     def _binding(self, module: Module, binding: Binding, frame: Frame | None, depth: int) -> Value:

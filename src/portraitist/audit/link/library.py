@@ -12,7 +12,8 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Field, Known, Outside, Struct, Unknown, Value, one_of, text
 
 if TYPE_CHECKING:
-    from portraitist.audit.link.evaluate import Evaluator, Frame
+    from portraitist.audit.link.bindings import Frame
+    from portraitist.audit.link.evaluate import Evaluator
 
 _SAME = {
     "JSON.stringify", "json.dumps", "Object.freeze", "String", "str", "Promise.resolve", "structuredClone",

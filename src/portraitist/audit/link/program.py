@@ -10,13 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from portraitist.audit import ir
+from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.imports import Resolver
 from portraitist.audit.link.module import Binding, Module
 
 MAX_STEPS = 14
 """How many hops a reference is followed before it counts as not resolved."""
 
+
 _SELF = {"this", "self", "cls", "super"}
+
+
 _LIVE = {"src", "script", "test"}
 
 
@@ -381,36 +385,6 @@ class Program:
         origins = [each.origin for each in self.resolve(module, expr) if each.origin]
         named = [each for each in origins if not each.startswith(("global:", "param:"))]
         return (named or origins or [""])[0]
-
-
-def returns(func: ir.Func) -> list[ir.Node]:
-    """The returned expressions of `func` itself, not of functions inside it."""
-    if func.returned is None:
-        func.returned = _returns(func)
-    return func.returned
-
-
-def _returns(func: ir.Func) -> list[ir.Node]:
-    found: list[ir.Node] = []
-    stack: list[ir.Node] = list(reversed(func.body))
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ir.Return) and not node.throws and node.value is not None:
-            found.append(node.value)
-        if not isinstance(node, ir.Func | ir.Class):
-            stack.extend(reversed(list(node.children())))
-    return found
-
-
-def argument_for(call: ir.Call, func: ir.Func, param: ir.Param) -> ir.Node | None:
-    """The expression that `call` passes for `param` of `func`, or None when it passes none."""
-    if call.kw is not None and param.name and (named := call.kw.get(param.name)) is not None:
-        return named
-    position = func.params.index(param) if param in func.params else -1
-    if 0 <= position < len(call.args) and not param.rest:
-        argument = call.args[position]
-        return None if isinstance(argument, ir.Other) and argument.kind == "spread" else argument
-    return None
 
 
 def _alike(receiver: str, owner: str) -> bool:

@@ -194,3 +194,18 @@ def with_fields(base: Value, fields: tuple[Field, ...]) -> Value:
 def is_null(value: Value | None) -> bool:
     """Whether the value is null in every case."""
     return isinstance(value, Known) and value.value is None
+
+
+def arithmetic(op: str, left: Value, right: Value) -> Value:
+    """`left op right` for literals; texts and outside values are joined by `+`."""
+    if not (isinstance(left, Known) and isinstance(right, Known)):
+        joins = op == "+" and isinstance(left, Known | Outside) and isinstance(right, Known | Outside)
+        return text([left, right]) if joins else Unknown("operation")
+    a, b = left.value, right.value
+    if isinstance(a, bool | str | None) or isinstance(b, bool | str | None):
+        return text([left, right]) if op == "+" else Unknown("operation")
+    if op == "/":
+        return Known(a / b) if b else Unknown("division")
+    if abs(a) > 1e12 or abs(b) > 1e12:
+        return Unknown("large numbers")
+    return Known({"*": a * b, "-": a - b, "+": a + b}[op])

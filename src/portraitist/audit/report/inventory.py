@@ -155,14 +155,32 @@ def duplicates(ctx: Context, cites: Citations) -> Section:
     ]
     functions = sorted((each for each in ctx.of("dup.function") if _relevant(each, touching)), key=rank)
     blocks = sorted(ctx.of("dup.block"), key=lambda each: (-(each.end_line - each.line), each.path))
-    return Section("2) DUPLICATES & CONFLICTS", 260, [
-        Block(["Similar files:"], list(_similar_files(ctx, touching)), 1.0),
-        Block(["Functions defined more than once:"], [_duplicate(each, cites) for each in functions], 2.0),
-        Block(["Fields written from several places:"], [_duplicate(each, cites) for each in sorted(tracked, key=rank)], 2.0),
-        Block(["Routes registered twice:"], [_duplicate(each, cites) for each in sorted(ctx.of("dup.route"), key=rank)], 1.0),
-        Block(["Copied blocks:"], [_duplicate(each, cites) for each in blocks], 0.7),
-        Block(["Definitions that differ:"], [_duplicate(each, cites) for each in ctx.of("table.type_conflict")], 0.7),
-    ])  # fmt: skip
+    return Section(
+        "2) DUPLICATES & CONFLICTS",
+        260,
+        [
+            Block(["Similar files:"], list(_similar_files(ctx, touching)), 1.0),
+            Block(
+                ["Functions defined more than once:"], [_duplicate(each, cites) for each in functions], 2.0
+            ),
+            Block(
+                ["Fields written from several places:"],
+                [_duplicate(each, cites) for each in sorted(tracked, key=rank)],
+                2.0,
+            ),
+            Block(
+                ["Routes registered twice:"],
+                [_duplicate(each, cites) for each in sorted(ctx.of("dup.route"), key=rank)],
+                1.0,
+            ),
+            Block(["Copied blocks:"], [_duplicate(each, cites) for each in blocks], 0.7),
+            Block(
+                ["Definitions that differ:"],
+                [_duplicate(each, cites) for each in ctx.of("table.type_conflict")],
+                0.7,
+            ),
+        ],
+    )
 
 
 def _relevant(fact: Fact, touching: set[str]) -> bool:
@@ -229,17 +247,31 @@ def data_model(ctx: Context, cites: Citations) -> Section:
         Row(f"- {code(each.key)} has no definition: {at(cite(each, cites)[0])}", (cite(each, cites),))
         for each in ctx.of("table.missing_column") if each.role in {"src", "script"}
     ]  # fmt: skip
-    return Section("3) DATA MODEL MAP", 320, [
-        Block(head, made, 4.0, "No table is read or written."),
-        Block(["Tracked fields:"], [each for each in tracked if each], 1.6, "Tracked fields: none of the asked names occurs."),
-        Block(["Columns used and not defined:"], missing, 0.8),
-    ])  # fmt: skip
+    return Section(
+        "3) DATA MODEL MAP",
+        320,
+        [
+            Block(head, made, 4.0, "No table is read or written."),
+            Block(
+                ["Tracked fields:"],
+                [each for each in tracked if each],
+                1.6,
+                "Tracked fields: none of the asked names occurs.",
+            ),
+            Block(["Columns used and not defined:"], missing, 0.8),
+        ],
+    )
 
 
 _ASKED = (
-    "trigger_word", "replicate_model_id", "replicate_version_id", "lora_weights_url", "training_status", "training_progress",
+    "trigger_word",
+    "replicate_model_id",
+    "replicate_version_id",
+    "lora_weights_url",
+    "training_status",
+    "training_progress",
     "trained_model_path",
-)  # fmt: skip
+)
 
 
 def _tracked_row(column: str, uses: dict[str, dict[str, list[Fact]]], cites: Citations) -> Row | None:
@@ -283,7 +315,9 @@ def _table_row(ctx: Context, table: str, kinds: dict[str, list[Fact]], cites: Ci
     ]
     readers = [cite(each, cites) for each in _first_each_scope(kinds.get("db.read", []))]
     fields = " ".join(code(each, 40) for each in chosen) or "unknown"
-    text = f"| {code(table, 60)} | {fields} | {several([p for p, _ in writers]) or '-'} | {several([p for p, _ in readers]) or '-'} |"
+    written = several([place for place, _ in writers]) or "-"
+    read = several([place for place, _ in readers]) or "-"
+    text = f"| {code(table, 60)} | {fields} | {written} | {read} |"
     return Row(text, (*writers[:4], *readers[:4]))
 
 

@@ -25,13 +25,27 @@ def environment(ctx: Context, cites: Citations) -> Section:
     defaults = {each.key: each for each in ctx.of("env.default")}
     declared = {each.key for each in ctx.of("env.declared", "env.set")}
     rows = [_read_row(name, reads[name], defaults.get(name), declared, cites) for name in names]
-    return Section("7) ENV & CONFIG", 160, [
-        Block(["Read:"], rows, 3.0, "No environment variable is read."),
-        Block(["Read, never declared:"], [_fact_row(each, cites) for each in ctx.of("env.undeclared")], 1.0),
-        Block(["Inconsistent:"], [_fact_row(each, cites) for each in ctx.of("env.inconsistent", "env.dynamic")], 1.0),
-        Block(["Pinned versions:"], [_const_row(each, cites) for each in ctx.of("const") if each.role in {"src", "script"}], 1.0),
-        Block(["Declared, never read:"], [_fact_row(each, cites) for each in ctx.of("env.unused")], 0.6),
-    ])  # fmt: skip
+    return Section(
+        "7) ENV & CONFIG",
+        160,
+        [
+            Block(["Read:"], rows, 3.0, "No environment variable is read."),
+            Block(
+                ["Read, never declared:"], [_fact_row(each, cites) for each in ctx.of("env.undeclared")], 1.0
+            ),
+            Block(
+                ["Inconsistent:"],
+                [_fact_row(each, cites) for each in ctx.of("env.inconsistent", "env.dynamic")],
+                1.0,
+            ),
+            Block(
+                ["Pinned versions:"],
+                [_const_row(each, cites) for each in ctx.of("const") if each.role in {"src", "script"}],
+                1.0,
+            ),
+            Block(["Declared, never read:"], [_fact_row(each, cites) for each in ctx.of("env.unused")], 0.6),
+        ],
+    )
 
 
 def _weight(name: str, facts: list[Fact], touching: set[str]) -> int:

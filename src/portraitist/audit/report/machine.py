@@ -42,9 +42,15 @@ def _fact(fact: Fact) -> dict[str, object]:
 
 def _finding(finding: Finding) -> dict[str, object]:
     return {
-        "rule": finding.rule, "rank": finding.rank, "path": finding.path, "line": finding.line, "end_line": finding.end_line,
-        "message": finding.message, "evidence": _places(finding.evidence), "fingerprint": finding.fingerprint,
-    }  # fmt: skip
+        "rule": finding.rule,
+        "rank": finding.rank,
+        "path": finding.path,
+        "line": finding.line,
+        "end_line": finding.end_line,
+        "message": finding.message,
+        "evidence": _places(finding.evidence),
+        "fingerprint": finding.fingerprint,
+    }
 
 
 def as_sarif(ctx: Context, findings: list[Finding]) -> str:

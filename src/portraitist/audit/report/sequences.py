@@ -14,6 +14,7 @@ from portraitist.audit.model import Fact, Place
 from portraitist.audit.report.claims import Block, Citations, Row, Section, at, cite, code
 
 _UNKNOWN = "<unknown>"
+_SHAPE = '{"status":"succeeded","output":{"version":"<owner>/<name>:<64 hex>","weights":"<url>"}}'
 
 
 def training(ctx: Context, cites: Citations) -> Section:
@@ -22,12 +23,36 @@ def training(ctx: Context, cites: Citations) -> Section:
     starts = [_flow_row(each, cites) for each in flows]
     dead = _without_flow(ctx, "training", flows)
     stored = [row for flow in flows for row in _stored_rows(ctx, flow)]
-    return Section("4) TRAINING FLOW", 330, [
-        Block(["1. Start (entry → … → provider):"], [*starts, *dead], 1.2, "No call that starts a training was found."),
-        Block(["2. Stored at once:"], list(dict.fromkeys(stored)), 1.2, "2. Stored at once: nothing resolved." if flows else ""),
-        Block(["3. Watched by:"], _watch_rows(ctx, cites, "training"), 1.0, "3. Watched by: no polling and no webhook found." if flows else ""),
-        Block(["4. Result stored:"], _result_rows(ctx, cites, flows), 1.2, "4. Result stored: no write of a model column found." if flows else ""),
-    ])  # fmt: skip
+    return Section(
+        "4) TRAINING FLOW",
+        330,
+        [
+            Block(
+                ["1. Start (entry → … → provider):"],
+                [*starts, *dead],
+                1.2,
+                "No call that starts a training was found.",
+            ),
+            Block(
+                ["2. Stored at once:"],
+                list(dict.fromkeys(stored)),
+                1.2,
+                "2. Stored at once: nothing resolved." if flows else "",
+            ),
+            Block(
+                ["3. Watched by:"],
+                _watch_rows(ctx, cites, "training"),
+                1.0,
+                "3. Watched by: no polling and no webhook found." if flows else "",
+            ),
+            Block(
+                ["4. Result stored:"],
+                _result_rows(ctx, cites, flows),
+                1.2,
+                "4. Result stored: no write of a model column found." if flows else "",
+            ),
+        ],
+    )
 
 
 def _flow_row(flow: Flow, cites: Citations) -> Row:
@@ -133,12 +158,7 @@ def _result_rows(ctx: Context, cites: Citations, flows: list[Flow]) -> list[Row]
             text = f"- {code(statement.table + '.' + use.column, 70)} ← {code(source or _UNKNOWN, 70)} {at(place)}"
             rows.append(Row(text, ((place, use.column if cites.holds(place, use.column) else ""),)))
     if rows:
-        rows.insert(
-            0,
-            Row(
-                '- provider shape, not from this code: `{"status":"succeeded","output":{"version":"<owner>/<name>:<64 hex>","weights":"<url>"}}`'
-            ),
-        )
+        rows.insert(0, Row(f"- provider shape, not from this code: `{_SHAPE}`"))
     return list(dict.fromkeys(rows))
 
 
@@ -215,12 +235,26 @@ def generation(ctx: Context, cites: Citations) -> Section:
     ]
     checks = list(dict.fromkeys(row for flow in flows for row in _guard_rows(flow)))
     kept = [_persist_row(each, cites) for each in ctx.of("persist") if each.role in {"src", "script"}]
-    return Section("6) GENERATION FLOW", 380, [
-        Block(["Endpoint → service → provider:"], [*rows, *_without_flow(ctx, "generation", flows)], 1.6, "No call that generates was found."),
-        Block(["Checked before:"], checks, 0.6, "Checked before: no check found on these routes." if flows else ""),
-        Block(["Keys sent (`=` literal, `…` merged preset):"], payloads, 2.0),
-        Block(["Pictures kept:"], kept, 1.0, "Pictures kept: no storage found." if flows else ""),
-    ])  # fmt: skip
+    return Section(
+        "6) GENERATION FLOW",
+        380,
+        [
+            Block(
+                ["Endpoint → service → provider:"],
+                [*rows, *_without_flow(ctx, "generation", flows)],
+                1.6,
+                "No call that generates was found.",
+            ),
+            Block(
+                ["Checked before:"],
+                checks,
+                0.6,
+                "Checked before: no check found on these routes." if flows else "",
+            ),
+            Block(["Keys sent (`=` literal, `…` merged preset):"], payloads, 2.0),
+            Block(["Pictures kept:"], kept, 1.0, "Pictures kept: no storage found." if flows else ""),
+        ],
+    )
 
 
 def _guard_rows(flow: Flow) -> list[Row]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
-from portraitist.audit.rules import access, code, models, provider
+from portraitist.audit.rules import access, code, models, outcomes, product, provider, secrets
 from portraitist.audit.rules.base import Rule
 
 RANKED = 10
@@ -27,29 +27,29 @@ RULES: dict[str, Rule] = {
     "shared-destination": provider.shared_destination,
     "shared-model-fallback": provider.shared_model_fallback,
     "hardcoded-owner": provider.hardcoded_owner,
-    "client-exposed-token": access.client_exposed_token,
-    "secret-in-repo": access.secret_in_repo,
+    "client-exposed-token": secrets.client_exposed_token,
+    "secret-in-repo": secrets.secret_in_repo,
     "weights-url-guess": provider.weights_url_guess,
     "packaged-extraction": provider.packaged_extraction,
     "no-retry": models.no_retry,
-    "stuck-status": provider.stuck_status,
+    "stuck-status": outcomes.stuck_status,
     "version-unnormalised": models.version_unnormalised,
     "version-parse-fragile": models.version_parse_fragile,
     "null-composite": models.null_composite,
     "payload-conflict": provider.payload_conflict,
     "arch-mismatch": provider.arch_mismatch,
-    "time-progress": provider.time_progress,
-    "temporary-url-persisted": provider.temporary_url_persisted,
-    "blind-post-retry": provider.blind_post_retry,
+    "time-progress": outcomes.time_progress,
+    "temporary-url-persisted": outcomes.temporary_url_persisted,
+    "blind-post-retry": outcomes.blind_post_retry,
     "shared-mutable-default": models.shared_mutable_default,
     "schema-drift": models.schema_drift,
     "undefined-name": code.undefined_name,
-    "mock-data": code.mock_data,
-    "credit-before-check": code.credit_before_check,
+    "mock-data": product.mock_data,
+    "credit-before-check": product.credit_before_check,
     "env-undeclared": code.env_undeclared,
     "env-unused": code.env_unused,
     "broken-import": code.broken_import,
-    "fallback-swallow": code.fallback_swallow,
+    "fallback-swallow": product.fallback_swallow,
 }
 
 

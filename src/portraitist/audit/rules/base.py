@@ -12,9 +12,30 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 Rule = Callable[[Context], Iterator[Finding]]
 
 _PASS = {
-    "json", "map", "String", "toString", "at", "url", "href", "str", "list", "parse", "stringify", "find", "filter", "slice", "flat",
-    "get", "join", "trim", "isArray", "dumps", "loads", "keys", "values",
-}  # fmt: skip
+    "json",
+    "map",
+    "String",
+    "toString",
+    "at",
+    "url",
+    "href",
+    "str",
+    "list",
+    "parse",
+    "stringify",
+    "find",
+    "filter",
+    "slice",
+    "flat",
+    "get",
+    "join",
+    "trim",
+    "isArray",
+    "dumps",
+    "loads",
+    "keys",
+    "values",
+}
 
 
 def finding(

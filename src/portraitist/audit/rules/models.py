@@ -52,9 +52,16 @@ def clears_working_model(ctx: Context) -> Iterator[Finding]:
                 writer = module.function_at(use.line)
                 if writer in funcs or _called_from(ctx, writer, funcs):
                     key = f"{statement.table}.{use.column}"
-                    message = f"{key} is set to NULL while a training starts; the working model is lost if that training fails"
-                    yield finding("clears-working-model", module, ir.Other(use.line, use.line, []), message, key=key, weight=100,
-                                  evidence=[place(call)])  # fmt: skip
+                    message = f"{key} is set to NULL while a training starts; if that fails, no model is left"
+                    yield finding(
+                        "clears-working-model",
+                        module,
+                        ir.Other(use.line, use.line, []),
+                        message,
+                        key=key,
+                        weight=100,
+                        evidence=[place(call)],
+                    )
 
 
 def _called_from(ctx: Context, func: ir.Func | None, callers: set[ir.Func]) -> bool:
@@ -152,8 +159,15 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
             if done and snake(use.column) in ctx.words.model_columns and (empty or _optional(use.node)):
                 key = f"{statement.table}.{use.column}"
                 message = f"status becomes {done[0].value.value!r} even when {key} could not be extracted"  # type: ignore[union-attr]
-                yield finding("no-retry", module_of(ctx, use), ir.Other(use.line, use.line, []), message, key=key, weight=65,
-                              evidence=[Place(done[0].path, done[0].line)])  # fmt: skip
+                yield finding(
+                    "no-retry",
+                    module_of(ctx, use),
+                    ir.Other(use.line, use.line, []),
+                    message,
+                    key=key,
+                    weight=65,
+                    evidence=[Place(done[0].path, done[0].line)],
+                )
 
 
 def _is_done(use: ColumnUse) -> bool:
@@ -181,9 +195,16 @@ def version_unnormalised(ctx: Context) -> Iterator[Finding]:
             )
             if raw and snake(use.column) in joined:
                 key = f"{statement.table}.{use.column}"
-                message = f"{key} keeps owner/name:hash as the provider sends it and is joined to a model name elsewhere"
-                yield finding("version-unnormalised", module_of(ctx, use), ir.Other(use.line, use.line, []), message, key=key, weight=55,
-                              evidence=[joined[snake(use.column)]])  # fmt: skip
+                message = f"{key} keeps owner/name:hash as sent and is joined to a model name elsewhere"
+                yield finding(
+                    "version-unnormalised",
+                    module_of(ctx, use),
+                    ir.Other(use.line, use.line, []),
+                    message,
+                    key=key,
+                    weight=55,
+                    evidence=[joined[snake(use.column)]],
+                )
 
 
 def _joined_names(ctx: Context) -> dict[str, Place]:
@@ -213,8 +234,14 @@ def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
     for module in ctx.live:
         for lit in module.all(ir.Lit):
             if lit.kind == "regex" and re.search(r"replicate\\?\.com", str(lit.value)):
-                yield finding("version-parse-fragile", module, lit, "a version is read by a pattern for replicate.com addresses only",
-                              key="regex", weight=45)  # fmt: skip
+                yield finding(
+                    "version-parse-fragile",
+                    module,
+                    lit,
+                    "a version is read by a pattern for replicate.com addresses only",
+                    key="regex",
+                    weight=45,
+                )
         for call in module.all(ir.Call):
             source = call.func.obj if isinstance(call.func, ir.Attr) and call.func.name == "split" else None
             colon = bool(call.args) and ir.text_of(call.args[0]) == ":"
@@ -225,8 +252,14 @@ def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
             ):
                 continue
             if not _parts_checked(call):
-                yield finding("version-parse-fragile", module, call, f"{ir.dotted(source)} is split at ':' and the parts are not checked",
-                              key=ir.dotted(source), weight=40)  # fmt: skip
+                yield finding(
+                    "version-parse-fragile",
+                    module,
+                    call,
+                    f"{ir.dotted(source)} is split at ':' and the parts are not checked",
+                    key=ir.dotted(source),
+                    weight=40,
+                )
 
 
 def _parts_checked(call: ir.Call) -> bool:
@@ -294,8 +327,14 @@ def shared_mutable_default(ctx: Context) -> Iterator[Finding]:
                     and literal
                     and re.search(r"default|preset|config|settings|params|options|input|template", name, re.I)
                 ):
-                    yield finding("shared-mutable-default", module, assigns[0], f"the shared object {name} is changed for one call",
-                                  key=name, weight=50)  # fmt: skip
+                    yield finding(
+                        "shared-mutable-default",
+                        module,
+                        assigns[0],
+                        f"the shared object {name} is changed for one call",
+                        key=name,
+                        weight=50,
+                    )
             yield from _mutable_arguments(module, func, scope.members)
 
 
@@ -313,8 +352,14 @@ def _mutable_arguments(
             if ir.plain_dotted(each.func) in {f"{param.name}.append", f"{param.name}.update"}
         ]
         if mutable and (param.name in members or changed):
-            yield finding("shared-mutable-default", module, param, f"the default of {param.name} is shared between calls and changed",
-                          key=param.name, weight=50)  # fmt: skip
+            yield finding(
+                "shared-mutable-default",
+                module,
+                param,
+                f"the default of {param.name} is shared between calls and changed",
+                key=param.name,
+                weight=50,
+            )
 
 
 def schema_drift(ctx: Context) -> Iterator[Finding]:
@@ -336,5 +381,14 @@ def schema_drift(ctx: Context) -> Iterator[Finding]:
         )
     for fact in ctx.of("table.type_conflict"):
         if fact.role in {"src", "script"}:
-            yield Finding("schema-drift", fact.path, fact.line, fact.end_line, f"{fact.key} is defined with two types", fact.key,
-                          "", fact.evidence, 45)  # fmt: skip
+            yield Finding(
+                "schema-drift",
+                fact.path,
+                fact.line,
+                fact.end_line,
+                f"{fact.key} is defined with two types",
+                fact.key,
+                "",
+                fact.evidence,
+                45,
+            )

@@ -1,0 +1,114 @@
+"""What the statement collectors share: known tables, chains of calls, columns out of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
+from portraitist.audit.facts.mounts import creations
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import structs
+
+
+class Tables:
+    """Drizzle tables by the call that defines them, Prisma models by their accessor."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        definitions = [each for many in ctx.tables.values() for each in many]
+        self.by_place = {
+            (each.path, each.line): each for each in definitions if each.source in {"drizzle", "mongoose"}
+        }
+        self.prisma = {
+            each.name[:1].lower() + each.name[1:]: each for each in definitions if each.source == "prisma"
+        }
+        self.entities = {
+            each.property_names["@class"]: each for each in definitions if "@class" in each.property_names
+        }
+        self.call_paths = {
+            call: module.path
+            for module in ctx.modules
+            for call in module.all(ir.Call)
+            if (module.path, call.line) in self.by_place
+        }
+
+    def defined(self, module: Module, node: ir.Node) -> TableDef | None:
+        """The Drizzle table or Mongoose model that an expression names."""
+        if not isinstance(node, ir.Name | ir.Attr):
+            return None
+        for origin in creations(self.ctx, module, node):
+            path = self.call_paths.get(origin) if isinstance(origin, ir.Call) else None
+            if path is not None:
+                return self.by_place.get((path, origin.line))
+        return None
+
+
+def columns_in(
+    ctx: Context, module: Module, node: ir.Node | None, names: dict[str, str] | None = None
+) -> tuple[ColumnUse, ...]:
+    """The columns in an object, or in every object of a list; property names become column names."""
+    if node is None:
+        return ()
+    if isinstance(node, ir.Arr):
+        return tuple(use for each in node.items for use in columns_in(ctx, module, each, names))
+    uses = []
+    for struct in structs(ctx.ev.eval(module, node)):
+        for each in struct.fields:
+            if not each.spread and not each.key.startswith("$"):
+                uses.append(
+                    ColumnUse(
+                        (names or {}).get(each.key, each.key), each.path, each.line, each.value, each.node
+                    )
+                )
+            elif each.key in {"$set", "$setOnInsert", "$unset"}:
+                for inner in structs(each.value):
+                    uses.extend(
+                        ColumnUse(one.key, one.path, one.line, one.value, one.node) for one in inner.fields
+                    )
+    return tuple(dict.fromkeys(uses))
+
+
+def made(
+    kind: str, table: str, columns: tuple[ColumnUse, ...], where: tuple[str, ...], site: tuple[Module, ir.Node],
+    *, insert: bool = False, values: tuple[tuple[str, ir.Node], ...] = (),
+) -> Statement:  # fmt: skip
+    module, call = site
+    return Statement(kind, table, columns, where, module, call, call.line, call.end, insert, values)
+
+
+def keys_of(node: ir.Node | None) -> tuple[str, ...]:
+    return tuple(prop.key for prop in ir.find(node, ir.Prop) if prop.key) if node is not None else ()
+
+
+def pairs_of(node: ir.Node | None) -> tuple[tuple[str, ir.Node], ...]:
+    return (
+        tuple((prop.key, prop.value) for prop in node.props if prop.key) if isinstance(node, ir.Obj) else ()
+    )
+
+
+def outermost(call: ir.Call) -> ir.Call:
+    """The last call of the chain that `call` is part of."""
+    current = call
+    while isinstance(current.parent, ir.Attr) and isinstance(current.parent.parent, ir.Call):
+        if current.parent.parent.func is not current.parent:
+            break
+        current = current.parent.parent
+    return current
+
+
+def chain_calls(whole: ir.Node) -> Iterator[ir.Call]:
+    """The calls of a chain, last one first."""
+    current = whole
+    while isinstance(current, ir.Call | ir.Attr):
+        if isinstance(current, ir.Call):
+            yield current
+            current = current.func
+        else:
+            current = current.obj
+
+
+def call_name(call: ir.Call) -> str:
+    if isinstance(call.func, ir.Attr):
+        return call.func.name
+    return call.func.id if isinstance(call.func, ir.Name) else ""

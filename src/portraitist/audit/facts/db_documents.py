@@ -1,0 +1,191 @@
+"""Statements of document stores and object mappers in JavaScript: Appwrite, TypeORM, Mongoose, Firestore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
+from portraitist.audit.facts.db_common import Tables, call_name, chain_calls, columns_in, keys_of, made
+from portraitist.audit.facts.mounts import creations
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import Outside, Value, fold
+
+_APPWRITE = {
+    "createDocument": "write",
+    "updateDocument": "write",
+    "deleteDocument": "delete",
+    "listDocuments": "read",
+    "getDocument": "read",
+    "upsertDocument": "write",
+    "create_document": "write",
+    "update_document": "write",
+    "delete_document": "delete",
+    "list_documents": "read",
+    "get_document": "read",
+    "createRow": "write",
+    "updateRow": "write",
+}
+
+
+_TYPEORM = {
+    "save": "write",
+    "insert": "write",
+    "update": "write",
+    "upsert": "write",
+    "delete": "delete",
+    "remove": "delete",
+    "create": "",
+    "find": "read",
+    "findOne": "read",
+    "findOneBy": "read",
+    "findBy": "read",
+    "findOneOrFail": "read",
+    "softDelete": "delete",
+}
+
+
+_MONGOOSE = {
+    "create": "write",
+    "findByIdAndUpdate": "write",
+    "findOneAndUpdate": "write",
+    "updateOne": "write",
+    "updateMany": "write",
+    "insertMany": "write",
+    "deleteOne": "delete",
+    "deleteMany": "delete",
+    "findByIdAndDelete": "delete",
+    "findOneAndDelete": "delete",
+    "find": "read",
+    "findOne": "read",
+    "findById": "read",
+    "countDocuments": "read",
+    "aggregate": "read",
+}
+
+
+_FIRESTORE = {
+    "set": "write",
+    "update": "write",
+    "add": "write",
+    "delete": "delete",
+    "get": "read",
+    "where": "read",
+}
+
+
+FIRESTORE_FUNCTIONS = {
+    "setDoc": "write",
+    "updateDoc": "write",
+    "addDoc": "write",
+    "deleteDoc": "delete",
+    "getDoc": "read",
+    "getDocs": "read",
+}
+
+
+def _appwrite(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr) -> Statement | None:
+    if func.name not in _APPWRITE:
+        return None
+    collection = ir.keyword(call, "collectionId", "collection_id", "tableId") or (
+        call.args[1] if len(call.args) > 1 else None
+    )
+    if collection is None:
+        return None
+    value = ctx.ev.eval(module, collection)
+    name = fold(value)
+    if not isinstance(name, str):
+        name = (
+            value.name.rpartition(".")[2]
+            if isinstance(value, Outside)
+            else ir.dotted(collection).rpartition(".")[2]
+        )
+    data = ir.keyword(call, "data") or next((each for each in call.args[3:4]), None)
+    kind = _APPWRITE[func.name]
+    columns = columns_in(ctx, module, data) if kind == "write" else ()
+    insert = func.name.lower().startswith("create")
+    return made(kind, name, columns, () if insert else ("id",), (module, call), insert=insert)
+
+
+def _typeorm(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr) -> Statement | None:
+    kind = _TYPEORM.get(func.name)
+    if not kind or not tables.entities:
+        return None
+    entity, args = _entity(ctx, tables, module, call, func)
+    if entity is None:
+        return None
+    position = 1 if func.name == "update" else 0
+    columns: tuple[ColumnUse, ...] = ()
+    if kind == "write" and len(args) > position:
+        columns = columns_in(ctx, module, args[position])
+    where = keys_of(args[0]) if args and func.name != "save" else ()
+    return made(kind, entity.name, columns, where, (module, call), insert=func.name == "insert")
+
+
+def _entity(
+    ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr
+) -> tuple[TableDef | None, list[ir.Node]]:
+    """The entity of a repository or manager call, and the arguments after it."""
+    if call.args and isinstance(call.args[0], ir.Name) and call.args[0].id in tables.entities:
+        return tables.entities[call.args[0].id], call.args[1:]
+    for node in (func.obj, *creations(ctx, module, func.obj)):
+        for part in ir.find(node, ir.Name):
+            if part.id in tables.entities:
+                return tables.entities[part.id], call.args
+    name = ir.plain_dotted(func.obj).rpartition(".")[2]
+    for param in module.all(ir.Param):
+        if (
+            param.name == name
+            and isinstance(param.annotation, ir.Index)
+            and isinstance(param.annotation.key, ir.Name)
+        ):
+            return tables.entities.get(param.annotation.key.id), call.args
+    return None, []
+
+
+def _mongoose(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr) -> Statement | None:
+    kind = _MONGOOSE.get(func.name)
+    table = tables.defined(module, func.obj) if kind else None
+    if kind is None or table is None or table.source != "mongoose":
+        return None
+    position = 0 if func.name in {"create", "insertMany"} else 1
+    data = call.args[position] if kind == "write" and len(call.args) > position else None
+    where = keys_of(call.args[0]) if position and call.args else ()
+    if func.name.startswith("findById"):
+        where = ("id",)
+    return made(kind, table.name, columns_in(ctx, module, data), where, (module, call), insert=position == 0)
+
+
+def _firestore(
+    ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr
+) -> Statement | None:
+    if func.name not in _FIRESTORE or func.name == "where":
+        return None
+    source = next(
+        (each for each in chain_calls(func.obj) if call_name(each) == "collection" and each.args), None
+    )
+    table = fold(ctx.ev.eval(module, source.args[-1])) if source is not None else None
+    if not isinstance(table, str):
+        return None
+    kind = _FIRESTORE[func.name]
+    columns = columns_in(ctx, module, call.args[0]) if kind == "write" and call.args else ()
+    return made(kind, table, columns, ("id",), (module, call), insert=func.name == "add")
+
+
+def firestore_function(ctx: Context, module: Module, call: ir.Call, name: str) -> Iterator[Statement]:
+    """`updateDoc(doc(db, "users", id), {…})`."""
+    for inner in ir.find(call.args[0], ir.Call) if call.args else ():
+        if call_name(inner) in {"doc", "collection"}:
+            texts: list[Value] = [ctx.ev.eval(module, each) for each in inner.args[1:2]]
+            table = fold(texts[0]) if texts else None
+            if isinstance(table, str):
+                kind = FIRESTORE_FUNCTIONS[name]
+                columns = (
+                    columns_in(ctx, module, call.args[1]) if kind == "write" and len(call.args) > 1 else ()
+                )
+                yield made(kind, table, columns, ("id",), (module, call), insert=name == "addDoc")
+                return
+
+
+READERS = (_appwrite, _typeorm, _mongoose, _firestore)
+METHODS = _APPWRITE.keys() | _TYPEORM.keys() | _MONGOOSE.keys() | _FIRESTORE.keys()

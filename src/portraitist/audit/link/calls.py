@@ -1,0 +1,35 @@
+"""One call and one function: which argument a parameter gets, what a function returns."""
+
+from __future__ import annotations
+
+from portraitist.audit import ir
+
+
+def returns(func: ir.Func) -> list[ir.Node]:
+    """The returned expressions of `func` itself, not of functions inside it."""
+    if func.returned is None:
+        func.returned = _returns(func)
+    return func.returned
+
+
+def _returns(func: ir.Func) -> list[ir.Node]:
+    found: list[ir.Node] = []
+    stack: list[ir.Node] = list(reversed(func.body))
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ir.Return) and not node.throws and node.value is not None:
+            found.append(node.value)
+        if not isinstance(node, ir.Func | ir.Class):
+            stack.extend(reversed(list(node.children())))
+    return found
+
+
+def argument_for(call: ir.Call, func: ir.Func, param: ir.Param) -> ir.Node | None:
+    """The expression that `call` passes for `param` of `func`, or None when it passes none."""
+    if call.kw is not None and param.name and (named := call.kw.get(param.name)) is not None:
+        return named
+    position = func.params.index(param) if param in func.params else -1
+    if 0 <= position < len(call.args) and not param.rest:
+        argument = call.args[position]
+        return None if isinstance(argument, ir.Other) and argument.kind == "spread" else argument
+    return None

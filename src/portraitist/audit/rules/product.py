@@ -1,0 +1,169 @@
+"""Risks on the product's paths: mock data, credits taken unseen, failures answered as successes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
+from portraitist.audit.model import Finding
+from portraitist.audit.rules.base import finding, live_statements, names_in, place
+
+_MOCK_NAME = re.compile(
+    r"^(mock|dummy|fake|sample|placeholder)_?(data|images?|photos?|pictures?|results?|responses?|users?|models?|urls?|predictions?|trainings?"
+    r"|generations?|logs?|outputs?)",
+    re.I,
+)
+
+
+_CREDIT = re.compile(r"credit|balance|quota|tokens?_(left|balance|amount)|coins|(model|image)_tokens", re.I)
+
+
+def mock_data(ctx: Context) -> Iterator[Finding]:
+    """Placeholder pictures and functions or constants named mock, dummy or fake on the product's paths."""
+    touching = {each.path for each in ctx.of("file.touches_replicate", "flow", "persist")}
+    for module in ctx.live:
+        outside = module.role != "src" or module.path in ctx.dead_modules or ".config." in module.path
+        if outside or module.path not in touching:
+            continue
+        declared: list[ir.Func | ir.Assign] = [*module.all(ir.Func), *module.all(ir.Assign)]
+        for node in declared:
+            name = _declared(node)
+            if _MOCK_NAME.match(name):
+                yield finding(
+                    "mock-data",
+                    module,
+                    node,
+                    f"{name} is mock data in the product",
+                    key=name,
+                    weight=42,
+                    end=node.line,
+                )
+        for lit in module.all(ir.Lit):
+            if (
+                isinstance(lit.value, str)
+                and "://" in lit.value
+                and ctx.words.matches("placeholder_url", lit.value)
+            ):
+                yield finding(
+                    "mock-data",
+                    module,
+                    lit,
+                    "a placeholder picture stands for a real one",
+                    key="placeholder",
+                    weight=42,
+                )
+
+
+def _declared(node: ir.Func | ir.Assign) -> str:
+    if isinstance(node, ir.Func):
+        return node.name
+    return node.target.id if isinstance(node.target, ir.Name) and (node.decl or node.within is None) else ""
+
+
+def credit_before_check(ctx: Context) -> Iterator[Finding]:
+    """A paid call is made before credits are looked at, in a function that does take credits.
+
+    A check in a guard or another service is not seen; such flows are left out.
+    """
+    for call in ctx.creates():
+        func = call.func
+        while func is not None and ir.enclosing(func, ir.Func) is not None:
+            func = ir.enclosing(func, ir.Func)
+        if func is None:
+            continue
+        inside = [
+            each
+            for each in live_statements(ctx, "write")
+            if each.module is call.module and func.line <= each.line <= func.end
+        ]
+        writes = [each for each in inside if any(_CREDIT.search(snake(use.column)) for use in each.columns)]
+        if not writes:
+            continue
+        tests = [
+            each
+            for each in ir.find(func, ir.If)
+            if each.line <= call.call.line and any(_CREDIT.search(name) for name in names_in(each.test))
+        ]
+        where = [
+            each
+            for each in writes
+            if any(_CREDIT.search(name) for name in each.where) and each.line < call.call.line
+        ]
+        if not tests and not where and not _credit_helper(func, call.call.line):
+            yield finding(
+                "credit-before-check",
+                call.module,
+                call.call,
+                f"{call.api} runs before any look at the credits that are taken",
+                key=call.api,
+                weight=52,
+                evidence=[place(call).__class__(writes[0].module.path, writes[0].line)],
+            )
+        elif tests and any(each.line < tests[0].line for each in writes):
+            yield finding(
+                "credit-before-check",
+                call.module,
+                writes[0].node,
+                "credits are taken before they are checked",
+                key=call.api,
+                weight=52,
+                line=writes[0].line,
+                end=writes[0].end,
+            )
+
+
+def _credit_helper(func: ir.Func, line: int) -> bool:
+    return any(_CREDIT.search(ir.dotted(each.func)) and each.line < line for each in ir.find(func, ir.Call))
+
+
+def fallback_swallow(ctx: Context) -> Iterator[Finding]:
+    """The failure of a paid call is answered as a success, or disappears.
+
+    Looks at the handlers around the call: one that neither leaves, throws nor reports an error swallows it.
+    """
+    for call in ctx.creates():
+        attempt = ir.enclosing(call.call, ir.Try)
+        if attempt is None or not any(call.call in set(ir.walk(each)) for each in attempt.body):
+            continue
+        for handler in attempt.handlers:
+            verdict = _swallows(handler)
+            if verdict:
+                yield finding(
+                    "fallback-swallow",
+                    call.module,
+                    handler,
+                    f"a failure of {call.api} {verdict}",
+                    key=call.api,
+                    weight=49,
+                    evidence=[place(call)],
+                    end=handler.end,
+                )
+                break
+
+
+def _swallows(handler: ir.Handler) -> str:
+    names: set[str] = set()
+    for each in handler.body:
+        names |= names_in(each)
+    successes = [
+        prop
+        for each in handler.body
+        for prop in ir.find(each, ir.Prop)
+        if prop.key in {"success", "ok"} and isinstance(prop.value, ir.Lit) and prop.value.value is True
+    ]
+    if successes:
+        return "is answered as a success"
+    nodes = [node for each in handler.body for node in ir.walk(each)]
+    returns = [each for each in nodes if isinstance(each, ir.Return)]
+    calls = [ir.dotted(each.func) for each in nodes if isinstance(each, ir.Call)]
+    told = [
+        each
+        for each in calls
+        if not re.match(r"^(console|print|logger|log|logging|traceback|str|time|sleep)\b", each)
+    ]
+    if not returns and not told and not any(isinstance(each, ir.Assign) for each in nodes):
+        return "is only logged"
+    return ""

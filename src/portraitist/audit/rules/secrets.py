@@ -1,0 +1,105 @@
+"""Risks of secrets: those a browser is given, and those that are committed. None is ever printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.base import finding
+
+_PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
+
+
+_SECRETISH = re.compile(r"SECRET|TOKEN|SERVICE_(ROLE|KEY)|PRIVATE|API_KEY|PASSWORD")
+
+
+_HARMLESS = re.compile(
+    r"ANON|PUBLISHABLE|PUBLIC_KEY|MAPS|ANALYTICS|POSTHOG|FIREBASE_API_KEY|SITE_KEY|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|TOKENS?_(?:PER|COST|LIMIT)|GOOGLE_API_KEY"
+)
+
+
+_PLACEHOLDER = re.compile(
+    r"your|xxx|example|change|placeholder|<|\.\.\.|secret_?key_?here|insert|todo|dummy|test|localhost|\$\{",
+    re.I,
+)
+
+
+def client_exposed_token(ctx: Context) -> Iterator[Finding]:
+    """A secret read through a variable that the bundler puts into the browser's code."""
+    seen: set[str] = set()
+    for fact in ctx.of("env.read"):
+        exposed = _PUBLIC.match(fact.key) and _SECRETISH.search(fact.key) and not _HARMLESS.search(fact.key)
+        if exposed and fact.role in LIVE_ROLES and fact.key not in seen:
+            seen.add(fact.key)
+            strong = re.search(r"REPLICATE|SECRET|SERVICE|PRIVATE|PASSWORD|OPENAI|ANTHROPIC", fact.key)
+            message = f"{fact.key} is a secret in a public variable"
+            weight = 93 if strong else 56
+            yield Finding(
+                "client-exposed-token",
+                fact.path,
+                fact.line,
+                fact.line,
+                message,
+                fact.key,
+                fact.scope,
+                (),
+                weight,
+            )
+    for call in ctx.calls:
+        first = call.module.body.parts[0] if call.module.body.parts else None
+        if (
+            ir.text_of(first or call.call) == "use client"
+            and ctx.role_at(call.module, call.call) in LIVE_ROLES
+        ):
+            yield finding(
+                "client-exposed-token",
+                call.module,
+                call.call,
+                f"{call.api} runs in the browser, which needs the token there",
+                key=call.api,
+                weight=85,
+            )
+
+
+def secret_in_repo(ctx: Context) -> Iterator[Finding]:
+    """A provider's key in a committed file, by its form; values in environment files that are no placeholder.
+
+    The secret itself is never printed.
+    """
+    for file in ctx.tree.files:
+        if file.role in {"generated"}:
+            continue
+        example = re.search(r"example|sample|template|dist|defaults", file.path.rpartition("/")[2], re.I)
+        for number, line in enumerate(file.text.split("\n"), 1):
+            if len(line) > 2000:
+                continue
+            found = ctx.words.patterns["secret"].search(line)
+            real = found and not re.search(
+                r"x{6,}|X{6,}|1234567|abcdef|\*{3}|\.\.\.|your|example", found.group(), re.I
+            )
+            if real or (file.language == "env" and not example and _env_secret(line)):
+                key = (re.search(r"[A-Za-z_]\w*(?=\s*[=:])", line) or re.match(r"", "")).group()  # type: ignore[union-attr]
+                yield Finding(
+                    "secret-in-repo",
+                    file.path,
+                    number,
+                    number,
+                    f"a secret{' in ' + key if key else ''} is committed (redacted)",
+                    key,
+                    "",
+                    (),
+                    91,
+                )
+
+
+def _env_secret(line: str) -> bool:
+    found = re.match(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*[\"']?([^\s\"'#]{16,})", line)
+    return bool(
+        found
+        and _SECRETISH.search(found.group(1))
+        and not _HARMLESS.search(found.group(1))
+        and not _PLACEHOLDER.search(found.group(2))
+    )
