@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from portraitist.kit.embedded_postgres import EmbeddedPostgres
-from portraitist.kit.processes import command_line
+from portraitist.kit.processes import birth
 
 # Enough steps for the right person to show, no more: see test_the_whole_way.
 STEPS = 40
@@ -133,7 +133,7 @@ class House:
     def kill(self, part: str) -> bool:
         """kill -9, if it runs."""
         pid = self.pid(part)
-        if not pid or not command_line(pid):
+        if not pid or not birth(pid):
             return False
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

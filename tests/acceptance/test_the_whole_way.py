@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from portraitist.kit.processes import command_line
+from portraitist.kit.processes import birth
 from tests.acceptance.harness import Done, House, Up
 from tests.likeness import assert_nearer_to_own
 
@@ -189,4 +189,4 @@ def test_a_stop_signal_ends_every_part_and_is_no_failure(house: House, up: Up, s
     assert all(pids.values()), pids
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(timeout=60) == 0
-    assert {part: pid for part, pid in pids.items() if command_line(pid)} == {}
+    assert {part: pid for part, pid in pids.items() if birth(pid)} == {}

@@ -79,10 +79,10 @@ def _bug(error: Exception) -> CliError:
 
 
 async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
-    """Let SIGTERM end the work as Ctrl-C does; a second signal during the clean-up changes nothing."""
+    """Let SIGTERM, and a closed terminal, end the work as Ctrl-C does; once the clean-up began, nothing does."""
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, _cancel_once, task)
     await task
 
