@@ -47,6 +47,22 @@ class Chance:
     hit: Callable[[str], None] = lambda label: None
     time: Callable[[], float] = lambda: 0.0
 
+    def token(self, count: int = 32) -> str:
+        """`secrets.token_hex`."""
+        return self.rng.randbytes(count).hex()
+
+    def one_of(self, items: Any) -> Any:
+        """`secrets.choice`."""
+        return self.rng.choice(items)
+
+    def now(self) -> float:
+        """`time.time`."""
+        return self.time()
+
+    def reached(self, label: str) -> None:
+        """`failpoints.hit`."""
+        self.hit(label)
+
 
 CHANCE = Chance()
 
@@ -65,11 +81,11 @@ def installed() -> Iterator[None]:
                     put(module, name, getattr(replacement, name, _not_modelled(f"{module.__name__}.{name}")))
         put(jobs, "enqueue", memory.enqueue)
         put(asyncio, "to_thread", _at_once)
-        put(secrets, "token_hex", lambda count=32: CHANCE.rng.randbytes(count).hex())
-        put(secrets, "choice", lambda items: CHANCE.rng.choice(items))
+        put(secrets, "token_hex", CHANCE.token)
+        put(secrets, "choice", CHANCE.one_of)
         put(pictures, "read", read_picture)
-        put(links, "time", SimpleNamespace(time=lambda: CHANCE.time()))
-        put(failpoints, "hit", lambda label: CHANCE.hit(label))
+        put(links, "time", SimpleNamespace(time=CHANCE.now))
+        put(failpoints, "hit", CHANCE.reached)
         put(bootstrap, "new_seed", lambda: CHANCE.rng.randrange(200))
         for module in [m for name, m in sys.modules.items() if name.startswith("portraitist.studio")]:
             if "uuid4" in vars(module):

@@ -5,9 +5,8 @@ that is not modelled here raises when it is called. `test_store_contract` runs b
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from statistics import median
 from typing import Any
 from uuid import UUID
@@ -24,114 +23,21 @@ from portraitist.studio.training.domain import ENDED, Status, Training
 from portraitist.studio.training.progress import Durations
 from portraitist.studio.training.repository import ModelVersion
 from portraitist.studio.training.starts import Start
-from tests.simulation.store import MemoryTx, UserModel
-
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
-PAID_FOR = frozenset({Status.QUEUED, Status.SUBMITTING, Status.SUBMITTED, Status.TRAINING})
-IN_HAND = PAID_FOR | {Status.EXTRACTING, Status.VERIFYING}
-AT_PROVIDER = frozenset({"queued", "submitting", "submitted", "training", "running"})
-NOT_SAVED = frozenset(
-    ["user_id", "id", "account_id", "trigger_word", "destination", "trainer", "requested", "cancel_requested_at", "created_at", "admitted_at", "webhook_token", "model_version_id", "words", "prompt", "seed"]
+from tests.simulation.rows import (
+    IN_HAND,
+    PAID_FOR,
+    admitted,
+    columns,
+    due_rows,
+    guarded_save,
+    newest_first,
+    note_twin,
+    own,
+    row_of,
+    twins_of,
+    wish_to_cancel,
 )
-"""Columns that no transition writes: they keep what the row has, whatever the decision was made on."""
-
-
-def _mine(tx: MemoryTx, rows: Iterable[Any]) -> list[Any]:
-    return [row for row in rows if row.user_id == tx.user_id]
-
-
-def _newest(rows: Iterable[Any]) -> list[Any]:
-    return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)
-
-
-def _found(tx: MemoryTx, table: dict[UUID, Any], row_id: UUID) -> Any:
-    row = table.get(row_id)
-    return row if row is not None and row.user_id == tx.user_id else None
-
-
-def _saved(tx: MemoryTx, table: dict[UUID, Any], after: Any, leased_until: datetime | None) -> Any:
-    """The row after a guarded update, or None where the guard did not hold."""
-    row = _found(tx, table, after.id)
-    if row is None or row.revision != after.revision:
-        return None
-    kept = {name: getattr(row, name) for name in NOT_SAVED & vars(row).keys()}
-    table[after.id] = saved = replace(after, **kept, revision=row.revision + 1)
-    tx.tables.leases[after.id] = leased_until
-    return saved
-
-
-def waits_its_turn(row: Any) -> bool:
-    """Whether a row has not been admitted yet."""
-    return row.status == "queued" and getattr(row, "admitted_at", row) is None
-
-
-def _due(
-    tx: MemoryTx, rows: Iterable[Any], ended: frozenset[Any], now: datetime, until: datetime, limit: int
-) -> list[DueRow]:
-    leases = tx.tables.leases
-    due = [
-        row
-        for row in rows
-        if row.status not in ended
-        and row.next_check_at <= now
-        and not waits_its_turn(row)
-        and (leases.get(row.id) or LONG_AGO) <= now
-    ]
-    due.sort(key=lambda row: row.next_check_at)
-    for row in due[:limit]:
-        leases[row.id] = until
-    return [DueRow(row.id, row.user_id) for row in due[:limit]]
-
-
-def _admit(
-    tx: MemoryTx, table: dict[UUID, Any], account_id: str, room: Any, now: datetime, until: datetime
-) -> list[DueRow]:
-    waiting = [row for row in table.values() if waits_its_turn(row) and row.account_id == account_id]
-    if not waiting:
-        return []
-    rows = [row for row in table.values() if row.account_id == account_id]
-    busy = Counter(row.user_id for row in rows if row.status in AT_PROVIDER and not waits_its_turn(row))
-    free = room.in_flight - busy.total()
-    if room.starts_per_day is not None:
-        recent = [row for row in rows if row.admitted_at and row.admitted_at > now - timedelta(days=1)]
-        started = (max(row.attempt, 1) for row in recent if row.attempt > 0 or row.status == "queued")
-        free = min(free, room.starts_per_day - sum(started))
-    turns = []
-    for member in {row.user_id for row in waiting}:
-        own = sorted((r for r in waiting if r.user_id == member), key=lambda r: (r.created_at, r.id))
-        own = own[: max(0, room.each - busy[member])]
-        turns += [(busy[member] + place, row.created_at, row) for place, row in enumerate(own, 1)]
-    turns.sort(key=lambda turn: turn[:2])
-    admitted = [row for _, _, row in turns[: max(0, free)]]
-    for row in admitted:
-        table[row.id] = replace(row, admitted_at=now)
-        tx.tables.leases[row.id] = until
-    return [DueRow(row.id, row.user_id) for row in admitted]
-
-
-def _request_cancel(
-    tx: MemoryTx, table: dict[UUID, Any], row_id: UUID, now: datetime, leased_until: datetime
-) -> None:
-    row = _found(tx, table, row_id)
-    if row is None:
-        return
-    admitted = {"admitted_at": row.admitted_at or now} if hasattr(row, "admitted_at") else {}
-    wished = row.cancel_requested_at or now
-    table[row_id] = replace(row, cancel_requested_at=wished, next_check_at=now, **admitted)
-    tx.tables.leases[row_id] = leased_until
-
-
-def _columns(shape: type, row: Any) -> dict[str, Any]:
-    return {column.name: getattr(row, column.name) for column in fields(shape) if column.name != "twins"}
-
-
-def _twins(tx: MemoryTx, row_id: UUID) -> list[str]:
-    return [twin["provider_id"] for twin in tx.tables.twins.get(row_id, [])]
-
-
-def _add_twin(tx: MemoryTx, row_id: UUID, twin: dict[str, str]) -> None:
-    if twin["provider_id"] not in _twins(tx, row_id):
-        tx.tables.twins[row_id] = [*tx.tables.twins.get(row_id, []), twin]
+from tests.simulation.store import MemoryTx, UserModel
 
 
 class Trainings:
@@ -140,7 +46,7 @@ class Trainings:
     @staticmethod
     async def insert(tx: MemoryTx, training: Training, photos: Any, key: str | None) -> None:
         tables = tx.tables
-        if any(row.status in PAID_FOR for row in _mine(tx, tables.trainings.values())):
+        if any(row.status in PAID_FOR for row in own(tx, tables.trainings.values())):
             raise pg.UniqueViolation("trainings_one_active")
         if key is not None:
             if ("trainings", tx.user_id, key) in tables.keys:
@@ -152,7 +58,7 @@ class Trainings:
 
     @staticmethod
     async def get(tx: MemoryTx, training_id: UUID) -> Training | None:
-        found: Training | None = _found(tx, tx.tables.trainings, training_id)
+        found: Training | None = row_of(tx, tx.tables.trainings, training_id)
         return found
 
     @staticmethod
@@ -162,16 +68,16 @@ class Trainings:
 
     @staticmethod
     async def newest(tx: MemoryTx, limit: int = 50) -> list[Training]:
-        return _newest(_mine(tx, tx.tables.trainings.values()))[:limit]
+        return newest_first(own(tx, tx.tables.trainings.values()))[:limit]
 
     @staticmethod
     async def in_hand(tx: MemoryTx) -> Training | None:
-        rows = [row for row in _newest(_mine(tx, tx.tables.trainings.values())) if row.status in IN_HAND]
+        rows = [row for row in newest_first(own(tx, tx.tables.trainings.values())) if row.status in IN_HAND]
         return rows[0] if rows else None
 
     @staticmethod
     async def started_since(tx: MemoryTx, since: datetime) -> int:
-        rows = _mine(tx, tx.tables.trainings.values())
+        rows = own(tx, tx.tables.trainings.values())
         return sum(r.created_at > since and (r.attempt > 0 or r.status is Status.QUEUED) for r in rows)
 
     @staticmethod
@@ -180,16 +86,16 @@ class Trainings:
             row.created_at > training.created_at
             and row.id != training.id
             and row.status not in (Status.FAILED, Status.CANCELED)
-            for row in _mine(tx, tx.tables.trainings.values())
+            for row in own(tx, tx.tables.trainings.values())
         )
 
     @staticmethod
     async def save(tx: MemoryTx, after: Training, leased_until: datetime | None) -> bool:
-        saved = _saved(tx, tx.tables.trainings, after, leased_until)
+        saved = guarded_save(tx, tx.tables.trainings, after, leased_until)
         if saved is None:
             return False
         others = [row for row in tx.tables.trainings.values() if row.id != saved.id]
-        if saved.status in PAID_FOR and any(row.status in PAID_FOR for row in _mine(tx, others)):
+        if saved.status in PAID_FOR and any(row.status in PAID_FOR for row in own(tx, others)):
             raise pg.UniqueViolation("trainings_one_active")
         for name in ("submit_token", "provider_training_id"):
             value = getattr(saved, name)
@@ -203,18 +109,18 @@ class Trainings:
 
     @staticmethod
     async def starts(tx: MemoryTx) -> list[Start]:
-        rows = [row for row in _newest(_mine(tx, tx.tables.trainings.values())) if row.attempt > 0][:50]
-        return [Start(**_columns(Start, row), twins=_twins(tx, row.id)) for row in rows]
+        rows = [row for row in newest_first(own(tx, tx.tables.trainings.values())) if row.attempt > 0][:50]
+        return [Start(**columns(Start, row), twins=twins_of(tx, row.id)) for row in rows]
 
     @staticmethod
     async def add_twin(tx: MemoryTx, training_id: UUID, twin: dict[str, str]) -> None:
-        _add_twin(tx, training_id, twin)
+        note_twin(tx, training_id, twin)
 
     @staticmethod
     async def known_versions(tx: MemoryTx, but: UUID) -> set[str]:
-        versions = _mine(tx, tx.tables.versions.values())
+        versions = own(tx, tx.tables.versions.values())
         made = {version.replicate_version_id for version in versions if version.training_id != but}
-        rows = _mine(tx, tx.tables.trainings.values())
+        rows = own(tx, tx.tables.trainings.values())
         return made | {row.candidate_version for row in rows if row.candidate_version and row.id != but}
 
     @staticmethod
@@ -236,7 +142,7 @@ class Trainings:
 
     @staticmethod
     async def request_cancel(tx: MemoryTx, training_id: UUID, now: datetime, leased_until: datetime) -> None:
-        _request_cancel(tx, tx.tables.trainings, training_id, now, leased_until)
+        wish_to_cancel(tx, tx.tables.trainings, training_id, now, leased_until)
 
     @staticmethod
     async def photos_of(tx: MemoryTx, training_id: UUID) -> list[bytes]:
@@ -257,17 +163,17 @@ class Trainings:
 
     @staticmethod
     async def version_of(tx: MemoryTx, training_id: UUID) -> ModelVersion | None:
-        rows = [row for row in _mine(tx, tx.tables.versions.values()) if row.training_id == training_id]
+        rows = [row for row in own(tx, tx.tables.versions.values()) if row.training_id == training_id]
         return rows[0] if rows else None
 
     @staticmethod
     async def version(tx: MemoryTx, version_id: UUID) -> ModelVersion | None:
-        found: ModelVersion | None = _found(tx, tx.tables.versions, version_id)
+        found: ModelVersion | None = row_of(tx, tx.tables.versions, version_id)
         return found
 
     @staticmethod
     async def versions(tx: MemoryTx) -> list[ModelVersion]:
-        return _newest(_mine(tx, tx.tables.versions.values()))
+        return newest_first(own(tx, tx.tables.versions.values()))
 
     @staticmethod
     async def active_version(tx: MemoryTx) -> ModelVersion | None:
@@ -285,13 +191,13 @@ class Trainings:
 
     @staticmethod
     async def claim_due(tx: MemoryTx, now: datetime, lease_until: datetime, limit: int) -> list[DueRow]:
-        return _due(tx, tx.tables.trainings.values(), ENDED, now, lease_until, limit)
+        return due_rows(tx, tx.tables.trainings.values(), ENDED, now, lease_until, limit)
 
     @staticmethod
     async def admit(
         tx: MemoryTx, account_id: str, room: Any, now: datetime, lease_until: datetime
     ) -> list[DueRow]:
-        return _admit(tx, tx.tables.trainings, account_id, room, now, lease_until)
+        return admitted(tx, tx.tables.trainings, account_id, room, now, lease_until)
 
     @staticmethod
     async def count_by_status(tx: MemoryTx) -> dict[str, int]:
@@ -304,9 +210,9 @@ class Generations:
     @staticmethod
     async def insert(tx: MemoryTx, generation: Generation, key: str | None) -> bool:
         tables = tx.tables
-        if _found(tx, tables.versions, generation.model_version_id) is None:
+        if row_of(tx, tables.versions, generation.model_version_id) is None:
             raise pg.ForeignKeyViolation("generation_trackers: not a version of this member")
-        rows = _mine(tx, tables.generations.values())
+        rows = own(tx, tables.generations.values())
         if any((row.prompt, row.seed) == (generation.prompt, generation.seed) for row in rows):
             return False
         if key is not None:
@@ -319,7 +225,7 @@ class Generations:
 
     @staticmethod
     async def get(tx: MemoryTx, generation_id: UUID) -> Generation | None:
-        found: Generation | None = _found(tx, tx.tables.generations, generation_id)
+        found: Generation | None = row_of(tx, tx.tables.generations, generation_id)
         return found
 
     @staticmethod
@@ -329,16 +235,16 @@ class Generations:
 
     @staticmethod
     async def newest(tx: MemoryTx, limit: int = 50) -> list[Generation]:
-        return _newest(_mine(tx, tx.tables.generations.values()))[:limit]
+        return newest_first(own(tx, tx.tables.generations.values()))[:limit]
 
     @staticmethod
     async def in_hand(tx: MemoryTx) -> list[Generation]:
-        rows = _mine(tx, tx.tables.generations.values())
-        return _newest(row for row in rows if row.status not in GENERATION_ENDED)[:50]
+        rows = own(tx, tx.tables.generations.values())
+        return newest_first(row for row in rows if row.status not in GENERATION_ENDED)[:50]
 
     @staticmethod
     async def save(tx: MemoryTx, after: Generation, leased_until: datetime | None) -> bool:
-        saved = _saved(tx, tx.tables.generations, after, leased_until)
+        saved = guarded_save(tx, tx.tables.generations, after, leased_until)
         if saved is None:
             return False
         others = (row for row in tx.tables.generations.values() if row.id != saved.id)
@@ -351,17 +257,17 @@ class Generations:
     async def request_cancel(
         tx: MemoryTx, generation_id: UUID, now: datetime, leased_until: datetime
     ) -> None:
-        _request_cancel(tx, tx.tables.generations, generation_id, now, leased_until)
+        wish_to_cancel(tx, tx.tables.generations, generation_id, now, leased_until)
 
     @staticmethod
     async def claim_due(tx: MemoryTx, now: datetime, lease_until: datetime, limit: int) -> list[DueRow]:
-        return _due(tx, tx.tables.generations.values(), GENERATION_ENDED, now, lease_until, limit)
+        return due_rows(tx, tx.tables.generations.values(), GENERATION_ENDED, now, lease_until, limit)
 
     @staticmethod
     async def admit(
         tx: MemoryTx, account_id: str, room: Any, now: datetime, lease_until: datetime
     ) -> list[DueRow]:
-        return _admit(tx, tx.tables.generations, account_id, room, now, lease_until)
+        return admitted(tx, tx.tables.generations, account_id, room, now, lease_until)
 
     @staticmethod
     async def count_by_status(tx: MemoryTx) -> dict[str, int]:
@@ -369,14 +275,14 @@ class Generations:
 
     @staticmethod
     async def start_of(tx: MemoryTx, prompt: object, seed: object) -> DrawingStart | None:
-        for row in _mine(tx, tx.tables.generations.values()):
+        for row in own(tx, tx.tables.generations.values()):
             if (row.prompt, row.seed) == (prompt, seed) and row.attempt > 0:
-                return DrawingStart(**_columns(DrawingStart, row), twins=_twins(tx, row.id))
+                return DrawingStart(**columns(DrawingStart, row), twins=twins_of(tx, row.id))
         return None
 
     @staticmethod
     async def add_twin(tx: MemoryTx, generation_id: UUID, twin: dict[str, str]) -> None:
-        _add_twin(tx, generation_id, twin)
+        note_twin(tx, generation_id, twin)
 
 
 class Images:
@@ -384,7 +290,7 @@ class Images:
 
     @staticmethod
     async def insert(tx: MemoryTx, image: Image) -> None:
-        if _found(tx, tx.tables.generations, image.generation_id) is None:
+        if row_of(tx, tx.tables.generations, image.generation_id) is None:
             raise pg.ForeignKeyViolation("ai_images: not a generation of this member")
         taken = {(row.generation_id, row.index) for row in tx.tables.images.values()}
         if (image.generation_id, image.index) not in taken:
@@ -393,7 +299,7 @@ class Images:
     @staticmethod
     async def of_generations(tx: MemoryTx, generation_ids: Any) -> list[Image]:
         wanted = set(generation_ids)
-        rows = [row for row in _mine(tx, tx.tables.images.values()) if row.generation_id in wanted]
+        rows = [row for row in own(tx, tx.tables.images.values()) if row.generation_id in wanted]
         return sorted(rows, key=lambda row: (row.generation_id, row.index))
 
 
@@ -402,7 +308,7 @@ class Selfies:
 
     @staticmethod
     async def all_of(tx: MemoryTx) -> list[Any]:
-        return _mine(tx, tx.tables.selfies.values())
+        return own(tx, tx.tables.selfies.values())
 
 
 class Accounts:

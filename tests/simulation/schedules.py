@@ -30,6 +30,7 @@ def judged(seeds: Sequence[int]) -> list[Finding]:
 def judged_in_parallel(seeds: range, processes: int | None = None) -> Iterator[tuple[int, list[Finding]]]:
     """Batches as they come: how many schedules are done by then, and what was found in the batch."""
     batches = [seeds[first : first + AT_ONCE] for first in range(0, len(seeds), AT_ONCE)]
+    os.environ["PYTHONHASHSEED"] = "0"  # for the children: sets in the product have an order too
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes or os.cpu_count(), mp_context=context) as pool:
         yield from _counted(pool.map(judged, batches), batches)

@@ -1,5 +1,6 @@
 """One schedule from its plan to its evidence: members, two worker processes, a provider, and what befalls them."""
 
+import contextlib
 import hashlib
 import random
 from collections import Counter
@@ -28,7 +29,7 @@ from tests.simulation.installing import CHANCE
 from tests.simulation.members import Life
 from tests.simulation.plans import Plan
 from tests.simulation.remote import MemoryObjects, SimulatedHttp
-from tests.simulation.repositories import LONG_AGO, PAID_FOR, waits_its_turn
+from tests.simulation.rows import LONG_AGO, PAID_FOR, waits_its_turn
 from tests.simulation.scheduler import Killed, Scheduler, VirtualClock
 from tests.simulation.store import Job, MemoryStore, Tables
 
@@ -190,10 +191,8 @@ class World:
     async def _work(self, process: Process, job: Job) -> None:
         self.waiting.discard(job[:2])
         kind, row_id, user_id = job
-        try:
+        with contextlib.suppress(KitError):  # as the job engine does: dropped, the sweep finds the row again
             await process.handlers[kind](row_id, user_id)
-        except KitError:
-            pass  # as the job engine does: dropped, the sweep finds the row again
         process.jobs.remove(job)
 
     def _sweep_at(self, when: datetime) -> None:

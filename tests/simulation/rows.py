@@ -1,0 +1,120 @@
+"""What the repositories in memory share: whose rows, guarded updates, leases, admission, twins."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from portraitist.studio.db import DueRow
+from portraitist.studio.training.domain import Status
+from tests.simulation.store import MemoryTx
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+PAID_FOR = frozenset({Status.QUEUED, Status.SUBMITTING, Status.SUBMITTED, Status.TRAINING})
+IN_HAND = PAID_FOR | {Status.EXTRACTING, Status.VERIFYING}
+AT_PROVIDER = frozenset({"queued", "submitting", "submitted", "training", "running"})
+NOT_SAVED = frozenset(
+    {"user_id", "id", "account_id", "trigger_word", "destination", "trainer", "requested", "created_at"}
+    | {"cancel_requested_at", "admitted_at", "webhook_token", "model_version_id", "words", "prompt", "seed"}
+)
+"""Columns that no transition writes: they keep what the row has, whatever the decision was made on."""
+
+
+def own(tx: MemoryTx, rows: Iterable[Any]) -> list[Any]:
+    return [row for row in rows if row.user_id == tx.user_id]
+
+
+def newest_first(rows: Iterable[Any]) -> list[Any]:
+    return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)
+
+
+def row_of(tx: MemoryTx, table: dict[UUID, Any], row_id: UUID) -> Any:
+    row = table.get(row_id)
+    return row if row is not None and row.user_id == tx.user_id else None
+
+
+def guarded_save(tx: MemoryTx, table: dict[UUID, Any], after: Any, leased_until: datetime | None) -> Any:
+    """The row after a guarded update, or None where the guard did not hold."""
+    row = row_of(tx, table, after.id)
+    if row is None or row.revision != after.revision:
+        return None
+    kept = {name: getattr(row, name) for name in NOT_SAVED & vars(row).keys()}
+    table[after.id] = saved = replace(after, **kept, revision=row.revision + 1)
+    tx.tables.leases[after.id] = leased_until
+    return saved
+
+
+def waits_its_turn(row: Any) -> bool:
+    """Whether a row has not been admitted yet."""
+    return row.status == "queued" and getattr(row, "admitted_at", row) is None
+
+
+def due_rows(
+    tx: MemoryTx, rows: Iterable[Any], ended: frozenset[Any], now: datetime, until: datetime, limit: int
+) -> list[DueRow]:
+    leases = tx.tables.leases
+    due = [
+        row
+        for row in rows
+        if row.status not in ended
+        and row.next_check_at <= now
+        and not waits_its_turn(row)
+        and (leases.get(row.id) or LONG_AGO) <= now
+    ]
+    due.sort(key=lambda row: row.next_check_at)
+    for row in due[:limit]:
+        leases[row.id] = until
+    return [DueRow(row.id, row.user_id) for row in due[:limit]]
+
+
+def admitted(
+    tx: MemoryTx, table: dict[UUID, Any], account_id: str, room: Any, now: datetime, until: datetime
+) -> list[DueRow]:
+    waiting = [row for row in table.values() if waits_its_turn(row) and row.account_id == account_id]
+    if not waiting:
+        return []
+    rows = [row for row in table.values() if row.account_id == account_id]
+    busy = Counter(row.user_id for row in rows if row.status in AT_PROVIDER and not waits_its_turn(row))
+    free = room.in_flight - busy.total()
+    if room.starts_per_day is not None:
+        recent = [row for row in rows if row.admitted_at and row.admitted_at > now - timedelta(days=1)]
+        started = (max(row.attempt, 1) for row in recent if row.attempt > 0 or row.status == "queued")
+        free = min(free, room.starts_per_day - sum(started))
+    turns = []
+    for member in sorted({row.user_id for row in waiting}):
+        own = sorted((r for r in waiting if r.user_id == member), key=lambda r: (r.created_at, r.id))
+        own = own[: max(0, room.each - busy[member])]
+        turns += [(busy[member] + place, row.created_at, row) for place, row in enumerate(own, 1)]
+    turns.sort(key=lambda turn: turn[:2])
+    admitted = [row for _, _, row in turns[: max(0, free)]]
+    for row in admitted:
+        table[row.id] = replace(row, admitted_at=now)
+        tx.tables.leases[row.id] = until
+    return [DueRow(row.id, row.user_id) for row in admitted]
+
+
+def wish_to_cancel(
+    tx: MemoryTx, table: dict[UUID, Any], row_id: UUID, now: datetime, leased_until: datetime
+) -> None:
+    row = row_of(tx, table, row_id)
+    if row is None:
+        return
+    admitted = {"admitted_at": row.admitted_at or now} if hasattr(row, "admitted_at") else {}
+    wished = row.cancel_requested_at or now
+    table[row_id] = replace(row, cancel_requested_at=wished, next_check_at=now, **admitted)
+    tx.tables.leases[row_id] = leased_until
+
+
+def columns(shape: type, row: Any) -> dict[str, Any]:
+    return {column.name: getattr(row, column.name) for column in fields(shape) if column.name != "twins"}
+
+
+def twins_of(tx: MemoryTx, row_id: UUID) -> list[str]:
+    return [twin["provider_id"] for twin in tx.tables.twins.get(row_id, [])]
+
+
+def note_twin(tx: MemoryTx, row_id: UUID, twin: dict[str, str]) -> None:
+    if twin["provider_id"] not in twins_of(tx, row_id):
+        tx.tables.twins[row_id] = [*tx.tables.twins.get(row_id, []), twin]
