@@ -121,7 +121,8 @@ def _ddl(path: str, text: str, first_line: int, role: str) -> Iterator[TableDef]
         for piece, offset in sql._parenthesised(clean, match.end() - 1)[0]:
             words = piece.split()
             name = sql.bare(words[0]) if words else ""
-            if len(words) > 1 and name.lower() not in _NOT_COLUMNS:
+            typed = len(words) > 1 and bool(family(words[1]))
+            if typed or (len(words) > 1 and name.lower() not in _NOT_COLUMNS):
                 columns[name] = (words[1].rstrip(","), place(offset))
         yield TableDef(
             sql.bare(match.group("table")), path, place(match.start("table")).line, columns, "create table"

@@ -22,7 +22,7 @@ _URL = re.compile(
     re.I,
 )
 _STATUS_CALL = re.compile(
-    r"status|poll|check|monitor|progress|refresh|sync|get_?prediction|get_?training", re.I
+    r"status|poll|check|monitor|progress|refresh|(?<![aA])[sS]ync|get_?prediction|get_?training", re.I
 )
 _SLEEP = {"sleep", "setTimeout", "delay", "wait", "asyncio.sleep", "time.sleep", "setInterval"}
 

@@ -23,7 +23,8 @@ def environment(ctx: Context, cites: Citations) -> Section:
     touching = {each.path for each in ctx.of("file.touches_replicate")}
     names = sorted(reads, key=lambda name: (-_weight(name, reads[name], touching), name))
     defaults = {each.key: each for each in ctx.of("env.default")}
-    declared = {each.key for each in ctx.of("env.declared", "env.set")}
+    has_examples = bool(ctx.of("env.declared"))
+    declared = {each.key for each in ctx.of("env.declared", "env.set")} if has_examples else set(names)
     rows = [_read_row(name, reads[name], defaults.get(name), declared, cites) for name in names]
     return Section(
         "7) ENV & CONFIG",

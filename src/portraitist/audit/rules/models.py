@@ -296,11 +296,22 @@ def null_composite(ctx: Context) -> Iterator[Finding]:
             missing = [
                 name
                 for name, node, value in zip(names, pair, values, strict=True)
-                if not isinstance(value, Known) and not _tested(node, text)
+                if not (isinstance(value, Known) or _never_null(node) or _tested(node, text))
             ]
             if missing:
                 message = f"{' and '.join(missing)} may be null when the version is composed"
                 yield finding("null-composite", module, text, message, key=":".join(names), weight=60)
+
+
+def _never_null(node: ir.Node) -> bool:
+    """A field of the own class that is annotated with a plain type."""
+    cls = ir.enclosing(node, ir.Class)
+    if cls is None or not isinstance(node, ir.Attr) or ir.plain_dotted(node) != f"self.{node.name}":
+        return False
+    fields = [
+        each for each in cls.body if isinstance(each, ir.Assign) and last_name(each.target) == node.name
+    ]
+    return any(each.annotation is not None and isinstance(each.annotation, ir.Name) for each in fields)
 
 
 def _tested(node: ir.Node, use: ir.Node) -> bool:

@@ -23,7 +23,9 @@ _CREDIT = re.compile(r"credit|balance|quota|tokens?_(left|balance|amount)|coins|
 
 def mock_data(ctx: Context) -> Iterator[Finding]:
     """Placeholder pictures and functions or constants named mock, dummy or fake on the product's paths."""
-    touching = {each.path for each in ctx.of("file.touches_replicate", "flow", "persist")}
+    touching = {each.module.path for each in ctx.calls} | {
+        each.path for each in ctx.of("flow", "persist", "route")
+    }
     for module in ctx.live:
         outside = module.role != "src" or module.path in ctx.dead_modules or ".config." in module.path
         if outside or module.path not in touching:

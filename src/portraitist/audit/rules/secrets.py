@@ -81,18 +81,11 @@ def secret_in_repo(ctx: Context) -> Iterator[Finding]:
                 r"x{6,}|X{6,}|1234567|abcdef|\*{3}|\.\.\.|your|example", found.group(), re.I
             )
             if real or (file.language == "env" and not example and _env_secret(line)):
-                key = (re.search(r"[A-Za-z_]\w*(?=\s*[=:])", line) or re.match(r"", "")).group()  # type: ignore[union-attr]
-                yield Finding(
-                    "secret-in-repo",
-                    file.path,
-                    number,
-                    number,
-                    f"a secret{' in ' + key if key else ''} is committed (redacted)",
-                    key,
-                    "",
-                    (),
-                    91,
-                )
+                named = re.search(r"[A-Za-z_]\w*(?=\s*[=:])", line)
+                key = named.group() if named else ""
+                message = f"a secret{' in ' + key if key else ''} is committed (redacted)"
+                weight = 91 if file.role != "test" else 38
+                yield Finding("secret-in-repo", file.path, number, number, message, key, "", (), weight)
 
 
 def _env_secret(line: str) -> bool:
