@@ -5,6 +5,7 @@ Looks at one file only; other files are reached through `program`.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -57,7 +58,6 @@ class Module:
         self.language = file.language
         self.body = body
         self.errors = errors
-        self.lines = file.text.split("\n")
         self.top = Scope(None, None)
         self.scopes: dict[ir.Func, Scope] = {}
         self.classes: dict[str, ir.Class] = {}
@@ -65,6 +65,11 @@ class Module:
         self.stars: list[str] = []
         self.by_type: dict[type[ir.Node], list[ir.Node]] = {}
         self._index()
+
+    @functools.cached_property
+    def lines(self) -> list[str]:
+        """The text by lines, split when first asked for."""
+        return self.file.text.split("\n")
 
     def all(self, kind: type[N]) -> list[N]:
         """Every node of `kind` in this file, in source order."""

@@ -45,17 +45,22 @@ class Citations:
     """Looks cited lines up in the audited tree."""
 
     def __init__(self, tree: Tree) -> None:
-        self.lines = {each.path: each.text.split("\n") for each in tree.files}
-        self.paths = set(self.lines)
+        self.texts = {each.path: each.text for each in tree.files}
+        self.lines: dict[str, list[str]] = {}
         self.dropped: list[dict[str, object]] = []
 
     def holds(self, place: Place, token: str) -> bool:
         """Whether the line exists and shows the token, in camel or snake spelling."""
-        lines = self.lines.get(place.path)
+        lines = self._lines(place.path)
         if lines is None or not 0 < place.line <= max(len(lines), 1):
             return False
         text = lines[place.line - 1]
         return not token or token.lower() in text.lower() or snake(token) in snake(text)
+
+    def _lines(self, path: str) -> list[str] | None:
+        if path not in self.lines and path in self.texts:
+            self.lines[path] = self.texts[path].split("\n")
+        return self.lines.get(path)
 
     def check(self, row: Row) -> bool:
         """Whether every citation of a row holds; a failing row is recorded as dropped."""

@@ -12,21 +12,25 @@ SCHEMA = "portraitist-audit/1"
 
 def as_json(ctx: Context, findings: list[Finding], dropped: list[dict[str, object]]) -> str:
     """The object that a scorer reads; keys in a fixed order, no absolute path, no time."""
-    made = {
-        "schema": SCHEMA,
-        "root": None,
-        "files_read": len(ctx.tree.files),
+    unresolved = sorted(
+        set(ctx.unresolved), key=lambda each: (each.path, each.line, each.subject, each.reason)
+    )
+    lists = {
         "facts": [_fact(each) for each in ctx.facts],
         "findings": [_finding(each) for each in findings],
         "dropped": dropped,
         "unresolved": [
             {"subject": each.subject, "path": each.path, "line": each.line, "reason": each.reason}
-            for each in sorted(
-                set(ctx.unresolved), key=lambda one: (one.path, one.line, one.subject, one.reason)
-            )
+            for each in unresolved
         ],
     }
-    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+    head = json.dumps({"schema": SCHEMA, "root": None, "files_read": len(ctx.tree.files)})[:-1]
+    return head + "".join(f',\n"{name}": {_one_a_line(rows)}' for name, rows in lists.items()) + "}\n"
+
+
+def _one_a_line(rows: list[dict[str, object]]) -> str:
+    """A JSON list with one entry a line: quick to write, and to compare with another run."""
+    return "[\n" + ",\n".join(json.dumps(each, ensure_ascii=False) for each in rows) + "\n]"
 
 
 def _places(places: tuple[Place, ...]) -> list[dict[str, object]]:
