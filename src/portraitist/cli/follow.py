@@ -7,7 +7,8 @@ by the clock.
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import TypeVar
 
 import httpx2
@@ -22,6 +23,8 @@ POLL_S = 1.0
 POLLS_BETWEEN_STREAMS = 5
 # A stream that says nothing about the item for so long is left for a poll: it may have missed the end.
 STREAM_SILENCE_S = 10.0
+# A trained model whose check fails is tried again at growing distances, up to a day: nobody sits that out.
+PARKED_PATIENCE_S = 300.0
 
 # tqdm's end of a training bar: "[elapsed<remaining, rate".
 _REMAINING = re.compile(r"<(?P<left>(?:\d+:)?\d{1,2}:\d{2}),")
@@ -67,21 +70,30 @@ def training_line(training: Training) -> tuple[str, float | None]:
     return text, min(training.step / training.total_steps, 1.0)
 
 
-async def follow_training(api: StudioApi, training: Training, output: Output) -> Training:
-    """The training at its end; the bar moves meanwhile."""
+async def follow_training(
+    api: StudioApi, training: Training, output: Output, *, patience_s: float = PARKED_PATIENCE_S
+) -> Training:
+    """The training at its end, or parked for `patience_s` seconds; the bar moves meanwhile."""
+    clock = asyncio.get_running_loop().time
+    parked_since: float | None = None
+    updates = _updates(api, training, "training", Training.of, api.training)
     with output.bar() as bar:
-        async for now in _updates(api, training, "training", Training.of, api.training):
-            training = now
-            bar.update(*training_line(now))
-            output.emit(
-                "training",
-                id=now.id,
-                status=now.status,
-                phase=now.phase,
-                step=now.step,
-                total_steps=now.total_steps,
-            )
+        async with aclosing(updates):
+            async for now in updates:
+                training = now
+                bar.update(*training_line(now))
+                _emit(output, now)
+                if now.status in TRAINING_PARKED:
+                    parked_since = parked_since or clock()
+                    if clock() - parked_since >= patience_s:
+                        break
     return training
+
+
+def _emit(output: Output, now: Training) -> None:
+    output.emit(
+        "training", id=now.id, status=now.status, phase=now.phase, step=now.step, total_steps=now.total_steps
+    )
 
 
 async def follow_generation(api: StudioApi, generation: Generation, output: Output) -> Generation:
@@ -100,7 +112,7 @@ async def _updates(
     event: str,
     parse: Callable[[wire.Json], Item],
     get: Callable[[str], Awaitable[Item]],
-) -> AsyncIterator[Item]:
+) -> AsyncGenerator[Item]:
     """Each change of the item, the last one ended. The stream is looked at first, polling fills its gaps."""
     now = item
     yield now

@@ -138,6 +138,12 @@ async def _finish(studio: Studio, training: Training, shot: Shot) -> None:
         )
         training = await studio.member.act_on_training(training.id, "retry")
     training = await follow_training(studio.member, training, studio.output)
+    if training.status in TRAINING_PARKED:
+        raise CliError(
+            f"The model is trained, but it did not pass its check: {training.error}",
+            next_step="The studio tries it again while it runs, at no new cost; so does running this command again.",
+            code="not_verified",
+        )
     if training.status in TRAINING_FAILED:
         shot.training_failed()
         raise CliError(

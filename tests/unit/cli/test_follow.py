@@ -1,8 +1,11 @@
 """The line of the progress bar, from the engine's own log."""
 
 import pytest
+from tests.unit.cli.fake_studio import FakeStudio
 
-from portraitist.cli.follow import remaining, training_line
+from portraitist.cli.api import StudioApi
+from portraitist.cli.follow import follow_training, remaining, training_line
+from portraitist.cli.output import Output
 from portraitist.cli.wire import Training
 
 LOG = """flux_train_replicate:  12%|█▏        | 12/100 [00:10<01:40,  1.1s/it, lr: 4.0e-04 loss: 3e-01]
@@ -37,3 +40,13 @@ def test_a_parked_training_says_that_it_is_tried_again() -> None:
     text, fraction = training_line(training(status="extraction_failed", phase="extraction_failed"))
     assert "tries again" in text
     assert fraction is None
+
+
+@pytest.mark.anyio
+async def test_a_training_that_stays_parked_is_not_sat_out(operator: StudioApi, fake: FakeStudio) -> None:
+    parked = {"id": "t0", "status": "verification_failed", "phase": "verification_failed", "photos": []}
+    fake.trainings.append(parked | {"step": None, "total_steps": None})
+    fake.training_script = [{"status": "verification_failed"}] * 20
+    found = await operator.training("t0")
+    ended = await follow_training(operator, found, Output(), patience_s=0)
+    assert ended.status == "verification_failed"

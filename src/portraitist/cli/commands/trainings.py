@@ -58,8 +58,10 @@ def cancel(
 
 
 def _act(training_id: str, verb: str, folder: str | None, member: str | None, json_lines: bool) -> None:
+    from portraitist.cli.follow import follow_training
+
     async def work(api: "StudioApi", output: "Output") -> None:
-        item = await api.act_on_training(training_id, verb)
+        item = await follow_training(api, await api.act_on_training(training_id, verb), output, patience_s=0)
         output.say(f"Training {item.id}: {item.status}")
         output.emit("training", id=item.id, status=item.status)
 
