@@ -46,7 +46,7 @@ rules:
     languages: [typescript, javascript]
     severity: INFO
     message: NULL written
-    pattern: $DB.update({..., $COLUMN: null, ...})
+    pattern: "$DB.update({..., $COLUMN: null, ...})"
 """
 
 

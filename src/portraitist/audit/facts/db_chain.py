@@ -240,10 +240,22 @@ def _supabase(ctx: Context, tables: Tables, module: Module, call: ir.Call, func:
     columns = columns_in(ctx, module, call.args[0]) if kind == "write" and call.args else ()
     if kind == "read" and call.args:
         text = ir.text_of(call.args[0]) or ""
-        names = re.findall(r"[A-Za-z_]\w*", re.sub(r"\w+\s*\([^)]*\)|\w+:", "", text))
+        names = selected_names(text)
         columns = tuple(ColumnUse(each, module.path, call.args[0].line) for each in names)
     where, values = _filters(whole)
     return made(kind, table, columns, where, (module, whole), insert=func.name == "insert", values=values)
+
+
+def selected_names(text: str) -> list[str]:
+    """The columns of a select text: embedded tables, with all that is in their parentheses, are left out."""
+    before = ""
+    while before != text:
+        before, text = text, re.sub(r"[\w.!:]+\s*\([^()]*\)", "", text)
+    return [
+        each.strip()
+        for each in re.sub(r"\w+:", "", text).split(",")
+        if re.fullmatch(r"[A-Za-z_]\w*", each.strip())
+    ]
 
 
 def _filters(whole: ir.Node) -> tuple[tuple[str, ...], tuple[tuple[str, ir.Node], ...]]:

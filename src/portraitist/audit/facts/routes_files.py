@@ -149,6 +149,7 @@ def _served(ctx: Context, module: Module, path: str) -> Iterator[Route]:
             )
             yield Route("POST", path, module, call, tuple(targets), (), "edge")
             return
+    yield Route("POST", path, module, module.body, (), (), "edge")
 
 
 def _actions(ctx: Context, module: Module) -> Iterator[Route]:

@@ -30,6 +30,7 @@ from portraitist.audit.link.values import (
     OneOf,
     Outside,
     Struct,
+    Text,
     Unknown,
     Value,
     arithmetic,
@@ -93,6 +94,12 @@ class Evaluator:
         local = local or (isinstance(value, Known) and value.value in (None, ""))
         if isinstance(value, OneOf):
             local = all(says_nothing(each) for each in value.options)
+            known = [
+                each for each in value.options if isinstance(each, Known | Text) and not says_nothing(each)
+            ]
+            outside = [each for each in value.options if isinstance(each, Outside) and each.kind == "env"]
+            if outside and not known:
+                return outside[0]
         name = ir.plain_dotted(node)
         return Outside("local", name) if local and name else value
 

@@ -154,7 +154,9 @@ def fold(value: Value | None) -> object:
     if isinstance(value, Text):
         return render(value)
     if isinstance(value, OneOf):
-        known = [each for each in (fold(option) for option in value.options) if each is not None]
+        known = [
+            each for each in (fold(option) for option in value.options) if each is not None and each != ""
+        ]
         return known if len(known) > 1 else (known[0] if known else None)
     if isinstance(value, Items):
         items = [fold(each) for each in value.items]
