@@ -11,9 +11,9 @@ CHUNK = 65_536
 
 @dataclass
 class Proxy:
-    """Forwards connections to `upstream`, (host, port) or the path of a socket. What goes wrong is set while it runs, from any thread.
+    """Forwards connections to `upstream`: (host, port), or the path of a socket.
 
-    `delay_s`: before every chunk of a reply. `swallow`: the next reply after a request with these bytes never
+    What goes wrong is set while it runs, from any thread. `delay_s`: before every chunk of a reply. `swallow`: the next reply after a request with these bytes never
     arrives, and its connection breaks (the request was done). `cut`: every connection breaks, and new ones too.
     """
 
