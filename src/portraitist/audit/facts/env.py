@@ -212,7 +212,8 @@ def _declared_settings(module: Module) -> Iterator[tuple[str, ir.Node, ir.Node |
                         _plain_default(each.value),
                     )
     for call in module.all(ir.Call):
-        if ir.dotted(call.func).endswith(("createEnv", "cleanEnv")) or _parses_environment(call):
+        short = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
+        if short in {"createEnv", "cleanEnv"} or _parses_environment(call):
             for obj in ir.find(_schema_of(module, call), ir.Obj):
                 for prop in obj.props:
                     if (

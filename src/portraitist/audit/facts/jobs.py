@@ -13,12 +13,13 @@ from portraitist.audit.link.program import Target
 
 def routes(ctx: Context) -> Iterator[Route]:
     """Jobs by call and by decorator."""
+    ends = {each.rpartition(".")[2] for each in ctx.words.job_callers}
     for module in ctx.modules:
         for func in module.all(ir.Func):
             if any(_is_job_decorator(ctx, each) for each in func.decorators):
                 yield Route("JOB", func.name, module, func, (Target(module, func),), (), "job")
         for call in module.all(ir.Call):
-            yield from _scheduled(ctx, module, call)
+            yield from _scheduled(ctx, module, call, ends)
 
 
 def _is_job_decorator(ctx: Context, decorator: ir.Node) -> bool:
@@ -26,10 +27,11 @@ def _is_job_decorator(ctx: Context, decorator: ir.Node) -> bool:
     return name in ctx.words.job_decorators or name.endswith((".task", ".scheduled_job", ".periodic_task"))
 
 
-def _scheduled(ctx: Context, module: Module, call: ir.Call) -> Iterator[Route]:
-    name = ir.dotted(call.func)
-    short = name.rpartition(".")[2]
-    if name not in ctx.words.job_callers and short not in ctx.words.job_callers:
+def _scheduled(ctx: Context, module: Module, call: ir.Call, ends: set[str]) -> Iterator[Route]:
+    short = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
+    if short not in ends or (
+        short not in ctx.words.job_callers and ir.dotted(call.func) not in ctx.words.job_callers
+    ):
         return
     handlers: list[Target] = []
     for arg in call.args:

@@ -109,22 +109,30 @@ class Module:
 
     def _index(self) -> None:
         order: list[ir.Node] = []
+        by_type = self.by_type
         stack: list[tuple[ir.Node, Scope]] = [(self.body, self.top)]
+        first = 0
         while stack:
             node, scope = stack.pop()
-            node.within, node.order, node.first = scope.func, order, len(order)
-            node.last = node.first + 1
+            node.within, node.order, node.first = scope.func, order, first
+            first += 1
+            node.last = first
             order.append(node)
-            self.by_type.setdefault(type(node), []).append(node)
             kind = type(node)
+            if kind in by_type:
+                by_type[kind].append(node)
+            else:
+                by_type[kind] = [node]
             if kind in _LEAVES:
                 continue
             inner = self._enter(node, scope) if kind in _BINDING else scope
             children = list(node.children())
             for child in children:
                 child.parent = node
-            children.reverse()
-            stack.extend([(child, inner) for child in children])
+            if len(children) == 1:
+                stack.append((children[0], inner))
+            else:
+                stack.extend([(child, inner) for child in reversed(children)])
         for node in reversed(order):
             parent = node.parent
             if parent is not None and parent.last < node.last:
