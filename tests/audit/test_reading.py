@@ -250,6 +250,18 @@ def test_a_file_that_cannot_be_read_makes_the_run_incomplete_and_is_named(
     assert "gone.ts" in errors
 
 
+def test_an_import_of_a_file_that_is_not_parsed_is_survived(tmp_path: Path) -> None:
+    big = "var a = 1;" * 3000
+    files = {
+        "package.json": "{}",
+        "index.ts": "import './lib.js';\n",
+        "lib.js": big,
+        "huge.js": "//" + "x" * 2_100_000,
+    }
+    unpack_files(tmp_path / "r", files)
+    assert _run(tmp_path / "r")[0] == 0
+
+
 def test_markdown_from_names_and_values_cannot_leave_its_span(audit_files: Auditor, tmp_path: Path) -> None:
     evil = "x`](http://evil) | <img src=x>"
     unpack_files(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 
 _READS = {
@@ -97,8 +98,6 @@ class Rows:
             return None
         for target in self.ctx.program.functions_called(value):
             if isinstance(target.node, ir.Func) and target.module is not None:
-                from portraitist.audit.link.calls import returns  # noqa: PLC0415 - only here
-
                 for each in returns(target.node):
                     found = self._in_query(target.module, each, depth + 1) or self.of_row(
                         target.module, each, depth + 1

@@ -5,12 +5,13 @@ A router is identified by the call that made it, wherever it travels: imports, p
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.calls import argument_for, returns
-from portraitist.audit.link.module import Module
+from portraitist.audit.link.module import Binding, Module
 
 Guard = tuple[Module, ir.Node]
 
@@ -103,10 +104,7 @@ def _attribute(ctx: Context, module: Module, expr: ir.Attr, depth: int) -> list[
     return []
 
 
-def _bound(ctx: Context, module: Module, binding: object, depth: int) -> list[ir.Node]:
-    from portraitist.audit.link.module import Binding  # noqa: PLC0415 - a type test only
-
-    assert isinstance(binding, Binding)
+def _bound(ctx: Context, module: Module, binding: Binding, depth: int) -> list[ir.Node]:
     if binding.kind == "import" and isinstance(binding.node, ir.Import):
         return _exported(ctx, module, binding.node.module, str(binding.keys[0]), depth)
     if binding.kind == "assign" and binding.value is not None:
@@ -144,3 +142,17 @@ def _entry(ctx: Context, module: Module, name: str, depth: int) -> list[ir.Node]
         return creations(ctx, module, entry, depth + 1)
     bindings = module.top.names.get(entry, [])
     return [made for each in bindings[-3:] for made in _bound(ctx, module, each, depth + 1)]
+
+
+def normalise(path: str) -> str:
+    """One spelling for holes: `:id`, `<int:id>` and `{id:path}` become `{id}`; slashes are single."""
+    path = re.sub(r":(\w+)(\([^)]*\))?\??", r"{\1}", path)
+    path = re.sub(r"<(?:\w+[:{])?\{?(\w+)\}?>", r"{\1}", path)
+    path = re.sub(
+        r"\(\?P\{(\w+)\}[^)]*\)|\(\?P<(\w+)>[^)]*\)",
+        lambda found: "{" + (found.group(1) or found.group(2)) + "}",
+        path,
+    )
+    path = re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
+    path = re.sub(r"/+", "/", "/" + path.strip("^$ "))
+    return path.rstrip("/") or "/"

@@ -34,17 +34,3 @@ def _token(route: Route) -> str:
     """A word of the route that its line must show: the last plain piece of the path, or the method."""
     pieces = [each for each in re.split(r"[/\s]", route.path) if each and each[0] not in "{[:<*("]
     return f"{pieces[-1] if pieces and route.framework in {'express', 'python'} else ''}"
-
-
-def normalise(path: str) -> str:
-    """One spelling for holes: `:id`, `<int:id>` and `{id:path}` become `{id}`; slashes are single."""
-    path = re.sub(r":(\w+)(\([^)]*\))?\??", r"{\1}", path)
-    path = re.sub(r"<(?:\w+[:{])?\{?(\w+)\}?>", r"{\1}", path)
-    path = re.sub(
-        r"\(\?P\{(\w+)\}[^)]*\)|\(\?P<(\w+)>[^)]*\)",
-        lambda found: "{" + (found.group(1) or found.group(2)) + "}",
-        path,
-    )
-    path = re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
-    path = re.sub(r"/+", "/", "/" + path.strip("^$ "))
-    return path.rstrip("/") or "/"

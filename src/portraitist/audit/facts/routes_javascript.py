@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.mounts import Guard, Mounts, creations
+from portraitist.audit.facts.mounts import Guard, Mounts, creations, normalise
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.program import Site, Target
 from portraitist.audit.link.values import renderings
@@ -63,8 +63,6 @@ class Registration:
 
 
 def _mounted(ctx: Context, mounts: Mounts, found: Registration) -> Iterator[Route]:
-    from portraitist.audit.facts.routes import normalise  # noqa: PLC0415 - routes imports this module
-
     call = found.call
     made = creations(ctx, found.module, found.receiver)
     router = made[0] if made else None
@@ -253,8 +251,6 @@ def _makes_router(ctx: Context, call: ir.Call) -> bool:
 
 def _nest(ctx: Context, module: Module) -> Iterator[Route]:
     """Controllers: `@Controller("x")` over methods with `@Post("y")`, guards in `@UseGuards`."""
-    from portraitist.audit.facts.routes import normalise  # noqa: PLC0415 - routes imports this module
-
     for cls in module.all(ir.Class):
         prefix = _decorator_text(cls.decorators, {"Controller"})
         if prefix is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.mounts import Guard, Mounts, creations
+from portraitist.audit.facts.mounts import Guard, Mounts, creations, normalise
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.program import Target
 from portraitist.audit.link.values import Items, literals, render
@@ -75,8 +75,6 @@ def _mounted(
     guards: list[Guard],
 ) -> Iterator[Route]:
     """The routes of one decorated function: one for each method and each mount of its router."""
-    from portraitist.audit.facts.routes import normalise  # noqa: PLC0415 - routes imports this module
-
     (module, func, decorator), (methods, text) = site, path
     assert isinstance(decorator.func, ir.Attr)
     made = creations(ctx, module, decorator.func.obj)
@@ -145,8 +143,6 @@ def _mount(ctx: Context, mounts: Mounts, module: Module, call: ir.Call, func: ir
 
 def _registered(ctx: Context, mounts: Mounts, module: Module, call: ir.Call) -> Iterator[Route]:
     """`add_url_rule`, `add_api_route` and Flask-RESTful's `add_resource`."""
-    from portraitist.audit.facts.routes import normalise  # noqa: PLC0415 - routes imports this module
-
     if not isinstance(call.func, ir.Attr) or call.func.name not in {
         "add_url_rule",
         "add_api_route",
@@ -193,8 +189,6 @@ _VIEW_METHODS = {
 
 def _django(ctx: Context) -> Iterator[Route]:
     """URL lists: `path("x/", view)`, `include("app.urls")`, and REST routers."""
-    from portraitist.audit.facts.routes import normalise  # noqa: PLC0415 - routes imports this module
-
     lists = {
         each.path: each
         for each in ctx.modules

@@ -24,6 +24,7 @@ _URL = re.compile(
 _STATUS_CALL = re.compile(
     r"status|poll|check|monitor|progress|refresh|(?<![aA])[sS]ync|get_?prediction|get_?training", re.I
 )
+_NO_QUESTION = re.compile(r"(set|console|save|update|simulate|report|show|print|log)|on[A-Z]", re.ASCII)
 _SLEEP = {"sleep", "setTimeout", "delay", "wait", "asyncio.sleep", "time.sleep", "setInterval"}
 
 
@@ -126,7 +127,10 @@ def _polls(ctx: Context, module: Module) -> None:
 
 
 def _first_text(call: ir.Call) -> str:
-    return (ir.text_of(call.args[0]) if call.args else None) or "query"
+    """What a query hook asks: its address, or the first word of its key."""
+    key = ir.keyword(call, "queryKey")
+    words = [ir.text_of(each) for each in (*call.args[:1], *(key.items if isinstance(key, ir.Arr) else ()))]
+    return next((each for each in words if each), "query")
 
 
 def _called_name(node: ir.Node) -> str:
@@ -152,7 +156,7 @@ def _polled(ctx: Context, module: Module, node: ir.Node) -> str:
         elif (
             short
             and _STATUS_CALL.search(short)
-            and not short.startswith(("set", "console"))
+            and not _NO_QUESTION.match(short)
             and short not in {"status", "json", "check"}
         ):
             names.append(short)

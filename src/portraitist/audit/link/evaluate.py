@@ -181,10 +181,8 @@ class Evaluator:
         return self._mutated(module, node, value, frame, depth)
 
     def _star(self, module: Module, node: ir.Name, depth: int) -> Value:
-        for star in module.stars:
-            for target in self.program.imported(module, star, node.id):
-                return self._target(target, depth)
-        return Outside("global", node.id)
+        found = [each for star in module.stars for each in self.program.imported(module, star, node.id)]
+        return self._target(found[0], depth) if found else Outside("global", node.id)
 
     def _mutated(self, module: Module, node: ir.Name, value: Value, frame: Frame | None, depth: int) -> Value:
         """`value` with the members set on the variable before `node` is read."""
@@ -326,9 +324,8 @@ class Evaluator:
             for each in targets
             if each.node is not None and not isinstance(each.node, ir.Func)
         ]
-        if values:
-            return one_of(values)
-        return self._field(module, node, depth) or Outside("field", name or node.name)
+        outside = Outside("field", name or node.name)
+        return one_of(values) if values else self._field(module, node, depth) or outside
 
     def _field(self, module: Module, node: ir.Attr, depth: int) -> Value | None:
         """A class field, a class static or a member set on `this`."""

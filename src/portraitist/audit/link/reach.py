@@ -56,7 +56,7 @@ class Reach:
                     specifiers += [f"{each.module}{dot}{name}" for name, _ in each.names if name != "*"]
             for specifier in specifiers:
                 path = self.program.resolver.resolve(module.path, specifier, module.language)
-                if path and path != module.path:
+                if path in self.program.modules and path != module.path:
                     self.importers.setdefault(path, set()).add(module.path)
 
     def _is_entry(self, module: Module) -> bool:

@@ -6,7 +6,7 @@ import json
 import re
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context, ProviderCall, Statement
+from portraitist.audit.facts.base import Context, ProviderCall, Statement, sent_fields
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.values import fold
@@ -264,8 +264,6 @@ def _guard_rows(flow: Flow) -> list[Row]:
 
 
 def _payload_rows(call: ProviderCall, cites: Citations) -> list[Row]:
-    from portraitist.audit.facts.base import sent_fields  # noqa: PLC0415 - a helper of the records
-
     place = Place(call.module.path, call.call.line)
     shown: list[str] = []
     cited: list[tuple[Place, str]] = [(place, "")]

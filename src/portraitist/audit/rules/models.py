@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Text, is_null, literals, render
 from portraitist.audit.model import Fact, Finding, Place
 from portraitist.audit.rules.base import (
@@ -126,11 +127,8 @@ def column_mismatch(ctx: Context) -> Iterator[Finding]:
 
 
 def _unwritten(
-    ctx: Context, module: object, node: ir.Node | None, written: dict[str, set[str]]
+    ctx: Context, module: Module, node: ir.Node | None, written: dict[str, set[str]]
 ) -> Iterator[Finding]:
-    from portraitist.audit.link.module import Module  # noqa: PLC0415 - narrows the type
-
-    assert isinstance(module, Module)
     for where, part in trace(ctx, module, node):
         column = snake(part.name) if isinstance(part, ir.Attr) else ""
         if column not in ctx.words.model_columns:
@@ -350,11 +348,8 @@ def shared_mutable_default(ctx: Context) -> Iterator[Finding]:
 
 
 def _mutable_arguments(
-    module: object, func: ir.Func, members: dict[str, list[ir.Assign]]
+    module: Module, func: ir.Func, members: dict[str, list[ir.Assign]]
 ) -> Iterator[Finding]:
-    from portraitist.audit.link.module import Module  # noqa: PLC0415 - narrows the type
-
-    assert isinstance(module, Module)
     for param in func.params:
         mutable = module.language == "python" and isinstance(param.default, ir.Obj | ir.Arr)
         changed = [
