@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
@@ -44,19 +45,30 @@ def _mentions(module: Module) -> bool:
 def _exports(ctx: Context, module: Module) -> None:
     if module.role not in LIVE_ROLES | {"backup", "removed"}:
         return
+    for name, node in _exported(module):
+        ctx.add("export", name, module, node, shows="" if name == "default" else name)
+        unused = isinstance(node, ir.Func) and node in ctx.dead_funcs and module.path not in ctx.dead_modules
+        if unused and module.role == "src":
+            ctx.add("file.dead", name, module, node, shows="")
+
+
+def _exported(module: Module) -> Iterator[tuple[str, ir.Node]]:
+    """Names that other files may use, with their definitions."""
     if module.language == "python":
         for each in module.body.parts:
             if isinstance(each, ir.Func | ir.Class) and not each.name.startswith("_"):
-                ctx.add("export", each.name, module, each)
+                yield each.name, each
         return
     for name, entry in module.exports.items():
         node = _definition(module, name, entry)
         if node is not None:
-            ctx.add("export", name, module, node, shows="" if name == "default" else name)
+            yield name, node
 
 
 def _definition(module: Module, name: str, entry: str | ir.Node) -> ir.Node | None:
     if isinstance(entry, ir.Node):
         return entry if not isinstance(entry, ir.Import) else None
     found = module.top.names.get(entry, [])
-    return found[-1].node if found and found[-1].kind != "import" else None
+    if not found or found[-1].kind == "import":
+        return None
+    return found[-1].value if isinstance(found[-1].value, ir.Func) else found[-1].node

@@ -155,7 +155,7 @@ def _value(value: Value) -> object:
 def _webhook_path(value: Value) -> str:
     text = render(value) or "{}"
     text = re.sub(r"^(https?://[^/]+|\{[^}]*\})", "", text)
-    return text.partition("?")[0] or "{}"
+    return text.partition("?")[0].rstrip("/") or "{}"
 
 
 def _pinned_versions(ctx: Context) -> None:

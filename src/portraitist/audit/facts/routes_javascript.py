@@ -133,6 +133,8 @@ def _split_handlers(ctx: Context, module: Module, args: list[ir.Node]) -> tuple[
 def handler_targets(ctx: Context, module: Module, node: ir.Node) -> list[Target]:
     """The functions behind a handler expression; for a wrapping call, the functions it is given."""
     if isinstance(node, ir.Call):
+        if isinstance(node.func, ir.Attr) and node.func.name == "bind":
+            return handler_targets(ctx, module, node.func.obj)
         inner = [found for each in node.args for found in handler_targets(ctx, module, each)]
         made = [each for each in ctx.program.resolve(module, node) if isinstance(each.node, ir.Func)]
         return inner or made
