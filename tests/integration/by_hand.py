@@ -133,6 +133,14 @@ class ByHand:
             assert self.clock.now() < end, self.due()
         raise AssertionError(self.due())
 
+    async def copy_weights(self) -> None:
+        """The insurance's jobs, at their time."""
+        for row_id, user_id, when in self.rows(
+            "select training_id, user_id, next_check_at from weights_archives where status = 'wanted'"
+        ):
+            self.clock.move_to(when)
+            await self.parts.insurance.copy(str(row_id), user_id)
+
     async def trained(self, member: Member) -> Any:
         """A completed training."""
         training = await member.post("/api/v1/trainings")

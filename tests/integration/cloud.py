@@ -1,18 +1,21 @@
 """The fake Replicate with the moods that single tests ask for: a moved clock, other pictures, odd downloads."""
 
 import asyncio
+import base64
+import hmac
 import io
 import json
+import tarfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from PIL import Image
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from tests.fakes.replicate_cloud import ReplicateCloud, Run
+
+from portraitist.studio.architecture import TRAINER_VERSION
 
 Answer = Callable[[Receive, Send], Awaitable[None]]
 
@@ -45,7 +48,11 @@ class MoodyCloud(ReplicateCloud):
         self.moved_clock = clock
         self.picture: bytes | None = None
         self.downloads: list[Answer] = []
-        self.bodies: list[dict[str, Any]] = []
+        self.base_url = ""
+        self.trained_output = lambda model, version: {
+            "version": f"{model}:{version}",
+            "weights": f"{self.base_url}outputs/{version}/trained_model.tar",
+        }
 
     def _now(self) -> str:
         if self.moved_clock is None:
@@ -53,17 +60,42 @@ class MoodyCloud(ReplicateCloud):
         moment = self.moved_clock.now() + timedelta(microseconds=next(self._clock))
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
+    def _advance(self, run: Run, status: str, base_url: str) -> None:
+        self.base_url = base_url
+        super()._advance(run, status, base_url)
+        if run.shown["version"] == TRAINER_VERSION and status == "succeeded":
+            for version in self.versions[run.destination]:
+                self.outputs.setdefault(f"{version['id']}/trained_model.tar", weights_tar(version["id"]))
+
     def _draw(self, run: Run, base_url: str) -> None:
         super()._draw(run, base_url)
         if self.picture is not None:
             for key in self.outputs:
-                self.outputs[key] = self.picture
+                if key.endswith(".png"):
+                    self.outputs[key] = self.picture
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.downloads and scope["path"].startswith("/outputs/"):
             await self.downloads.pop(0)(receive, send)
             return
         await super().__call__(scope, receive, send)
+
+    def webhook_of(
+        self, run: Run, event: str, now: datetime | None = None
+    ) -> tuple[str, dict[str, str], bytes]:
+        """Address, headers and body of one webhook as the cloud would send it now; each event has its own id."""
+        body = json.dumps(run.shown).encode()
+        return run.shown["webhook"], self.signed(body, f"msg_{run.shown['id']}_{event}", now), body
+
+    def signed(self, body: bytes, message_id: str, now: datetime | None = None) -> dict[str, str]:
+        stamp = str(int((now or datetime.now(UTC)).timestamp()))
+        key = base64.b64decode(self.secret.removeprefix("whsec_"))
+        mac = hmac.digest(key, f"{message_id}.{stamp}.".encode() + body, "sha256")
+        return {
+            "webhook-id": message_id,
+            "webhook-timestamp": stamp,
+            "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
+        }
 
     def trainings(self) -> list[Run]:
         return [run for run in self.runs.values() if "steps" in run.shown["input"]]
@@ -108,7 +140,7 @@ def dripping(body: bytes, pause_s: float) -> Answer:
 
     async def answer(receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        for number in range(len(body)):
+        for number in range(min(len(body), 100)):
             await send({"type": "http.response.body", "body": body[number : number + 1], "more_body": True})
             await asyncio.sleep(pause_s)
         await send({"type": "http.response.body", "body": b""})
@@ -127,12 +159,22 @@ def endless() -> Answer:
     return answer
 
 
+def weights_tar(about: str) -> bytes:
+    """A small archive as the trainer makes it."""
+    values = about.encode().ljust(64, b"\0")[:64]
+    header = json.dumps({"lora": {"dtype": "U8", "shape": [64], "data_offsets": [0, 64]}}).encode()
+    tensors = len(header).to_bytes(8, "little") + header + values
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, content in (("config.yaml", b"steps: 1000\n"), ("lora.safetensors", tensors)):
+            entry = tarfile.TarInfo(f"output/flux_train_replicate/{name}")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return stream.getvalue()
+
+
 def plain_png(size: tuple[int, int] = (96, 128)) -> bytes:
     """A picture with nothing on it."""
     stream = io.BytesIO()
     Image.new("RGB", size, "grey").save(stream, "PNG")
     return stream.getvalue()
-
-
-async def json_of(request: Request) -> Any:
-    return json.loads(await request.body())

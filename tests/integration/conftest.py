@@ -10,8 +10,9 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
-from tests.fakes.replicate_cloud import ReplicateCloud
+from tests.fakes.replicate_cloud import TERMINAL
 from tests.fakes.serving import served
+from tests.integration.cloud import MoodyCloud
 from tests.photos import astronaut_selfies
 from tests.studio_database import APP_PASSWORD, studio_database
 
@@ -20,6 +21,7 @@ from portraitist.studio import app, worker
 from portraitist.studio.config import StudioSettings
 
 __all__ = ["studio_database"]
+HOOKS = "http://hooks.studio"
 INSTANCE_TOKEN = "instance-token-in-tests"
 
 
@@ -66,7 +68,7 @@ class Studio:
     """A running studio and its fake provider."""
 
     http: httpx2.AsyncClient
-    cloud: ReplicateCloud
+    cloud: MoodyCloud
     owner_url: str
     objects: Path
     settings: StudioSettings
@@ -104,9 +106,25 @@ class Studio:
             self._worker = None
 
 
-@pytest.fixture
-async def studio(postgres: Server, studio_database: str, tmp_path: Path) -> AsyncIterator[Studio]:
-    cloud = ReplicateCloud()
+async def deliver(studio: Studio) -> None:
+    """What the cloud does where webhooks were asked for: runs go on by themselves and say so."""
+    while True:
+        await asyncio.sleep(0.05)
+        for run in list(studio.cloud.runs.values()):
+            if "webhook" not in run.shown or not run.ahead or run.shown["status"] in TERMINAL:
+                continue
+            studio.cloud._advance(run, run.ahead.pop(0), f"{studio.settings.replicate_base_url}/")
+            url, headers, body = studio.cloud.webhook_of(run, f"{len(run.ahead)}")
+            await studio.http.post(url.removeprefix(HOOKS), content=body, headers=headers)
+
+
+@pytest.fixture(params=["polling", "webhooks"])
+async def studio(
+    request: pytest.FixtureRequest, postgres: Server, studio_database: str, tmp_path: Path
+) -> AsyncIterator[Studio]:
+    """A running studio; once it only looks, once it is told and looks too rarely to be in time by that."""
+    told = request.param == "webhooks"
+    cloud = MoodyCloud()
     with served(cloud) as url:
         settings = StudioSettings(
             portraitist_home=tmp_path,
@@ -116,7 +134,8 @@ async def studio(postgres: Server, studio_database: str, tmp_path: Path) -> Asyn
             replicate_username=cloud.username,
             instance_token=INSTANCE_TOKEN,
             secret_key="secret-in-tests",
-            poll_seconds=0.05,
+            webhooks_url=HOOKS if told else "off",
+            poll_seconds=3 if told else 0.05,
             list_lag_seconds=0.5,
             sweep_seconds=0.05,
             heartbeat_seconds=0.5,
@@ -129,9 +148,12 @@ async def studio(postgres: Server, studio_database: str, tmp_path: Path) -> Asyn
             )
             running = Studio(client, cloud, postgres.url(studio_database), tmp_path / "objects", settings)
             await running.start_worker()
+            telling = asyncio.create_task(deliver(running)) if told else None
             try:
                 yield running
             finally:
+                if telling is not None:
+                    telling.cancel()
                 with contextlib.suppress(Exception):
                     await running.stop_worker()
 

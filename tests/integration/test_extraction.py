@@ -277,3 +277,25 @@ async def test_a_revoked_token_waits_without_a_storm_and_goes_on_when_it_is_back
     assert (shown["status"], shown["error_code"]) == ("queued", "provider_unauthorized")
     assert len(by_hand.cloud.requests) <= 12
     await by_hand.until(member, path, "completed")
+
+
+async def test_a_test_picture_that_never_ends_is_stopped_and_tried_again(by_hand: ByHand) -> None:
+    by_hand.cloud.statuses_of_a_prediction = ["starting", *["processing"] * 10_000]
+    member, path = await begun(by_hand)
+    parked = await by_hand.until(member, path, "verification_failed", "completed")
+    assert parked["error_code"] == "test_took_too_long"
+    assert [run.shown["status"] for run in by_hand.cloud.predictions(1)] == ["canceled"]
+    by_hand.cloud.statuses_of_a_prediction = ["starting", "succeeded"]
+    assert (await by_hand.until(member, path, "completed"))["active"] is True
+
+
+async def test_canceling_while_it_is_verified_ends_the_test_picture_too(by_hand: ByHand) -> None:
+    by_hand.cloud.statuses_of_a_prediction = ["starting", *["processing"] * 10_000]
+    member, path = await begun(by_hand)
+    await by_hand.until(member, path, "verifying")
+    for _ in range(3):
+        await by_hand.step()
+    await member.post(f"{path}/cancel")
+    await by_hand.until(member, path, "canceled")
+    assert [run.shown["status"] for run in by_hand.cloud.predictions(1)] == ["canceled"]
+    assert (await member.get("/api/v1/models"))["active"] is None

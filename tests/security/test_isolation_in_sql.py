@@ -13,7 +13,7 @@ from tests.studio_database import APP_PASSWORD
 
 from portraitist.kit.embedded_postgres import Server
 
-DEFINER_FUNCTIONS = {"member_of_token", "enrol_local_member"}
+DEFINER_FUNCTIONS = {"member_of_token", "enrol_local_member", "work_of_webhook"}
 DISPATCH_MAY_READ = {
     "trainings": {
         "id",
@@ -38,6 +38,8 @@ DISPATCH_MAY_READ = {
         "account_id",
         "admitted_at",
     },
+    "webhook_deliveries": {"received_at"},
+    "weights_archives": {"training_id", "user_id", "status", "next_check_at", "leased_until"},
 }
 
 

@@ -24,7 +24,7 @@ from portraitist.studio.selfies import endpoints as selfies
 from portraitist.studio.selfies.judging import Judge
 from portraitist.studio.selfies.service import SelfieService
 from portraitist.studio.training import endpoints as training
-from portraitist.studio.web import live, pages, transfer
+from portraitist.studio.web import live, pages, transfer, webhooks
 from portraitist.studio.web.headers import SecurityHeaders
 
 CONNECTIONS = 10
@@ -51,6 +51,7 @@ def create(settings: StudioSettings, clock: Clock | None = None) -> FastAPI:
         images.router,
         live.router,
         transfer.router,
+        webhooks.router,
         pages.router,
     ):
         app.include_router(router)
@@ -71,9 +72,13 @@ def _lifespan(settings: StudioSettings, clock: Clock | None):  # type: ignore[no
             min_side = photos.CLOUD_MIN_SIDE if settings.is_cloud else photos.EMBEDDED_MIN_SIDE
             app.state.core = core
             app.state.selfies = SelfieService(core.db, core.objects, judge, min_side)
-            app.state.provider = bootstrap.provider(settings)
+            accounts = bootstrap.provider_accounts(settings)
+            reached = bootstrap.providers(settings, accounts)
+            app.state.accounts = accounts
+            app.state.provider = reached[settings.account_id]
+            app.state.webhook_secrets = webhooks.Secrets(reached)
             app.state.hub = Hub()
-            await bootstrap.register_account(core)
+            await bootstrap.register_accounts(core, accounts)
             listening = asyncio.create_task(app.state.hub.run(core.db.pool))
             try:
                 yield
@@ -81,7 +86,8 @@ def _lifespan(settings: StudioSettings, clock: Clock | None):  # type: ignore[no
                 listening.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await listening
-                await app.state.provider.close()
+                for each in reached.values():
+                    await each.close()
 
     return lifespan
 

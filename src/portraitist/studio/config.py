@@ -26,7 +26,15 @@ class StudioSettings(BaseSettings):
     replicate_base_url: str = Field(default=CLOUD_URL, description="Provider's address, with or without /v1.")
     replicate_api_token: SecretStr = Field(description="The provider account's token.")
     replicate_username: str = Field(min_length=1, description="Owner of the destination models; no default.")
+    provider_accounts_file: Path | None = Field(
+        default=None,
+        description="More accounts, as [[account]] tables of a TOML file: id, username, token, base_url.",
+    )
     public_url: str = Field(default="", description="How the outside reaches the studio; https, or empty.")
+    webhooks_url: str = Field(
+        default="",
+        description="Where the provider's webhooks reach us; empty: PUBLIC_URL if that is https; off: nowhere.",
+    )
     instance_token: SecretStr = Field(description="Opens the operator's part of the API.")
     secret_key: SecretStr = Field(
         description="Signs short-lived links to photos on their way to the provider."
@@ -42,6 +50,7 @@ class StudioSettings(BaseSettings):
         default=None, ge=0, description="How late the provider's lists may be."
     )
 
+    keep_weights: bool = Field(default=True, description="Copy trained weights into our own storage.")
     portraitist_failpoints: str = Field(
         default="", description="Where a test kills the worker (kit/failpoints)."
     )
@@ -71,6 +80,14 @@ class StudioSettings(BaseSettings):
     def account_id(self) -> str:
         """The provider account that new trainings go to."""
         return "cloud" if self.is_cloud else "engine"
+
+    @property
+    def webhooks_base(self) -> str | None:
+        """The address that providers are told to wake us at; the cloud takes https only. None: we only look."""
+        given = self.webhooks_url or self.public_url
+        plain_is_fine = bool(self.webhooks_url) and not self.is_cloud
+        wanted = given.startswith("https://") or (plain_is_fine and given.startswith("http://"))
+        return given if wanted else None
 
     @property
     def room_for_trainings(self) -> tuple[int, int | None]:

@@ -60,8 +60,16 @@ def now_of(request: Request) -> Callable[[], datetime]:
     return core_of(request).clock.now
 
 
-CoreDep = Annotated[Core, Depends(core_of)]
-NowDep = Annotated[Callable[[], datetime], Depends(now_of)]
+async def _core(request: Request) -> Core:
+    return core_of(request)  # async, since a plain function would be called in a thread, at each request
+
+
+async def _now(request: Request) -> Callable[[], datetime]:
+    return now_of(request)
+
+
+CoreDep = Annotated[Core, Depends(_core)]
+NowDep = Annotated[Callable[[], datetime], Depends(_now)]
 IdempotencyKey = Annotated[
     str | None,
     Header(

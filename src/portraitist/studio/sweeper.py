@@ -16,6 +16,7 @@ from portraitist.studio.generation.twins import GenerationTwins
 from portraitist.studio.leases import LEASE
 from portraitist.studio.provider.port import Provider, ProviderError
 from portraitist.studio.training import service as training
+from portraitist.studio.training import weights
 from portraitist.studio.training.admission import Room
 from portraitist.studio.training.twins import TrainingTwins
 
@@ -23,7 +24,7 @@ log = logger(__name__)
 AT_ONCE = 500
 TWINS_OF_TRAININGS = timedelta(hours=24)
 TWINS_OF_PREDICTIONS = timedelta(hours=1)  # then the provider removes the input by which they are told
-PRIORITIES = {training.JOB: 0, generation.JOB: 1}
+PRIORITIES = {weights.JOB: -1, training.JOB: 0, generation.JOB: 1}
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,14 @@ class Sweeper:
         async with self.db.system() as tx:
             trainings = await training.claim_due(tx, now, now + LEASE, AT_ONCE)
             generations = await generation.claim_due(tx, now, now + LEASE, AT_ONCE)
-            await self._enqueue(tx, training.JOB, trainings)
-            await self._enqueue(tx, generation.JOB, generations)
-        return sum(admitted) + len(trainings) + len(generations)
+            copies = await weights.claim_due(tx, now, AT_ONCE)
+            for kind, rows in (
+                (training.JOB, trainings),
+                (generation.JOB, generations),
+                (weights.JOB, copies),
+            ):
+                await self._enqueue(tx, kind, rows)
+        return sum(admitted) + len(trainings) + len(generations) + len(copies)
 
     async def admit(self, kind: str) -> int:
         """Let waiting rows of this kind start, fairly, where their account has room; returns how many."""

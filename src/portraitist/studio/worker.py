@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from functools import partial
 
 from portraitist.kit import failpoints
 from portraitist.kit.jobs import WorkerSettings, run_worker
@@ -11,6 +12,8 @@ from portraitist.studio.config import StudioSettings
 from portraitist.studio.generation.service import JOB as GENERATION
 from portraitist.studio.training.service import ADMISSION
 from portraitist.studio.training.service import JOB as TRAINING
+from portraitist.studio.training.weights import JOB as WEIGHTS
+from portraitist.studio.web import webhooks
 
 log = logger(__name__)
 
@@ -27,6 +30,7 @@ async def run(settings: StudioSettings, stop: asyncio.Event | None = None) -> No
                 TRAINING: parts.training.advance,
                 GENERATION: parts.generation.advance,
                 ADMISSION: parts.sweeper.turn,
+                WEIGHTS: parts.insurance.copy,
             },
             WorkerSettings(
                 concurrency=settings.worker_concurrency,
@@ -35,6 +39,7 @@ async def run(settings: StudioSettings, stop: asyncio.Event | None = None) -> No
                 periodic={
                     "sweep": (settings.sweep_seconds, parts.sweeper.sweep),
                     "twins": (settings.twins_seconds, parts.twins.turn),
+                    "old webhooks": (3600, partial(webhooks.clear_old, parts.core)),
                 },
             ),
             stopping,

@@ -15,4 +15,4 @@ router = APIRouter(prefix="/api/v1", tags=["operator"], dependencies=[OperatorOn
 @router.get("/status")
 async def get_status(request: Request, core: CoreDep) -> StatusOut:
     """Every part at a glance."""
-    return await status(core, cast(Provider, request.app.state.provider))
+    return await status(core, cast(Provider, request.app.state.provider), request.app.state.accounts)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,9 @@ from portraitist.kit.http import GuardedClient
 from portraitist.studio.config import StudioSettings
 from portraitist.studio.generation import service as generation
 from portraitist.studio.http import Core
+from portraitist.studio.provider.accounts import Account
 from portraitist.studio.provider.port import Provider, ProviderError
+from portraitist.studio.training import pins
 from portraitist.studio.training import service as training
 
 ENGINE_LOOK_S = 3.0
@@ -54,6 +56,16 @@ class WorkerOut(BaseModel):
     last_seen: datetime | None
 
 
+class AccountOut(BaseModel):
+    """A provider account and its room: each member has one model there; `models_limit` null: no limit."""
+
+    id: str
+    base_url: str
+    username: str
+    models_used: int
+    models_limit: int | None
+
+
 class StatusOut(BaseModel):
     """The whole studio at a glance."""
 
@@ -64,14 +76,15 @@ class StatusOut(BaseModel):
     worker: WorkerOut
     trainings: dict[str, int]
     generations: dict[str, int]
+    accounts: list[AccountOut]
 
 
-async def status(core: Core, provider: Provider) -> StatusOut:
+async def status(core: Core, provider: Provider, accounts: Sequence[Account]) -> StatusOut:
     """Ask every part at once; a part that is away is an answer, not an error."""
     storage, seen, counts, engine = await asyncio.gather(
         _part(core.objects.list("status")), _last_seen(core), _counts(core), _engine(core.settings, provider)
     )
-    trainings, generations, database = counts
+    trainings, generations, used, database = counts
     alive = (
         seen is not None and (core.clock.now() - seen).total_seconds() < core.settings.stalled_after_seconds
     )
@@ -83,6 +96,16 @@ async def status(core: Core, provider: Provider) -> StatusOut:
         worker=WorkerOut(ok=alive, last_seen=seen),
         trainings=trainings,
         generations=generations,
+        accounts=[
+            AccountOut(
+                id=account.id,
+                base_url=account.base_url,
+                username=account.username,
+                models_used=used.get(account.id, 0),
+                models_limit=account.models_limit,
+            )
+            for account in accounts
+        ],
     )
 
 
@@ -102,16 +125,17 @@ async def _last_seen(core: Core) -> datetime | None:
         return None
 
 
-async def _counts(core: Core) -> tuple[dict[str, int], dict[str, int], PartOut]:
+async def _counts(core: Core) -> tuple[dict[str, int], dict[str, int], Mapping[str, int], PartOut]:
     try:
         async with core.db.system() as tx:
             return (
                 await training.count_by_status(tx),
                 await generation.count_by_status(tx),
+                await pins.models_used(tx),
                 PartOut(ok=True, detail=""),
             )
     except KitError as exc:
-        return {}, {}, PartOut(ok=False, detail=str(exc))
+        return {}, {}, {}, PartOut(ok=False, detail=str(exc))
 
 
 async def _engine(settings: StudioSettings, provider: Provider) -> ProviderOut:

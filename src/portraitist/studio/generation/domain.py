@@ -61,6 +61,9 @@ NEXT_STEPS: Mapping[Status, str] = {
 }
 
 
+LOST = "The pictures were made, but the engine deleted them before they could be fetched."
+
+
 class IllegalTransition(Exception):
     """Raised where code asks for a step that the life of a generation does not have."""
 
@@ -73,7 +76,8 @@ class Timing:
     post_deadline: timedelta
     list_lag: timedelta
     run_deadline: timedelta = timedelta(minutes=30)
-    store_deadline: timedelta = timedelta(minutes=55)  # the provider deletes outputs after an hour
+    store_deadline: timedelta = timedelta(minutes=95)
+    """From the start: a run takes 30 minutes at most, and the provider deletes its pictures an hour later."""
     pause: timedelta = timedelta(seconds=15)
 
     @property
@@ -162,6 +166,21 @@ class Generation:
     def failed(self, code: str, message: str, now: datetime) -> "Generation":
         """Over without pictures."""
         return self.to(Status.FAILED, now, error_code=code, error=message)
+
+    def stored(self, kept: int, gone: int, unusable: int, now: datetime) -> "Generation":
+        """All that can be had is ours: done if that is any picture at all, with a word about those that are lost."""
+        if kept and not (gone or unusable):
+            return self.to(Status.COMPLETED, now, error_code=None, error=None)
+        if kept:
+            some = f"{gone + unusable} of {kept + gone + unusable} pictures could not be fetched."
+            return self.to(Status.COMPLETED, now, error_code="some_lost", error=some)
+        if gone:
+            return self.to(Status.LOST_AT_PROVIDER, now, error_code="lost_at_provider", error=LOST)
+        return self.failed("picture_unusable", "The engine sent something that is no picture.", now)
+
+    def too_late_to_store(self, now: datetime, timing: Timing) -> bool:
+        """Whether the provider has surely deleted what it made."""
+        return self.submitted_at is not None and now > self.submitted_at + timing.store_deadline
 
     def overdue(self, now: datetime, timing: Timing) -> bool:
         """Whether the provider has had it for longer than any picture takes."""

@@ -139,6 +139,23 @@ async def request_cancel(tx: UserTx, generation_id: UUID, now: datetime, leased_
     )
 
 
+async def wake(tx: UserTx, generation_id: UUID, now: datetime, leased_until: datetime) -> bool:
+    """Make a waiting generation due; False where there is nothing to see.
+
+    Where only looking is going on, the revision goes up as well: a look that began before this would put the next
+    one off. In `submitting` the paid call may be on its way, and its answer must still fit.
+    """
+    return (
+        await tx.run(
+            """update generation_trackers set next_check_at = %s, leased_until = %s,
+                   revision = revision + (status in ('submitted', 'running'))::int
+               where id = %s and status in ('submitting', 'submitted', 'running')""",
+            (now, leased_until, generation_id),
+        )
+        == 1
+    )
+
+
 async def claim_due(tx: SystemTx, now: datetime, lease_until: datetime, limit: int) -> list[DueRow]:
     """Rows whose time has come, leased so that the next sweep leaves them to their job."""
     # for update skip locked: two sweepers share the work instead of waiting for each other

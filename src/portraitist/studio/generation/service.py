@@ -138,6 +138,12 @@ async def cancel(tx: UserTx, generation_id: UUID, now: datetime) -> None:
     await _wake(tx, generation_id)
 
 
+async def wake(tx: UserTx, generation_id: UUID, now: datetime) -> None:
+    """A webhook says that it has moved: have it looked at now."""
+    if await repository.wake(tx, generation_id, now, now + LEASE):
+        await jobs.enqueue(tx.conn, JOB, str(generation_id), user_id=tx.user_id, priority=1)
+
+
 async def claim_due(tx: SystemTx, now: datetime, until: datetime, limit: int) -> list[DueRow]:
     """Generations whose time has come, leased until `until`; the sweeper gives each a job."""
     return await repository.claim_due(tx, now, until, limit)

@@ -5,7 +5,7 @@ No transaction is open while the network is used; records are guarded by the row
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,16 +18,18 @@ from portraitist.studio.architecture import ArchitectureViolation, MappedSchema,
 from portraitist.studio.db import StudioDatabase
 from portraitist.studio.events import service as events
 from portraitist.studio.generation import repository
-from portraitist.studio.generation.domain import ENDED, IN_FLIGHT, Generation, Status, Timing
+from portraitist.studio.generation.domain import ENDED, IN_FLIGHT, LOST, Generation, Status, Timing
 from portraitist.studio.generation.service import JOB
 from portraitist.studio.images import service as images
 from portraitist.studio.leases import lease_until
+from portraitist.studio.pictures import Picture
 from portraitist.studio.provider import logs, wire
 from portraitist.studio.provider.port import (
     Provider,
     ProviderError,
     ProviderNoCredit,
     ProviderNotFound,
+    ProviderOutputTooLarge,
     ProviderRateLimited,
     ProviderRefused,
     ProviderUnauthorized,
@@ -37,6 +39,7 @@ from portraitist.studio.provider.port import (
     RemoteStatus,
 )
 from portraitist.studio.training import service as training
+from portraitist.studio.training.callbacks import Callbacks
 from portraitist.studio.training.service import ADMISSION
 
 log = logger(__name__)
@@ -53,6 +56,7 @@ class GenerationTasks:
     objects: ObjectStore
     clock: Clock
     timing: Timing
+    callbacks: Callbacks = field(default_factory=Callbacks)
 
     async def advance(self, generation_id: str, user_id: str) -> None:
         """Move one generation on until it has to wait or has ended. Safe to run twice, and at once."""
@@ -121,9 +125,10 @@ class GenerationTasks:
         if not await self._save(ready):
             return generation
         ready = replace(ready, revision=ready.revision + 1)
+        webhook = self.callbacks.url(ready.account_id, "generation", ready.webhook_token)
         failpoints.hit("generation.before_post")
         try:
-            remote = await provider.create_prediction(sealed, webhook=None)
+            remote = await provider.create_prediction(sealed, webhook=webhook)
         except ProviderRateLimited as exc:
             return ready.not_sent(
                 self.clock.now(), timedelta(seconds=exc.retry_after_s), exc.code, exc.message
@@ -169,11 +174,11 @@ class GenerationTasks:
         try:
             remote = await provider.get_prediction(generation.provider_prediction_id)
         except ProviderNotFound:
-            return generation.to(Status.LOST_AT_PROVIDER, now, error_code="lost_at_provider", error=_LOST)
+            return generation.to(Status.LOST_AT_PROVIDER, now, error_code="lost_at_provider", error=LOST)
         generation = replace(generation, unknown_words=list(logs.unknown_words(remote.logs)))
         match remote.status:
             case RemoteStatus.SUCCEEDED if remote.data_removed:
-                return generation.to(Status.LOST_AT_PROVIDER, now, error_code="lost_at_provider", error=_LOST)
+                return generation.to(Status.LOST_AT_PROVIDER, now, error_code="lost_at_provider", error=LOST)
             case RemoteStatus.SUCCEEDED if not remote.output_urls:
                 return generation.failed("all_flagged", _FLAGGED, now)
             case RemoteStatus.SUCCEEDED:
@@ -198,27 +203,27 @@ class GenerationTasks:
         async with self.db.member(generation.user_id) as tx:
             have = await images.of_generations(tx, [generation.id])
         missing = [(i, url) for i, url in urls if i not in {image.index for image in have[generation.id]}]
-        try:
-            for index, url in missing:
+        gone, unusable = 0, 0
+        later: list[ProviderError] = []
+        for index, url in missing:  # each for itself: one that is lost takes no other with it
+            try:
                 await self._store_one(generation, provider, index, url)
-        except ProviderNotFound:
-            return self._lost(generation)
-        except (ProviderUntrustedAddress, pictures.NotAPicture) as exc:
-            return generation.failed(
-                "picture_unusable", f"The engine sent something unusable ({exc}).", self.clock.now()
-            )
-        except ProviderUnavailable:
-            if generation.overdue(
-                self.clock.now(), replace(self.timing, run_deadline=self.timing.store_deadline)
-            ):
-                return self._lost(generation)
-            raise
-        return generation.to(Status.COMPLETED, self.clock.now(), error_code=None, error=None)
+            except (ProviderUnavailable, ProviderRateLimited) as exc:
+                later.append(exc)
+            except ProviderRefused:  # expired, removed, moved: the address is all we had
+                gone += 1
+            except (ProviderUntrustedAddress, ProviderOutputTooLarge, pictures.NotAPicture) as exc:
+                log.warning("generation.picture_unusable", generation=str(generation.id), reason=str(exc))
+                unusable += 1
+        now = self.clock.now()
+        if later and not generation.too_late_to_store(now, self.timing):
+            raise later[0]
+        gone += len(later)
+        return generation.stored(len(urls) - gone - unusable, gone, unusable, now)
 
     async def _store_one(self, generation: Generation, provider: Provider, index: int, url: str) -> None:
-        data = await provider.download(url, pictures.MAX_BYTES)
+        picture = await self._downloaded(provider, url)
         failpoints.hit("generation.downloaded")
-        picture = await asyncio.to_thread(pictures.read, data)
         key = images.object_key(generation.user_id, generation.id, index)
         kept = await images.keep(self.objects, key, picture)
         failpoints.hit("generation.put")
@@ -227,10 +232,14 @@ class GenerationTasks:
             await events.announce(tx, "generation", generation.id)
         failpoints.hit("generation.entered")
 
-    def _lost(self, generation: Generation) -> Generation:
-        return generation.to(
-            Status.LOST_AT_PROVIDER, self.clock.now(), error_code="lost_at_provider", error=_LOST
-        )
+    async def _downloaded(self, provider: Provider, url: str) -> Picture:
+        """The picture, whole; what can't be read is fetched once more: it may have been cut on the way."""
+        try:
+            data = await provider.download(url, pictures.MAX_BYTES)
+            return await asyncio.to_thread(pictures.read, data)
+        except pictures.NotAPicture:
+            data = await provider.download(url, pictures.MAX_BYTES)
+            return await asyncio.to_thread(pictures.read, data)
 
     async def _cancel(self, generation: Generation, provider: Provider) -> Generation:
         now = self.clock.now()
@@ -242,7 +251,10 @@ class GenerationTasks:
             if found is not None:
                 await provider.cancel_prediction(found.id)
         elif generation.provider_prediction_id is not None:
-            await provider.cancel_prediction(generation.provider_prediction_id)
+            try:
+                await provider.cancel_prediction(generation.provider_prediction_id)
+            except ProviderNotFound:
+                log.info("generation.gone_before_cancel", generation=str(generation.id))
         return generation.to(Status.CANCELED, now, error_code=None, error=None)
 
     async def _save(self, after: Generation, place_free: bool = False) -> bool:
@@ -268,7 +280,6 @@ def _left_its_place(before: Generation, after: Generation) -> bool:
     return before.status in IN_FLIGHT and after.status not in IN_FLIGHT
 
 
-_LOST = "The pictures were made, but the engine deleted them before they could be fetched."
 _FLAGGED = "The engine's safety checker took every picture away."
 
 

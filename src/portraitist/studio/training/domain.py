@@ -86,6 +86,8 @@ class Timing:
     retry_first: timedelta = timedelta(minutes=1)
     retry_most: timedelta = timedelta(hours=24)
     pause: timedelta = timedelta(seconds=30)
+    test_deadline: timedelta = timedelta(minutes=60)
+    """How long a test picture may take, from its start until it is fetched; providers delete it after an hour."""
     version_lag: timedelta = timedelta(minutes=10)
     """How long a new version may stay unreadable before that is a problem: providers take minutes at times."""
 
@@ -290,6 +292,10 @@ class Training:
         if self.status is Status.TRAINING and self.started_at is not None:
             return now > self.started_at + timing.run_deadline
         return False
+
+    def test_overdue(self, now: datetime, timing: Timing) -> bool:
+        """Whether the test picture has taken longer than any may."""
+        return self.verify_submitted_at is not None and now > self.verify_submitted_at + timing.test_deadline
 
     def version_may_lag(self, now: datetime, timing: Timing) -> bool:
         """Whether the version of a run that has just succeeded may still become readable by itself."""

@@ -1,20 +1,29 @@
 """`/api/v1/trainings` and `/api/v1/models`: JSON in, JSON out; the rules are the service's."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict
 
 from portraitist.studio.accounts.signed_in import MemberId, OperatorOnly
 from portraitist.studio.http import CoreDep, IdempotencyKey, NowDep
-from portraitist.studio.training import service
+from portraitist.studio.provider.accounts import Account
+from portraitist.studio.training import pins, service
 from portraitist.studio.training.domain import NEXT_STEPS
 from portraitist.studio.training.progress import Source, source
 from portraitist.studio.training.repository import ModelVersion
 from portraitist.studio.training.service import Seen
 
+
+def accounts_of(request: Request) -> Sequence[Account]:
+    """The configured provider accounts."""
+    return cast(Sequence[Account], request.app.state.accounts)
+
+
+AccountsDep = Annotated[Sequence[Account], Depends(accounts_of)]
 router = APIRouter(prefix="/api/v1", tags=["training"])
 
 
@@ -122,19 +131,16 @@ class ModelsOut(BaseModel):
 
 @router.post("/trainings", status_code=201)
 async def start_training(
-    user_id: MemberId, core: CoreDep, now: NowDep, key: IdempotencyKey = None
+    user_id: MemberId, core: CoreDep, now: NowDep, accounts: AccountsDep, key: IdempotencyKey = None
 ) -> TrainingOut:
     """Train a new version of the member's model on all accepted photos."""
-    settings = core.settings
+    account = await pins.account_of(core.db, user_id, accounts)
+    per_day = core.settings.training_starts_per_member
     async with core.db.member(user_id) as tx:
         training = await service.start(
-            tx,
-            owner=settings.replicate_username,
-            account_id=settings.account_id,
-            key=key,
-            per_day=settings.training_starts_per_member,
-            now=now(),
+            tx, owner=account.username, account_id=account.id, key=key, per_day=per_day, now=now()
         )
+        await pins.pin(tx, account)
         return TrainingOut.of(await service.see(tx, training.id))
 
 
@@ -166,6 +172,21 @@ async def retry_training(training_id: UUID, user_id: MemberId, core: CoreDep, no
     async with core.db.member(user_id) as tx:
         await service.retry(tx, training_id, now())
         return TrainingOut.of(await service.see(tx, training_id))
+
+
+class AccountIn(BaseModel):
+    """Which provider account a member's next training goes to."""
+
+    model_config = ConfigDict(extra="forbid")
+    account_id: str
+
+
+@router.put("/operator/members/{user_id}/account", tags=["operator"], dependencies=[OperatorOnly])
+async def move_member(user_id: str, body: AccountIn, core: CoreDep, accounts: AccountsDep) -> AccountIn:
+    """Let a member's next training go to another account; their working models stay where they are."""
+    async with core.db.member(user_id) as tx:
+        moved = await pins.move(tx, accounts, body.account_id)
+    return AccountIn(account_id=moved.id)
 
 
 class OperatorTrainingOut(BaseModel):

@@ -234,6 +234,23 @@ async def request_cancel(tx: UserTx, training_id: UUID, now: datetime, leased_un
     )
 
 
+async def wake(tx: UserTx, training_id: UUID, now: datetime, leased_until: datetime) -> bool:
+    """Make a waiting training due; False where there is nothing to see.
+
+    While only looking is going on, the revision goes up as well: a look that began before this would put the next
+    one off. In `submitting` and `verifying` a paid call may be on its way, and its answer must still fit.
+    """
+    return (
+        await tx.run(
+            """update trainings set next_check_at = %s, leased_until = %s,
+                   revision = revision + (status in ('submitted', 'training'))::int
+               where id = %s and status in ('submitting', 'submitted', 'training', 'verifying')""",
+            (now, leased_until, training_id),
+        )
+        == 1
+    )
+
+
 async def photos_of(tx: UserTx, training_id: UUID) -> list[bytes]:
     """Digests of the photos that a training saw."""
     cursor = await tx.conn.execute(

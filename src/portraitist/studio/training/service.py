@@ -50,7 +50,7 @@ class Seen:
 async def start(
     tx: UserTx, *, owner: str, account_id: str, key: str | None, per_day: int | None, now: datetime
 ) -> Training:
-    """Begin a training on all accepted photos.
+    """Begin a training on all accepted photos, at this account of this owner.
 
     The same idempotency key gives the same training. Raises Unprocessable for too few photos, Conflict while
     another training of this member is in hand, and BudgetSpent after `per_day` (None: any number) in 24 hours.
@@ -181,6 +181,12 @@ async def roll_back(tx: UserTx, version_id: UUID, now: datetime) -> ModelVersion
         raise NotFound("version_not_found", "There is no such version of your model.")
     await repository.activate(tx, version, architecture.trigger_word(tx.user_id), now)
     return version
+
+
+async def wake(tx: UserTx, training_id: UUID, now: datetime) -> None:
+    """A webhook says that it has moved: have it looked at now."""
+    if await repository.wake(tx, training_id, now, now + LEASE):
+        await jobs.enqueue(tx.conn, JOB, str(training_id), user_id=tx.user_id)
 
 
 async def claim_due(tx: SystemTx, now: datetime, until: datetime, limit: int) -> list[DueRow]:

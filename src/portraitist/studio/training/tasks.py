@@ -5,7 +5,7 @@ of two that work on the same row one changes nothing. Decisions about statuses a
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from portraitist.studio.provider.port import (
     RemoteTraining,
 )
 from portraitist.studio.training import repository
+from portraitist.studio.training.callbacks import Callbacks
 from portraitist.studio.training.domain import (
     ENDED,
     IN_FLIGHT,
@@ -43,6 +44,7 @@ from portraitist.studio.training.extraction import Extraction
 from portraitist.studio.training.photos import PhotoCourier, PhotosGone
 from portraitist.studio.training.service import ADMISSION, JOB
 from portraitist.studio.training.verification import Verification
+from portraitist.studio.training.weights import Insurance
 
 log = logger(__name__)
 STEPS_AT_ONCE = 12  # a row that moves on more often than this at one go would be a loop
@@ -60,6 +62,8 @@ class TrainingTasks:
     verification: Verification
     clock: Clock
     timing: Timing
+    callbacks: Callbacks = field(default_factory=Callbacks)
+    insurance: Insurance | None = None
 
     async def advance(self, training_id: str, user_id: str) -> None:
         """Move one training on until it has to wait or has ended. Safe to run twice, and at once."""
@@ -130,9 +134,10 @@ class TrainingTasks:
     async def _send(self, training: Training, owner: str, provider: Provider) -> Training:
         assert training.photos_url is not None
         sealed = architecture.seal_training(training.user_id, owner, training.photos_url)
+        webhook = self.callbacks.url(training.account_id, "training", training.webhook_token)
         failpoints.hit("training.before_post")
         try:
-            remote = await provider.create_training(sealed, webhook=None)
+            remote = await provider.create_training(sealed, webhook=webhook)
         except ProviderRateLimited as exc:
             return training.not_sent(
                 self.clock.now(), timedelta(seconds=exc.retry_after_s), exc.code, exc.message
@@ -211,6 +216,8 @@ class TrainingTasks:
 
     async def _extract(self, training: Training, provider: Provider) -> Training:
         await self._clear_away(training, provider)
+        if self.insurance is not None:
+            await self.insurance.want(training)
         return await self.extraction.step(training, provider)
 
     async def _verify(self, training: Training, provider: Provider) -> Training:
@@ -232,6 +239,8 @@ class TrainingTasks:
         elif training.provider_training_id is not None and training.status not in PARKED:
             try:
                 await provider.cancel_training(training.provider_training_id)
+                if training.status is Status.VERIFYING and training.verify_prediction_id is not None:
+                    await provider.cancel_prediction(training.verify_prediction_id)
             except ProviderNotFound:
                 log.info("training.gone_before_cancel", training=str(training.id))
         return training.canceled(now)

@@ -6,7 +6,7 @@ answer was lost is found again by version, prompt and seed. Promotion is one tra
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from portraitist.studio.provider.port import (
     Provider,
     ProviderNoCredit,
     ProviderNotFound,
+    ProviderOutputTooLarge,
     ProviderRefused,
     ProviderUnauthorized,
     ProviderUnavailable,
@@ -30,6 +31,7 @@ from portraitist.studio.provider.port import (
     RemoteStatus,
 )
 from portraitist.studio.training import progress, repository
+from portraitist.studio.training.callbacks import Callbacks
 from portraitist.studio.training.domain import Status, Timing, Training
 from portraitist.studio.training.repository import ModelVersion
 
@@ -44,6 +46,7 @@ class Verification:
     clock: Clock
     timing: Timing
     new_seed: Callable[[], int]
+    callbacks: Callbacks = field(default_factory=Callbacks)
 
     async def step(self, training: Training, provider: Provider) -> Training:
         """Start the test, find it again, or judge it; a passed test promotes the version."""
@@ -70,9 +73,10 @@ class Verification:
             if not await repository.save(tx, ready, lease_until(ready.next_check_at, now)):
                 return training
         ready = replace(ready, revision=ready.revision + 1)
+        webhook = self.callbacks.url(training.account_id, "verification", training.webhook_token)
         failpoints.hit("verification.before_post")
         try:
-            remote = await provider.create_prediction(await self._sealed(ready), webhook=None)
+            remote = await provider.create_prediction(await self._sealed(ready), webhook=webhook)
         except ProviderUnavailable as exc:
             if exc.sent:
                 return ready.wait(self.clock.now(), self.timing.poll)
@@ -104,6 +108,10 @@ class Verification:
         return training.wait(now, self.timing.poll)
 
     async def _judge(self, training: Training, remote: RemotePrediction, provider: Provider) -> Training:
+        late = training.test_overdue(self.clock.now(), self.timing)
+        if not remote.status.is_terminal and late:
+            await provider.cancel_prediction(remote.id)
+            return self._not_passed(training, "test_took_too_long", "The test picture took too long")
         if not remote.status.is_terminal:
             return training.wait(self.clock.now(), self.timing.poll)
         if _flagged(remote):
@@ -115,7 +123,18 @@ class Verification:
         try:
             data = await provider.download(remote.output_urls[0][1], pictures.MAX_BYTES)
             picture = await asyncio.to_thread(pictures.read, data)
-        except (ProviderNotFound, ProviderUntrustedAddress, pictures.NotAPicture) as exc:
+        except ProviderUnavailable:
+            if late:
+                return self._not_passed(
+                    training, "test_lost", "The test picture could not be fetched in time"
+                )
+            raise
+        except (
+            ProviderRefused,
+            ProviderUntrustedAddress,
+            ProviderOutputTooLarge,
+            pictures.NotAPicture,
+        ) as exc:
             return self._not_passed(training, "test_unreadable", f"The test picture can't be read ({exc})")
         if picture.blank:
             return self._not_passed(training, "test_blank", "The test picture is blank")
