@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import House
+from tests.acceptance.harness import FEW_STEPS, House
 from tests.photos import astronaut_selfies, drawn_selfies
 
 
@@ -28,13 +28,16 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
-    """An installation that nobody used before; its database is stopped and its folder removed at the end."""
+def house(request: pytest.FixtureRequest) -> Iterator[House]:
+    """An installation that nobody used before; its database is stopped and its folder removed at the end.
+
+    A module that looks at pictures says how many STEPS they need.
+    """
     from portraitist.kit.embedded_postgres import EmbeddedPostgres
 
     folder = Path(tempfile.mkdtemp(prefix="portraitist-house-"))
     folder.chmod(0o711)  # under root, PostgreSQL runs as another user who must pass through
-    house = House(folder)
+    house = House(folder, steps=getattr(request.module, "STEPS", FEW_STEPS))
     yield house
     EmbeddedPostgres(house.home, state_root=house.state).stop()
     shutil.rmtree(folder)

@@ -18,7 +18,10 @@ from tests.likeness import assert_nearer_to_own
 
 pytestmark = pytest.mark.slow
 
-PROMPT = "in a garden, soft morning light"
+# The place in which fewest steps show the person: with 48, distances to the own photos were 0.66 to 0.76 and to the
+# other member's 0.87 to 0.90.
+PROMPT = "in a studio"
+STEPS = 48
 
 
 @pytest.fixture(scope="module")
