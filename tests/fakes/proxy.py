@@ -13,8 +13,9 @@ CHUNK = 65_536
 class Proxy:
     """Forwards connections to `upstream`: (host, port), or the path of a socket.
 
-    What goes wrong is set while it runs, from any thread. `delay_s`: before every chunk of a reply. `swallow`: the next reply after a request with these bytes never
-    arrives, and its connection breaks (the request was done). `cut`: every connection breaks, and new ones too.
+    What goes wrong is set while it runs, from any thread. `delay_s`: before every chunk of a reply. `swallow`: the
+    next reply after a request with these bytes never arrives, and its connection breaks (the request was done).
+    `cut`: every new connection breaks.
     """
 
     upstream: tuple[str, int] | str

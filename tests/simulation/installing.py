@@ -86,7 +86,7 @@ def installed() -> Iterator[None]:
         put(pictures, "read", read_picture)
         put(links, "time", SimpleNamespace(time=CHANCE.now))
         put(failpoints, "hit", CHANCE.reached)
-        put(bootstrap, "new_seed", lambda: CHANCE.rng.randrange(200))
+        put(bootstrap, "new_seed", lambda: CHANCE.rng.randrange(1_000_000))
         for module in [m for name, m in sys.modules.items() if name.startswith("portraitist.studio")]:
             if "uuid4" in vars(module):
                 put(module, "uuid4", lambda: UUID(int=CHANCE.rng.getrandbits(128), version=4))
