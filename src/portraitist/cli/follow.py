@@ -31,7 +31,7 @@ _REMAINING = re.compile(r"<(?P<left>(?:\d+:)?\d{1,2}:\d{2}),")
 
 PHASES = {
     "queued": "Queued",
-    "submitting": "Handing the photos to the engine",
+    "submitting": "Handing over to the engine",
     "submitted": "Waiting for the engine",
     "preparing": "Preparing the photos",
     "captioning": "Captioning the photos",

@@ -18,7 +18,7 @@ from portraitist.cli.wire import Generation
 
 SLUG_WORDS = 6
 SHORT = 8  # of the generation's id: enough to tell a folder's shoots apart
-CELL = (288, 384)
+PICTURE, PHOTO = (288, 384), (138, 184)  # six photos are as wide as three pictures
 GAP = 12
 CAPTION = 22
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -66,21 +66,20 @@ def save_record(folder: Path, generation: Generation, files: Sequence[Path], eng
 
 
 def save_sheet(folder: Path, photos: Sequence[Path], pictures: Sequence[Path], prompt: str) -> Path:
-    """`contact-sheet.png`: a row of the photos over a row of the pictures, both at one size."""
+    """`contact-sheet.png`: the pictures, below a row of smaller photos where there are any."""
     pillow_heif.register_heif_opener()
-    rows = [
-        (f"{len(photos)} photos", [_cell(photo) for photo in photos[:PHOTOS_SHOWN]]),
-        (f"Pictures: {prompt}", [_cell(picture) for picture in pictures]),
-    ]
-    columns = max(len(cells) for _, cells in rows)
-    width = GAP + columns * (CELL[0] + GAP)
-    sheet = Image.new("RGB", (width, GAP + len(rows) * (CAPTION + CELL[1] + GAP)), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=16)
-    for row, (caption, cells) in enumerate(rows):
-        top = GAP + row * (CAPTION + CELL[1] + GAP)
+    shown = photos[:PHOTOS_SHOWN]
+    rows = [(f"{len(photos)} photos", [_cell(photo, PHOTO) for photo in shown])] if shown else []
+    rows.append((f"Pictures: {prompt}", [_cell(picture, PICTURE) for picture in pictures]))
+    width = GAP + max(sum(cell.width + GAP for cell in cells) for _, cells in rows)
+    height = GAP + sum(CAPTION + cells[0].height + GAP for _, cells in rows)
+    sheet = Image.new("RGB", (width, height), PAPER)
+    draw, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(size=16), GAP
+    for caption, cells in rows:
         draw.text((GAP, top), _fitted(draw, caption, font, width - 2 * GAP), fill=INK, font=font)
         for column, cell in enumerate(cells):
-            sheet.paste(cell, (GAP + column * (CELL[0] + GAP), top + CAPTION))
+            sheet.paste(cell, (GAP + column * (cell.width + GAP), top + CAPTION))
+        top += CAPTION + cells[0].height + GAP
     data = io.BytesIO()
     sheet.save(data, "PNG")
     file = folder / "contact-sheet.png"
@@ -88,12 +87,12 @@ def save_sheet(folder: Path, photos: Sequence[Path], pictures: Sequence[Path], p
     return file
 
 
-def _cell(file: Path) -> Image.Image:
-    """The picture at the sheet's size, upright."""
+def _cell(file: Path, size: tuple[int, int]) -> Image.Image:
+    """The picture at this size, upright."""
     with Image.open(file) as image:
-        image.draft("RGB", (2 * CELL[0], 2 * CELL[1]))  # JPEGs decode at about the size needed
+        image.draft("RGB", (2 * size[0], 2 * size[1]))  # JPEGs decode at about the size needed
         upright = ImageOps.exif_transpose(image).convert("RGB")
-    return ImageOps.fit(upright, CELL, Image.Resampling.LANCZOS)
+    return ImageOps.fit(upright, size, Image.Resampling.LANCZOS)
 
 
 def _fitted(draw: ImageDraw.ImageDraw, text: str, font: Font, width: int) -> str:
