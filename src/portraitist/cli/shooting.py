@@ -156,7 +156,7 @@ async def _finish(studio: Studio, training: Training, shot: Shot) -> None:
 
 
 async def make_pictures(
-    studio: Studio, prompt: str, out: Path | None, photos: list[Path], shot: Shot
+    studio: Studio, prompt: str, out: Path | None, photos: PhotoFolder | None, shot: Shot
 ) -> None:
     """Three pictures of the prompt, stored by the studio, then saved here with their contact sheet."""
     generation = await studio.member.start_generation(prompt, shot.pending().generation_key)
@@ -174,7 +174,7 @@ async def make_pictures(
     files = pictures.save(
         folder, generation.id, [await studio.member.picture(p.id) for p in generation.pictures]
     )
-    sheet = pictures.save_sheet(folder, photos, files, prompt)
+    sheet = pictures.save_sheet(folder, await _trained_on(studio, photos), files, prompt)
     record = pictures.save_record(folder, generation, files, status.engine)
     shot.done()
     _tell_pictures(studio.output, generation, status, files, sheet)
@@ -188,6 +188,13 @@ async def make_pictures(
         version=generation.version,
         unknown_words=list(generation.unknown_words),
     )
+
+
+async def _trained_on(studio: Studio, photos: PhotoFolder | None) -> list[Path]:
+    """The folder's photos that the model knows; a rejected file is never opened here."""
+    active, _ = await studio.member.models()
+    known = active.photos if active else frozenset()
+    return [photo.path for photo in photos.photos if photo.digest in known] if photos else []
 
 
 def _tell_pictures(

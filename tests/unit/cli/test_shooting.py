@@ -41,7 +41,7 @@ class Shooter:
         photos = read_folder(str(folder))
         studio = await self._studio(photos, member)
         shot = self._shot(photos, member)
-        await shooting.make_pictures(studio, PROMPT, self.out, [p.path for p in photos.photos], shot)
+        await shooting.make_pictures(studio, PROMPT, self.out, photos, shot)
 
     async def _studio(self, photos: PhotoFolder, member: str | None) -> shooting.Studio:
         answers = session.Answers(subject=None, consent=True)
@@ -80,6 +80,17 @@ async def test_a_first_shoot_trains_and_leaves_pictures_sheet_and_record(
     steps = [event["step"] for event in events(capsys, "training")]
     assert 40 in steps
     assert len(fake.trainings) == len(fake.generations) == 1
+
+
+async def test_a_rejected_file_is_never_opened_for_the_contact_sheet(
+    shooter: Shooter, fake: FakeStudio, photo_folder: Callable[..., Path]
+) -> None:
+    folder = photo_folder()
+    (folder / "00.jpg").write_text("this is a text")
+    first = read_folder(str(folder)).photos[0]
+    fake.rejected = {first.digest: "Not a picture."}
+    await shooter.shoot(folder)
+    assert (shooter.out / "contact-sheet.png").is_file()
 
 
 async def test_the_honest_words_about_size_and_unknown_words_are_said(

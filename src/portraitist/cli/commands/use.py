@@ -63,7 +63,7 @@ def shoot(
             resuming = shot.resumed()
             if not (resuming and shot.pending().generation_id):
                 await shooting.ensure_model(studio, photos, shot, retrain=retrain)
-            await shooting.make_pictures(studio, words, out, [p.path for p in photos.photos], shot)
+            await shooting.make_pictures(studio, words, out, photos, shot)
 
         await in_studio(home, output, job)
 
@@ -123,7 +123,7 @@ def generate(
 
         async def job(operator: "StudioApi") -> None:
             api = await session.known(operator, memory)
-            await shooting.make_pictures(shooting.Studio(operator, api, output), words, out, [], shot)
+            await shooting.make_pictures(shooting.Studio(operator, api, output), words, out, None, shot)
 
         await in_studio(home, output, job)
 
