@@ -27,12 +27,12 @@ from portraitist.engine.tiny.text import Texts
 
 LEARNING_RATE = 2e-3
 AVERAGE = 0.999
-BATCH = 96
+BATCH = 48
 SHIFT = 0.4
 """Noise levels are moved towards noise: the decoder finishes what is left."""
 NO_CAPTION = 0.1
 """How often a caption is left out, for guidance."""
-HOLD = 0.65
+HOLD = 0.6
 FIRST_PORTRAITS, MORE_PORTRAITS = 7000, 5000
 """Drawn for the first run, and again for each later one."""
 HELD_OUT, HELD_OUT_SEED = 384, 1_000_000_000

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from portraitist.engine.tiny.member import Progress, TrainingRequest
 
 FLOW_RATE = 1e-3
-DECODER_RATE, BIAS_RATE = 5e-3, 1e-3
+DECODER_RATE, BIAS_RATE = 1.5e-2, 1e-3
 """Muon's for the decoder's filters, AdamW's for its biases."""
 FLOW_BATCH, DECODER_BATCH = 48, 16
 FLOW_AVERAGE, DECODER_AVERAGE = 0.99, 0.98
