@@ -273,7 +273,7 @@ class Statements(Expressions):
         for each in node.named_children:
             if each.type == "wildcard_import":
                 names.append(("*", "*"))
-            elif each != module:
+            elif each != module and each.type in {"dotted_name", "aliased_import", "identifier"}:
                 name, alias = self._aliased(each)
                 names.append((name, alias or name))
         return ir.Import(*self.span(node), self.text(module) if module else "", names)

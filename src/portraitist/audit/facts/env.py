@@ -52,6 +52,7 @@ _PLATFORM = {
     "REPL_SLUG",
     "REPL_OWNER",
     "NEXT_RUNTIME",
+    "NEXT_PHASE",
     "DEV",
     "PROD",
     "MODE",

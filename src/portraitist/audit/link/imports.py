@@ -105,9 +105,16 @@ class Resolver:
         return None
 
     def _file(self, path: str) -> str | None:
+        stem = re.sub(r"\.(js|mjs|cjs|jsx)$", "", path)
+        written = next(
+            (stem + each for each in (".ts", ".tsx") if stem != path and stem + each in self.paths), None
+        )
+        if (
+            written is not None
+        ):  # `./x.js` means the source `./x.ts`, also where a built `x.js` lies beside it
+            return written
         if path in self.paths and PurePosixPath(path).suffix in _SUFFIXES:
             return path
-        stem = re.sub(r"\.(js|mjs|cjs|jsx)$", "", path)
         for candidate in dict.fromkeys((path, stem)):
             for suffix in _SUFFIXES:
                 if candidate + suffix in self.paths:

@@ -15,6 +15,8 @@ from portraitist.audit.rules.base import Rule
 
 RANKED = 10
 """How many findings the report prints."""
+WORTH_PRINTING = 20
+"""Findings lighter than this are in the JSON only."""
 
 RULES: dict[str, Rule] = {
     "clears-working-model": models.clears_working_model,
@@ -77,7 +79,7 @@ def _ranked(ordered: list[Finding]) -> list[Finding]:
     rank = 0
     for each in ordered:
         counts[each.rule] = counts.get(each.rule, 0) + 1
-        if rank < RANKED and counts[each.rule] <= 3:
+        if rank < RANKED and counts[each.rule] <= 3 and each.weight >= WORTH_PRINTING:
             rank += 1
             out.append(replace(each, rank=rank))
         else:
