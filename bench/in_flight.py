@@ -118,6 +118,7 @@ def environment(running: Server, name: str, address: str, home: str) -> dict[str
         "SECRET_KEY": "s",
         "POLL_SECONDS": "5",
         "LIST_LAG_SECONDS": "60",
+        "KEEP_WEIGHTS": "false",
     }
 
 

@@ -25,6 +25,7 @@ from uuid import UUID, uuid4
 import psycopg
 from PIL import Image
 from psycopg.rows import class_row
+from pydantic import SecretStr
 
 from portraitist.kit.database import Database
 from portraitist.kit.embedded_postgres import Server
@@ -191,6 +192,7 @@ class Rig:
             "TWINS_SECONDS": "2",
             "TRAININGS_IN_FLIGHT": "40",
             "GENERATIONS_IN_FLIGHT": "40",
+            "KEEP_WEIGHTS": "false",  # they lie nowhere
         }
         return WorkerProcess(environment | more, lease_s)
 
@@ -203,7 +205,9 @@ class Rig:
         async with Database(self.server.url(self.database, "app", APP_PASSWORD)) as pool:
             db, now = StudioDatabase(pool), datetime.now(UTC)
             async with db.nobody() as tx:
-                await accounts.register(tx, "engine", self.address, self.cloud.username, now)
+                token = SecretStr(self.cloud.token)
+                account = accounts.Account("engine", self.address, self.cloud.username, token, None)
+                await accounts.register(tx, account, now)
             for _ in range(count):
                 user_id = f"m{secrets.token_hex(6)}"[:12]
                 async with db.nobody() as tx:

@@ -16,11 +16,10 @@ from portraitist.studio.generation.domain import Status as Drawing
 from portraitist.studio.provider import wire
 from portraitist.studio.training.domain import ENDED, NEXT_STEPS, PARKED, Status, Training
 from tests.fakes.pictures import model_of
-from tests.fakes.simulated_cloud import Run, picture, version_of
+from tests.fakes.simulated_cloud import OUTPUTS_LIVE, Run, picture, version_of
 from tests.simulation.evidence import Evidence
 
 WITHOUT_PHOTOS = ENDED | PARKED
-EXPLAINED = frozenset({"took_too_long", "picture_unusable"})
 
 
 def violations(found: Evidence) -> list[str]:
@@ -130,7 +129,7 @@ def every_picture_is_kept(found: Evidence) -> Iterator[str]:
                 yield f"generation {generation.id} is completed without a finished run"
         elif generation.status is Drawing.COMPLETED:
             yield from _missing(generation, run, found)
-        elif not _explained(generation):
+        elif not _explained(generation, run):
             yield f"generation {generation.id} was drawn but is {generation.status}"
 
 
@@ -223,7 +222,7 @@ def _asked(generation: Generation) -> tuple[str, int]:
 def _missing(generation: Generation, run: Run, found: Evidence) -> Iterator[str]:
     images = {image.index: image for image in found.images if image.generation_id == generation.id}
     outputs = dict(wire.output_indexes(run.output))
-    if set(images) != set(outputs):
+    if set(images) != set(outputs) and not _too_late(generation, run):
         yield f"generation {generation.id} is completed with pictures {sorted(images)} of {sorted(outputs)}"
     for index in set(images) & set(outputs):
         data = found.objects.get(images[index].object_key)
@@ -231,7 +230,15 @@ def _missing(generation: Generation, run: Run, found: Evidence) -> Iterator[str]
             yield f"picture {index} of generation {generation.id} is not what was drawn"
 
 
-def _explained(generation: Generation) -> bool:
-    lost = generation.status is Drawing.LOST_AT_PROVIDER
+def _too_late(generation: Generation, run: Run) -> bool:
+    """Whether pictures are said to be lost, and the provider had really deleted them by then."""
+    said = generation.error_code in ("some_lost", "lost_at_provider")
+    return said and generation.finished_at is not None and generation.finished_at > run.ends_at + OUTPUTS_LIVE
+
+
+def _explained(generation: Generation, run: Run) -> bool:
+    lost = generation.status is Drawing.LOST_AT_PROVIDER and _too_late(generation, run)
     wished = generation.status is Drawing.CANCELED and generation.cancel_requested_at is not None
-    return lost or wished or (generation.status is Drawing.FAILED and generation.error_code in EXPLAINED)
+    return (
+        lost or wished or (generation.status is Drawing.FAILED and generation.error_code == "took_too_long")
+    )

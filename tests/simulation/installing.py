@@ -27,6 +27,7 @@ from portraitist.studio.generation import repository as generations
 from portraitist.studio.images import repository as images
 from portraitist.studio.selfies import repository as selfies
 from portraitist.studio.training import repository as trainings
+from portraitist.studio.training import weights
 from tests.simulation import repositories as memory
 
 REPLACED: tuple[tuple[ModuleType, type], ...] = (
@@ -80,6 +81,7 @@ def installed() -> Iterator[None]:
                 if inspect.iscoroutinefunction(found) and found.__module__ == module.__name__:
                     put(module, name, getattr(replacement, name, _not_modelled(f"{module.__name__}.{name}")))
         put(jobs, "enqueue", memory.enqueue)
+        put(weights, "claim_due", _no_copies)
         put(asyncio, "to_thread", _at_once)
         put(secrets, "token_hex", CHANCE.token)
         put(secrets, "choice", CHANCE.one_of)
@@ -102,6 +104,10 @@ def installed() -> Iterator[None]:
 
 async def _at_once(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     return function(*args, **named)
+
+
+async def _no_copies(*args: Any) -> list[Any]:
+    return []
 
 
 def _not_modelled(name: str) -> Callable[..., Awaitable[Any]]:

@@ -51,6 +51,8 @@ class Plan:
     """How often a request meets a fault, as long as `faults_last_s` have not passed."""
     faults_last_s: float = 3_600.0
     kinds: tuple[str, ...] = FAULTS
+    refuses_downloads: bool = False
+    """Whether 401 and 402 are among the fates of a download."""
     database_faulty: float = 0.0
     storage_faulty: float = 0.0
     deaths: Mapping[str, int] = field(default_factory=dict)
@@ -124,6 +126,7 @@ def _behaviour(rng: random.Random) -> Behaviour:
         fails=0.15,
         cancels=0.05,
         never_ends=0.05,
+        test_never_ends=0.05,
         flags=0.2,
         odd_output=0.15,
         no_version=0.15,

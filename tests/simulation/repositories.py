@@ -16,6 +16,7 @@ from psycopg import errors as pg
 from portraitist.studio.db import DueRow
 from portraitist.studio.generation.domain import ENDED as GENERATION_ENDED
 from portraitist.studio.generation.domain import Generation
+from portraitist.studio.generation.domain import Status as Drawing
 from portraitist.studio.generation.starts import Start as DrawingStart
 from portraitist.studio.images.domain import Image
 from portraitist.studio.leases import lease_until as lease_for
@@ -36,6 +37,7 @@ from tests.simulation.rows import (
     row_of,
     twins_of,
     wish_to_cancel,
+    woken,
 )
 from tests.simulation.store import MemoryTx, UserModel
 
@@ -143,6 +145,12 @@ class Trainings:
     @staticmethod
     async def request_cancel(tx: MemoryTx, training_id: UUID, now: datetime, leased_until: datetime) -> None:
         wish_to_cancel(tx, tx.tables.trainings, training_id, now, leased_until)
+
+    @staticmethod
+    async def wake(tx: MemoryTx, training_id: UUID, now: datetime, leased_until: datetime) -> bool:
+        looked_at = {Status.SUBMITTED, Status.TRAINING}
+        paid = {Status.SUBMITTING, Status.VERIFYING}
+        return woken(tx, tx.tables.trainings, training_id, now, leased_until, looked_at, paid)
 
     @staticmethod
     async def photos_of(tx: MemoryTx, training_id: UUID) -> list[bytes]:
@@ -272,6 +280,11 @@ class Generations:
     @staticmethod
     async def count_by_status(tx: MemoryTx) -> dict[str, int]:
         return dict(Counter(str(row.status) for row in tx.tables.generations.values()))
+
+    @staticmethod
+    async def wake(tx: MemoryTx, generation_id: UUID, now: datetime, leased_until: datetime) -> bool:
+        looked_at, paid = {Drawing.SUBMITTED, Drawing.RUNNING}, {Drawing.SUBMITTING}
+        return woken(tx, tx.tables.generations, generation_id, now, leased_until, looked_at, paid)
 
     @staticmethod
     async def start_of(tx: MemoryTx, prompt: object, seed: object) -> DrawingStart | None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -105,6 +106,24 @@ def wish_to_cancel(
     wished = row.cancel_requested_at or now
     table[row_id] = replace(row, cancel_requested_at=wished, next_check_at=now, **admitted)
     tx.tables.leases[row_id] = leased_until
+
+
+def woken(
+    tx: MemoryTx,
+    table: dict[UUID, Any],
+    row_id: UUID,
+    now: datetime,
+    leased_until: datetime,
+    looked_at: AbstractSet[Any],
+    paid: AbstractSet[Any],
+) -> bool:
+    """Make a row due; where it is only looked at, decisions of before do not count any more."""
+    row = row_of(tx, table, row_id)
+    if row is None or row.status not in looked_at | paid:
+        return False
+    table[row_id] = replace(row, next_check_at=now, revision=row.revision + (row.status in looked_at))
+    tx.tables.leases[row_id] = leased_until
+    return True
 
 
 def columns(shape: type, row: Any) -> dict[str, Any]:

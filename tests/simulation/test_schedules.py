@@ -6,6 +6,7 @@ A failure names its seed; `drawn(seed)` gives the very same run again. More of t
 import hashlib
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_nothing_is_lost_in_45_minutes_without_us() -> None:
         assert not violations(evidence)
         assert {row.status for row in evidence.trainings} == {Status.COMPLETED}, seed
         assert {row.status for row in evidence.generations} == {Drawing.COMPLETED}, seed
+
+
+@pytest.mark.xfail(
+    strict=False, reason="open: a download refused with 401 or 402 is taken for a lost picture"
+)
+def test_a_token_that_is_refused_for_a_moment_loses_no_picture() -> None:
+    for seed in range(10):
+        plan = replace(drawn(seed), faulty=0.25, kinds=("401", "402"), refuses_downloads=True)
+        assert not violations(simulated(plan)), seed
 
 
 def test_the_same_seed_gives_the_same_run() -> None:

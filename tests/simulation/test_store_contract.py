@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 from psycopg import errors as pg
+from pydantic import SecretStr
 
 from portraitist.kit.database import Database
 from portraitist.kit.embedded_postgres import Server
@@ -76,7 +77,8 @@ async def _told_in_postgresql(server: Server, name: str, story: Story) -> None:
     async with Database(server.url(name, "app", APP_PASSWORD)) as pool:
         db = StudioDatabase(pool)
         async with db.nobody() as tx:
-            await accounts.register(tx, "engine", "http://127.0.0.1", "studio", NOW)
+            account = accounts.Account("engine", "http://127.0.0.1", "studio", SecretStr("t"), None)
+            await accounts.register(tx, account, NOW)
             for user_id in (ANNA, BOB):
                 await tx.run("select enrol_local_member(%s, %s, %s, %s)", (user_id, user_id, "person", NOW))
         await story(db)
