@@ -55,8 +55,10 @@ class Converter:
 
     def inner(self, node: Syntax) -> ir.Node:
         """The first named child in place of its wrapper (parentheses, await, casts)."""
-        children = [each for each in node.named_children if each.type != "comment"]
-        return self.convert(children[0]) if children else self.skip(node)
+        child: Syntax | None = node.named_child(0)
+        while child is not None and child.type == "comment":
+            child = child.next_named_sibling
+        return self.convert(child) if child is not None else self.skip(node)
 
     @staticmethod
     def span(node: Syntax) -> tuple[int, int]:

@@ -169,7 +169,7 @@ class Expressions(Converter):
 
     def binary(self, node: Syntax) -> ir.Node:
         operator = node.child_by_field_name("operator")
-        op = self.text(operator) if operator else ""
+        op = operator.type if operator else ""
         left = self.convert(node.child_by_field_name("left"))
         right = self.convert(node.child_by_field_name("right"))
         if op == "+":
@@ -178,7 +178,7 @@ class Expressions(Converter):
 
     def unary(self, node: Syntax) -> ir.Node:
         operator = node.child_by_field_name("operator")
-        op = self.text(operator) if operator else ""
+        op = operator.type if operator else ""
         value = self.convert(node.child_by_field_name("argument"))
         if op == "-" and isinstance(value, ir.Lit) and isinstance(value.value, int | float):
             return ir.Lit(*self.span(node), -value.value)
@@ -193,7 +193,7 @@ class Expressions(Converter):
         operator = node.child_by_field_name("operator")
         target = self.pattern(node.child_by_field_name("left"))
         value = self.convert(node.child_by_field_name("right"))
-        return ir.Assign(*self.span(node), target, value, self.text(operator) if operator else "=")
+        return ir.Assign(*self.span(node), target, value, operator.type if operator else "=")
 
     def declarators(self, node: Syntax) -> list[ir.Node]:
         """One `Assign` for each declared variable; functions get the name they are bound to."""

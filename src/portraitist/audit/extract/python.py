@@ -159,7 +159,7 @@ class Expressions(Converter):
 
     def binary(self, node: Syntax) -> ir.Node:
         operator = node.child_by_field_name("operator")
-        op = self.text(operator) if operator else ""
+        op = operator.type if operator else ""
         left = self.convert(node.child_by_field_name("left"))
         right = self.convert(node.child_by_field_name("right"))
         return self.concat(node, left, right) if op == "+" else ir.Bin(*self.span(node), op, left, right)
@@ -312,7 +312,7 @@ class Statements(Expressions):
             *self.span(node),
             self.convert(node.child_by_field_name("left")),
             self.convert(right) if right is not None else None,
-            self.text(operator) if operator else "=",
+            operator.type if operator else "=",
             annotation=self.convert(kind) if kind is not None else None,
         )
 
