@@ -55,7 +55,7 @@ class Converter:
 
     def inner(self, node: Syntax) -> ir.Node:
         """The first named child in place of its wrapper (parentheses, await, casts)."""
-        child: Syntax | None = node.named_child(0)
+        child = node.named_child(0) if node.named_child_count else None
         while child is not None and child.type == "comment":
             child = child.next_named_sibling
         return self.convert(child) if child is not None else self.skip(node)

@@ -69,8 +69,16 @@ def loads_module(node: ir.Node | None) -> bool:
     )
 
 
-def index_key(node: ir.Node) -> str | None:
-    return ir.text_of(node.key) if isinstance(node, ir.Index) else None
+def member_path(node: ir.Node) -> list[str]:
+    """The keys from a variable to a member that is set: `["input", "seed"]` for `body.input.seed`, else []."""
+    way: list[str] = []
+    while isinstance(node, ir.Attr | ir.Index):
+        key = node.name if isinstance(node, ir.Attr) else ir.text_of(node.key)
+        if key is None:
+            return []
+        way.append(key)
+        node = node.obj
+    return way[::-1] if isinstance(node, ir.Name) else []
 
 
 Merges = dict[ir.Func, list[tuple[ir.Call, str, list[ir.Node]]]]

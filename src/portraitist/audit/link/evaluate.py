@@ -12,9 +12,9 @@ from portraitist.audit import ir
 from portraitist.audit.link.bindings import (
     Frame,
     Merges,
-    index_key,
     is_name,
     loads_module,
+    member_path,
     merging_calls,
     says_nothing,
     visible,
@@ -189,24 +189,22 @@ class Evaluator:
         found = module.lookup(node.id, node)
         fields: list[Field] = []
         for each in found[0].members.get(node.id, ()) if found is not None else ():
-            target = each.target
-            direct = isinstance(target, ir.Attr | ir.Index) and isinstance(target.obj, ir.Name)
-            if not direct or each.line > node.line or each.op != "=":
+            way = member_path(each.target)
+            if not way or len(way) > 2 or "exports" in way or each.line > node.line or each.op != "=":
                 continue
-            key = target.name if isinstance(target, ir.Attr) else index_key(target)
-            if key is not None and key != "exports":
-                inner = self.eval(module, each.value, frame, depth)
-                fields.append(
-                    Field(
-                        key,
-                        inner,
-                        module.path,
-                        each.line,
-                        each.end,
-                        scope=module.scope_name(each),
-                        node=each.value,
-                    )
+            value_set = self.eval(module, each.value, frame, depth)
+            for key in reversed(way):
+                made = Field(
+                    key,
+                    value_set,
+                    module.path,
+                    each.line,
+                    each.end,
+                    scope=module.scope_name(each),
+                    node=each.value,
                 )
+                value_set = Struct((made,), open=True)
+            fields.append(made)
         merged = self._merges(module, node, frame, depth)
         return with_fields(value, tuple(fields + merged)) if fields or merged else value
 
