@@ -196,7 +196,8 @@ HOSTILE = {
     "minified.js": "var a=1;" * 200_000,
     "broken.ts": "export async function POST( { { ] } replicate.run('a/b' <<<<<<< HEAD\n",
     "broken.py": "def f(:\n  replicate.run('a/b'\n\x00\n",
-    "empty.tsx": "export default function P() { return <div>{}{/* nothing */}<p {...{}}>&nbsp;{' '}</p></div>; }\n() => (); x = ;\n",
+    "empty.tsx": "export default function P() { return <div>{}{/* nothing */}<p {...{}}>&nbsp;{' '}</p></div>; }\n"
+    "() => (); x = ;\n",
     "self.ts": "import { a } from './self';\nexport const a = a;\nexport function f() { return f(); }\n"
     "const o: any = { ...o, x: f() };\n",
     "ring_a.ts": "export * from './ring_b';\nexport { z } from './ring_b';\n",

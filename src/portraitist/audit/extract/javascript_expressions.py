@@ -38,6 +38,7 @@ class Expressions(Converter):
             "array": self.array,
             "string": self.string,
             "template_string": self.template,
+            "meta_property": self.meta,
             "number": self.number,
             "regex": self.regex,
             "true": self.constant,
@@ -156,6 +157,11 @@ class Expressions(Converter):
         if start < end:
             text = self.source[start:end].decode("utf-8", "replace")
             parts.append(ir.Lit(line, line + text.count("\n"), _unescape(text)))
+
+    def meta(self, node: Syntax) -> ir.Node:
+        """`import.meta`."""
+        span = self.span(node)
+        return ir.Attr(*span, ir.Name(*span, "import"), "meta", span[0])
 
     def regex(self, node: Syntax) -> ir.Node:
         return ir.Lit(*self.span(node), self.text(node), "regex")

@@ -139,10 +139,17 @@ def _indexed(ctx: Context, module: Module, index: ir.Index) -> Iterator[tuple[st
     binding = module.lookup(index.key.id, index) if isinstance(index.key, ir.Name) else None
     if binding is None or any(each.kind != "param" for each in binding[1]):
         for name in _names(ctx, module, index.key):
-            yield name, index, None
+            yield name, _spelled(module, name, index), None
         return
     assert isinstance(index.key, ir.Name)
     yield "{" + index.key.id + "}", index, None
+
+
+def _spelled(module: Module, name: str, index: ir.Index) -> ir.Node:
+    """Where a name stands: in the expression, or the literal it is taken from (a list that is looped over)."""
+    if name in module.text(index.line) or "{" in name:
+        return index
+    return next((each for each in module.all(ir.Lit) if each.value == name), index)
 
 
 def _passed_names(ctx: Context, module: Module) -> Iterator[tuple[str, Module, ir.Node]]:
