@@ -28,7 +28,7 @@ ASKED_FILES = (
     "shared/types/GenerateImageParams.ts",
     "shared/schema.ts",
 )
-"""The files that the brief lists by name; those that are absent are reported absent."""
+"""The files that the seed lists by name; those that are absent are reported absent."""
 
 _PURPOSE = {
     "training": "starts training",
@@ -275,7 +275,7 @@ _ASKED = (
 
 
 def _tracked_row(column: str, uses: dict[str, dict[str, list[Fact]]], cites: Citations) -> Row | None:
-    """Writers and readers of one of the columns that the brief names."""
+    """Writers and readers of one of the columns that the seed names."""
     places: list[tuple[Place, str]] = []
     for kinds in uses.values():
         for kind in ("db.write", "db.read"):
