@@ -138,7 +138,7 @@ def main() -> None:
     )
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=900)
     shipped = Path(member.__file__).parent / "checkpoint"
     parser.add_argument("--base", type=Path, default=shipped)
     parser.add_argument("--checkpoint", type=Path, help="draw with this model instead of training one")

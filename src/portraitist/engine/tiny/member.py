@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-DECODER_SHARE = 0.4
+DECODER_SHARE = 0.25
 """Decoder steps for each step of the flow: `steps` in a request means the flow's."""
-LEAST_STEPS, MOST_STEPS = 4, 900
+LEAST_STEPS, MOST_STEPS = 4, 1200
 """Beyond the most a member's model only learns its photos by heart."""
 PREPARE_SECONDS = 45.0
 """Cutting out, drawing and encoding before the first step, and saving after the last, for about 15 photos."""

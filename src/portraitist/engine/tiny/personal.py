@@ -31,10 +31,11 @@ from portraitist.engine.tiny.words import LOOKS, PERSON
 if TYPE_CHECKING:
     from portraitist.engine.tiny.member import Progress, TrainingRequest
 
-FLOW_RATE = 1e-3
+FLOW_RATE = 2e-3
 DECODER_RATE, BIAS_RATE = 1.5e-2, 1e-3
 """Muon's for the decoder's filters, AdamW's for its biases."""
-FLOW_BATCH, DECODER_BATCH = 48, 16
+FLOW_BATCH, DECODER_BATCH = 24, 16
+"""Many small flow steps: in the same time they end at a clearly lower loss than half as many of 48 at half the rate."""
 FLOW_AVERAGE, DECODER_AVERAGE = 0.99, 0.98
 SHIFT = 0.5
 REPLAYED, REPLAY_SEED = 240, 500_000_000
