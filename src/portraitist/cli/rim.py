@@ -16,6 +16,7 @@ from typing import Any
 from portraitist.cli.errors import BadUsage, CliError, ExitCode, Interrupted, PartAway
 from portraitist.cli.output import Output
 from portraitist.kit.errors import DatabaseUnavailable, KitError
+from portraitist.studio.errors import StudioError
 
 GOES_ON = "Run the same command again: it goes on where this stopped, and nothing is trained or paid twice."
 
@@ -43,6 +44,8 @@ def _outcome(output: Output, run: Callable[[], None]) -> ExitCode:
         return _told(output, PartAway(str(error), code="database_away"))
     except KitError as error:
         return _told(output, CliError(str(error), code="part_failed"))
+    except StudioError as error:  # settings that web or worker can't start with
+        return _told(output, BadUsage(error.message, next_step=error.next_step, code=error.code))
     except OSError as error:
         return _told(output, _of_the_machine(error))
     except Exception as error:  # noqa: BLE001 - the rim: a bug of ours becomes a sentence and a report

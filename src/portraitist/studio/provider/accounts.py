@@ -22,8 +22,11 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _KEYS = {"id", "username", "token", "base_url"}
 
 
-class AccountsInvalid(Exception):
+class AccountsInvalid(StudioError):
     """The accounts can't be used as they are configured. The text says why and never holds a token."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("accounts_invalid", message, next_step="Correct PROVIDER_ACCOUNTS_FILE.")
 
 
 @dataclass(frozen=True)
