@@ -34,6 +34,9 @@ async def test_a_worker_killed_at_every_label_loses_nothing(rig: Rig) -> None:
     assert set(outcome.labels) == set(LABELS)
     assert not outcome.violations
     assert max(outcome.resumed_s) < 30
+    next((rig.home / "objects").rglob("generations/*/*.png")).unlink()  # the checker really looks here
+    found = violations(rig.evidence(at_rest=True, failures=[]))
+    assert [what.partition(":")[0] for what in found] == ["I8"]
 
 
 async def test_ten_kills_at_random_lose_nothing(rig: Rig) -> None:

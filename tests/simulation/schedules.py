@@ -32,8 +32,11 @@ def judged_in_parallel(seeds: range, processes: int | None = None) -> Iterator[t
     batches = [seeds[first : first + AT_ONCE] for first in range(0, len(seeds), AT_ONCE)]
     os.environ["PYTHONHASHSEED"] = "0"  # for the children: sets in the product have an order too
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes or os.cpu_count(), mp_context=context) as pool:
+    pool = ProcessPoolExecutor(processes or os.cpu_count(), mp_context=context)
+    try:
         yield from _counted(pool.map(judged, batches), batches)
+    finally:  # whoever has seen enough does not wait for the rest
+        pool.shutdown(cancel_futures=True)
 
 
 def _counted(
