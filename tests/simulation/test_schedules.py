@@ -54,9 +54,6 @@ def test_nothing_is_lost_in_45_minutes_without_us() -> None:
         assert {row.status for row in evidence.generations} == {Drawing.COMPLETED}, seed
 
 
-@pytest.mark.xfail(
-    strict=False, reason="open: a download refused with 401 or 402 is taken for a lost picture"
-)
 def test_a_token_that_is_refused_for_a_moment_loses_no_picture() -> None:
     for seed in range(10):
         plan = replace(drawn(seed), faulty=0.25, kinds=("401", "402"), refuses_downloads=True)

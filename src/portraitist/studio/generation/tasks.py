@@ -44,6 +44,7 @@ from portraitist.studio.training.service import ADMISSION
 
 log = logger(__name__)
 STEPS_AT_ONCE = 12
+PASSING_REFUSALS = (401, 402)  # of the account, not of the picture: an operator mends them
 Step = Callable[[Generation, Provider], Awaitable[Generation]]
 
 
@@ -210,8 +211,11 @@ class GenerationTasks:
                 await self._store_one(generation, provider, index, url)
             except (ProviderUnavailable, ProviderRateLimited) as exc:
                 later.append(exc)
-            except ProviderRefused:  # expired, removed, moved: the address is all we had
-                gone += 1
+            except ProviderRefused as exc:
+                if exc.http_status in PASSING_REFUSALS:
+                    later.append(exc)
+                else:  # expired, removed, moved: the address is all we had
+                    gone += 1
             except (ProviderUntrustedAddress, ProviderOutputTooLarge, pictures.NotAPicture) as exc:
                 log.warning("generation.picture_unusable", generation=str(generation.id), reason=str(exc))
                 unusable += 1
@@ -222,10 +226,13 @@ class GenerationTasks:
         return generation.stored(len(urls) - gone - unusable, gone, unusable, now)
 
     async def _store_one(self, generation: Generation, provider: Provider, index: int, url: str) -> None:
-        picture = await self._downloaded(provider, url)
-        failpoints.hit("generation.downloaded")
         key = images.object_key(generation.user_id, generation.id, index)
-        kept = await images.keep(self.objects, key, picture)
+        # stored before a kill, its row not yet: the provider may have deleted its own by now
+        kept = await images.kept(self.objects, key)
+        if kept is None:
+            picture = await self._downloaded(provider, url)
+            failpoints.hit("generation.downloaded")
+            kept = await images.keep(self.objects, key, picture)
         failpoints.hit("generation.put")
         async with self.db.member(generation.user_id) as tx:
             await images.enter(tx, generation.id, index, kept, self.clock.now())

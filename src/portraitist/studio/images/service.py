@@ -22,6 +22,13 @@ def object_key(user_id: str, generation_id: UUID, index: int) -> str:
     return f"members/{user_id}/generations/{generation_id}/{index}.png"
 
 
+async def kept(objects: ObjectStore, key: str) -> Picture | None:
+    """The picture that is stored under its key already."""
+    if await objects.head(key) is None:
+        return None
+    return await asyncio.to_thread(pictures.read, await objects.get(key))
+
+
 async def keep(objects: ObjectStore, key: str, picture: Picture) -> Picture:
     """Store the file for good; where it is there already, that one counts."""
     try:
