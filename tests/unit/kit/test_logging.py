@@ -45,7 +45,9 @@ def test_facts_are_kept_and_secrets_are_not(capsys: pytest.CaptureFixture[str]) 
 
 def test_libraries_logs_pass_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
     configure(json=True)
-    logging.getLogger("uvicorn.access").info('"%s %s HTTP/1.1" %d', "GET", "/file/a.png?sig=t0p&x=1", 200)
+    logging.getLogger("some_library.access").info(
+        '"%s %s HTTP/1.1" %d', "GET", "/file/a.png?sig=t0p&x=1", 200
+    )
     (line,) = lines(capsys)
     assert line["event"] == '"GET /file/a.png?[redacted] HTTP/1.1" 200'
 
