@@ -8,7 +8,7 @@ import asyncio
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from portraitist.kit.objects import ObjectExists, ObjectStore
+from portraitist.kit.objects import ObjectExists, ObjectMissing, ObjectStore
 from portraitist.studio import pictures
 from portraitist.studio.db import UserTx
 from portraitist.studio.errors import NotFound
@@ -24,9 +24,11 @@ def object_key(user_id: str, generation_id: UUID, index: int) -> str:
 
 async def kept(objects: ObjectStore, key: str) -> Picture | None:
     """The picture that is stored under its key already."""
-    if await objects.head(key) is None:
+    try:
+        data = await objects.get(key)
+    except ObjectMissing:
         return None
-    return await asyncio.to_thread(pictures.read, await objects.get(key))
+    return await asyncio.to_thread(pictures.read, data)
 
 
 async def keep(objects: ObjectStore, key: str, picture: Picture) -> Picture:
