@@ -16,8 +16,11 @@ from typer.testing import CliRunner
 
 from portraitist.audit import source
 from portraitist.audit.cli import app
+from portraitist.audit.facts.sql import statements
+from portraitist.audit.model import KINDS, ROLES
 from portraitist.audit.pipeline import Audit
 from portraitist.audit.report.claims import words
+from portraitist.audit.rules import RULES
 
 from .conftest import CASES, unpack
 
@@ -281,3 +284,34 @@ def test_broken_syntax_over_a_fact_makes_the_run_incomplete(tmp_path: Path) -> N
         {"main.py": "import replicate\ndef f():\n    replicate.run('a/b', input={'p': 1 2 3})\nf()\n"},
     )
     assert _run(tmp_path / "r")[0] == 3
+
+
+def test_the_json_speaks_the_closed_vocabulary_and_every_line_of_it_exists(repository: Path) -> None:
+    told = json.loads(_run(repository, "--json", "-")[1])
+    assert list(told) == ["schema", "root", "files_read", "facts", "findings", "dropped", "unresolved"]
+    assert (told["schema"], told["root"]) == ("portraitist-audit/1", None)
+    lines = {
+        str(each.relative_to(repository)): each.read_text("utf-8").count("\n") + 1
+        for each in repository.rglob("*")
+        if each.is_file()
+    }
+    assert {each["kind"] for each in told["facts"]} <= KINDS
+    assert {each["role"] for each in told["facts"]} <= set(ROLES)
+    assert {each["rule"] for each in told["findings"]} <= set(RULES)
+    ranks = sorted(each["rank"] for each in told["findings"] if each["rank"] is not None)
+    assert ranks == list(range(1, len(ranks) + 1))
+    assert len(ranks) <= 10
+    outside = [
+        f"{each['path']}:{each['line']}-{each['end_line']}"
+        for each in (*told["facts"], *told["findings"])
+        if not 1 <= each["line"] <= each["end_line"] <= lines[each["path"]]
+    ]
+    assert outside == []
+
+
+def test_a_joined_tables_columns_are_not_taken_for_the_first_tables() -> None:
+    read, joined = statements(
+        "select m.id, note, o.price from models m left join orders o on o.model_id = m.id"
+    )
+    assert (read.table, [column.name for column in read.columns]) == ("models", ["id", "note"])
+    assert joined.table == "orders"

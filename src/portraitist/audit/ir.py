@@ -1,12 +1,11 @@
 """One small syntax tree for every language the auditor reads.
 
-Converters in `extract` build it, everything after them reads only this. A node knows its lines and its
-parent; it knows nothing of files, scopes or meaning.
+Converters in `extract` build it, all else reads only this. A node knows nothing of files, scopes or meaning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,7 +17,7 @@ class Node:
     """A piece of source: `line` to `end`, both 1-based and inclusive.
 
     Once its module is indexed, `order` is the module's nodes in source order, in which this node's subtree
-    is `order[first:last]`, and `within` is the function around it.
+    begins at `first`, and `within` is the function around it. A node that was made apart has none of them.
     """
 
     line: int
@@ -26,12 +25,11 @@ class Node:
     parent: Node | None = field(default=None, init=False, repr=False)
     within: Func | None = field(default=None, init=False, repr=False)
     order: list[Node] | None = field(default=None, init=False, repr=False)
-    first: int = field(default=0, init=False, repr=False)
-    last: int = field(default=0, init=False, repr=False)
+    first: int = field(init=False, repr=False)
 
-    def children(self) -> Iterator[Node]:
+    def children(self) -> Sequence[Node]:
         """The direct children, in source order."""
-        return iter(())
+        return ()
 
 
 @dataclass(slots=True, eq=False)
@@ -41,8 +39,8 @@ class Other(Node):
     parts: list[Node]
     kind: str = ""
 
-    def children(self) -> Iterator[Node]:
-        return iter(self.parts)
+    def children(self) -> Sequence[Node]:
+        return self.parts
 
 
 @dataclass(slots=True, eq=False)
@@ -59,8 +57,8 @@ class Tmpl(Node):
 
     parts: list[Node]
 
-    def children(self) -> Iterator[Node]:
-        return iter(self.parts)
+    def children(self) -> Sequence[Node]:
+        return self.parts
 
 
 @dataclass(slots=True, eq=False)
@@ -79,8 +77,8 @@ class Attr(Node):
     name_line: int
     plain: str | None = field(default=None, init=False, repr=False)
 
-    def children(self) -> Iterator[Node]:
-        return iter((self.obj,))
+    def children(self) -> Sequence[Node]:
+        return (self.obj,)
 
 
 @dataclass(slots=True, eq=False)
@@ -90,8 +88,8 @@ class Index(Node):
     obj: Node
     key: Node
 
-    def children(self) -> Iterator[Node]:
-        return iter((self.obj, self.key))
+    def children(self) -> Sequence[Node]:
+        return (self.obj, self.key)
 
 
 @dataclass(slots=True, eq=False)
@@ -103,8 +101,8 @@ class Prop(Node):
     spread: bool = False
     computed: Node | None = None
 
-    def children(self) -> Iterator[Node]:
-        return _present(self.computed, self.value)
+    def children(self) -> Sequence[Node]:
+        return (self.value,) if self.computed is None else (self.computed, self.value)
 
 
 @dataclass(slots=True, eq=False)
@@ -113,8 +111,8 @@ class Obj(Node):
 
     props: list[Prop]
 
-    def children(self) -> Iterator[Node]:
-        return iter(self.props)
+    def children(self) -> Sequence[Node]:
+        return self.props
 
     def get(self, *keys: str) -> Node | None:
         """The value of the first of `keys` that is written in this literal."""
@@ -127,8 +125,8 @@ class Arr(Node):
 
     items: list[Node]
 
-    def children(self) -> Iterator[Node]:
-        return iter(self.items)
+    def children(self) -> Sequence[Node]:
+        return self.items
 
 
 @dataclass(slots=True, eq=False)
@@ -141,8 +139,8 @@ class Call(Node):
     is_new: bool = False
     tagged: bool = False
 
-    def children(self) -> Iterator[Node]:
-        return _present(self.func, *self.args, self.kw)
+    def children(self) -> Sequence[Node]:
+        return [self.func, *self.args] if self.kw is None else [self.func, *self.args, self.kw]
 
 
 @dataclass(slots=True, eq=False)
@@ -153,8 +151,8 @@ class Bin(Node):
     left: Node
     right: Node | None = None
 
-    def children(self) -> Iterator[Node]:
-        return _present(self.left, self.right)
+    def children(self) -> Sequence[Node]:
+        return (self.left,) if self.right is None else (self.left, self.right)
 
 
 @dataclass(slots=True, eq=False)
@@ -165,8 +163,8 @@ class Cond(Node):
     then: Node
     other: Node
 
-    def children(self) -> Iterator[Node]:
-        return iter((self.test, self.then, self.other))
+    def children(self) -> Sequence[Node]:
+        return (self.test, self.then, self.other)
 
 
 @dataclass(slots=True, eq=False)
@@ -179,13 +177,13 @@ class Param(Node):
     annotation: Node | None = None
     rest: bool = False
 
-    def children(self) -> Iterator[Node]:
+    def children(self) -> Sequence[Node]:
         return _present(self.pattern, self.default, self.annotation)
 
 
 @dataclass(slots=True, eq=False)
 class Func(Node):
-    """A function, method, arrow or lambda. `owner` is the class it belongs to, if any."""
+    """A function, method, arrow or lambda. `owner` is its class, if any; `annotation` what it says it returns."""
 
     name: str
     params: list[Param]
@@ -193,10 +191,11 @@ class Func(Node):
     decorators: list[Node] = field(default_factory=list)
     owner: str = ""
     static: bool = False
+    annotation: Node | None = None
     returned: list[Node] | None = field(default=None, init=False, repr=False)
 
-    def children(self) -> Iterator[Node]:
-        return iter([*self.decorators, *self.params, *self.body])
+    def children(self) -> Sequence[Node]:
+        return _present(*self.decorators, *self.params, self.annotation, *self.body)
 
 
 @dataclass(slots=True, eq=False)
@@ -208,8 +207,8 @@ class Class(Node):
     body: list[Node]
     decorators: list[Node] = field(default_factory=list)
 
-    def children(self) -> Iterator[Node]:
-        return iter([*self.decorators, *self.bases, *self.body])
+    def children(self) -> Sequence[Node]:
+        return [*self.decorators, *self.bases, *self.body]
 
 
 @dataclass(slots=True, eq=False)
@@ -222,7 +221,7 @@ class Assign(Node):
     decl: str = ""
     annotation: Node | None = None
 
-    def children(self) -> Iterator[Node]:
+    def children(self) -> Sequence[Node]:
         return _present(self.target, self.annotation, self.value)
 
 
@@ -234,8 +233,8 @@ class If(Node):
     then: list[Node]
     other: list[Node]
 
-    def children(self) -> Iterator[Node]:
-        return iter([self.test, *self.then, *self.other])
+    def children(self) -> Sequence[Node]:
+        return [self.test, *self.then, *self.other]
 
 
 @dataclass(slots=True, eq=False)
@@ -247,7 +246,7 @@ class Loop(Node):
     source: Node | None
     body: list[Node]
 
-    def children(self) -> Iterator[Node]:
+    def children(self) -> Sequence[Node]:
         return _present(self.test, self.target, self.source, *self.body)
 
 
@@ -258,7 +257,7 @@ class Handler(Node):
     body: list[Node]
     catches: Node | None = None
 
-    def children(self) -> Iterator[Node]:
+    def children(self) -> Sequence[Node]:
         return _present(self.catches, *self.body)
 
 
@@ -270,8 +269,8 @@ class Try(Node):
     handlers: list[Handler]
     final: list[Node]
 
-    def children(self) -> Iterator[Node]:
-        return iter([*self.body, *self.handlers, *self.final])
+    def children(self) -> Sequence[Node]:
+        return [*self.body, *self.handlers, *self.final]
 
 
 @dataclass(slots=True, eq=False)
@@ -281,8 +280,8 @@ class Return(Node):
     value: Node | None
     throws: bool = False
 
-    def children(self) -> Iterator[Node]:
-        return _present(self.value)
+    def children(self) -> Sequence[Node]:
+        return () if self.value is None else (self.value,)
 
 
 @dataclass(slots=True, eq=False)
@@ -302,13 +301,13 @@ class Export(Node):
     names: list[tuple[str, str]]
     body: list[Node]
 
-    def children(self) -> Iterator[Node]:
-        return iter(self.body)
+    def children(self) -> Sequence[Node]:
+        return self.body
 
 
-def _present(*parts: Node | None) -> Iterator[Node]:
+def _present(*parts: Node | None) -> Sequence[Node]:
     """The parts that are there."""
-    return iter([each for each in parts if each is not None])
+    return [each for each in parts if each is not None]
 
 
 N = TypeVar("N", bound=Node)
@@ -316,9 +315,12 @@ N = TypeVar("N", bound=Node)
 
 def walk(node: Node) -> Iterator[Node]:
     """`node` and everything below it, in source order, without recursion."""
-    if node.order is not None:
-        return iter(node.order[node.first : node.last])
-    return _walk(node)
+    if node.order is None:
+        return _walk(node)
+    last = node
+    while below := last.children():
+        last = below[-1]
+    return iter(node.order[node.first : last.first + 1])
 
 
 def _walk(node: Node) -> Iterator[Node]:
@@ -326,7 +328,7 @@ def _walk(node: Node) -> Iterator[Node]:
     while stack:
         current = stack.pop()
         yield current
-        stack.extend(reversed(list(current.children())))
+        stack.extend(reversed(current.children()))
 
 
 def find(node: Node, kind: type[N]) -> Iterator[N]:
@@ -385,9 +387,7 @@ def root_of(node: Node) -> Node:
 
 def text_of(node: Node | None) -> str | None:
     """The string of a string literal, else None."""
-    if isinstance(node, Lit) and isinstance(node.value, str):
-        return node.value
-    return None
+    return node.value if isinstance(node, Lit) and isinstance(node.value, str) else None
 
 
 def keyword(call: Call, *names: str) -> Node | None:

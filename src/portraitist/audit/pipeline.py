@@ -16,7 +16,7 @@ from portraitist.audit.link.evaluate import Evaluator
 from portraitist.audit.link.imports import Resolver
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.program import Program
-from portraitist.audit.model import Finding
+from portraitist.audit.model import Finding, Unresolved
 from portraitist.audit.rules import judge
 from portraitist.audit.source import SourceFile, Tree, read_tree
 from portraitist.audit.vocabulary import Vocabulary
@@ -46,6 +46,7 @@ def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Au
         modules = _parse(tree, progress)
         program = Program(modules, Resolver(tree.files))
         context = Context(tree, program, Evaluator(program), words)
+        context.unresolved.extend(Unresolved("file", path, 1, reason) for path, reason in tree.skipped)
         everything.collect(context)
         findings = judge(context)
     return Audit(context, findings, [*tree.unread, *_unreadable_facts(context, modules)])

@@ -5,49 +5,95 @@ Knows tree-sitter nodes; knows no language.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
+from tree_sitter import Language, Parser
 from tree_sitter import Node as Syntax
 
 from portraitist.audit import ir
 
 MAX_DEPTH = 220
-"""Nesting beyond this is hostile or generated; it becomes an empty `Other` and is counted."""
+"""Nesting beyond this is hostile or generated; it becomes an empty `Other`."""
+
+
+Method = Callable[[Any, Syntax], ir.Node]
+"""A method of a converter: the `ir` node of one syntax node."""
+
+Table = dict[str, Method]
+"""By node type: the method that converts it."""
+
+_ERROR = 65535
+"""The kind of what the parser could not read; no grammar lists it."""
+
+
+class Grammar:
+    """One language: its parser, and the method for each kind of named node but comments, by the kind's number.
+
+    Numbers instead of names because every node is looked up; a kind that is not in `methods` is left out.
+    """
+
+    def __init__(self, language: Language, table: Table) -> None:
+        self.parser = Parser(language)
+        self.methods: dict[int, Method] = {_ERROR: Converter.other}
+        for kind in range(language.node_kind_count):
+            name = language.node_kind_for_id(kind)
+            if name is not None and name != "comment" and language.node_kind_is_named(kind):
+                self.methods[kind] = table.get(name, Converter.other)
 
 
 class Converter:
-    """Turns syntax nodes into `ir` nodes through a table of methods, by node type."""
+    """Turns syntax nodes into `ir` nodes through a grammar's table of methods.
 
-    def __init__(self, source: bytes) -> None:
-        self.source = source
+    `chars` is the source with one character for each byte, so that byte offsets cut it. A method reads
+    `node.children` where it can: one list is cheaper than a question for each field.
+    """
+
+    TABLE: ClassVar[Table] = {}
+
+    def __init__(self, source: bytes, methods: dict[int, Method]) -> None:
+        self.chars = source.decode("latin-1")
+        self.methods = methods
         self.depth = 0
-        self.too_deep = 0
-        self.table: dict[str, Callable[[Syntax], ir.Node]] = {}
 
     def text(self, node: Syntax) -> str:
         """The source text of `node`."""
-        return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+        return self.cut(node.start_byte, node.end_byte)
+
+    def cut(self, start: int, end: int) -> str:
+        """The source text between two byte offsets."""
+        found = self.chars[start:end]
+        return found if found.isascii() else found.encode("latin-1").decode("utf-8", "replace")
 
     def convert(self, node: Syntax | None) -> ir.Node:
         """The `ir` node of any statement or expression; unknown syntax keeps its parts."""
         if node is None:
             return ir.Other(0, 0, [])
-        if self.depth > MAX_DEPTH:
-            self.too_deep += 1
+        depth = self.depth
+        if depth > MAX_DEPTH:
             return ir.Other(*self.span(node), [], "too-deep")
-        self.depth += 1
-        method = self.table.get(node.type)
-        made = method(node) if method is not None else self.other(node)
-        self.depth -= 1
+        self.depth = depth + 1
+        made = self.methods.get(node.kind_id, Converter.other)(self, node)
+        self.depth = depth
         return made
 
-    def many(self, nodes: list[Syntax]) -> list[ir.Node]:
-        """Converted nodes, comments left out."""
-        return [self.convert(each) for each in nodes if each.type != "comment"]
+    def many(self, nodes: Iterable[Syntax]) -> list[ir.Node]:
+        """Converted nodes; comments and tokens without a name of their own are left out."""
+        depth, methods = self.depth, self.methods
+        if depth > MAX_DEPTH:
+            return [self.convert(each) for each in nodes if each.kind_id in methods]
+        self.depth = depth + 1
+        made = [method(self, each) for each in nodes if (method := methods.get(each.kind_id)) is not None]
+        self.depth = depth
+        return made
+
+    def named(self, node: Syntax) -> list[Syntax]:
+        """The children of `node` but comments and tokens without a name."""
+        return [each for each in node.children if each.kind_id in self.methods]
 
     def other(self, node: Syntax) -> ir.Node:
         """Syntax that is not modelled: its named children, in order."""
-        return ir.Other(*self.span(node), self.many(node.named_children), node.type)
+        return ir.Other(*self.span(node), self.many(node.children), node.type)
 
     def skip(self, node: Syntax) -> ir.Node:
         """Syntax that says nothing at run time."""
@@ -56,7 +102,7 @@ class Converter:
     def inner(self, node: Syntax) -> ir.Node:
         """The first named child in place of its wrapper (parentheses, await, casts)."""
         child = node.named_child(0) if node.named_child_count else None
-        while child is not None and child.type == "comment":
+        while child is not None and child.kind_id not in self.methods:
             child = child.next_named_sibling
         return self.convert(child) if child is not None else self.skip(node)
 

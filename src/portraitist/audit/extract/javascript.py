@@ -6,30 +6,36 @@ Expressions are in `javascript_expressions`. Types are dropped but for the names
 from __future__ import annotations
 
 import functools
+from typing import ClassVar
 
 import tree_sitter_javascript
 import tree_sitter_typescript
-from tree_sitter import Language, Parser
+from tree_sitter import Language
 from tree_sitter import Node as Syntax
 
 from portraitist.audit import ir
-from portraitist.audit.extract.base import error_spans
+from portraitist.audit.extract.base import Converter, Grammar, Table, error_spans
 from portraitist.audit.extract.javascript_expressions import Expressions
 
 
 @functools.cache
-def _parser(suffix: str) -> Parser:
-    if suffix in {".ts", ".mts", ".cts"}:
-        return Parser(Language(tree_sitter_typescript.language_typescript()))
-    if suffix == ".tsx":
-        return Parser(Language(tree_sitter_typescript.language_tsx()))
-    return Parser(Language(tree_sitter_javascript.language()))
+def _grammar(name: str) -> Grammar:
+    languages = {
+        "typescript": tree_sitter_typescript.language_typescript,
+        "tsx": tree_sitter_typescript.language_tsx,
+        "javascript": tree_sitter_javascript.language,
+    }
+    return Grammar(Language(languages[name]()), Statements.TABLE)
+
+
+_GRAMMAR_OF = {".ts": "typescript", ".mts": "typescript", ".cts": "typescript", ".tsx": "tsx"}
 
 
 def parse(source: bytes, suffix: str) -> tuple[ir.Other, list[tuple[int, int]]]:
     """The program and the line spans that could not be parsed. `source` is UTF-8."""
-    root = _parser(suffix).parse(source).root_node
-    converter = Statements(source)
+    grammar = _grammar(_GRAMMAR_OF.get(suffix, "javascript"))
+    root = grammar.parser.parse(source).root_node
+    converter = Statements(source, grammar.methods)
     body = converter.block(root)
     spans = error_spans(root)
     return ir.Other(1, root.end_point[0] + 1, body, "program"), spans
@@ -38,30 +44,6 @@ def parse(source: bytes, suffix: str) -> tuple[ir.Other, list[tuple[int, int]]]:
 class Statements(Expressions):
     """Adds statements to the expression converter."""
 
-    def __init__(self, source: bytes) -> None:
-        super().__init__(source)
-        self.table |= {
-            "import_statement": self.import_,
-            "export_statement": self.export,
-            "class_declaration": self.class_,
-            "abstract_class_declaration": self.class_,
-            "class": self.class_,
-            "enum_declaration": self.enum,
-            "expression_statement": self.inner,
-            "if_statement": self.if_,
-            "for_statement": self.for_,
-            "for_in_statement": self.for_in,
-            "while_statement": self.while_,
-            "do_statement": self.while_,
-            "switch_statement": self.switch,
-            "try_statement": self.try_,
-            "return_statement": self.return_,
-            "throw_statement": self.throw,
-            "interface_declaration": self.skip,
-            "type_alias_declaration": self.skip,
-            "ambient_declaration": self.skip,
-        }
-
     def block(self, node: Syntax | None) -> list[ir.Node]:
         """The statements of a block, or the single statement that stands in place of one."""
         if node is None:
@@ -69,10 +51,10 @@ class Statements(Expressions):
         if node.type not in {"statement_block", "program", "class_static_block"}:
             return [self.convert(node)]
         out: list[ir.Node] = []
-        for child in node.named_children:
+        for child in self.named(node):
             if child.type in {"lexical_declaration", "variable_declaration"}:
                 out.extend(self.declarators(child))
-            elif child.type != "comment":
+            else:
                 out.append(self.convert(child))
         return out
 
@@ -270,11 +252,34 @@ class Statements(Expressions):
         return ir.Try(*self.span(node), self.block(node.child_by_field_name("body")), handlers, final_body)
 
     def return_(self, node: Syntax) -> ir.Node:
-        values = [each for each in node.named_children if each.type != "comment"]
+        values = self.named(node)
         return ir.Return(*self.span(node), self.convert(values[0]) if values else None)
 
     def throw(self, node: Syntax) -> ir.Node:
         return ir.Return(*self.span(node), self.inner(node), throws=True)
+
+    TABLE: ClassVar[Table] = {
+        **Expressions.TABLE,
+        "import_statement": import_,
+        "export_statement": export,
+        "class_declaration": class_,
+        "abstract_class_declaration": class_,
+        "class": class_,
+        "enum_declaration": enum,
+        "expression_statement": Converter.inner,
+        "if_statement": if_,
+        "for_statement": for_,
+        "for_in_statement": for_in,
+        "while_statement": while_,
+        "do_statement": while_,
+        "switch_statement": switch,
+        "try_statement": try_,
+        "return_statement": return_,
+        "throw_statement": throw,
+        "interface_declaration": Converter.skip,
+        "type_alias_declaration": Converter.skip,
+        "ambient_declaration": Converter.skip,
+    }
 
 
 def _declared_name(node: ir.Node) -> str:

@@ -6,67 +6,31 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from tree_sitter import Node as Syntax
 
 from portraitist.audit import ir
-from portraitist.audit.extract.base import Converter
+from portraitist.audit.extract.base import Converter, Table
 
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f", "v": "\v", "\n": ""}
+_WRAPPERS = (
+    "await_expression parenthesized_expression as_expression satisfies_expression non_null_expression "
+    "jsx_expression decorator template_substitution"
+)
+_NAMES = "identifier this super property_identifier import type_identifier"
+_FUNCTIONS = (
+    "arrow_function function_expression function function_declaration generator_function "
+    "generator_function_declaration method_definition"
+)
+_LOGICAL = {"||": "or", "??": "or", "&&": "and"}
+_CONSTANTS = {"true": True, "false": False}
+_JSX_CONTENT = {"jsx_element", "jsx_self_closing_element", "jsx_expression"}
 _TYPE_NAME = re.compile(r"[A-Za-z_$][\w$.]*")
 
 
 class Expressions(Converter):
     """The expression half of the JavaScript converter."""
-
-    def __init__(self, source: bytes) -> None:
-        super().__init__(source)
-        wrappers = (
-            "await_expression parenthesized_expression as_expression satisfies_expression non_null_expression "
-            "jsx_expression decorator template_substitution"
-        )
-        self.table = dict.fromkeys(wrappers.split(), self.inner)
-        self.table |= dict.fromkeys(
-            ("identifier", "this", "super", "property_identifier", "import", "type_identifier"), self.name
-        )
-        self.table |= {
-            "member_expression": self.member,
-            "subscript_expression": self.subscript,
-            "call_expression": self.call,
-            "new_expression": self.new,
-            "object": self.object,
-            "array": self.array,
-            "string": self.string,
-            "template_string": self.template,
-            "meta_property": self.meta,
-            "number": self.number,
-            "regex": self.regex,
-            "true": self.constant,
-            "false": self.constant,
-            "null": self.constant,
-            "undefined": self.constant,
-            "binary_expression": self.binary,
-            "unary_expression": self.unary,
-            "ternary_expression": self.ternary,
-            "assignment_expression": self.assignment,
-            "augmented_assignment_expression": self.assignment,
-            "spread_element": self.spread,
-            "jsx_self_closing_element": self.jsx,
-            "jsx_element": self.jsx,
-            "jsx_text": self.skip,
-            "type_arguments": self.skip,
-            "type_annotation": self.skip,
-            "object_pattern": self.pattern,
-            "array_pattern": self.pattern,
-            "lexical_declaration": self.declaration,
-            "variable_declaration": self.declaration,
-            "type_assertion": self._last,
-        }
-        functions = (
-            "arrow_function function_expression function function_declaration generator_function "
-            "generator_function_declaration method_definition"
-        )
-        self.table |= dict.fromkeys(functions.split(), self.function)
 
     def _last(self, node: Syntax) -> ir.Node:
         return self.convert(node.named_children[-1]) if node.named_children else self.skip(node)
@@ -76,58 +40,71 @@ class Expressions(Converter):
         return [self.convert(node)] if node is not None else []
 
     def name(self, node: Syntax) -> ir.Node:
-        return ir.Name(*self.span(node), self.text(node))
+        line = node.start_point.row + 1
+        return ir.Name(line, line, self.cut(node.start_byte, node.end_byte))
 
     def member(self, node: Syntax) -> ir.Node:
-        prop = node.child_by_field_name("property")
-        name = self.text(prop).lstrip("#") if prop else ""
-        line = prop.start_point[0] + 1 if prop else 0
-        return ir.Attr(*self.span(node), self.convert(node.child_by_field_name("object")), name, line)
+        parts = node.children
+        if len(parts) == 3:  # object, dot, property
+            obj, prop = self.convert(parts[0]), parts[2]
+            last = prop.end_point.row + 1
+            name = self.cut(prop.start_byte, prop.end_byte).lstrip("#")
+            return ir.Attr(node.start_point.row + 1, last, obj, name, prop.start_point.row + 1)
+        written = node.child_by_field_name("property")
+        obj = self.convert(node.child_by_field_name("object"))
+        if written is None:
+            return ir.Attr(*self.span(node), obj, "", 0)
+        return ir.Attr(*self.span(node), obj, self.text(written).lstrip("#"), written.start_point.row + 1)
 
     def subscript(self, node: Syntax) -> ir.Node:
         obj, key = node.child_by_field_name("object"), node.child_by_field_name("index")
         return ir.Index(*self.span(node), self.convert(obj), self.convert(key))
 
     def call(self, node: Syntax) -> ir.Node:
-        func = self.convert(node.child_by_field_name("function"))
-        arguments = node.child_by_field_name("arguments")
+        parts = node.children
+        plain = len(parts) == 2  # function, arguments
+        func = self.convert(parts[0] if plain else node.child_by_field_name("function"))
+        arguments = parts[1] if plain else node.child_by_field_name("arguments")
         if arguments is not None and arguments.type == "template_string":
             return ir.Call(*self.span(node), func, [self.template(arguments)], tagged=True)
-        return ir.Call(*self.span(node), func, self.many(arguments.named_children) if arguments else [])
+        args = self.many(arguments.children) if arguments is not None else []
+        return ir.Call(node.start_point.row + 1, node.end_point.row + 1, func, args)
 
     def new(self, node: Syntax) -> ir.Node:
         func = self.convert(node.child_by_field_name("constructor"))
         arguments = node.child_by_field_name("arguments")
-        args = self.many(arguments.named_children) if arguments else []
+        args = self.many(arguments.children) if arguments else []
         return ir.Call(*self.span(node), func, args, is_new=True)
 
-    def object(self, node: Syntax) -> ir.Node:
-        props = [self._entry(each) for each in node.named_children if each.type != "comment"]
-        return ir.Obj(*self.span(node), props)
+    def object_(self, node: Syntax) -> ir.Node:
+        return ir.Obj(*self.span(node), [self._entry(each) for each in self.named(node)])
 
     def _entry(self, node: Syntax) -> ir.Prop:
-        span = self.span(node)
-        if node.type == "pair":
-            key = node.child_by_field_name("key")
-            value = self.convert(node.child_by_field_name("value"))
+        span, kind = self.span(node), node.type
+        if kind == "pair":
+            parts = node.children
+            plain = len(parts) == 3  # key, colon, value
+            key = parts[0] if plain else node.child_by_field_name("key")
+            value = self.convert(parts[2] if plain else node.child_by_field_name("value"))
             if key is not None and key.type == "computed_property_name":
                 return ir.Prop(*span, None, value, computed=self.inner(key))
             name = self._key(key) if key is not None else None
             if isinstance(value, ir.Func) and not value.name:
                 value.name = name or ""
             return ir.Prop(*span, name, value)
-        if node.type == "spread_element":
+        if kind == "spread_element":
             return ir.Prop(*span, None, self.inner(node), spread=True)
-        if node.type == "method_definition":
+        if kind == "method_definition":
             made = self.function(node)
             return ir.Prop(*span, made.name if isinstance(made, ir.Func) else "", made)
-        return ir.Prop(*span, self.text(node), ir.Name(*span, self.text(node)))
+        name = self.text(node)
+        return ir.Prop(*span, name, ir.Name(*span, name))
 
     def _key(self, node: Syntax) -> str:
         return self.string_value(node) if node.type == "string" else self.text(node)
 
     def array(self, node: Syntax) -> ir.Node:
-        return ir.Arr(*self.span(node), self.many(node.named_children))
+        return ir.Arr(*self.span(node), self.many(node.children))
 
     def spread(self, node: Syntax) -> ir.Node:
         return ir.Other(*self.span(node), [self.inner(node)], "spread")
@@ -137,7 +114,7 @@ class Expressions(Converter):
         return _unescape(self.text(node)[1:-1])
 
     def string(self, node: Syntax) -> ir.Node:
-        return ir.Lit(*self.span(node), self.string_value(node))
+        return ir.Lit(node.start_point.row + 1, node.end_point.row + 1, self.string_value(node))
 
     def template(self, node: Syntax) -> ir.Node:
         parts: list[ir.Node] = []
@@ -155,7 +132,7 @@ class Expressions(Converter):
 
     def _fragment(self, parts: list[ir.Node], start: int, end: int, line: int) -> None:
         if start < end:
-            text = self.source[start:end].decode("utf-8", "replace")
+            text = self.cut(start, end)
             parts.append(ir.Lit(line, line + text.count("\n"), _unescape(text)))
 
     def meta(self, node: Syntax) -> ir.Node:
@@ -170,17 +147,24 @@ class Expressions(Converter):
         return ir.Lit(*self.span(node), parse_number(self.text(node)))
 
     def constant(self, node: Syntax) -> ir.Node:
-        value = {"true": True, "false": False}.get(node.type)
-        return ir.Lit(*self.span(node), value, "undefined" if node.type == "undefined" else "")
+        kind, line = node.type, node.start_point[0] + 1
+        return ir.Lit(line, line, _CONSTANTS.get(kind), "undefined" if kind == "undefined" else "")
 
     def binary(self, node: Syntax) -> ir.Node:
-        operator = node.child_by_field_name("operator")
+        first, operator, second = self._operands(node)
         op = operator.type if operator else ""
-        left = self.convert(node.child_by_field_name("left"))
-        right = self.convert(node.child_by_field_name("right"))
+        left, right = self.convert(first), self.convert(second)
         if op == "+":
             return self.concat(node, left, right)
-        return ir.Bin(*self.span(node), {"||": "or", "??": "or", "&&": "and"}.get(op, op), left, right)
+        return ir.Bin(node.start_point.row + 1, node.end_point.row + 1, _LOGICAL.get(op, op), left, right)
+
+    def _operands(self, node: Syntax) -> tuple[Syntax | None, Syntax | None, Syntax | None]:
+        """The left side, the operator and the right side."""
+        parts = node.children
+        if len(parts) == 3:
+            return parts[0], parts[1], parts[2]
+        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+        return left, node.child_by_field_name("operator"), right
 
     def unary(self, node: Syntax) -> ir.Node:
         operator = node.child_by_field_name("operator")
@@ -191,9 +175,9 @@ class Expressions(Converter):
         return ir.Bin(*self.span(node), "not" if op == "!" else op, value)
 
     def ternary(self, node: Syntax) -> ir.Node:
-        fields = ("condition", "consequence", "alternative")
-        test, then, other = (self.convert(node.child_by_field_name(each)) for each in fields)
-        return ir.Cond(*self.span(node), test, then, other)
+        test = self.convert(node.child_by_field_name("condition"))
+        then = self.convert(node.child_by_field_name("consequence"))
+        return ir.Cond(*self.span(node), test, then, self.convert(node.child_by_field_name("alternative")))
 
     def assignment(self, node: Syntax) -> ir.Node:
         operator = node.child_by_field_name("operator")
@@ -203,19 +187,29 @@ class Expressions(Converter):
 
     def declarators(self, node: Syntax) -> list[ir.Node]:
         """One `Assign` for each declared variable; functions get the name they are bound to."""
-        kind = self.text(node.children[0]) if node.children else "var"
+        first = node.child(0) if node.child_count else None
+        kind = self.text(first) if first is not None else "var"
         made: list[ir.Node] = []
-        for each in node.named_children:
+        for each in node.children:
             if each.type != "variable_declarator":
                 continue
-            target = self.pattern(each.child_by_field_name("name"))
-            value_node = each.child_by_field_name("value")
+            name, kept, value_node = self._declared(each)
+            target = self.pattern(name)
             value = self.convert(value_node) if value_node is not None else None
             if isinstance(value, ir.Func) and isinstance(target, ir.Name) and not value.name:
                 value.name = target.id
-            annotation = self.annotation(each.child_by_field_name("type"))
+            annotation = self.annotation(kept) if kept is not None else None
             made.append(ir.Assign(*self.span(each), target, value, decl=kind, annotation=annotation))
         return made
+
+    @staticmethod
+    def _declared(node: Syntax) -> tuple[Syntax | None, Syntax | None, Syntax | None]:
+        """The name or pattern, the type and the value of a declarator."""
+        parts = node.children
+        if len(parts) == 3 and parts[1].type == "=":
+            return parts[0], None, parts[2]
+        name, kept = node.child_by_field_name("name"), node.child_by_field_name("type")
+        return name, kept, node.child_by_field_name("value")
 
     def declaration(self, node: Syntax) -> ir.Node:
         made = self.declarators(node)
@@ -243,9 +237,11 @@ class Expressions(Converter):
             body = [ir.Return(value.line, value.end, value)]
         else:
             body = []
-        return ir.Func(
+        made = ir.Func(
             *self.span(node), self.text(name).strip("'\"#") if name else "", self._params(node), body
         )
+        made.annotation = self.annotation(node.child_by_field_name("return_type"))
+        return made
 
     def _params(self, node: Syntax) -> list[ir.Param]:
         single = node.child_by_field_name("parameter")
@@ -273,17 +269,18 @@ class Expressions(Converter):
         """A binding target: a name, a member, or an object or array of targets."""
         if node is None:
             return ir.Other(0, 0, [])
-        if node.type == "object_pattern":
-            return ir.Obj(
-                *self.span(node), [self._slot(each) for each in node.named_children if each.type != "comment"]
-            )
-        if node.type == "array_pattern":
+        kind = node.type
+        if kind == "identifier":
+            return self.name(node)
+        if kind == "object_pattern":
+            return ir.Obj(*self.span(node), [self._slot(each) for each in self.named(node)])
+        if kind == "array_pattern":
             return ir.Arr(*self.span(node), [self.pattern(each) for each in node.named_children])
-        if node.type in {"assignment_pattern", "object_assignment_pattern"}:
+        if kind in {"assignment_pattern", "object_assignment_pattern"}:
             return self.pattern(node.child_by_field_name("left"))
-        if node.type in {"lexical_declaration", "variable_declaration"}:
+        if kind in {"lexical_declaration", "variable_declaration"}:
             return self.pattern(node.named_children[0].child_by_field_name("name"))
-        if node.type in {"shorthand_property_identifier_pattern", "rest_pattern"}:
+        if kind in {"shorthand_property_identifier_pattern", "rest_pattern"}:
             return ir.Name(*self.span(node), self.text(node).removeprefix("..."))
         return self.convert(node)
 
@@ -305,23 +302,58 @@ class Expressions(Converter):
     def jsx(self, node: Syntax) -> ir.Node:
         head = node.child_by_field_name("open_tag") or node
         tag = head.child_by_field_name("name")
-        props = [made for each in head.named_children if (made := self._attribute(each)) is not None]
-        children = [
-            self.convert(each)
-            for each in node.named_children
-            if each.type in {"jsx_element", "jsx_self_closing_element", "jsx_expression"}
-        ]
-        name = self.text(tag) if tag else ""
-        func = self.convert(tag) if name[:1].isupper() else ir.Name(*self.span(node), f"<{name}>")
-        return ir.Call(*self.span(node), func, [ir.Obj(*self.span(head), props), *children])
+        props = [made for each in head.children if (made := self._attribute(each)) is not None]
+        children = [self.convert(each) for each in node.children if each.type in _JSX_CONTENT]
+        given: list[ir.Node] = [ir.Obj(*self.span(head), props)] if props else []
+        if tag is None or not self.text(tag)[:1].isupper():  # an element of the page itself calls nothing
+            return ir.Other(*self.span(node), [*given, *children], "element")
+        given = given or [ir.Obj(*self.span(head), [])]
+        return ir.Call(*self.span(node), self.convert(tag), [*given, *children])
 
     def _attribute(self, node: Syntax) -> ir.Prop | None:
-        if node.type != "jsx_attribute" or not node.named_children:
+        if node.type != "jsx_attribute":
             return None
-        key, *value = node.named_children
-        if not value or value[0].type == "string":
+        parts = node.named_children if node.child_count != 3 else node.children[::2]  # name, equals, value
+        if len(parts) < 2 or parts[1].type == "string":
             return None
-        return ir.Prop(*self.span(node), self.text(key), self.convert(value[0]))
+        return ir.Prop(*self.span(node), self.text(parts[0]), self.convert(parts[1]))
+
+    TABLE: ClassVar[Table] = {
+        **dict.fromkeys(_WRAPPERS.split(), Converter.inner),
+        **dict.fromkeys(_NAMES.split(), name),
+        **dict.fromkeys(_FUNCTIONS.split(), function),
+        "member_expression": member,
+        "subscript_expression": subscript,
+        "call_expression": call,
+        "new_expression": new,
+        "object": object_,
+        "array": array,
+        "string": string,
+        "template_string": template,
+        "meta_property": meta,
+        "number": number,
+        "regex": regex,
+        "true": constant,
+        "false": constant,
+        "null": constant,
+        "undefined": constant,
+        "binary_expression": binary,
+        "unary_expression": unary,
+        "ternary_expression": ternary,
+        "assignment_expression": assignment,
+        "augmented_assignment_expression": assignment,
+        "spread_element": spread,
+        "jsx_self_closing_element": jsx,
+        "jsx_element": jsx,
+        "jsx_text": Converter.skip,
+        "type_arguments": Converter.skip,
+        "type_annotation": Converter.skip,
+        "object_pattern": pattern,
+        "array_pattern": pattern,
+        "lexical_declaration": declaration,
+        "variable_declaration": declaration,
+        "type_assertion": _last,
+    }
 
 
 def _unescape(text: str) -> str:

@@ -4,65 +4,36 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import ClassVar
 
 import tree_sitter_python
-from tree_sitter import Language, Parser
+from tree_sitter import Language
 from tree_sitter import Node as Syntax
 
 from portraitist.audit import ir
-from portraitist.audit.extract.base import Converter, error_spans
+from portraitist.audit.extract.base import Converter, Grammar, Table, error_spans
 from portraitist.audit.extract.javascript_expressions import parse_number
 
 _PREFIX = re.compile(r"^[rRbBuUfFtT]*('''|\"\"\"|'|\")")
-_OPERATORS = {"or": "or", "and": "and"}
+_WRAPPERS = "await parenthesized_expression type interpolation expression_statement"
+_LISTS = "list tuple set expression_list pattern_list tuple_pattern"
 
 
 @functools.cache
-def _parser() -> Parser:
-    return Parser(Language(tree_sitter_python.language()))
+def _grammar() -> Grammar:
+    return Grammar(Language(tree_sitter_python.language()), Statements.TABLE)
 
 
 def parse(source: bytes) -> tuple[ir.Other, list[tuple[int, int]]]:
     """The module and the line spans that could not be parsed. `source` is UTF-8."""
-    root = _parser().parse(source).root_node
-    converter = Statements(source)
+    grammar = _grammar()
+    root = grammar.parser.parse(source).root_node
+    converter = Statements(source, grammar.methods)
     return ir.Other(1, root.end_point[0] + 1, converter.block(root), "program"), error_spans(root)
 
 
 class Expressions(Converter):
     """Python expressions."""
-
-    def __init__(self, source: bytes) -> None:
-        super().__init__(source)
-        wrappers = "await parenthesized_expression type interpolation expression_statement"
-        self.table = dict.fromkeys(wrappers.split(), self.inner)
-        self.table |= dict.fromkeys(
-            ("list", "tuple", "set", "expression_list", "pattern_list", "tuple_pattern"), self.array
-        )
-        self.table |= {
-            "identifier": self.name,
-            "attribute": self.attribute,
-            "subscript": self.subscript,
-            "call": self.call,
-            "dictionary": self.dictionary,
-            "string": self.string,
-            "concatenated_string": self.concatenated,
-            "integer": self.number,
-            "float": self.number,
-            "true": self.constant,
-            "false": self.constant,
-            "none": self.constant,
-            "binary_operator": self.binary,
-            "boolean_operator": self.binary,
-            "comparison_operator": self.comparison,
-            "not_operator": self.not_,
-            "unary_operator": self.unary,
-            "conditional_expression": self.conditional,
-            "lambda": self.lambda_,
-            "named_expression": self.walrus,
-            "list_splat": self.splat,
-            "comment": self.skip,
-        }
 
     def name(self, node: Syntax) -> ir.Node:
         return ir.Name(*self.span(node), self.text(node))
@@ -108,7 +79,7 @@ class Expressions(Converter):
         return ir.Obj(*self.span(node), props)
 
     def array(self, node: Syntax) -> ir.Node:
-        return ir.Arr(*self.span(node), self.many(node.named_children))
+        return ir.Arr(*self.span(node), self.many(node.children))
 
     def splat(self, node: Syntax) -> ir.Node:
         return ir.Other(*self.span(node), [self.inner(node)], "spread")
@@ -135,7 +106,7 @@ class Expressions(Converter):
 
     def _fragment(self, parts: list[ir.Node], start: int, end: int, line: int, raw: bool) -> None:
         if start < end:
-            text = self.source[start:end].decode("utf-8", "replace")
+            text = self.cut(start, end)
             shown = (
                 text if raw or "\\" not in text else re.sub(r"\\(['\"\\])", r"\1", text).replace("\\n", " ")
             )
@@ -165,7 +136,7 @@ class Expressions(Converter):
         return self.concat(node, left, right) if op == "+" else ir.Bin(*self.span(node), op, left, right)
 
     def comparison(self, node: Syntax) -> ir.Node:
-        operands = self.many(node.named_children)
+        operands = self.many(node.children)
         op = " ".join(each.type for each in node.children if not each.is_named) or "=="
         right = operands[1] if len(operands) > 1 else None
         return ir.Bin(*self.span(node), op, operands[0], right)
@@ -184,7 +155,7 @@ class Expressions(Converter):
         return ir.Bin(*self.span(node), "-", value)
 
     def conditional(self, node: Syntax) -> ir.Node:
-        parts = [*self.many(node.named_children), *([ir.Other(*self.span(node), [])] * 3)]
+        parts = [*self.many(node.children), *([ir.Other(*self.span(node), [])] * 3)]
         return ir.Cond(*self.span(node), parts[1], parts[0], parts[2])
 
     def lambda_(self, node: Syntax) -> ir.Node:
@@ -220,35 +191,39 @@ class Expressions(Converter):
             rest,
         )
 
+    TABLE: ClassVar[Table] = {
+        **dict.fromkeys(_WRAPPERS.split(), Converter.inner),
+        **dict.fromkeys(_LISTS.split(), array),
+        "identifier": name,
+        "attribute": attribute,
+        "subscript": subscript,
+        "call": call,
+        "dictionary": dictionary,
+        "string": string,
+        "concatenated_string": concatenated,
+        "integer": number,
+        "float": number,
+        "true": constant,
+        "false": constant,
+        "none": constant,
+        "binary_operator": binary,
+        "boolean_operator": binary,
+        "comparison_operator": comparison,
+        "not_operator": not_,
+        "unary_operator": unary,
+        "conditional_expression": conditional,
+        "lambda": lambda_,
+        "named_expression": walrus,
+        "list_splat": splat,
+    }
+
 
 class Statements(Expressions):
     """Python statements."""
 
-    def __init__(self, source: bytes) -> None:
-        super().__init__(source)
-        self.table |= {
-            "import_statement": self.import_,
-            "import_from_statement": self.import_from,
-            "future_import_statement": self.skip,
-            "function_definition": self.function,
-            "class_definition": self.class_,
-            "decorated_definition": self.decorated,
-            "assignment": self.assignment,
-            "augmented_assignment": self.assignment,
-            "if_statement": self.if_,
-            "for_statement": self.for_,
-            "for_in_clause": self.for_,
-            "while_statement": self.while_,
-            "try_statement": self.try_,
-            "with_statement": self.with_,
-            "return_statement": self.return_,
-            "raise_statement": self.raise_,
-            "block": self.nested,
-        }
-
     def block(self, node: Syntax | None) -> list[ir.Node]:
         """The statements of a block or module."""
-        return self.many(node.named_children) if node is not None else []
+        return self.many(node.children) if node is not None else []
 
     def nested(self, node: Syntax) -> ir.Node:
         return ir.Other(*self.span(node), self.block(node), "block")
@@ -281,7 +256,10 @@ class Statements(Expressions):
     def function(self, node: Syntax) -> ir.Node:
         name = node.child_by_field_name("name")
         body = self.block(node.child_by_field_name("body"))
-        return ir.Func(*self.span(node), self.text(name) if name else "", self.params(node), body)
+        made = ir.Func(*self.span(node), self.text(name) if name else "", self.params(node), body)
+        kind = node.child_by_field_name("return_type")
+        made.annotation = self.convert(kind) if kind is not None else None
+        return made
 
     def class_(self, node: Syntax) -> ir.Node:
         name, bases = node.child_by_field_name("name"), node.child_by_field_name("superclasses")
@@ -370,9 +348,30 @@ class Statements(Expressions):
         return ir.Assign(*self.span(node), target, self.convert(value.named_children[0]))
 
     def return_(self, node: Syntax) -> ir.Node:
-        values = self.many(node.named_children)
+        values = self.many(node.children)
         return ir.Return(*self.span(node), values[0] if values else None)
 
     def raise_(self, node: Syntax) -> ir.Node:
-        values = self.many(node.named_children)
+        values = self.many(node.children)
         return ir.Return(*self.span(node), values[0] if values else None, throws=True)
+
+    TABLE: ClassVar[Table] = {
+        **Expressions.TABLE,
+        "import_statement": import_,
+        "import_from_statement": import_from,
+        "future_import_statement": Converter.skip,
+        "function_definition": function,
+        "class_definition": class_,
+        "decorated_definition": decorated,
+        "assignment": assignment,
+        "augmented_assignment": assignment,
+        "if_statement": if_,
+        "for_statement": for_,
+        "for_in_clause": for_,
+        "while_statement": while_,
+        "try_statement": try_,
+        "with_statement": with_,
+        "return_statement": return_,
+        "raise_statement": raise_,
+        "block": nested,
+    }

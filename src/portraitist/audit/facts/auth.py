@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 
 from portraitist.audit import ir
-from portraitist.audit.facts import denial
+from portraitist.audit.facts import denial, routes_trpc
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.program import Target
+from portraitist.audit.link.targets import Target
 from portraitist.audit.model import Place
 
 _VERIFIERS = re.compile(r"^(jsonwebtoken|jose|jwt|python_jose|PyJWT|firebase_admin|itsdangerous)\b")
@@ -52,6 +52,9 @@ def _guard(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> str:
     if isinstance(node, ir.Func):
         return (node.name or "anonymous") if denial.denies(ctx, module, node) else ""
     name = ir.plain_dotted(node.func if isinstance(node, ir.Call) else node)
+    if routes_trpc.is_procedure(name):
+        before = routes_trpc.middleware(ctx, module, node)
+        return name if any(_guard(ctx, where, each) for where, each in before) else ""
     targets = ctx.program.resolve(module, node.func if isinstance(node, ir.Call) else node)
     own = [each for each in targets if isinstance(each.node, ir.Func) and each.module is not None]
     if own:

@@ -5,6 +5,7 @@ Records (provider calls, routes, statements) point into the syntax; facts are th
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 from portraitist.audit import ir
 from portraitist.audit.link.evaluate import Evaluator
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.program import Program, Target
+from portraitist.audit.link.program import Program
+from portraitist.audit.link.targets import Target
 from portraitist.audit.link.values import Field, Struct, Value, fold, structs
 from portraitist.audit.model import LIVE_ROLES, Fact, Place, Unresolved
 from portraitist.audit.source import Tree
@@ -21,7 +23,6 @@ from portraitist.audit.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from portraitist.audit.facts.flows import Flow
-    from portraitist.audit.facts.http import Request
     from portraitist.audit.link.reach import Reach
 
 
@@ -52,7 +53,7 @@ class ProviderCall:
             return "status"
         if "training" in name:
             return "training" if name.endswith(("create", "trainings")) and post else "status"
-        if name in {"run", "stream", "async_run", "async_stream", "use"}:
+        if name in {"run", "stream", "async_run", "async_stream", "use"} or name.endswith("generateimage"):
             return "generation"
         if "prediction" in name or name == "predict":
             return (
@@ -155,6 +156,8 @@ class Context:
         self.ev = ev
         self.words = words
         self.facts: list[Fact] = []
+        self._by_kind: dict[str, list[Fact]] = {}
+        self._sorted_in = 0
         self.unresolved: list[Unresolved] = []
         self.calls: list[ProviderCall] = []
         self.routes: list[Route] = []
@@ -164,8 +167,22 @@ class Context:
         self.dead_modules: set[str] = set()
         self.flows: list[Flow] = []
         self.denies: dict[ir.Func, bool] = {}
-        self.wrappers: dict[ir.Func, list[tuple[ir.Param, Request]]] = {}
         self.reached: Reach
+
+    @functools.cached_property
+    def unparsed(self) -> frozenset[str]:
+        """The paths of files that are there and that nothing reads."""
+        return self.tree.paths - {each.path for each in self.tree.files}
+
+    @functools.cached_property
+    def handled_by(self) -> dict[ir.Func, list[Route]]:
+        """The routes of each handler, once all routes are found."""
+        found: dict[ir.Func, list[Route]] = {}
+        for route in self.routes:
+            for target in route.handlers:
+                if isinstance(target.node, ir.Func):
+                    found.setdefault(target.node, []).append(route)
+        return found
 
     @property
     def modules(self) -> list[Module]:
@@ -225,13 +242,27 @@ class Context:
             return module.role
         return "dead" if func in self.dead_funcs or module.path in self.dead_modules else "src"
 
+    def shown(self, module: Module, first: int, last: int, *words: str) -> str:
+        """The first of the words that stands in these lines, so that a claim can show it; else ""."""
+        text = "\n".join(module.text(line) for line in range(first, min(last, first + 60) + 1)).lower()
+        return next((each for each in words if each and each.lower() in text), "")
+
     def puzzled(self, subject: str, module: Module, node: ir.Node, reason: str) -> None:
         """Records a question that could not be decided."""
         self.unresolved.append(Unresolved(subject, module.path, node.line, reason))
 
     def of(self, *kinds: str) -> list[Fact]:
-        """The facts of these kinds."""
+        """The facts of these kinds, in their order."""
+        for each in self.facts[self._sorted_in :]:
+            self._by_kind.setdefault(each.kind, []).append(each)
+        self._sorted_in = len(self.facts)
+        if len(kinds) == 1:
+            return list(self._by_kind.get(kinds[0], ()))
         return [each for each in self.facts if each.kind in kinds]
+
+    def settle(self, facts: list[Fact]) -> None:
+        """Puts the final facts in place of those collected so far."""
+        self.facts, self._by_kind, self._sorted_in = facts, {}, 0
 
     def creates(self) -> list[ProviderCall]:
         """Live calls that start paid work."""

@@ -5,11 +5,13 @@ A statement inside a helper is also anchored at the calls that hand it their col
 
 from __future__ import annotations
 
+import functools
 import re
 
 from portraitist.audit import ir
 from portraitist.audit.facts import db_chain, db_common, db_python, db_sql
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
+from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold, is_null
 from portraitist.audit.model import Place
 
@@ -99,6 +101,7 @@ def _at_caller(ctx: Context, statement: Statement, use: ColumnUse) -> None:
     )
 
 
+@functools.cache
 def snake(name: str) -> str:
     """`replicateModelId` as `replicate_model_id`."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
@@ -111,6 +114,14 @@ def columns_of(ctx: Context, table: str) -> set[str]:
         found.update(each.columns)
         found.update(each.property_names)
     return found
+
+
+def _line_of(module: Module, use: ColumnUse, statement: Statement) -> int:
+    """The line that spells the column: a text of several lines names it below its first one."""
+    last = statement.end if module is statement.module else use.line
+    spelled = re.compile(rf"\b{re.escape(use.column)}\b")
+    lines = range(use.line, min(last, use.line + 200) + 1)
+    return next((each for each in lines if spelled.search(module.text(each))), use.line)
 
 
 def _missing_columns(ctx: Context) -> None:
@@ -130,7 +141,8 @@ def _missing_columns(ctx: Context) -> None:
             ):
                 continue
             module = ctx.program.modules[use.path]
-            anchor = ir.Other(use.line, use.line, [])
+            line = _line_of(module, use, statement)
+            anchor = ir.Other(line, line, [])
             anchor.parent = statement.node if module is statement.module else None
             definition = ctx.tables[statement.table][0]
             ctx.add("table.missing_column", f"{statement.table}.{name}", module, anchor,

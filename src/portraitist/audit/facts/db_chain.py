@@ -72,10 +72,9 @@ _EQ = {
 
 def statements(ctx: Context, tables: Tables, module: Module) -> Iterator[Statement]:
     """Every builder statement of one module."""
-    for call in module.all(ir.Call):
+    for call in module.calls(_INTERESTING | FIRESTORE_FUNCTIONS.keys()):
         if isinstance(call.func, ir.Attr):
-            name = call.func.name
-            if name in _INTERESTING:
+            if call.func.name in _INTERESTING:
                 yield from _statement(ctx, tables, module, call, call.func)
         elif isinstance(call.func, ir.Name) and call.func.id in FIRESTORE_FUNCTIONS:
             yield from firestore_function(ctx, module, call, call.func.id)

@@ -66,7 +66,12 @@ def columns_in(
                     uses.extend(
                         ColumnUse(one.key, one.path, one.line, one.value, one.node) for one in inner.fields
                     )
-    return tuple(dict.fromkeys(uses))
+    unique: dict[tuple[str, str, int], list[ColumnUse]] = {}
+    for use in uses:  # what they are worth is compared only where all else is the same
+        alike = unique.setdefault((use.column, use.path, use.line), [])
+        if use not in alike:
+            alike.append(use)
+    return tuple(each for alike in unique.values() for each in alike)
 
 
 def made(

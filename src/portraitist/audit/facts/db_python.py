@@ -53,8 +53,11 @@ class Rows:
                     self.tables[cls] = found
 
     def table(self, module: Module, node: ir.Node) -> TableDef | None:
-        """The table that a class expression names."""
+        """The table that a class expression names; a parameter of that type is a row, not the class."""
         if not isinstance(node, ir.Name | ir.Attr):
+            return None
+        found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+        if found is not None and found[1] and found[1][-1].kind == "param":
             return None
         for target in self.ctx.program.resolve(module, node):
             if isinstance(target.node, ir.Class) and target.node in self.tables:
@@ -86,18 +89,23 @@ class Rows:
             table = self.table(module, part)
             if table is not None:
                 return table
+        if isinstance(value, ir.Call) and self.ctx.program.functions_called(value):
+            return self._from_helper(module, value, depth)  # its arguments may be rows of other tables
         root = ir.root_of(value)
         if isinstance(root, ir.Name) and isinstance(value, ir.Call | ir.Attr | ir.Index):
             for part in ir.walk(value):
                 if isinstance(part, ir.Name) and (table := self.of_row(module, part, depth + 1)) is not None:
                     return table
-        return self._from_helper(module, value, depth)
+        return None
 
     def _from_helper(self, module: Module, value: ir.Node, depth: int) -> TableDef | None:
         if not isinstance(value, ir.Call) or depth > 2:
             return None
         for target in self.ctx.program.functions_called(value):
             if isinstance(target.node, ir.Func) and target.module is not None:
+                for part in ir.walk(target.node.annotation) if target.node.annotation is not None else ():
+                    if (table := self.table(target.module, part)) is not None:
+                        return table
                 for each in returns(target.node):
                     found = self._in_query(target.module, each, depth + 1) or self.of_row(
                         target.module, each, depth + 1
@@ -132,6 +140,44 @@ def _called(ctx: Context, rows: Rows, module: Module, call: ir.Call) -> Iterator
         yield from _delete(rows, module, call)
     elif name in _READS:
         yield from _read(rows, module, call)
+    elif name in {"save", "perform_create", "perform_update"} and isinstance(call.func, ir.Attr):
+        table = _serialized(ctx, rows, module, call, call.func)
+        if table is not None:
+            yield _statement("write", table, (), (), (module, call), insert=name != "perform_update")
+
+
+def _serialized(ctx: Context, rows: Rows, module: Module, call: ir.Call, func: ir.Attr) -> TableDef | None:
+    """The table behind a REST framework's serializer: `Meta.model` of the class that is saved."""
+    cls = ir.enclosing(call, ir.Class)
+    named: list[ir.Node] = [
+        each.value
+        for each in (cls.body if cls is not None else [])
+        if isinstance(each, ir.Assign) and each.value is not None and _is(each.target, "serializer_class")
+    ]
+    if func.name == "save":
+        found = module.lookup(func.obj.id, func.obj) if isinstance(func.obj, ir.Name) else None
+        made = [each.value.func for each in (found[1] if found else []) if isinstance(each.value, ir.Call)]
+        if not any(isinstance(each, ir.Attr) and each.name == "get_serializer" for each in made):
+            named = [*made]
+    for node in named:
+        for target in ctx.program.resolve(module, node):
+            meta = _meta_model(target.node) if isinstance(target.node, ir.Class) else None
+            if meta is not None and target.module is not None:
+                return rows.table(target.module, meta)
+    return None
+
+
+def _meta_model(serializer: ir.Class) -> ir.Node | None:
+    for inner in serializer.body:
+        if isinstance(inner, ir.Class) and inner.name == "Meta":
+            for each in inner.body:
+                if isinstance(each, ir.Assign) and _is(each.target, "model"):
+                    return each.value
+    return None
+
+
+def _is(node: ir.Node, name: str) -> bool:
+    return isinstance(node, ir.Name) and node.id == name
 
 
 def _columns(ctx: Context, module: Module, kw: ir.Obj | None) -> tuple[ColumnUse, ...]:

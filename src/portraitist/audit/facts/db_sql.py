@@ -41,7 +41,11 @@ class SqlText:
 def statements(ctx: Context, module: Module) -> Iterator[Statement]:
     """Every statement in the SQL text of one module."""
     seen: set[ir.Node] = set()
-    for call in module.all(ir.Call):
+    methods = module.calls(ctx.words.sql_methods, lower=True)
+    tagged = [each for each in module.all(ir.Call) if each.tagged] if "`" in module.file.text else []
+    for call in (
+        sorted(dict.fromkeys([*methods, *tagged]), key=lambda each: each.first) if tagged else methods
+    ):
         for text in _texts(ctx, module, call):
             if text.node not in seen:
                 seen.add(text.node)

@@ -121,6 +121,8 @@ def _refuses(ctx: Context, call: ir.Call) -> bool:
         "TRPCError",
         "send",
         "make_response",
+        "throw",
+        "assert",
     }:
         for arg in arguments:
             direct = arg if isinstance(arg, ir.Lit) else None
@@ -193,6 +195,7 @@ def exits(body: list[ir.Node]) -> bool:
                 "sendStatus",
                 "exit",
                 "throw_error",
+                "throw",
             }:
                 return True
     return False

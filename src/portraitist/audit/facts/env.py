@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, Outside, fold, renderings
-from portraitist.audit.model import LIVE_ROLES, Place
+from portraitist.audit.model import LIVE_ROLES, Fact
 
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _LINE = re.compile(r"^\s*#?\s*(?:export\s+)?([A-Z][A-Z0-9_]{2,})\s*=(.*)$")
@@ -32,43 +32,15 @@ _OBJECTS = {
     "context.env",
 }
 _DIRECT = {"process.env", "import.meta.env", "Bun.env", "c.env", "context.env"}
+_WORDS = ("env", "config", "Env", "BaseSettings")
+"""A file without one of these neither reads nor sets the environment in any way known here."""
 _PLATFORM = {
-    "NODE_ENV",
-    "PORT",
-    "HOME",
-    "PATH",
-    "CI",
-    "PWD",
-    "USER",
-    "HOSTNAME",
-    "TZ",
-    "VERCEL",
-    "VERCEL_URL",
-    "VERCEL_ENV",
-    "DEBUG",
-    "LANG",
-    "REPLIT_DOMAINS",
-    "REPL_ID",
-    "REPL_SLUG",
-    "REPL_OWNER",
-    "NEXT_RUNTIME",
-    "NEXT_PHASE",
-    "DEV",
-    "PROD",
-    "MODE",
-    "BASE_URL",
-    "SSR",
-    "TMPDIR",
-    "NEXT_PUBLIC_VERCEL_URL",
-    "PYTHONPATH",
-    "RENDER",
-    "RAILWAY_ENVIRONMENT",
-    "FLY_APP_NAME",
-    "TEMP",
-    "TMP",
-    "SHELL",
+    "NODE_ENV", "PORT", "HOME", "PATH", "CI", "PWD", "USER", "HOSTNAME", "TZ", "VERCEL", "VERCEL_URL",
+    "VERCEL_ENV", "DEBUG", "LANG", "REPLIT_DOMAINS", "REPL_ID", "REPL_SLUG", "REPL_OWNER", "NEXT_RUNTIME",
+    "NEXT_PHASE", "DEV", "PROD", "MODE", "BASE_URL", "SSR", "TMPDIR", "NEXT_PUBLIC_VERCEL_URL",
+    "PYTHONPATH", "RENDER", "RAILWAY_ENVIRONMENT", "FLY_APP_NAME", "TEMP", "TMP", "SHELL",
     "npm_package_version",
-}
+}  # fmt: skip
 
 # Variables that libraries read by themselves, so that no line of the repository does.
 _IMPLICIT = re.compile(
@@ -84,6 +56,8 @@ def collect(ctx: Context) -> None:
         if file.language in {"env", "config"}:
             _declarations(ctx, file.path, file.text, file.language)
     for module in ctx.modules:
+        if not any(word in module.file.text for word in _WORDS):
+            continue
         for name, node, default in _reads(ctx, module):
             _read_facts(ctx, module, name, node, default)
         for name, where, node in _passed_names(ctx, module):
@@ -122,7 +96,7 @@ def _reads(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node
             yield from _indexed(ctx, module, index)
     for call in module.all(ir.Call):
         yield from _call_reads(ctx, module, call)
-    yield from _declared_settings(module)
+    yield from _declared_settings(ctx, module)
     for assign in module.all(ir.Assign):
         if (
             isinstance(assign.target, ir.Obj)
@@ -203,11 +177,11 @@ def _call_reads(ctx: Context, module: Module, call: ir.Call) -> Iterator[tuple[s
         yield each, call, default
 
 
-def _declared_settings(module: Module) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
+def _declared_settings(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
     """Fields of pydantic's BaseSettings, and of zod objects that parse `process.env`."""
     for cls in module.all(ir.Class):
         if any(ir.dotted(each).endswith("BaseSettings") for each in cls.bases):
-            prefix = _settings_prefix(cls)
+            prefix = _settings_prefix(ctx, module, cls)
             for each in cls.body:
                 if (
                     isinstance(each, ir.Assign)
@@ -232,11 +206,11 @@ def _declared_settings(module: Module) -> Iterator[tuple[str, ir.Node, ir.Node |
                         yield prop.key, prop, _zod_default(prop.value)
 
 
-def _settings_prefix(cls: ir.Class) -> str:
+def _settings_prefix(ctx: Context, module: Module, cls: ir.Class) -> str:
     for call in ir.find(cls, ir.Call):
         found = ir.keyword(call, "env_prefix")
         if found is not None:
-            return ir.text_of(found) or ""
+            return next(iter(renderings(ctx.ev.eval(module, found))), "")
     return ""
 
 
@@ -284,13 +258,15 @@ def _read_facts(ctx: Context, module: Module, name: str, node: ir.Node, default:
     if "{" in name:
         ctx.add("env.dynamic", name, module, node, shows="env")
         return
-    ctx.add("env.read", name, module, node)
+    field = node.target.id if isinstance(node, ir.Assign) and isinstance(node.target, ir.Name) else ""
+    shows = ctx.shown(module, node.line, node.end, name, field, "env")
+    ctx.add("env.read", name, module, node, shows=shows)
     given = default if default is not None else _fallback(node)
     if given is not None:
         value = ctx.ev.eval(module, given)
         null = isinstance(value, Known) and value.value is None
         if not null and not isinstance(value, Outside):
-            ctx.add("env.default", name, module, node, value=fold(value), end=given.end)
+            ctx.add("env.default", name, module, node, value=fold(value), end=given.end, shows=shows)
 
 
 def _fallback(node: ir.Node) -> ir.Node | None:
@@ -326,12 +302,20 @@ def _undeclared(ctx: Context) -> None:
     reads = [each for each in ctx.of("env.read") if each.role in LIVE_ROLES | {"dead"}]
     read_names = {each.key for each in ctx.of("env.read")}
     if declared:
-        first: dict[str, list[Place]] = {}
+        first: dict[str, list[Fact]] = {}
         for each in reads:
-            first.setdefault(each.key, []).append(each.place)
-        for name, places in sorted(first.items()):
+            first.setdefault(each.key, []).append(each)
+        for name, (fact, *others) in sorted(first.items()):
             if name not in known and name not in _PLATFORM:
-                ctx.add_at("env.undeclared", name, places[0].path, places[0].line, evidence=places[1:6])
+                ctx.add_at(
+                    "env.undeclared",
+                    name,
+                    fact.path,
+                    fact.line,
+                    end=fact.end_line,
+                    evidence=[each.place for each in others[:5]],
+                    shows=fact.shows,
+                )
     dynamic = [
         re.sub(r"\{[^}]*\}", ".+", re.escape(each.key).replace(r"\{", "{").replace(r"\}", "}"))
         for each in ctx.of("env.dynamic")
@@ -361,31 +345,35 @@ def _mentioned(ctx: Context, names: set[str]) -> set[str]:
 def _inconsistent(ctx: Context) -> None:
     """One purpose under two names, or one name with two defaults."""
     reads = [each for each in ctx.of("env.read") if each.role in LIVE_ROLES]
-    groups: dict[str, dict[str, Place]] = {}
+    groups: dict[str, dict[str, Fact]] = {}
     for each in reads:
-        groups.setdefault(_purpose(each.key), {}).setdefault(each.key, each.place)
+        groups.setdefault(_purpose(each.key), {}).setdefault(each.key, each)
     for names in groups.values():
         if len(names) > 1:
-            (first, place), *others = sorted(names.items(), key=lambda item: item[1])
+            (first, fact), *others = sorted(names.items(), key=lambda item: item[1].place)
             for name, other in others:
-                ctx.add_at(
-                    "env.inconsistent", name, other.path, other.line, value=[first, name], evidence=[place]
-                )
-    defaults: dict[str, dict[str, Place]] = {}
+                _differs(ctx, name, other, [first, name], fact)
+    defaults: dict[str, dict[str, Fact]] = {}
     for each in ctx.of("env.default"):
         if each.role in LIVE_ROLES:
-            defaults.setdefault(each.key, {}).setdefault(repr(each.value), each.place)
+            defaults.setdefault(each.key, {}).setdefault(repr(each.value), each)
     for name, values in sorted(defaults.items()):
         if len(values) > 1:
-            places = sorted(values.values())
-            ctx.add_at(
-                "env.inconsistent",
-                name,
-                places[1].path,
-                places[1].line,
-                value=sorted(values),
-                evidence=[places[0]],
-            )
+            facts = sorted(values.values(), key=lambda each: each.place)
+            _differs(ctx, name, facts[1], sorted(values), facts[0])
+
+
+def _differs(ctx: Context, name: str, fact: Fact, value: list[str], other: Fact) -> None:
+    ctx.add_at(
+        "env.inconsistent",
+        name,
+        fact.path,
+        fact.line,
+        end=fact.end_line,
+        value=value,
+        evidence=[other.place],
+        shows=fact.shows,
+    )
 
 
 def _purpose(name: str) -> str:

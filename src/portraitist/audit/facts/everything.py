@@ -32,6 +32,6 @@ def collect(ctx: Context) -> None:
     files.collect(ctx)
     duplicates.collect(ctx)
     unique = {(each.kind, each.key, each.path, each.line, each.scope): each for each in reversed(ctx.facts)}
-    ctx.facts = sorted(
-        unique.values(), key=lambda each: (each.path, each.line, each.kind, each.key, each.scope)
+    ctx.settle(
+        sorted(unique.values(), key=lambda each: (each.path, each.line, each.kind, each.key, each.scope))
     )

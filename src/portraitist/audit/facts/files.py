@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import LIVE_ROLES
+from portraitist.audit.model import LIVE_ROLES, Place
 
 _WORD = re.compile(r"replicate(?!d)", re.I)
 
@@ -22,24 +22,25 @@ def collect(ctx: Context) -> None:
     for path in sorted(ctx.dead_modules):
         ctx.add_at("file.dead", path, path, 1, role="dead", shows="")
     for module in ctx.modules:
-        if module.path in called or _mentions(module):
+        line = _mentioned_at(module)
+        if module.path in called or line:
             role = "dead" if module.path in ctx.dead_modules else module.role
-            ctx.add_at("file.touches_replicate", "Y", module.path, 1, role=role, shows="")
+            where = [Place(module.path, line)] if line else []
+            ctx.add_at("file.touches_replicate", "Y", module.path, 1, role=role, evidence=where, shows="")
         _exports(ctx, module)
 
 
-def _mentions(module: Module) -> bool:
-    """Whether code, not comments, names the provider."""
-    if not _WORD.search(module.file.text):
-        return False
-    if any(_WORD.search(each.module) for each in module.all(ir.Import)):
-        return True
-    names = [each.id for each in module.all(ir.Name)] + [each.name for each in module.all(ir.Attr)]
-    keys = [each.key for each in module.all(ir.Prop) if each.key]
-    texts = [
-        each.value for each in module.all(ir.Lit) if isinstance(each.value, str) and " " not in each.value
-    ]
-    return any(_WORD.search(each) for each in (*names, *keys, *texts))
+def _mentioned_at(module: Module) -> int:
+    """The first line on which code, not a comment, names the provider; 0 where none does."""
+    if "replicate" not in module.lowered:
+        return 0
+    named: list[tuple[int, str]] = [(each.line, each.module) for each in module.all(ir.Import)]
+    named += [(each.line, each.id) for each in module.all(ir.Name)]
+    named += [(each.name_line, each.name) for each in module.all(ir.Attr)]
+    named += [(each.line, each.key) for each in module.all(ir.Prop) if each.key]
+    texts = ((each.line, each.value) for each in module.all(ir.Lit) if isinstance(each.value, str))
+    named += [(line, text) for line, text in texts if " " not in text]
+    return min((line for line, word in named if _WORD.search(word)), default=0)
 
 
 def _exports(ctx: Context, module: Module) -> None:

@@ -46,16 +46,8 @@ def mark_dead(ctx: Context) -> None:
 
 def collect(ctx: Context) -> None:
     """Adds a `flow` fact for every way in to every call that starts paid work."""
-    entries: dict[ir.Func, list[Route]] = {}
-    for route in ctx.routes:
-        for target in route.handlers:
-            if isinstance(target.node, ir.Func):
-                entries.setdefault(target.node, []).append(route)
     for call in ctx.creates():
-        flows = _backwards(ctx, entries, call)
-        best = [
-            each for each in flows if each.route is not None and each.route.method not in {"PAGE"}
-        ] or flows
+        best = to_call(ctx, call)
         for flow in best:
             ctx.flows.append(flow)
             _fact(ctx, flow)
@@ -63,6 +55,12 @@ def collect(ctx: Context) -> None:
             ctx.puzzled(
                 "flow", call.module, call.call, f"no route, job or script found that reaches {call.api}"
             )
+
+
+def to_call(ctx: Context, call: ProviderCall) -> list[Flow]:
+    """Every way to a call; those that only begin at a page are left out where there are others."""
+    flows = _backwards(ctx, call)
+    return [each for each in flows if each.route is not None and each.route.method != "PAGE"] or flows
 
 
 def _fact(ctx: Context, flow: Flow) -> None:
@@ -81,7 +79,8 @@ def _fact(ctx: Context, flow: Flow) -> None:
     )
 
 
-def _backwards(ctx: Context, entries: dict[ir.Func, list[Route]], call: ProviderCall) -> list[Flow]:
+def _backwards(ctx: Context, call: ProviderCall) -> list[Flow]:
+    entries = ctx.handled_by
     end = Place(call.module.path, call.call.line)
     start = call.func
     found: list[Flow] = []
@@ -94,8 +93,8 @@ def _backwards(ctx: Context, entries: dict[ir.Func, list[Route]], call: Provider
         for route in entries.get(func, []):
             place = Place(route.module.path, route.node.line)
             found.append(Flow(route.key, route, call, _with(place, steps), funcs))
-        if func in entries:
-            continue
+        if any(route.is_http or route.method == "PAGE" for route in entries.get(func, [])):
+            continue  # a job goes on: to who enqueues it
         found.extend(_decorated(ctx, call, func, steps, funcs))
         for module, node in _sites(ctx, func):
             owner = ir.enclosing(node, ir.Func)

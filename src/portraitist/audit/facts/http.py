@@ -1,6 +1,6 @@
 """Raw HTTP: which calls are requests of a known client, to which address, with which method and body.
 
-Only requests whose folded address is the provider's become provider calls.
+Says which addresses are the provider's; which call site a request belongs to is decided in `transport`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ import re
 from dataclasses import dataclass
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context, ProviderCall
-from portraitist.audit.link.calls import argument_for
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import Frame
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import (
     Known,
     OneOf,
     Outside,
     Struct,
+    Text,
     Unknown,
     Value,
     literals,
@@ -27,6 +28,13 @@ from portraitist.audit.link.values import (
 )
 
 _HOST = re.compile(r"^https?://api\.replicate\.com(?P<path>/[^?#]*)?")
+_OPERATIONS = r"/(predictions|trainings|models|deployments|files|hardware|account|collections|webhooks)"
+_OPERATION = re.compile(rf"^(/v1)?{_OPERATIONS}(/[^/]+)*/?$")
+_CONFIGURED = re.compile(
+    rf"^(https?://)?\{{[^}}]*\}}(/replicate)?(/v1)?(?P<path>{_OPERATIONS}(/[^/?#]+)*)/?([?#].*)?$"
+)
+_ANOTHER_PLACE = re.compile(r"/|https?://(?!api\.replicate\.com|[^/]*\{)")
+_ANOTHER_HOST = re.compile(r"https?://(?!api\.replicate\.com)[^/{]+/")
 _ANSWER_URL = re.compile(r"(^|\.)urls\.(get|cancel|stream)$")
 _METHODS = {"get", "post", "put", "patch", "delete", "head"}
 
@@ -41,41 +49,102 @@ class Request:
     node: ir.Node | None
 
 
-def http_request(ctx: Context, module: Module, call: ir.Call) -> ProviderCall | None:
-    """The provider call that a raw HTTP request makes, or None for every other call."""
-    if not _may_be_request(ctx, call):
-        return None
-    request = request_of(ctx, module, call)
-    if request is not None:
-        return _provider_call(ctx, module, call, request)
-    return _through_wrapper(ctx, module, call)
+def is_request(ctx: Context, module: Module, call: ir.Call) -> bool:
+    """Whether a call is one of a known HTTP client."""
+    return (
+        not call.tagged and bool(call.args or call.kw is not None) and bool(_client_origin(ctx, module, call))
+    )
 
 
-def _may_be_request(ctx: Context, call: ir.Call) -> bool:
-    if call.tagged or (not call.args and call.kw is None):
-        return False
-    name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
-    return name.lower() in ctx.words.http_verbs or bool(call.args and not isinstance(call.args[0], ir.Func))
+def plainly_elsewhere(call: ir.Call) -> bool:
+    """Whether the very text of an address leads to another host, or `fetch` to this server's own root."""
+    head = call.args[0] if call.args else None
+    text = ir.text_of(head.parts[0] if isinstance(head, ir.Tmpl) and head.parts else head) or ""
+    if text.startswith("/"):
+        return isinstance(call.func, ir.Name)
+    return bool(_ANOTHER_HOST.match(text))
 
 
-def request_of(ctx: Context, module: Module, call: ir.Call) -> Request | None:
-    """The request a call of a known HTTP client makes."""
-    origin = _client_origin(ctx, module, call)
-    if not origin:
+def address_nodes(call: ir.Call) -> list[ir.Node]:
+    """The expressions that a request's address may stand in."""
+    if _verb_first(call):
+        return [call.args[1]]
+    found = [each for each in call.args if not isinstance(each, ir.Func)]
+    named = call.kw.get("url", "uri", "endpoint") if call.kw is not None else None
+    return [*found[:1], *([named] if named is not None else [])]
+
+
+def address_of(ctx: Context, module: Module, call: ir.Call, frame: Frame | None = None) -> Value | None:
+    """The address of a call of a known HTTP client; `frame` binds the parameters around it.
+
+    None for what is no such call, and for one that certainly goes elsewhere.
+    """
+    if not _client_origin(ctx, module, call):
         return None
     head = call.args[0] if call.args else None
-    options = [found for each in call.args for found in structs(ctx.ev.eval(module, each))]
-    if call.kw is not None:
-        options.extend(structs(ctx.ev.eval(module, call.kw)))
-    address = _address(ctx, module, call, head, options)
-    method = _method(ctx, module, call, origin, options)
-    if method in {"", "REQUEST"} and len(call.args) > 1:
-        address = ctx.ev.eval(module, call.args[1])
-        method = str(next(iter(literals(ctx.ev.eval(module, call.args[0]))), "")).upper()
-    base = _base_url(ctx, module, call)
-    if base is not None:
-        address = text([base, Known("/"), address]) if _needs_slash(base, address) else text([base, address])
-    return Request(address, method or "GET", tuple(_bodies(options, origin, method)), head)
+    verb_first = _verb_first(call)
+    direct = head if not isinstance(head, ir.Obj) and not verb_first else None
+    elsewhere = direct is not None and _elsewhere(ctx.ev.eval(module, direct, frame))
+    if elsewhere and _base_url(ctx, module, call) is None:
+        return None
+    address = (
+        ctx.ev.eval(module, call.args[1], frame) if verb_first else _address(ctx, module, call, head, frame)
+    )
+    base = None if _is_absolute(address) else _base_url(ctx, module, call)
+    if base is None:
+        return address
+    return text([base, Known("/"), address]) if _needs_slash(base, address) else text([base, address])
+
+
+def request_of(ctx: Context, module: Module, call: ir.Call, frame: Frame | None = None) -> Request | None:
+    """The whole request, body folded as well; None where `address_of` knows none."""
+    address = address_of(ctx, module, call, frame)
+    if address is None:
+        return None
+    origin = _client_origin(ctx, module, call)
+    options = _options(ctx, module, call, frame)
+    if _verb_first(call):
+        known = [str(each).upper() for each in literals(ctx.ev.eval(module, call.args[0], frame))]
+        method = known[0] if known else "{method}"
+    else:
+        method = _method(call, origin, options)
+    bodies = _bodies(options)
+    if not bodies and "axios" in origin and method in {"POST", "PUT", "PATCH"} and len(call.args) > 1:
+        bodies = structs(ctx.ev.eval(module, call.args[1], frame))
+    return Request(address, method or "GET", tuple(bodies), call.args[0] if call.args else None)
+
+
+def _options(ctx: Context, module: Module, call: ir.Call, frame: Frame | None) -> list[Struct]:
+    """Every object that a request is given."""
+    given = [*call.args, *([call.kw] if call.kw is not None else [])]
+    return [found for each in given for found in structs(ctx.ev.eval(module, each, frame))]
+
+
+def _verb_first(call: ir.Call) -> bool:
+    """`client.request("POST", address)`, `httpx.Request("POST", address)`: the method comes first."""
+    name = call.func.name if isinstance(call.func, ir.Attr) else ""
+    if len(call.args) < 2:
+        return False
+    first = call.args[0]
+    says = ir.text_of(first) or (first.id if isinstance(first, ir.Name) else "")
+    two = name in {"request", "build_request"} or (
+        name == "Request" and says.lower() in {*_METHODS, "method", "verb"}
+    )
+    return two and not isinstance(call.args[1], ir.Obj)
+
+
+def _elsewhere(address: Value) -> bool:
+    """Whether every text an address may be starts at another host, or at this server's own root."""
+    options = address.options if isinstance(address, OneOf) else (address,)
+    if not all(isinstance(each, Known | Text) for each in options):
+        return False
+    found = renderings(address)
+    return bool(found) and all(_ANOTHER_PLACE.match(each) for each in found)
+
+
+def _is_absolute(address: Value) -> bool:
+    """Clients with a base address ignore it for an absolute one."""
+    return (render(address) or "").startswith(("http://", "https://"))
 
 
 def _client_origin(ctx: Context, module: Module, call: ir.Call) -> str:
@@ -91,21 +160,19 @@ def _client_origin(ctx: Context, module: Module, call: ir.Call) -> str:
     )
 
 
-def _address(
-    ctx: Context, module: Module, call: ir.Call, head: ir.Node | None, options: list[Struct]
-) -> Value:
+def _address(ctx: Context, module: Module, call: ir.Call, head: ir.Node | None, frame: Frame | None) -> Value:
     if head is not None and not isinstance(head, ir.Obj):
-        value = ctx.ev.eval(module, head)
+        value = ctx.ev.eval(module, head, frame)
         if not structs(value):
             return value
-    for struct in options:
+    for struct in _options(ctx, module, call, frame):
         found = struct.get("url", "uri", "endpoint")
         if found is not None:
             return found
     return Unknown("address")
 
 
-def _method(ctx: Context, module: Module, call: ir.Call, origin: str, options: list[Struct]) -> str:
+def _method(call: ir.Call, origin: str, options: list[Struct]) -> str:
     name = call.func.name.lower() if isinstance(call.func, ir.Attr) else origin.rpartition(".")[2].lower()
     if name in _METHODS:
         return name.upper()
@@ -113,8 +180,6 @@ def _method(ctx: Context, module: Module, call: ir.Call, origin: str, options: l
         found = [each for each in literals(struct.get("method")) if isinstance(each, str)]
         if found:
             return found[0].upper()
-    if name == "request" and call.args and (verb := ir.text_of(call.args[0])) and verb.lower() in _METHODS:
-        return "REQUEST"
     if name == "request" and any(struct.get("data") is not None for struct in options):
         return "POST"
     return "GET"
@@ -172,21 +237,12 @@ def _imported_creation(
     return None
 
 
-def _bodies(options: list[Struct], origin: str, method: str) -> list[Struct]:
+def _bodies(options: list[Struct]) -> list[Struct]:
     found: list[Struct] = []
     for struct in options:
         for key in ("body", "json", "data", "content"):
             found.extend(structs(struct.get(key)))
-    if not found and "axios" in origin and method in {"POST", "PUT", "PATCH"} and options:
-        found.append(options[0])
     return found
-
-
-def _provider_call(ctx: Context, module: Module, call: ir.Call, request: Request) -> ProviderCall | None:
-    keys = provider_paths(request.address)
-    if not keys or _host_is_passed_in(module, call, request):
-        return None
-    return ProviderCall(module, call, f"{request.method} {keys[0]}", False, request.body)
 
 
 def provider_paths(address: Value) -> list[str]:
@@ -207,49 +263,14 @@ def provider_paths(address: Value) -> list[str]:
     return sorted(set(found), key=lambda each: (-each.count("{"), each))
 
 
-def _host_is_passed_in(module: Module, call: ir.Call, request: Request) -> bool:
-    """Whether the whole address is a parameter: then the caller makes the provider call, not the wrapper."""
-    node = request.node
-    if not isinstance(node, ir.Name):
-        return False
-    found = module.lookup(node.id, node)
-    return found is not None and all(each.kind == "param" for each in found[1])
+def names_operation(path: str) -> bool:
+    """Whether a path says which operation of the provider is meant: its first segment is one of the API's."""
+    return path.startswith("{urls.") or bool(_OPERATION.match(path))
 
 
-def _through_wrapper(ctx: Context, module: Module, call: ir.Call) -> ProviderCall | None:
-    """A call of a helper that passes its address parameter on to an HTTP client."""
-    for target in ctx.program.functions_called(call):
-        func = target.node
-        if not isinstance(func, ir.Func) or target.module is None:
-            continue
-        for param, inner in _addresses(ctx, target.module, func):
-            argument = argument_for(call, func, param)
-            if isinstance(argument, ir.Lit | ir.Tmpl | ir.Name | ir.Attr):
-                keys = provider_paths(ctx.ev.eval(module, argument))
-                if keys:
-                    return _wrapped(ctx, module, call, keys[0], inner)
-    return None
-
-
-def _addresses(ctx: Context, module: Module, func: ir.Func) -> list[tuple[ir.Param, Request]]:
-    """The parameters of a function that it hands to an HTTP client as the address."""
-    if func not in ctx.wrappers:
-        found: list[tuple[ir.Param, Request]] = []
-        names = {each.name: each for each in func.params if each.name}
-        for call in ir.find(func, ir.Call) if names else ():
-            head = call.args[0] if call.args else None
-            if isinstance(head, ir.Name) and head.id in names and (request := request_of(ctx, module, call)):
-                found.append((names[head.id], request))
-        ctx.wrappers[func] = found
-    return ctx.wrappers[func]
-
-
-def _wrapped(ctx: Context, module: Module, call: ir.Call, path: str, inner: Request) -> ProviderCall:
-    options = [found for each in call.args for found in structs(ctx.ev.eval(module, each))]
-    if call.kw is not None:
-        options.extend(structs(ctx.ev.eval(module, call.kw)))
-    methods = [str(each) for struct in options for each in literals(struct.get("method"))]
-    bodies = _bodies(options, "", "") or options
-    return ProviderCall(
-        module, call, f"{(methods or [inner.method])[0].upper()} {path}", False, tuple(bodies)
-    )
+def configured_paths(address: Value) -> list[str]:
+    """The provider's paths at a host that only the configuration knows: `{BASE_URL}/v1/predictions`."""
+    found = {
+        f"/v1{match.group('path')}" for each in renderings(address) if (match := _CONFIGURED.match(each))
+    }
+    return sorted(found, key=lambda each: (-each.count("{"), each))

@@ -8,7 +8,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.routes_javascript import handler_targets
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.program import Target
+from portraitist.audit.link.targets import Target
 
 
 def routes(ctx: Context) -> Iterator[Route]:
@@ -18,7 +18,7 @@ def routes(ctx: Context) -> Iterator[Route]:
         for func in module.all(ir.Func):
             if any(_is_job_decorator(ctx, each) for each in func.decorators):
                 yield Route("JOB", func.name, module, func, (Target(module, func),), (), "job")
-        for call in module.all(ir.Call):
+        for call in module.calls(ends):
             yield from _scheduled(ctx, module, call, ends)
 
 

@@ -9,7 +9,7 @@ import re
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, sent_fields
-from portraitist.audit.facts.http import http_request
+from portraitist.audit.facts.transport import http_calls
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, Struct, Text, Value, fold, render, structs
 from portraitist.audit.model import Place
@@ -24,13 +24,30 @@ _TEXT_HINT = re.compile(r"replicate", re.I)
 
 def collect(ctx: Context) -> None:
     """Finds every provider call in every module, live or not, and what it sends."""
+    raw = http_calls(ctx)
+    in_module: dict[str, list[ir.Call]] = {}
+    for each in raw.values():
+        in_module.setdefault(each.module.path, []).append(each.call)
     for module in ctx.modules:
-        for call in module.all(ir.Call):
-            found = _sdk_call(ctx, module, call) or http_request(ctx, module, call)
+        for call in _may_be_calls(ctx, module, in_module.get(module.path, [])):
+            found = _sdk_call(ctx, module, call) or raw.get(call) or _handed_over(ctx, module, call)
+            found = found or _through_ai_sdk(ctx, module, call)
             if found is not None:
                 ctx.calls.append(found)
                 _facts(ctx, found)
     _pinned_versions(ctx)
+
+
+def _may_be_calls(ctx: Context, module: Module, raw: list[ir.Call]) -> list[ir.Call]:
+    """The calls with a name of the SDK's, those that are handed one, and `raw`: no other needs a closer look."""
+    verbs = ctx.words.sdk_verbs
+    handed = [
+        each.parent
+        for each in module.all(ir.Attr)
+        if each.name in verbs and isinstance(each.parent, ir.Call) and each in each.parent.args[:2]
+    ]
+    found = dict.fromkeys([*module.calls(verbs | _AI_CALLS), *handed, *raw])
+    return sorted(found, key=lambda each: each.first)
 
 
 def _sdk_call(ctx: Context, module: Module, call: ir.Call) -> ProviderCall | None:
@@ -42,6 +59,54 @@ def _sdk_call(ctx: Context, module: Module, call: ir.Call) -> ProviderCall | Non
     options = _options(ctx, module, call, api)
     model = ctx.ev.eval(module, call.args[0]) if call.args and not isinstance(call.args[0], ir.Obj) else None
     return ProviderCall(module, call, api, True, tuple(options), model)
+
+
+def _handed_over(ctx: Context, module: Module, call: ir.Call) -> ProviderCall | None:
+    """`asyncio.to_thread(replicate.run, model, input=…)`: a method of the SDK given to something that calls it."""
+    for position, arg in enumerate(call.args[:2]):
+        if not isinstance(arg, ir.Attr) or not _may_be_sdk(ctx, arg):
+            continue
+        api = sdk_method(ctx, module, arg)
+        if api:
+            given = ir.Call(call.line, call.end, arg, call.args[position + 1 :], call.kw)
+            first = given.args[0] if given.args else None
+            model = (
+                ctx.ev.eval(module, first) if first is not None and not isinstance(first, ir.Obj) else None
+            )
+            return ProviderCall(module, call, api, True, tuple(_options(ctx, module, given, api)), model)
+    return None
+
+
+def _through_ai_sdk(ctx: Context, module: Module, call: ir.Call) -> ProviderCall | None:
+    """`generateImage({ model: replicate.image("owner/name"), … })` of the AI SDK and its provider for Replicate."""
+    options = call.args[0] if call.args else None
+    handle = options.get("model") if isinstance(options, ir.Obj) else None
+    name = ir.plain_dotted(call.func).rpartition(".")[2]
+    if handle is None or name not in _AI_CALLS:
+        return None
+    made = [each for each in ctx.program.resolve(module, handle) if _AI_SDK.match(each.origin)]
+    model = handle.args[0] if isinstance(handle, ir.Call) and handle.args else None
+    if not made:
+        return None
+    sent = [each for each in structs(ctx.ev.eval(module, options)) for each in (each, *_own_options(each))]
+    value = ctx.ev.eval(module, model) if model is not None else None
+    return ProviderCall(module, call, name, True, tuple(_without_wrapping(each) for each in sent), value)
+
+
+_AI_CALLS = {"generateImage", "experimental_generateImage"}
+_AI_SDK = re.compile(r"^@ai-sdk/replicate\.(replicate|createReplicate\(\))(\.(image|imageModel))?\(\)")
+
+
+def _own_options(body: Struct) -> list[Struct]:
+    """What the AI SDK hands on as it is: `providerOptions.replicate`."""
+    return [own for each in structs(body.get("providerOptions")) for own in structs(each.get("replicate"))]
+
+
+def _without_wrapping(body: Struct) -> Struct:
+    """The keys that reach the provider: not the handle of the model, nor the options of other providers."""
+    return Struct(
+        tuple(each for each in body.fields if each.key not in {"model", "providerOptions"}), body.open
+    )
 
 
 def _may_be_sdk(ctx: Context, func: ir.Attr | ir.Name) -> bool:
@@ -112,11 +177,17 @@ def _token(found: ProviderCall) -> str:
     return found.api.rpartition(".")[2] if found.sdk else ""
 
 
+_NOT_SENT = {"signal", "fetch", "auth", "useFileOutput"}
+"""Options that the SDK keeps to itself."""
+
+
 def _payload(ctx: Context, found: ProviderCall) -> None:
     fields = sent_fields(found.options)
     if not fields and found.creates:
         ctx.puzzled("payload", found.module, found.call, f"the body of {found.api} is not resolved")
     for each in fields:
+        if found.sdk and each.key in _NOT_SENT:
+            continue
         module = ctx.program.modules[each.path]
         key = f"...{each.key}" if each.spread else each.key
         anchor = ir.Other(each.line, each.end, [])

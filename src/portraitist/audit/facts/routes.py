@@ -1,19 +1,27 @@
 """Ways in: dispatches to the frameworks' collectors and adds `route` facts.
 
-JavaScript frameworks are in `routes_javascript` and `routes_files`, Python ones in `routes_python`.
+JavaScript frameworks are in `routes_javascript`, `routes_files`, `routes_trpc` and `routes_tanstack`, Python ones in
+`routes_python`.
 """
 
 from __future__ import annotations
 
 import re
 
-from portraitist.audit.facts import jobs, routes_files, routes_javascript, routes_python
+from portraitist.audit.facts import (
+    jobs,
+    routes_files,
+    routes_javascript,
+    routes_python,
+    routes_tanstack,
+    routes_trpc,
+)
 from portraitist.audit.facts.base import Context, Route
 
 
 def find(ctx: Context) -> None:
     """Finds every route, action, page and job in live and in dead code."""
-    for collector in (routes_javascript, routes_files, routes_python, jobs):
+    for collector in (routes_javascript, routes_files, routes_trpc, routes_tanstack, routes_python, jobs):
         ctx.routes.extend(collector.routes(ctx))
     ctx.routes.sort(key=lambda each: (each.module.path, each.node.line, each.key))
 
@@ -22,7 +30,8 @@ def collect(ctx: Context) -> None:
     """Adds the `route` facts."""
     for route in ctx.routes:
         if route.is_http:
-            ctx.add("route", route.key, route.module, route.node, shows=_token(route), end=_end(route))
+            token = ctx.shown(route.module, route.node.line, route.node.end, _token(route))
+            ctx.add("route", route.key, route.module, route.node, shows=token, end=_end(route))
 
 
 def _end(route: Route) -> int:
@@ -31,6 +40,6 @@ def _end(route: Route) -> int:
 
 
 def _token(route: Route) -> str:
-    """A word of the route that its line must show: the last plain piece of the path, or the method."""
+    """A word of the route that its line may show: the last plain piece of the path, which may come from a prefix."""
     pieces = [each for each in re.split(r"[/\s]", route.path) if each and each[0] not in "{[:<*("]
     return f"{pieces[-1] if pieces and route.framework in {'express', 'python'} else ''}"

@@ -10,20 +10,25 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.mounts import Guard
+from portraitist.audit.facts.mounts import Guard, creations
 from portraitist.audit.facts.routes_javascript import handler_targets
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.program import Target
+from portraitist.audit.link.targets import Target
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _APP_ROUTE = re.compile(r"(?:^|/)app/(?P<path>.*/)?route\.(?:ts|tsx|js|jsx|mjs)$")
 _APP_PAGE = re.compile(r"(?:^|/)app/(?P<path>.*/)?(?:page|layout)\.(?:ts|tsx|js|jsx)$")
 _PAGES_API = re.compile(r"(?:^|/)pages/(?P<path>api/.*)\.(?:ts|tsx|js|jsx|mjs)$")
 _PAGES_PAGE = re.compile(r"(?:^|/)pages/(?P<path>(?!api/).*)\.(?:tsx|jsx|js)$")
+_EXPO = re.compile(r"(?:^|/)app/(?P<path>.*)\+api\.(?:ts|js)$")
 _PLAIN_API = re.compile(r"^(?P<path>api/.*)\.(?:ts|js|mjs)$")
 _EDGE = re.compile(r"(?:^|/)supabase/functions/(?P<name>[\w-]+)/index\.(?:ts|js)$")
 _NETLIFY = re.compile(r"(?:^|/)netlify/(?:edge-)?functions/(?P<name>[\w-]+)(?:/index)?\.(?:ts|js|mjs)$")
 _SVELTE = re.compile(r"(?:^|/)routes/(?P<path>.*/)?\+server\.(?:ts|js)$")
+_NITRO = re.compile(
+    r"(?:^|/)server/(?P<path>(?:api|routes)/.*?)(?:\.(?P<method>get|post|put|patch|delete))?\.(?:ts|js|mjs)$"
+)
+_NITRO_HANDLERS = {"defineEventHandler", "eventHandler", "defineCachedEventHandler", "createNuxtApiHandler"}
 _METHOD_TEST = re.compile(r"\bmethod\b")
 
 
@@ -39,18 +44,28 @@ def _of_file(ctx: Context, module: Module) -> Iterator[Route]:
     path = module.path
     if (found := _APP_ROUTE.search(path)) or (found := _SVELTE.search(path)):
         yield from _exported_methods(ctx, module, _app_path(found.group("path") or ""))
+    elif found := _EXPO.search(path):
+        yield from _exported_methods(ctx, module, _pages_path(_app_path(found.group("path"))))
     elif found := _APP_PAGE.search(path):
         yield from _default(ctx, module, ["PAGE"], _app_path(found.group("path") or ""), "page")
     elif found := _PAGES_API.search(path):
         yield from _default(ctx, module, _tested_methods(module), _pages_path(found.group("path")), "pages")
     elif found := _PAGES_PAGE.search(path):
         yield from _default(ctx, module, ["PAGE"], _pages_path(found.group("path")), "page")
+    elif (found := _NITRO.search(path)) and _is_nitro(module):
+        method = (found.group("method") or "any").upper()
+        way = _pages_path(found.group("path").removeprefix("routes/"))
+        yield from _default(ctx, module, [method], way, "nitro")
     elif found := _EDGE.search(path):
         yield from _served(ctx, module, f"/functions/v1/{found.group('name')}")
     elif found := _NETLIFY.search(path):
         yield from _default(ctx, module, ["ANY"], f"/.netlify/functions/{found.group('name')}", "netlify")
     elif (found := _PLAIN_API.search(path)) and not _registers_routes(module):
         yield from _default(ctx, module, _tested_methods(module), _pages_path(found.group("path")), "vercel")
+
+
+def _is_nitro(module: Module) -> bool:
+    return any(ir.plain_dotted(each.func) in _NITRO_HANDLERS for each in module.all(ir.Call))
 
 
 def _registers_routes(module: Module) -> bool:
@@ -140,6 +155,28 @@ def _tested_methods(module: Module) -> list[str]:
     return sorted(found - {"OPTIONS", "HEAD"}) or ["ANY"]
 
 
+def _made_action(ctx: Context, module: Module, name: str, made: ir.Call) -> Iterator[Route]:
+    """`export const act = client.input(…).handler(async …)`: the last function runs, those before it may deny."""
+    handlers = [each for each in made.args if isinstance(each, ir.Func)]
+    if not handlers or not isinstance(made.func, ir.Attr):
+        return
+    guards = [(ctx.program.module_of[each], each) for each in functions_before(ctx, module, made.func.obj)]
+    anchor = made.parent if isinstance(made.parent, ir.Assign) else made
+    yield Route("ACTION", name, module, anchor, (Target(module, handlers[-1]),), tuple(guards), "action")
+
+
+def functions_before(ctx: Context, module: Module, chain: ir.Node, depth: int = 0) -> list[ir.Func]:
+    """The functions handed to the calls of a chain, and to those that made what it starts from."""
+    found: list[ir.Func] = []
+    while isinstance(chain, ir.Call | ir.Attr):
+        if isinstance(chain, ir.Call):
+            found.extend(each for each in chain.args if isinstance(each, ir.Func))
+        chain = chain.func if isinstance(chain, ir.Call) else chain.obj
+    for made in creations(ctx, module, chain) if isinstance(chain, ir.Name) and depth < 4 else ():
+        found.extend(functions_before(ctx, module, made, depth + 1))
+    return found
+
+
 def _served(ctx: Context, module: Module, path: str) -> Iterator[Route]:
     for call in module.all(ir.Call):
         name = ir.plain_dotted(call.func)
@@ -156,6 +193,10 @@ def _actions(ctx: Context, module: Module) -> Iterator[Route]:
     """Functions under a "use server" directive, of the file or of the function itself."""
     whole = bool(module.body.parts) and ir.text_of(module.body.parts[0]) == "use server"
     exported = {local for local in module.exports.values() if isinstance(local, str)}
+    for name, binding in module.top.names.items() if whole else ():
+        value = binding[-1].value
+        if name in exported and binding[-1].kind == "assign" and isinstance(value, ir.Call):
+            yield from _made_action(ctx, module, name, value)
     for func in module.all(ir.Func):
         own = bool(func.body) and ir.text_of(func.body[0]) == "use server"
         top = module.scopes[func].up is module.top

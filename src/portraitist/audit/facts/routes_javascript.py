@@ -12,7 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.mounts import Guard, Mounts, creations, normalise
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.program import Site, Target
+from portraitist.audit.link.targets import Site, Target
 from portraitist.audit.link.values import renderings
 
 _NEST = {"Get", "Post", "Put", "Patch", "Delete", "All"}
@@ -23,7 +23,7 @@ def routes(ctx: Context) -> Iterator[Route]:
     mounts = _mounts(ctx)
     for module in ctx.modules:
         if module.language == "javascript":
-            for call in module.all(ir.Call):
+            for call in module.calls(ctx.words.route_methods | {"route"}):
                 yield from _registered(ctx, mounts, module, call)
             yield from _nest(ctx, module)
 
@@ -71,8 +71,10 @@ def _mounted(ctx: Context, mounts: Mounts, found: Registration) -> Iterator[Rout
     anchor = ir.Other(line, call.end, [])
     anchor.parent = call.parent
     method = "ANY" if found.method == "ALL" else found.method
+    option = ir.keyword(router, "prefix") if isinstance(router, ir.Call) else None
+    inner = ir.text_of(option) or ""
     for prefix in mounts.paths(router):
-        path = normalise(f"{prefix}/{found.text}")
+        path = normalise(f"{prefix}/{inner}/{found.text}")
         yield Route(
             method, path, found.module, anchor, tuple(found.handlers), (*above, *found.guards), "express"
         )
@@ -122,6 +124,9 @@ def _split_handlers(ctx: Context, module: Module, args: list[ir.Node]) -> tuple[
             guards.extend((module, part) for part in _fastify_guards(each))
         else:
             guards.append((module, each))
+    if flat and isinstance(flat[-1], ir.Obj) and (handler := flat[-1].get("handler")) is not None:
+        guards.extend((module, part) for part in _fastify_guards(flat[-1]))
+        flat[-1] = handler
     handlers = handler_targets(ctx, module, flat[-1]) if flat else []
     if flat and isinstance(flat[-1], ir.Call):
         guards.append((module, flat[-1]))
@@ -198,14 +203,8 @@ def _mounts(ctx: Context) -> Mounts:
     for module in ctx.modules:
         if module.language != "javascript":
             continue
-        for call in module.all(ir.Call):
-            if isinstance(call.func, ir.Attr) and call.func.name in {
-                "use",
-                "route",
-                "register",
-                "addHook",
-                "basePath",
-            }:
+        for call in module.calls({"use", "route", "register", "addHook", "basePath"}):
+            if isinstance(call.func, ir.Attr):
                 _mount(ctx, mounts, module, call, call.func)
     return mounts
 
@@ -266,7 +265,9 @@ def _nest(ctx: Context, module: Module) -> Iterator[Route]:
                     guards = [*above, *_use_guards(module, func.decorators)]
                     path = normalise(f"{prefix}/{text}")
                     method = "ANY" if name == "All" else name.upper()
-                    yield Route(method, path, module, func, (Target(module, func),), tuple(guards), "nest")
+                    anchor = ir.Other(decorator.line, func.end, [])
+                    anchor.parent = cls
+                    yield Route(method, path, module, anchor, (Target(module, func),), tuple(guards), "nest")
 
 
 def _decorator_text(decorators: list[ir.Node], names: set[str]) -> str | None:

@@ -9,7 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.mounts import Guard, Mounts, creations, normalise
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.program import Target
+from portraitist.audit.link.targets import Target
 from portraitist.audit.link.values import Items, literals, render
 
 _DECORATORS = {"get", "post", "put", "patch", "delete", "route", "api_route", "websocket", "head"}
@@ -134,6 +134,8 @@ def _mount(ctx: Context, mounts: Mounts, module: Module, call: ir.Call, func: ir
         else next((each for each in texts if each), "")
     )
     parents = creations(ctx, module, func.obj)
+    above = _own_prefix(ctx, module, parents[0] if parents else None)
+    prefix = f"{above}/{prefix}" if above else prefix
     for arg in call.args:
         for child in creations(ctx, module, arg):
             mounts.prefixes.setdefault(child, []).append((prefix, parents[0] if parents else None))
@@ -261,5 +263,12 @@ def _django_prefixes(ctx: Context, lists: dict[str, Module]) -> dict[str, list[s
 
 
 def _included(ctx: Context, module: Module, node: ir.Node) -> str | None:
+    if isinstance(node, ir.Arr) and node.items:  # (patterns, app name)
+        return _included(ctx, module, node.items[0])
     name = ir.text_of(node) or ir.plain_dotted(node)
+    if isinstance(node, ir.Attr) and node.name in {"urls", "urlpatterns"} and isinstance(node.obj, ir.Name):
+        found = module.lookup(node.obj.id, node.obj)
+        for binding in found[1] if found else []:
+            if binding.kind == "import" and isinstance(binding.node, ir.Import):
+                return ctx.program.resolver.resolve(module.path, binding.node.module, "python")
     return ctx.program.resolver.resolve(module.path, name, "python") if name else None

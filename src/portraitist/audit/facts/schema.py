@@ -24,7 +24,7 @@ _ALTER = re.compile(
     re.I,
 )
 _ADD = re.compile(
-    r"\badd\s+(?:column\s+)?(?:if\s+not\s+exists\s+)?(?P<name>[\w\"`]+)\s+(?P<type>[\w]+(?:\s*\([^)]*\))?)",
+    r"\badd\s+(?!generated\s+(?:by|always)\b)(?:column\s+)?(?:if\s+not\s+exists\s+)?(?P<name>[\w\"`]+)\s+(?P<type>[\w]+(?:\s*\([^)]*\))?)",
     re.I,
 )
 _NOT_COLUMNS = {
@@ -43,14 +43,14 @@ def collect(ctx: Context) -> None:
             found.extend(_prisma(file))
     for module in ctx.modules:
         found.extend(_in_code(ctx, module))
+    roles = {each.path: each.role for each in ctx.tree.files}
     for each in found:
         ctx.tables.setdefault(each.name, []).append(each)
-        _facts(ctx, each)
+        _facts(ctx, each, roles.get(each.path, "src"))
     _conflicts(ctx)
 
 
-def _facts(ctx: Context, table: TableDef) -> None:
-    role = next((each.role for each in ctx.tree.files if each.path == table.path), "src")
+def _facts(ctx: Context, table: TableDef, role: str) -> None:
     if not table.source.startswith("alter"):
         ctx.add_at("table", table.name, table.path, table.line, role=role, value=table.source, end=table.end)
     for name, (kind, place) in table.columns.items():
@@ -143,6 +143,7 @@ def _ddl(path: str, text: str, first_line: int, role: str) -> Iterator[TableDef]
 
 
 def _prisma(file: SourceFile) -> Iterator[TableDef]:
+    models = {each.group(1) for each in _PRISMA_MODEL.finditer(file.text)}
     for match in _PRISMA_MODEL.finditer(file.text):
         end = file.text.find("\n}", match.end())
         body = file.text[match.end() : end if end >= 0 else len(file.text)]
@@ -153,7 +154,7 @@ def _prisma(file: SourceFile) -> Iterator[TableDef]:
         relations: dict[str, str] = {}
         for number, text in enumerate(body.split("\n")):
             words = re.match(r"\s+(\w+)\s+([A-Za-z]\w*)(\[\])?", text)
-            relation = "@relation" in text or (words and _is_model(file, words.group(2)))
+            relation = "@relation" in text or (words and words.group(2) in models)
             if words and relation:
                 relations[words.group(1)] = "@relation"
             elif words:
@@ -164,14 +165,10 @@ def _prisma(file: SourceFile) -> Iterator[TableDef]:
         yield made
 
 
-def _is_model(file: SourceFile, name: str) -> bool:
-    return re.search(rf"^model\s+{name}\b", file.text, re.M) is not None
-
-
 def _in_code(ctx: Context, module: Module) -> Iterator[TableDef]:
     if module.role in {"generated", "doc"}:
         return
-    for call in module.all(ir.Call):
+    for call in module.calls(ctx.words.drizzle_tables | {"Schema", "model"}):
         name = ir.plain_dotted(call.func).rpartition(".")[2]
         if name in ctx.words.drizzle_tables and len(call.args) > 1:
             yield from _drizzle(ctx, module, call)
@@ -179,7 +176,8 @@ def _in_code(ctx: Context, module: Module) -> Iterator[TableDef]:
             yield from _mongoose(ctx, module, call)
     for cls in module.all(ir.Class):
         yield from _class_table(ctx, module, cls)
-    for lit in (*module.all(ir.Lit), *module.all(ir.Tmpl)):
+    texts = (*module.all(ir.Lit), *module.all(ir.Tmpl)) if "table" in module.lowered else ()
+    for lit in texts:
         text = _plain_text(lit)
         if (
             text

@@ -36,7 +36,11 @@ _WORDS = {
     "now",
     "case",
 }
-_COLUMN = re.compile(rf"^(?:{_IDENT}\s*\.\s*)?(?P<name>{_IDENT})$")
+_COLUMN = re.compile(rf"^(?:(?P<of>{_IDENT})\s*\.\s*)?(?P<name>{_IDENT})$")
+_ALIAS = re.compile(
+    rf"\s+(?:as\s+)?(?!(?:left|right|full|inner|cross|natural|join|on|where|order|group|limit|using)\b)(?P<alias>{_IDENT})",
+    re.I,
+)
 _END_OF_SET = re.compile(r"\b(?:where|returning|from|on\s+conflict|order\s+by|limit)\b", re.I)
 _PREDICATE = re.compile(
     rf"(?:{_IDENT}\s*\.\s*)?(?P<name>{_IDENT})\s*(?:=|<>|!=|>=|<=|>|<|\s+in\b|\s+is\b|\s+like\b|\s+ilike\b)\s*"
@@ -168,9 +172,13 @@ def _read(text: str, match: re.Match[str], table: str) -> SqlStatement | None:
         selects = list(re.compile(r"\bselect\s+(?:distinct\s+)?", re.I).finditer(text, 0, match.start()))
         if not selects:
             return None
+        alias = _ALIAS.match(text, match.end())
+        own = {table.lower(), bare(alias["alias"]).lower() if alias else ""}
         for piece, offset in _split(text[selects[-1].end() : match.start()], selects[-1].end()):
             column = _COLUMN.match(re.sub(r"\s+as\s+\S+$", "", piece.strip(), flags=re.I))
-            if column:
+            if column and (
+                column["of"] is None or bare(column["of"]).lower() in own
+            ):  # else a joined table's
                 columns.append(SqlColumn(bare(column.group("name")), "", offset))
     return SqlStatement("read", table, tuple(columns), _where(text, match.end()), match.start())
 

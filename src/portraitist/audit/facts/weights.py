@@ -24,7 +24,10 @@ _URL = re.compile(
 _STATUS_CALL = re.compile(
     r"status|poll|check|monitor|progress|refresh|(?<![aA])[sS]ync|get_?prediction|get_?training", re.I
 )
-_NO_QUESTION = re.compile(r"(set|console|save|update|simulate|report|show|print|log)|on[A-Z]", re.ASCII)
+_NO_QUESTION = re.compile(
+    r"(set|console|save|update|simulate|report|show|print|log|broadcast|notify|emit|send|publish|track|record)|on[A-Z]",
+    re.ASCII,
+)
 _SLEEP = {"sleep", "setTimeout", "delay", "wait", "asyncio.sleep", "time.sleep", "setInterval"}
 
 
@@ -41,6 +44,8 @@ def collect(ctx: Context) -> None:
 
 
 def _sources(ctx: Context, module: Module) -> None:
+    if not any(each in module.file.text for each in ("weights", "lora", "safetensors")):
+        return
     members: list[ir.Attr | ir.Index] = [*module.all(ir.Attr), *module.all(ir.Index)]
     for node in members:
         name = node.name if isinstance(node, ir.Attr) else ir.text_of(node.key)
@@ -57,12 +62,9 @@ def _sources(ctx: Context, module: Module) -> None:
                 line=line,
                 shows=found.group(3),
             )
-    for call in module.all(ir.Call):
+    for call in module.calls({"get"}):
         if (
-            isinstance(call.func, ir.Attr)
-            and call.func.name == "get"
-            and call.args
-            and ir.text_of(call.args[0]) == "weights"
+            isinstance(call.func, ir.Attr) and call.args and ir.text_of(call.args[0]) == "weights"
         ) and re.search(r"output|result", ir.dotted(call.func.obj)):
             ctx.add("weights.source", "output.weights", module, call, shows="weights")
 
@@ -70,8 +72,10 @@ def _sources(ctx: Context, module: Module) -> None:
 def _urls(ctx: Context, module: Module) -> None:
     """Addresses of weights that the code builds itself."""
     for node in (*module.all(ir.Tmpl), *module.all(ir.Lit)):
-        if isinstance(node, ir.Lit) and not (isinstance(node.value, str) and 10 < len(node.value) < 400):
-            continue
+        if isinstance(node, ir.Lit):
+            text = node.value
+            if not (isinstance(text, str) and 10 < len(text) < 400 and "/" in text):
+                continue
         if isinstance(node.parent, ir.Tmpl) or not _may_be_url(node):
             continue
         for text in renderings(ctx.ev.eval(module, node))[:1]:
@@ -96,7 +100,7 @@ def _consumers(ctx: Context) -> None:
 
 
 def _polls(ctx: Context, module: Module) -> None:
-    for call in module.all(ir.Call):
+    for call in module.calls({"setInterval", "setTimeout", "useSWR", "useQuery"}):
         name = ir.plain_dotted(call.func).rpartition(".")[2]
         if name == "setInterval" and call.args:
             polled = _polled(ctx, module, call.args[0])
@@ -168,10 +172,7 @@ def _polled(ctx: Context, module: Module, node: ir.Node) -> str:
 
 def _stored(ctx: Context, module: Module) -> None:
     """Puts into object storage: bucket and function."""
-    for call in module.all(ir.Call):
-        name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
-        if name.lower() not in ctx.words.storage_puts:
-            continue
+    for call in module.calls(ctx.words.storage_puts, lower=True):
         bucket = _bucket(ctx, module, call)
         if bucket:
             where = module.scope_name(call)
@@ -220,7 +221,9 @@ def _rows(ctx: Context) -> None:
                 value=each.table,
                 line=each.line,
                 end=each.end,
-                shows=each.table,
+                shows=ctx.shown(
+                    each.module, each.line, each.end, each.table, *(use.column for use in each.columns)
+                ),
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from portraitist.audit import ir
 from portraitist.audit.link.module import Binding, Module
@@ -11,13 +11,14 @@ from portraitist.audit.link.values import Known, Outside, Unknown, Value
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """The arguments of one call: `call` in `module`, evaluated in the frame `up`."""
+    """The arguments of one call: `call` in `module`, evaluated in the frame `up`; `memo` keeps what was folded."""
 
     func: ir.Func
     call: ir.Call
     module: Module
     up: Frame | None = None
     depth: int = 0
+    memo: dict[ir.Node, tuple[int, Value]] = field(default_factory=dict, repr=False)
 
 
 def visible(bindings: list[Binding], use: ir.Node) -> list[Binding]:

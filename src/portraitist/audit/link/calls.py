@@ -20,7 +20,7 @@ def _returns(func: ir.Func) -> list[ir.Node]:
         if isinstance(node, ir.Return) and not node.throws and node.value is not None:
             found.append(node.value)
         if not isinstance(node, ir.Func | ir.Class):
-            stack.extend(reversed(list(node.children())))
+            stack.extend(reversed(node.children()))
     return found
 
 

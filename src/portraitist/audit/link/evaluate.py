@@ -11,18 +11,15 @@ from collections.abc import Callable
 from portraitist.audit import ir
 from portraitist.audit.link.bindings import (
     Frame,
-    Merges,
     is_name,
-    loads_module,
-    member_path,
-    merging_calls,
     says_nothing,
-    visible,
 )
-from portraitist.audit.link.calls import argument_for, returns
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.library import fold_library_call
-from portraitist.audit.link.module import Binding, Module
-from portraitist.audit.link.program import Program, Target
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.names import Names
+from portraitist.audit.link.program import Program
+from portraitist.audit.link.targets import Target
 from portraitist.audit.link.values import (
     Field,
     Items,
@@ -35,11 +32,16 @@ from portraitist.audit.link.values import (
     Value,
     arithmetic,
     one_of,
+    render,
     text,
-    with_fields,
 )
 
 MAX_DEPTH = 24
+"""How deep expressions are folded into each other."""
+
+
+MANY = 3
+"""A hole that may be more texts than these keeps its name."""
 
 
 class Evaluator:
@@ -47,13 +49,16 @@ class Evaluator:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._memo: dict[ir.Node, Value] = {}
+        self._memo: dict[ir.Node, tuple[int, Value]] = {}
         self._active: set[tuple[ir.Node, Frame | None]] = set()
-        self._merge_calls: dict[str, Merges] = {}
+        self._frames: dict[tuple[ir.Func, ir.Call, Frame | None], Frame] = {}
+        self._cycles = 0
+        self._cuts = 0
+        self.names = Names(self)
         self._table: dict[type[ir.Node], Callable[..., Value]] = {
             ir.Lit: lambda _m, node, _f, _d: Known(node.value),
             ir.Tmpl: self._template,
-            ir.Name: self._name,
+            ir.Name: self.names.fold,
             ir.Attr: self._attribute,
             ir.Index: self._index,
             ir.Obj: self._object,
@@ -70,19 +75,65 @@ class Evaluator:
         """The value of `node`; `frame` binds the parameters around it."""
         if node is None:
             return Unknown("no value")
-        if frame is None and node in self._memo:
-            return self._memo[node]
+        if frame is not None and node.within is None:
+            frame = None  # no parameter reaches the top of a file
+        memo = self._memo if frame is None else frame.memo
+        if (kept := memo.get(node)) is not None and kept[0] <= depth:
+            self._cuts += kept[0] > 0
+            return kept[1]
         method = self._table.get(type(node))
         if method is None:
             return Unknown(type(node).__name__.lower())
         if depth > MAX_DEPTH or (node, frame) in self._active:
-            return Unknown("too deep")
+            return self._given_up(depth)
         self._active.add((node, frame))
+        cycles, cuts = self._cycles, self._cuts
         value: Value = method(module, node, frame, depth + 1)
         self._active.discard((node, frame))
-        if frame is None and depth == 0:
-            self._memo[node] = value
+        if depth == 0 or self._cycles == cycles:
+            memo[node] = (depth if self._cuts > cuts else 0, value)
         return value
+
+    def part(self, module: Module, node: ir.Node | None, key: str, frame: Frame | None, depth: int) -> Value:
+        """`node` as far as its entry `key` needs it: of an object literal only that entry is folded."""
+        if not isinstance(node, ir.Obj | ir.Name) or (isinstance(node, ir.Obj) and not _is_plain(node)):
+            return self.eval(module, node, frame, depth)
+        if frame is not None and node.within is None:
+            frame = None
+        memo = self._memo if frame is None else frame.memo
+        if (kept := memo.get(node)) is not None and kept[0] <= depth:
+            self._cuts += kept[0] > 0
+            return kept[1]
+        if depth > MAX_DEPTH or (node, frame) in self._active:
+            return self._given_up(depth)
+        self._active.add((node, frame))
+        if isinstance(node, ir.Name):
+            value = self.names.fold(module, node, frame, depth + 1, key)
+        else:
+            props = [each for each in node.props if each.key == key]
+            made = [self._property(module, each, frame, depth + 1)[0] for each in props]
+            value = Struct(tuple(field for fields in made for field in fields))
+        self._active.discard((node, frame))
+        return value
+
+    def frame(self, func: ir.Func, call: ir.Call, module: Module, up: Frame | None) -> Frame:
+        """The one frame of a call in a frame, so that what was folded in it is not folded again."""
+        key = (func, call, up)
+        if key not in self._frames:
+            self._frames[key] = Frame(func, call, module, up, (up.depth if up else 0) + 1)
+        return self._frames[key]
+
+    def cut_short(self) -> None:
+        """Remembers that a limit of depth was reached: an ask from less deep may know more."""
+        self._cuts += 1
+
+    def _given_up(self, depth: int) -> Value:
+        """Unknown because of a limit, or because the question is asked while it is being answered."""
+        if depth > MAX_DEPTH:
+            self.cut_short()
+        else:
+            self._cycles += 1
+        return Unknown("too deep")
 
     def _template(self, module: Module, node: ir.Tmpl, frame: Frame | None, depth: int) -> Value:
         return text([self._hole(module, each, frame, depth) for each in node.parts])
@@ -100,7 +151,13 @@ class Evaluator:
             outside = [each for each in value.options if isinstance(each, Outside) and each.kind == "env"]
             if outside and not known:
                 return outside[0]
+            if len(known) > MANY and not any("://" in str(render(each)) for each in known):
+                local = True
+            unsure = any(isinstance(each, Unknown) for each in value.options) and not outside
+            local = local or (unsure and not any("://" in str(render(each)) for each in known))
         name = ir.plain_dotted(node)
+        if not name and isinstance(node, ir.Call) and len(node.args) == 1:
+            name = ir.plain_dotted(node.args[0])
         return Outside("local", name) if local and name else value
 
     def _array(self, module: Module, node: ir.Arr, frame: Frame | None, depth: int) -> Value:
@@ -167,158 +224,18 @@ class Evaluator:
         right = self.eval(module, node.right, frame, depth)
         return arithmetic(node.op, left, right)
 
-    def _name(self, module: Module, node: ir.Name, frame: Frame | None, depth: int) -> Value:
-        found = module.lookup(node.id, node)
-        if found is None:
-            return self._star(module, node, depth) if module.stars else Outside("global", node.id)
-        reaching = visible(found[1], node)
-        options = [self._binding(module, each, frame, depth) for each in reaching[-6:]]
-        if len(options) > 1:
-            options = [
-                each for each in options if not (isinstance(each, Known) and each.value in (None, ""))
-            ] or options
-        value = one_of(options) if options else Unknown(f"{node.id} is not assigned before")
-        return self._mutated(module, node, value, frame, depth)
-
-    def _star(self, module: Module, node: ir.Name, depth: int) -> Value:
-        found = [each for star in module.stars for each in self.program.imported(module, star, node.id)]
-        return self._target(found[0], depth) if found else Outside("global", node.id)
-
-    def _mutated(self, module: Module, node: ir.Name, value: Value, frame: Frame | None, depth: int) -> Value:
-        """`value` with the members set on the variable before `node` is read."""
-        found = module.lookup(node.id, node)
-        fields: list[Field] = []
-        for each in found[0].members.get(node.id, ()) if found is not None else ():
-            way = member_path(each.target)
-            if not way or len(way) > 2 or "exports" in way or each.line > node.line or each.op != "=":
-                continue
-            value_set = self.eval(module, each.value, frame, depth)
-            for key in reversed(way):
-                made = Field(
-                    key,
-                    value_set,
-                    module.path,
-                    each.line,
-                    each.end,
-                    scope=module.scope_name(each),
-                    node=each.value,
-                )
-                value_set = Struct((made,), open=True)
-            fields.append(made)
-        merged = self._merges(module, node, frame, depth)
-        return with_fields(value, tuple(fields + merged)) if fields or merged else value
-
-    def _merges(self, module: Module, node: ir.Name, frame: Frame | None, depth: int) -> list[Field]:
-        """What `Object.assign(name, …)` and `name.update(…)` put in before `node` is read."""
-        if node.within is None or depth > 8:
-            return []
-        found: list[Field] = []
-        for call, target, sources in self._merging(module).get(node.within, ()):
-            if target != node.id or call.line >= node.line:
-                continue
-            for source in sources:
-                value = self.eval(module, source, frame, depth)
-                found.extend(value.fields if isinstance(value, Struct) else ())
-        return found
-
-    def _merging(self, module: Module) -> Merges:
-        if module.path not in self._merge_calls:
-            self._merge_calls[module.path] = merging_calls(module)
-        return self._merge_calls[module.path]
-
-    def _binding(self, module: Module, binding: Binding, frame: Frame | None, depth: int) -> Value:
-        if binding.kind == "param":
-            return self._param(module, binding, frame, depth)
-        if binding.kind == "import":
-            return self._imported(module, binding, depth)
-        if binding.kind == "loop":
-            return self._loop(module, binding, frame, depth)
-        if binding.kind != "assign":
-            return Unknown(binding.kind)
-        if loads_module(binding.value):
-            targets = list(self.program.bound(module, binding))
-            return one_of([self._target(each, depth) for each in targets] or [Unknown("import")])
-        assign = binding.node
-        if isinstance(assign, ir.Assign) and assign.op not in {"=", ":="} and not binding.keys:
-            return Unknown("accumulated")
-        return self._picked(self.eval(module, binding.value, frame, depth), binding, module, frame, depth)
-
-    def _imported(self, module: Module, binding: Binding, depth: int) -> Value:
-        """The value of an imported name: what its module binds to it, or what it refers to."""
-        node = binding.node
-        assert isinstance(node, ir.Import)
-        path = self.program.resolver.resolve(module.path, node.module, module.language)
-        other = self.program.modules.get(path) if path else None
-        if other is not None and depth < MAX_DEPTH:
-            entry = other.exports.get(str(binding.keys[0]), str(binding.keys[0]))
-            if isinstance(entry, ir.Import):
-                again = Binding("import", entry, keys=(entry.names[0][0],))
-                return self._imported(other, again, depth + 1)
-            if isinstance(entry, ir.Node):
-                return self.eval(other, entry, None, depth + 1)
-            assigned = [each for each in other.top.names.get(entry, []) if each.kind in {"assign", "import"}]
-            if assigned:
-                return one_of([self._binding(other, each, None, depth + 1) for each in assigned[-3:]])
-        targets = [self._target(each, depth) for each in self.program.bound(module, binding)]
-        return one_of(targets or [Unknown("import")])
-
-    def _picked(
-        self, value: Value, binding: Binding, module: Module, frame: Frame | None, depth: int
-    ) -> Value:
-        for key in binding.keys:
-            value = self.member(value, key)
-        if binding.default is not None:
-            default = self.eval(module, binding.default, frame, depth)
-            return one_of([value, default]) if not isinstance(value, Known) else value
-        return value
-
-    def _loop(self, module: Module, binding: Binding, frame: Frame | None, depth: int) -> Value:
-        source = self.eval(module, binding.value, frame, depth)
-        value = one_of(list(source.items)) if isinstance(source, Items) and source.items else Unknown("loop")
-        for key in binding.keys[1:]:
-            value = self.member(value, key)
-        return value
-
-    def _param(self, module: Module, binding: Binding, frame: Frame | None, depth: int) -> Value:
-        param = binding.value if isinstance(binding.value, ir.Param) else binding.node
-        assert isinstance(param, ir.Param)
-        func = param.parent
-        name = param.name or ".".join(str(each) for each in binding.keys)
-        if not isinstance(func, ir.Func):
-            return Outside("param", name)
-        current = frame
-        while current is not None and current.func is not func:
-            current = current.up
-        if current is not None:
-            values = [self._argument(current, param, depth)]
-        else:
-            sites = self.program.callers.get(func, [])[:6] if depth < 10 else []
-            frames = [Frame(func, each.call, each.module, None, 1) for each in sites]
-            values = [self._argument(each, param, depth + 2) for each in frames]
-        if param.default is not None and (current is None or isinstance(values[0], Unknown)):
-            values.append(self.eval(module, param.default, None, depth))
-        value = one_of(values) if values else Outside("param", name)
-        value = (
-            Outside("param", name) if isinstance(value, Unknown) and value.reason == "not passed" else value
-        )
-        return self._picked(value, binding, module, frame, depth)
-
-    def _argument(self, frame: Frame, param: ir.Param, depth: int) -> Value:
-        passed = argument_for(frame.call, frame.func, param)
-        return Unknown("not passed") if passed is None else self.eval(frame.module, passed, frame.up, depth)
-
     def _attribute(self, module: Module, node: ir.Attr, frame: Frame | None, depth: int) -> Value:
         name = ir.plain_dotted(node)
         if name.startswith(("process.env.", "import.meta.env.")):
             return Outside("env", node.name)
-        base = self.eval(module, node.obj, frame, depth)
+        base = self.part(module, node.obj, node.name, frame, depth)
         if isinstance(base, Struct | Items) or (isinstance(base, OneOf) and not isinstance(base, Outside)):
             found = self.member(base, node.name)
             if not isinstance(found, Unknown):
                 return found
         targets = self.program.resolve(module, node)
         values = [
-            self._target(each, depth)
+            self.target(each, depth)
             for each in targets
             if each.node is not None and not isinstance(each.node, ir.Func)
         ]
@@ -346,7 +263,8 @@ class Evaluator:
                     return self.eval(module, each.value, None, depth)
         return None
 
-    def _target(self, target: Target, depth: int) -> Value:
+    def target(self, target: Target, depth: int) -> Value:
+        """The value of what a reference ends at."""
         if target.module is None or target.node is None:
             return Outside("global", target.origin)
         if isinstance(target.node, ir.Class | ir.Func | ir.Other):
@@ -391,8 +309,13 @@ class Evaluator:
         for target in self.program.functions_called(node):
             if not isinstance(target.node, ir.Func) or target.module is None:
                 continue
-            inner = Frame(target.node, node, module, frame, (frame.depth if frame else 0) + 1)
+            inner = self.frame(target.node, node, module, frame)
             returned = returns(target.node)
             values.extend(self.eval(target.module, each, inner, depth) for each in returned[:8])
         values = [each for each in values if not (isinstance(each, Known) and each.value is None)] or values
         return one_of(values) if values else Unknown("call")
+
+
+def _is_plain(node: ir.Obj) -> bool:
+    """Whether every entry has its name in the source: nothing is merged in or computed."""
+    return all(each.key is not None for each in node.props)

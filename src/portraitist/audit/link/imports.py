@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import PurePosixPath
 
 from portraitist.audit.source import SourceFile
@@ -53,22 +54,22 @@ class Resolver:
 
     def resolve(self, importer: str, module: str, language: str) -> str | None:
         """The path that `module` means when imported from `importer`, or None when it is outside."""
-        key = (str(PurePosixPath(importer).parent), module, language)
+        key = (importer.rpartition("/")[0], module, language)
         if key not in self.cache:
             find = self._python if language == "python" else self._javascript
             self.cache[key] = find(importer, module)
         return self.cache[key]
 
     def _javascript(self, importer: str, module: str) -> str | None:
-        folder = PurePosixPath(importer).parent
+        folders = _above(importer)
         if module.startswith("."):
-            return self._file(_join(str(folder), module))
-        for up in (folder, *folder.parents):
-            for pattern, target in self.aliases.get(str(up), ()):
+            return self._file(_join(folders[0], module))
+        for up in folders:
+            for pattern, target in self.aliases.get(up, ()):
                 found = self._alias(pattern, target, module)
                 if found:
                     return found
-        return self._workspace(module) or self._conventional(folder, module)
+        return self._workspace(module) or self._conventional(folders, module)
 
     def _alias(self, pattern: str, target: str, module: str) -> str | None:
         head, star, tail = pattern.partition("*")
@@ -88,7 +89,7 @@ class Resolver:
         options = [rest, f"src/{rest}"] if rest else ["src/index", "index", "lib/index"]
         return next((found for each in options if (found := self._file(_join(folder, each)))), None)
 
-    def _conventional(self, folder: PurePosixPath, module: str) -> str | None:
+    def _conventional(self, folders: list[str], module: str) -> str | None:
         """Bundler aliases that live in code: `@/x`, `~/x` and `@name/x` for a folder `name`."""
         if module.startswith(("@/", "~/")):
             rest = [module[2:]]
@@ -96,10 +97,10 @@ class Resolver:
             rest = [module[1:]]
         else:
             return None
-        for up in (folder, *folder.parents):
+        for up in folders:
             for base in ("", "src", "app"):
                 for each in rest:
-                    found = self._file(_join(_join(str(up), base), each))
+                    found = self._file(_join(_join(up, base), each))
                     if found:
                         return found
         return None
@@ -133,11 +134,27 @@ class Resolver:
             for _ in range(dots - 1):
                 folder = folder.parent
             return self._module(_join(str(folder), rest) if rest else str(folder))
+        standard = module.partition(".")[0] in sys.stdlib_module_names
         for up in (folder, *folder.parents):
             for base in ("", "src"):
-                found = self._module(_join(_join(str(up), base), rest))
-                if found:
+                place = _join(str(up), base)
+                found = self._module(_join(place, rest))
+                if found and not (standard and _join(place, "__init__.py") in self.paths):
                     return found
+        return None
+
+    def own_root(self, importer: str, module: str) -> str | None:
+        """The source folder in which an absolute Python import's package lies, when that is one of this repository.
+
+        A package counts where `importer` lies in it, or where it stands beside a file that Python can start.
+        """
+        package = module.partition(".")[0]
+        for up in PurePosixPath(importer).parents if "." in module else ():
+            if up.name == package and _join(str(up), "__init__.py") in self.paths:
+                return str(up.parent)
+            beside = _join(_join(str(up), package), "__init__.py") in self.paths
+            if beside and _join(str(up), "__init__.py") not in self.paths:
+                return str(up)
         return None
 
     def _module(self, path: str) -> str | None:
@@ -150,11 +167,19 @@ class Resolver:
         """Whether `module` is meant to be a file of this repository, found or not."""
         if language == "javascript":
             return module.startswith((".", "@/", "~/"))
-        return module.startswith(".")
+        return module.startswith(".") or self.own_root(importer, module) is not None
 
     def is_folder(self, path: str) -> bool:
         """Whether some read file lies below `path`."""
         return path in self.folders
+
+
+def _above(path: str) -> list[str]:
+    """The folders around a path, nearest first; the root is `.`."""
+    found: list[str] = []
+    while path := path.rpartition("/")[0]:
+        found.append(path)
+    return [*found, "."]
 
 
 def _join(folder: str, rest: str) -> str:

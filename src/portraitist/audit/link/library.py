@@ -43,7 +43,7 @@ def fold_library_call(
         found = _method(ev, module, call, frame, depth)
         if found is not None:
             return found
-    return _constructed(ev, module, call, frame, depth)
+    return _constructed(ev, module, call, frame, depth) if module.language == "python" else None
 
 
 def _environment(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int) -> Value:
@@ -75,7 +75,8 @@ def _method(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, d
     assert isinstance(func, ir.Attr)
     if func.name in _METHODS_SAME:
         value = ev.eval(module, func.obj, frame, depth)
-        kept = isinstance(value, Known | Outside | Struct) and func.name not in {
+        plain = all(isinstance(each, Known | Outside) for each in getattr(value, "options", (value,)))
+        kept = (plain or isinstance(value, Struct)) and func.name not in {
             "replace",
             "json",
             "format_map",

@@ -6,6 +6,8 @@ Looks at one file only; other files are reached through `program`.
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -71,21 +73,52 @@ class Module:
         """The text by lines, split when first asked for."""
         return self.file.text.split("\n")
 
+    @functools.cached_property
+    def lowered(self) -> str:
+        """The text in lower case: words of any case are found in it faster than by a pattern."""
+        return self.file.text.lower()
+
     def all(self, kind: type[N]) -> list[N]:
         """Every node of `kind` in this file, in source order."""
         return self.by_type.get(kind, [])  # type: ignore[return-value]
 
+    @functools.cached_property
+    def _by_callee(self) -> dict[str, list[ir.Call]]:
+        found: dict[str, list[ir.Call]] = defaultdict(list)
+        for call in self.all(ir.Call):
+            func = call.func
+            found[
+                func.name if isinstance(func, ir.Attr) else func.id if isinstance(func, ir.Name) else ""
+            ].append(call)
+        return found
+
+    def calls(self, names: AbstractSet[str], *, lower: bool = False) -> list[ir.Call]:
+        """The calls of functions and methods with one of these names, in source order: `b` finds `b()` and `a.b()`.
+
+        With `lower`, `names` are in lower case and the case in the source does not matter.
+        """
+        if lower:
+            lists = [calls for name, calls in self._by_callee.items() if name.lower() in names]
+        else:
+            lists = [self._by_callee[name] for name in names & self._by_callee.keys()]
+        if len(lists) == 1:
+            return lists[0]
+        return sorted((call for calls in lists for call in calls), key=lambda each: each.first)
+
     def scope_of(self, node: ir.Node) -> Scope:
         """The scope in which `node` is evaluated."""
-        func = node if isinstance(node, ir.Func) else ir.enclosing(node, ir.Func)
+        if isinstance(node, ir.Func):
+            func: ir.Func | None = node
+        else:
+            func = node.within if node.order is not None else ir.enclosing(node, ir.Func)
         return self.scopes.get(func, self.top) if func is not None else self.top
 
     def lookup(self, name: str, at: ir.Node) -> tuple[Scope, list[Binding]] | None:
         """The bindings of `name` visible at `at`, from the nearest scope that has any."""
         scope: Scope | None = self.scope_of(at)
         while scope is not None:
-            if name in scope.names:
-                return scope, scope.names[name]
+            if (found := scope.names.get(name)) is not None:
+                return scope, found
             scope = scope.up
         return None
 
@@ -108,40 +141,38 @@ class Module:
         return f"{func.owner}.{func.name}" if func.owner else func.name
 
     def _index(self) -> None:
+        """Fills `by_type` and the scopes, and tells every node its place; a node's scope is its function's."""
         order: list[ir.Node] = []
-        by_type = self.by_type
-        stack: list[tuple[ir.Node, Scope]] = [(self.body, self.top)]
-        first = 0
+        by_type: dict[type[ir.Node], list[ir.Node]] = defaultdict(list)
+        stack: list[ir.Node] = [self.body]
+        self.body.within = None
         while stack:
-            node, scope = stack.pop()
-            node.within, node.order, node.first = scope.func, order, first
-            first += 1
-            node.last = first
-            order.append(node)
+            node = stack.pop()
             kind = type(node)
-            if kind in by_type:
-                by_type[kind].append(node)
-            else:
-                by_type[kind] = [node]
+            node.order, node.first = order, len(order)
+            order.append(node)
+            by_type[kind].append(node)
             if kind in _LEAVES:
                 continue
-            inner = self._enter(node, scope) if kind in _BINDING else scope
-            children = list(node.children())
+            if kind in _BINDING:
+                self._enter(node)
+            func = node if isinstance(node, ir.Func) else node.within
+            if isinstance(node, ir.Attr):  # the most frequent one: no list for its one child
+                child = node.obj
+                child.parent, child.within = node, func
+                stack.append(child)
+                continue
+            children = node.children()
             for child in children:
-                child.parent = node
-            if len(children) == 1:
-                stack.append((children[0], inner))
-            else:
-                stack.extend([(child, inner) for child in reversed(children)])
-        for node in reversed(order):
-            parent = node.parent
-            if parent is not None and parent.last < node.last:
-                parent.last = node.last
+                child.parent, child.within = node, func
+            stack.extend(children[::-1])
+        self.by_type = dict(by_type)
 
-    def _enter(self, node: ir.Node, scope: Scope) -> Scope:
+    def _enter(self, node: ir.Node) -> None:
+        scope = self.top if node.within is None else self.scopes[node.within]
         if isinstance(node, ir.Func):
-            return self._function(node, scope)
-        if isinstance(node, ir.Assign):
+            self._function(node, scope)
+        elif isinstance(node, ir.Assign):
             self._assign(node, scope)
         elif isinstance(node, ir.Import):
             self._import(node, scope)
@@ -155,13 +186,19 @@ class Module:
                     node.body[0] if node.body and direct and exported == "default" else local
                 )
         elif isinstance(node, ir.Handler) and node.catches is not None:
-            for name in ir.find(node.catches, ir.Name):
+            for name in self._caught(node.catches):
                 scope.bind(name.id, Binding("caught", node))
         elif isinstance(node, ir.Loop) and node.target is not None:
             _pattern(scope, node.target, node.source, "loop", ("*",))
-        return scope
 
-    def _function(self, node: ir.Func, scope: Scope) -> Scope:
+    def _caught(self, catches: ir.Node) -> list[ir.Name]:
+        """The names that a handler binds: in Python only what stands after `as`, not the types it catches."""
+        if self.language != "python":
+            return list(ir.find(catches, ir.Name))
+        named = isinstance(catches, ir.Other) and catches.kind == "as_pattern" and len(catches.parts) > 1
+        return list(ir.find(catches.parts[-1], ir.Name)) if named and isinstance(catches, ir.Other) else []
+
+    def _function(self, node: ir.Func, scope: Scope) -> None:
         inside_class = isinstance(node.parent, ir.Class)
         if node.name and not inside_class and not isinstance(node.parent, ir.Prop | ir.Assign):
             scope.bind(node.name, Binding("func", node))
@@ -172,7 +209,6 @@ class Module:
                 inner.bind(param.name, Binding("param", param, default=param.default))
             elif param.pattern is not None:
                 _pattern(inner, param.pattern, param, "param", ())
-        return inner
 
     def _assign(self, node: ir.Assign, scope: Scope) -> None:
         if node.decl == "field":

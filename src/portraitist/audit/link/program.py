@@ -7,42 +7,39 @@ outside package, such as `replicate().predictions.create`. Values are folded in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.imports import Resolver
-from portraitist.audit.link.module import Binding, Module
+from portraitist.audit.link.module import Binding, Module, Scope
+from portraitist.audit.link.targets import (
+    FRAMEWORK,
+    HANDING_ON,
+    WRAPPERS,
+    Site,
+    Target,
+    alike,
+    bare,
+    few,
+    handed_on,
+    hung_on,
+    member_names,
+    methods_by_name,
+    owner_of,
+    subclasses,
+)
 
 MAX_STEPS = 14
 """How many hops a reference is followed before it counts as not resolved."""
 
+MAX_KEPT = 2
+"""What is resolved from deeper than this may have been cut short: it is not kept."""
 
 _SELF = {"this", "self", "cls", "super"}
 
+_RUNS = {"src", "script"}
 
-_LIVE = {"src", "script", "test"}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What an expression refers to: a node of a module, or an outside `origin`."""
-
-    module: Module | None = None
-    node: ir.Node | None = None
-    origin: str = ""
-
-    def step(self, suffix: str) -> Target:
-        """The outside object reached from here by an attribute or a call."""
-        return Target(origin=self.origin + suffix) if self.origin else Target()
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A call in a module."""
-
-    module: Module
-    call: ir.Call
+_ASIDE = {"test", "backup", "removed", "doc"}
 
 
 class Program:
@@ -54,36 +51,39 @@ class Program:
         self.callers: dict[ir.Func, list[Site]] = {}
         self.callees: dict[ir.Call, list[Target]] = {}
         self.module_of: dict[ir.Func, Module] = {}
-        self.methods: dict[str, list[Target]] = {}
-        self.subclasses: dict[str, list[Target]] = {}
+        self.methods = methods_by_name(self.modules.values())
+        self.subclasses = subclasses(self.modules.values())
+        self.hung_on = hung_on(self.modules.values())
         self._memo: dict[ir.Node, tuple[Target, ...]] = {}
+        self._named: dict[tuple[Scope, str], tuple[Target, ...]] = {}
         self._active: set[ir.Node] = set()
         for module in self.modules.values():
             self.module_of.update(dict.fromkeys(module.all(ir.Func), module))
-            self._collect_methods(module)
         self._call_graph()
 
-    def _collect_methods(self, module: Module) -> None:
-        for each in module.all(ir.Class):
-            for base in each.bases:
-                self.subclasses.setdefault(ir.dotted(base).rpartition(".")[2], []).append(
-                    Target(module, each)
-                )
-        if module.role in _LIVE:
-            for func in module.all(ir.Func):
-                if func.owner and func.name != "constructor":
-                    self.methods.setdefault(func.name, []).append(Target(module, func))
-
     def _call_graph(self) -> None:
+        members = member_names(self.modules.values()) | self.hung_on.keys()
         for module in self.modules.values():
             for call in module.all(ir.Call):
+                if isinstance(call.func, ir.Attr) and call.func.name not in members:
+                    continue
                 targets = [each for each in self._callee(module, call) if isinstance(each.node, ir.Func)]
                 if targets:
                     self.callees[call] = targets
-                for target in targets:
-                    assert isinstance(target.node, ir.Func)
-                    self.callers.setdefault(target.node, []).append(Site(module, call))
+                self._called_by(targets, module, call)
+            for call in module.calls(HANDING_ON.keys()) if module.language == "python" else ():
+                given = handed_on(call)
+                if given is not None:
+                    self._called_by(self.resolve(module, given.func), module, given)
         self._memo.clear()
+        self._named.clear()
+
+    def _called_by(self, targets: Iterable[Target], module: Module, call: ir.Call) -> None:
+        for target in targets:
+            if target.module is not None and module.role in _ASIDE and target.module.role in _RUNS:
+                continue  # what a test or a backup passes says nothing about the product
+            if isinstance(target.node, ir.Func):
+                self.callers.setdefault(target.node, []).append(Site(module, call))
 
     def _callee(self, module: Module, call: ir.Call) -> list[Target]:
         found: list[Target] = []
@@ -99,38 +99,37 @@ class Program:
 
     def _by_name(self, module: Module, func: ir.Attr) -> list[Target]:
         """Methods found by a distinctive name when the receiver has no resolvable type."""
-        candidates = self.methods.get(func.name, [])
-        receiver = ir.plain_dotted(func.obj).rpartition(".")[2].lower().replace("_", "")
-        if not candidates or len(candidates) > 3 or len(receiver) < 3:
+        candidates = self.methods.get(func.name)
+        if not candidates or len(candidates) > 3:
             return []
-        if any(
+        receiver = ir.plain_dotted(func.obj).rpartition(".")[2].lower().replace("_", "")
+        if len(receiver) < 3 or any(
             target.origin and not target.origin.startswith("param:")
             for target in self.resolve(module, func.obj)
         ):
             return []
         return [
-            each
-            for each in candidates
-            if isinstance(each.node, ir.Func) and _alike(receiver, each.node.owner)
+            each for each in candidates if isinstance(each.node, ir.Func) and alike(receiver, each.node.owner)
         ]
 
     def resolve(self, module: Module, expr: ir.Node, depth: int = 0) -> tuple[Target, ...]:
         """Everything `expr` may refer to; empty when it is not known."""
-        if expr in self._memo:
-            return self._memo[expr]
+        if (kept := self._memo.get(expr)) is not None:
+            return kept
         if depth > MAX_STEPS or expr in self._active:
             return ()
         self._active.add(expr)
-        found = tuple(dict.fromkeys(self._resolve(module, expr, depth + 1)))[:8]
+        if isinstance(expr, ir.Name):
+            found = self._name(module, expr, depth + 1)
+        else:
+            found = few(self._resolve(module, expr, depth + 1))
         self._active.discard(expr)
-        if depth <= 2:
+        if depth <= MAX_KEPT:
             self._memo[expr] = found
         return found
 
     def _resolve(self, module: Module, expr: ir.Node, depth: int) -> Iterator[Target]:
-        if isinstance(expr, ir.Name):
-            yield from self._name(module, expr, depth)
-        elif isinstance(expr, ir.Attr):
+        if isinstance(expr, ir.Attr):
             for base in self.resolve(module, expr.obj, depth):
                 yield from self.member(base, expr.name, depth)
         elif isinstance(expr, ir.Call):
@@ -167,27 +166,36 @@ class Program:
 
     def _outside_call(self, module: Module, call: ir.Call, target: Target, depth: int) -> Iterator[Target]:
         name = target.origin.rpartition(".")[2]
-        if name in {"memo", "cache", "lru_cache", "once", "freeze", "Depends", "promisify"} and call.args:
+        if target.origin == "typing.cast" and call.args:
+            yield from self._instance(module, call.args[0], depth)
+        elif name in {"memo", "cache", "lru_cache", "once", "freeze", "Depends", "promisify"} and call.args:
             yield from self.resolve(module, call.args[0], depth)
         else:
             yield target.step("()")
 
     def _returned(self, module: Module, func: ir.Func, depth: int) -> Iterator[Target]:
-        for value in returns(func):
-            yield from self.resolve(module, value, depth)
+        """What a function gives back: what its returns refer to, else what its annotation says."""
+        found = [each for value in returns(func) for each in self.resolve(module, value, depth)]
+        if func.annotation is not None and not any(each.node is not None for each in found):
+            found += [
+                each for each in self._instance(module, func.annotation, depth) if each.node is not None
+            ]
+        yield from found
 
-    def _name(self, module: Module, name: ir.Name, depth: int) -> Iterator[Target]:
+    def _name(self, module: Module, name: ir.Name, depth: int) -> tuple[Target, ...]:
         if name.id in _SELF:
-            owner = self._owner(module, name)
-            if owner is not None:
-                yield Target(module, owner)
-            return
+            owner = owner_of(name)
+            return (Target(module, owner),) if owner is not None else ()
         found = module.lookup(name.id, name)
         if found is None:
-            yield from self._star(module, name.id, depth)
-            return
-        for binding in found[1][-6:]:
-            yield from self.bound(module, binding, depth)
+            return few(self._star(module, name.id, depth))
+        scope, bindings = found
+        if (kept := self._named.get((scope, name.id))) is not None:
+            return kept
+        made = few(each for binding in bindings[-6:] for each in self.bound(module, binding, depth))
+        if depth <= MAX_KEPT + 1:
+            self._named[scope, name.id] = made
+        return made
 
     def _star(self, module: Module, name: str, depth: int) -> Iterator[Target]:
         for star in module.stars:
@@ -196,14 +204,6 @@ class Program:
                 yield from self.exported(self.modules[path], name, depth)
                 return
         yield Target(origin=f"global:{name}")
-
-    def _owner(self, module: Module, node: ir.Node) -> ir.Class | ir.Obj | None:
-        for each in ir.ancestors(node):
-            if isinstance(each, ir.Class):
-                return each
-            if isinstance(each, ir.Obj) and isinstance(each.parent, ir.Assign):
-                return each
-        return None
 
     def bound(self, module: Module, binding: Binding, depth: int = 0) -> Iterator[Target]:
         """What one binding of a name refers to."""
@@ -253,7 +253,7 @@ class Program:
 
     def _instance(self, module: Module, annotation: ir.Node, depth: int) -> Iterator[Target]:
         for part in ir.walk(annotation):
-            if not isinstance(part, ir.Name | ir.Attr):
+            if not isinstance(part, ir.Name | ir.Attr) or (isinstance(part, ir.Name) and part.id in WRAPPERS):
                 continue
             for target in self.resolve(module, part, depth):
                 if isinstance(target.node, ir.Class):
@@ -276,7 +276,7 @@ class Program:
         elif not self.resolver.is_local(module.path, specifier, module.language):
             root = specifier.removeprefix("node:").removeprefix("npm:").split("@", 2)
             clean = specifier if specifier.startswith("@") else root[0]
-            clean = _bare(clean.removeprefix("https://esm.sh/"))
+            clean = bare(clean.removeprefix("https://esm.sh/"))
             yield Target(origin=clean if name in {"*", "default"} else f"{clean}.{name}")
 
     def _submodule(self, module: Module, specifier: str, name: str) -> list[Target]:
@@ -307,7 +307,7 @@ class Program:
     def member(self, base: Target, name: str, depth: int = 0) -> list[Target]:
         """What `base.name` refers to."""
         if base.module is None or base.node is None:
-            return [] if not base.origin else [base.step(f".{name}")]
+            return self._outside_member(base, name, depth) if base.origin else []
         if isinstance(base.node, ir.Class):
             return self._class_member(base.module, base.node, name, depth)
         if isinstance(base.node, ir.Obj):
@@ -317,6 +317,13 @@ class Program:
             found = list(self.exported(base.module, name, depth))
             return found or (self._submodule_of(base.module, name))
         return []
+
+    def _outside_member(self, base: Target, name: str, depth: int) -> list[Target]:
+        hung = self.hung_on.get(name, ())
+        if hung and (depth >= MAX_STEPS or not FRAMEWORK.search(base.origin)):
+            hung = ()
+        found = [each for module, value in hung for each in self.resolve(module, value, depth + 1)]
+        return found or [base.step(f".{name}")]
 
     def _submodule_of(self, package: Module, name: str) -> list[Target]:
         path = (
@@ -385,13 +392,3 @@ class Program:
         origins = [each.origin for each in self.resolve(module, expr) if each.origin]
         named = [each for each in origins if not each.startswith(("global:", "param:"))]
         return (named or origins or [""])[0]
-
-
-def _alike(receiver: str, owner: str) -> bool:
-    owner = owner.lower().replace("_", "")
-    return len(owner) >= 3 and (receiver in owner or owner in receiver)
-
-
-def _bare(specifier: str) -> str:
-    head, at, _version = specifier[1:].partition("@")
-    return specifier[0] + head if at else specifier

@@ -1,6 +1,6 @@
 """What can run: live files from entry points over imports, live functions over calls and references.
 
-Errs on the side of live: a method that anything calls by its name is live. Roles come from `source`.
+Errs on the side of live: a method that anything live calls by its name is live. Roles come from `source`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from portraitist.audit.link.program import Program
 _ENTRY = re.compile(
     r"(^|/)(app/(.*/)?(page|layout|route|template|loading|error|global-error|not-found|default|opengraph-image|sitemap|robots|manifest|icon)"
     r"\.(tsx?|jsx?)|pages/.*|middleware\.(ts|js)|instrumentation\.(ts|js)|[\w.-]+\.config\.\w+|supabase/functions/.*|netlify/functions/.*"
-    r"|(api|routes)/[^/]+\.(ts|js)|\+\w+(\.server)?\.(ts|js)|trigger/.*)$"
+    r"|(api|routes)/[^/]+\.(ts|js)|server/(api|routes|middleware|plugins)/.*|\+\w+(\.server)?\.(ts|js)|trigger/.*)$"
 )
 _JS_ENTRY = re.compile(
     r"^(index|main|server|app|bot|worker|cli|start|bootstrap|run|handler|lambda_function|i18n|_app|_document|serviceWorker|sw)\.\w+$"
@@ -24,7 +24,19 @@ _PY_ENTRY = re.compile(
     r"^(index|main|server|app|bot|worker|cli|start|run|manage|wsgi|asgi|settings|urls|celery|tasks|admin|apps|models|signals|__main__"
     r"|conftest|setup|streamlit_app|handler|lambda_function|gunicorn\w*|function_app)\.py$"
 )
+_ROUTE_MAKERS = {
+    "createFileRoute",
+    "createServerFileRoute",
+    "createAPIFileRoute",
+    "createLazyFileRoute",
+    "createRootRoute",
+    "createRootRouteWithContext",
+}
+"""Calls of TanStack's router: a file that makes a route is found by its generator, not by an import."""
 _PY_FOLDERS = {"migrations", "alembic", "versions", "management", "commands", "templatetags", "pages"}
+
+
+Reached = dict[ir.Func, list[ir.Func]]
 
 
 class Reach:
@@ -46,8 +58,8 @@ class Reach:
             specifiers = [each.module for each in module.all(ir.Import)]
             specifiers += [
                 text
-                for each in module.all(ir.Call)
-                if isinstance(each.func, ir.Name) and each.func.id in {"require", "import"} and each.args
+                for each in module.calls({"require", "import"})
+                if isinstance(each.func, ir.Name) and each.args
                 if (text := ir.text_of(each.args[0]))
             ]
             for each in module.all(ir.Import):
@@ -76,10 +88,14 @@ class Reach:
         if module.language == "python":
             folders = set(path.split("/")[:-1])
             return bool(folders & _PY_FOLDERS) or name == "__init__.py" or _has_main(module)
+        if any(each in module.file.text for each in _ROUTE_MAKERS) and module.calls(_ROUTE_MAKERS):
+            return True
+        if not any(each in module.file.text for each in ("listen", "createRoot", "serve")):
+            return False
         return any(
             ir.dotted(each.func).endswith((".listen", "createRoot", "Deno.serve"))
             or ir.plain_dotted(each.func) == "serve"
-            for each in module.all(ir.Call)
+            for each in module.calls({"listen", "createRoot", "serve"})
         )
 
     def _live_modules(self) -> set[str]:
@@ -106,7 +122,11 @@ class Reach:
             func.name for module in self.program.modules.values() for func in module.all(ir.Func) if func.name
         }
         for module in self.program.modules.values():
-            nodes: list[ir.Name | ir.Attr] = [*module.all(ir.Name), *module.all(ir.Attr)]
+            imported = {name for name, found in module.top.names.items() if found[0].kind == "import"}
+            nodes: list[ir.Name | ir.Attr] = [
+                each for each in module.all(ir.Name) if each.id in names or each.id in imported
+            ]
+            nodes.extend(each for each in module.all(ir.Attr) if each.name in names)
             for node in nodes:
                 parent = node.parent
                 if isinstance(parent, ir.Call) and parent.func is node:
@@ -114,41 +134,44 @@ class Reach:
                 deferred = isinstance(parent, ir.Attr) and parent.name in _DEFERRED
                 if isinstance(parent, ir.Attr | ir.Param | ir.Func) and not deferred:
                     continue
-                short = node.id if isinstance(node, ir.Name) else node.name
-                if short not in names:
-                    local = isinstance(node, ir.Name) and self._local_alias(module, node)
-                    if not local:
-                        continue
                 for target in self.program.resolve(module, node):
                     if isinstance(target.node, ir.Func):
                         self.references.setdefault(target.node, []).append((module, node))
 
-    def _local_alias(self, module: Module, node: ir.Name) -> bool:
-        found = module.top.names.get(node.id)
-        return bool(found) and found is not None and found[0].kind == "import"
-
     def _mark(self, handlers: set[ir.Func]) -> None:
-        used_names = self._used_names()
         pending: list[ir.Func] = [
             each for each in handlers if self.program.module_of[each].path in self.live_modules
         ]
+        methods: dict[str, list[ir.Func]] = {}
         for path in sorted(self.live_modules):
             module = self.program.modules[path]
             for func in module.all(ir.Func):
-                if self._starts_live(module, func, used_names):
+                if self._starts_live(module, func):
                     pending.append(func)
+                elif func.owner or isinstance(func.parent, ir.Prop):
+                    methods.setdefault(func.name, []).append(func)
+        for name in self._names_at_top():
+            pending.extend(methods.pop(name, ()))
+        self._spread(pending, methods)
+
+    def _spread(self, pending: list[ir.Func], methods: dict[str, list[ir.Func]]) -> None:
+        """Marks what the pending functions reach: what they call, name or hold, and methods of names they use."""
+        inner, called, named = self._own_parts()
         while pending:
             func = pending.pop()
-            if func in self.live:
-                continue
-            self.live.add(func)
-            pending.extend(self._reached_from(func))
+            if func not in self.live:
+                self.live.add(func)
+                pending.extend(inner.get(func, ()))
+                pending.extend(called.get(func, ()))
+                pending.extend(self._named_in.get(func, ()))
+                for name in named.get(func, ()):
+                    pending.extend(methods.pop(name, ()))
 
-    def _starts_live(self, module: Module, func: ir.Func, used_names: set[str]) -> bool:
+    def _starts_live(self, module: Module, func: ir.Func) -> bool:
         if func.decorators or not func.name:
             return True
         if func.owner or isinstance(func.parent, ir.Prop):
-            return func.name in used_names or func.name.startswith(("_", "constructor"))
+            return func.name.startswith(("_", "constructor"))
         sites = [
             each for each in self.program.callers.get(func, []) if ir.enclosing(each.call, ir.Func) is None
         ]
@@ -165,22 +188,32 @@ class Reach:
             and module.language == "javascript"
         )
 
-    def _used_names(self) -> set[str]:
-        return {each.name for path in self.live_modules for each in self.program.modules[path].all(ir.Attr)}
+    def _names_at_top(self) -> set[str]:
+        """Attributes named outside every function of the live files: a method of that name may be called."""
+        return {
+            each.name
+            for path in self.live_modules
+            for each in self.program.modules[path].all(ir.Attr)
+            if each.within is None
+        }
 
-    def _reached_from(self, func: ir.Func) -> list[ir.Func]:
-        found: list[ir.Func] = []
-        for node in ir.walk(func):
-            if isinstance(node, ir.Func) and node is not func:
-                found.append(node)
-            elif isinstance(node, ir.Call):
-                found.extend(
-                    each.node
-                    for each in self.program.functions_called(node)
-                    if isinstance(each.node, ir.Func)
-                )
-        found.extend(self._named_in.get(func, ()))
-        return found
+    def _own_parts(self) -> tuple[Reached, Reached, dict[ir.Func, set[str]]]:
+        """By function, without those inside it: the functions it holds, those it calls, the attributes it names."""
+        inner: Reached = {}
+        called: Reached = {}
+        named: dict[ir.Func, set[str]] = {}
+        for module in self.program.modules.values():
+            for func in module.all(ir.Func):
+                if func.within is not None:
+                    inner.setdefault(func.within, []).append(func)
+            for attr in module.all(ir.Attr):
+                if attr.within is not None:
+                    named.setdefault(attr.within, set()).add(attr.name)
+        for call, targets in self.program.callees.items():
+            if call.within is not None:
+                funcs = [each.node for each in targets if isinstance(each.node, ir.Func)]
+                called.setdefault(call.within, []).extend(funcs)
+        return inner, called, named
 
     @property
     def _named_in(self) -> dict[ir.Func, list[ir.Func]]:

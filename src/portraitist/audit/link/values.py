@@ -86,10 +86,16 @@ Value = Known | Text | Struct | Items | OneOf | Outside | Unknown
 
 def one_of(options: list[Value]) -> Value:
     """A flat, deduplicated choice; a single option is itself."""
+    if len(options) == 1 and not isinstance(options[0], OneOf):
+        return options[0]
     flat: list[Value] = []
     for each in options:
         flat.extend(each.options if isinstance(each, OneOf) else [each])
-    unique = list(dict.fromkeys(flat))[:12] or [Unknown("nothing")]
+    unique: list[Value] = []
+    for each in flat:  # compared, not hashed: values are deep, and nearly all differ at their top
+        if each not in unique:
+            unique.append(each)
+    unique = unique[:12] or [Unknown("nothing")]
     if all(isinstance(each, Unknown) for each in unique):
         unique = unique[:1]
     return unique[0] if len(unique) == 1 else OneOf(tuple(unique))
@@ -198,11 +204,18 @@ def is_null(value: Value | None) -> bool:
     return isinstance(value, Known) and value.value is None
 
 
+def _is_text(*values: Value) -> bool:
+    """Whether one of the values is text for certain: then a sum of them is text."""
+    return any(
+        isinstance(each, Text) or (isinstance(each, Known) and isinstance(each.value, str)) for each in values
+    )
+
+
 def arithmetic(op: str, left: Value, right: Value) -> Value:
     """`left op right` for literals; texts and outside values are joined by `+`."""
     if not (isinstance(left, Known) and isinstance(right, Known)):
         joins = op == "+" and isinstance(left, Known | Outside) and isinstance(right, Known | Outside)
-        return text([left, right]) if joins else Unknown("operation")
+        return text([left, right]) if joins or (op == "+" and _is_text(left, right)) else Unknown("operation")
     a, b = left.value, right.value
     if isinstance(a, bool | str | None) or isinstance(b, bool | str | None):
         return text([left, right]) if op == "+" else Unknown("operation")

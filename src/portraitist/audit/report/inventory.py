@@ -136,6 +136,9 @@ def _purposes(
             place, token = cite(found[0], cites)
             name = found[0].key.partition(".")[0] if kind != "route" else found[0].key
             made.setdefault(kind, (f"{word} {code(name, 60)} :{place.line}", (place, token)))
+    for each in facts if not made else []:
+        for place in each.evidence if each.kind == "file.touches_replicate" else ():
+            made["other"] = (f"names the provider :{place.line}", (place, ""))
     order = ["training", "generation", "status", "model", "other", "table", "db.write", "webhook", "route"]
     return [made[each] for each in order if each in made]
 
@@ -216,7 +219,7 @@ def _similar_files(ctx: Context, touching: set[str]) -> Iterable[Row]:
             and interesting
             and stem not in {"index", "route", "page", "layout", "types", "utils", "image", "images"}
         ):
-            yield Row("- " + ", ".join(code(each, 120) for each in paths[:6]))
+            yield Row("- " + ", ".join(at(Place(each, 1)) for each in paths[:6]))
 
 
 def _stem(path: str) -> str:
@@ -317,8 +320,10 @@ def _table_row(ctx: Context, table: str, kinds: dict[str, list[Fact]], cites: Ci
     fields = " ".join(code(each, 40) for each in chosen) or "unknown"
     written = several([place for place, _ in writers]) or "-"
     read = several([place for place, _ in readers]) or "-"
-    text = f"| {code(table, 60)} | {fields} | {written} | {read} |"
-    return Row(text, (*writers[:4], *readers[:4]))
+    defined = [each.place for each in kinds.get("table", [])[:1]]
+    named = f"{code(table, 60)} {at(defined[0])}" if defined and not (writers or readers) else code(table, 60)
+    text = f"| {named} | {fields} | {written} | {read} |"
+    return Row(text, (*writers[:4], *readers[:4], *((each, "") for each in defined)))
 
 
 def _first_each_scope(facts: list[Fact]) -> list[Fact]:

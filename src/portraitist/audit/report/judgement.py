@@ -23,9 +23,8 @@ def environment(ctx: Context, cites: Citations) -> Section:
     touching = {each.path for each in ctx.of("file.touches_replicate")}
     names = sorted(reads, key=lambda name: (-_weight(name, reads[name], touching), name))
     defaults = {each.key: each for each in ctx.of("env.default")}
-    has_examples = bool(ctx.of("env.declared"))
-    declared = {each.key for each in ctx.of("env.declared", "env.set")} if has_examples else set(names)
-    rows = [_read_row(name, reads[name], defaults.get(name), declared, cites) for name in names]
+    undeclared = {each.key for each in ctx.of("env.undeclared")}
+    rows = [_read_row(name, reads[name], defaults.get(name), undeclared, cites) for name in names]
     return Section(
         "7) ENV & CONFIG",
         160,
@@ -58,7 +57,7 @@ def _weight(name: str, facts: list[Fact], touching: set[str]) -> int:
 
 
 def _read_row(
-    name: str, facts: list[Fact], default: Fact | None, declared: set[str], cites: Citations
+    name: str, facts: list[Fact], default: Fact | None, undeclared: set[str], cites: Citations
 ) -> Row:
     places = [cite(each, cites) for each in facts[:3]]
     given = (
@@ -68,7 +67,7 @@ def _read_row(
     )
     if default is not None and not given:
         given = ", has a default"
-    known = "" if name in declared or not declared else ", undeclared"
+    known = ", undeclared" if name in undeclared else ""
     return Row(
         f"- {code(name)} {several([place for place, _ in places], 2)}{given}{known}", tuple(places[:2])
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Fact, Finding, Place
+from portraitist.audit.rules import RULES
 
 SCHEMA = "portraitist-audit/1"
 
@@ -65,7 +67,7 @@ def as_sarif(ctx: Context, findings: list[Finding]) -> str:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "portraitist-audit", "rules": [{"id": each} for each in rules]}},
+                "tool": {"driver": {"name": "portraitist-audit", "rules": [_rule(each) for each in rules]}},
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(ctx, each, rules) for each in findings],
             }
@@ -74,9 +76,15 @@ def as_sarif(ctx: Context, findings: list[Finding]) -> str:
     return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
 
+def _rule(code: str) -> dict[str, object]:
+    """A rule with what it checks: the first paragraph of its docstring."""
+    says = " ".join((RULES[code].__doc__ or code).partition("\n\n")[0].split())
+    return {"id": code, "shortDescription": {"text": says}}
+
+
 def _location(path: str, line: int, end: int) -> dict[str, object]:
     region = {"startLine": max(line, 1), "endLine": max(end, line, 1)}
-    return {"physicalLocation": {"artifactLocation": {"uri": path}, "region": region}}
+    return {"physicalLocation": {"artifactLocation": {"uri": quote(path)}, "region": region}}
 
 
 def _result(ctx: Context, finding: Finding, rules: list[str]) -> dict[str, object]:

@@ -6,12 +6,12 @@ import json
 import re
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context, ProviderCall, Statement, sent_fields
-from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement, sent_fields
+from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.values import fold
 from portraitist.audit.model import Fact, Place
-from portraitist.audit.report.claims import Block, Citations, Row, Section, at, cite, code
+from portraitist.audit.report.claims import Block, Citations, Row, Section, at, cite, code, several
 
 _UNKNOWN = "<unknown>"
 _SHAPE = '{"status":"succeeded","output":{"version":"<owner>/<name>:<64 hex>","weights":"<url>"}}'
@@ -152,14 +152,43 @@ def _result_rows(ctx: Context, cites: Citations, flows: list[Flow]) -> list[Row]
         if statement.kind != "write" or statement.module.role not in {"src", "script"}:
             continue
         uses = [each for each in statement.columns if snake(each.column) in ctx.words.model_columns]
-        for use in uses:
-            source = ir.dotted(use.node) if use.node is not None else _outside(use.value)
+        for use in uses if any(_about_models(ctx, statement, each) for each in uses) else []:
+            source = _source_of(ctx, use) if use.node is not None else _outside(use.value)
             place = Place(use.path, use.line)
             text = f"- {code(statement.table + '.' + use.column, 70)} ← {code(source or _UNKNOWN, 70)} {at(place)}"
             rows.append(Row(text, ((place, use.column if cites.holds(place, use.column) else ""),)))
+    rows.sort(key=lambda row: "output" not in row.text.partition("←")[2])
     if rows:
         rows.insert(0, Row(f"- provider shape, not from this code: `{_SHAPE}`"))
     return list(dict.fromkeys(rows))
+
+
+def _about_models(ctx: Context, statement: Statement, use: ColumnUse) -> bool:
+    """Whether a column with a common name (`version`, `model_id`) is one of a table that keeps models or trainings."""
+    if snake(use.column) not in {"version", "model_id", "version_id"}:
+        return True
+    known = {snake(each) for each in columns_of(ctx, statement.table)}
+    others = (ctx.words.model_columns | {"training_id", "training_status", "trigger_word"}) - {
+        snake(use.column),
+        "model_id",
+    }
+    return bool(known & others) or not known
+
+
+def _source_of(ctx: Context, use: ColumnUse) -> str:
+    """The expression that a column gets, seen through local names: `training.output.version`."""
+    module, node = ctx.program.modules[use.path], use.node
+    for _ in range(4):
+        if isinstance(node, ir.Bin) and node.op == "or":
+            node = node.left
+        found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+        values = [each.value for each in found[1] if each.kind == "assign" and not each.keys] if found else []
+        if len(values) != 1 or values[0] is None or not ir.dotted(values[0]):
+            break
+        node = values[0]
+    shown = ir.dotted(node) if node is not None else ""
+    key = ir.text_of(node.args[0]) if isinstance(node, ir.Call) and node.args else None
+    return f"{shown}({key!r})" if shown.endswith(".get") and key else shown
 
 
 def _outside(value: object) -> str:
@@ -204,7 +233,7 @@ def _identifier_row(ctx: Context, call: ProviderCall) -> Row | None:
         "script",
     }:
         return None
-    if not re.search(r"training|versions", name):
+    if call.creates or not re.search(r"training|versions", name):
         return None
     kind = "training id" if "training" in name else "model path and version"
     place = Place(call.module.path, call.call.line)
@@ -233,8 +262,7 @@ def generation(ctx: Context, cites: Citations) -> Section:
     payloads = [
         row for call in dict.fromkeys(each.call for each in flows) for row in _payload_rows(call, cites)
     ]
-    checks = list(dict.fromkeys(row for flow in flows for row in _guard_rows(flow)))
-    kept = [_persist_row(each, cites) for each in ctx.of("persist") if each.role in {"src", "script"}]
+    kept = [_persist_row(each, cites) for each in _kept(ctx)]
     return Section(
         "6) GENERATION FLOW",
         380,
@@ -247,7 +275,7 @@ def generation(ctx: Context, cites: Citations) -> Section:
             ),
             Block(
                 ["Checked before:"],
-                checks,
+                _guard_rows(flows),
                 0.6,
                 "Checked before: no check found on these routes." if flows else "",
             ),
@@ -257,10 +285,31 @@ def generation(ctx: Context, cites: Citations) -> Section:
     )
 
 
-def _guard_rows(flow: Flow) -> list[Row]:
-    if flow.route is None:
-        return []
-    return [Row(f"- {code(name)} {at(place)}", ((place, ""),)) for name, place in flow.route.guarded_by[:1]]
+def _guard_rows(flows: list[Flow]) -> list[Row]:
+    """One row for each guard, with the places where it stands."""
+    found: dict[str, list[Place]] = {}
+    for flow in flows:
+        for name, place in flow.route.guarded_by[:1] if flow.route is not None else []:
+            found.setdefault(name, []).append(place)
+    return [
+        Row(f"- {code(name)}: {several(places, 6)}", tuple((each, "") for each in dict.fromkeys(places)))
+        for name, places in found.items()
+    ]
+
+
+def _kept(ctx: Context) -> list[Fact]:
+    """What stores pictures: on a flow first, then beside the provider; other storing only where there is neither."""
+    spans = [
+        (ctx.program.module_of[each].path, each.line, each.end) for flow in ctx.flows for each in flow.funcs
+    ]
+    touching = {each.path for each in ctx.of("file.touches_replicate", "replicate.call", "http", "webhook")}
+
+    def distance(fact: Fact) -> int:
+        on_flow = any(path == fact.path and first <= fact.line <= last for path, first, last in spans)
+        return 0 if on_flow else 1 if fact.path in touching else 2
+
+    found = sorted((each for each in ctx.of("persist") if each.role in {"src", "script"}), key=distance)
+    return [each for each in found if distance(each) < 2] or found
 
 
 def _payload_rows(call: ProviderCall, cites: Citations) -> list[Row]:

@@ -10,7 +10,18 @@ from dataclasses import replace
 
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
-from portraitist.audit.rules import access, code, models, outcomes, product, provider, secrets
+from portraitist.audit.rules import (
+    access,
+    code,
+    models,
+    outcomes,
+    product,
+    provider,
+    repeats,
+    secrets,
+    versions,
+    webhooks,
+)
 from portraitist.audit.rules.base import Rule
 
 RANKED = 10
@@ -18,13 +29,24 @@ RANKED = 10
 WORTH_PRINTING = 20
 """Findings lighter than this are in the JSON only."""
 
+GENERAL = {
+    "broken-import",
+    "schema-drift",
+    "mock-data",
+    "fallback-swallow",
+    "env-undeclared",
+    "column-mismatch",
+}
+"""Rules that also judge code with nothing to do with the provider: there they come after the others."""
+FAR_FROM_IT = 30
+
 RULES: dict[str, Rule] = {
     "clears-working-model": models.clears_working_model,
     "id-overloaded": models.id_overloaded,
     "column-mismatch": models.column_mismatch,
     "missing-auth": access.missing_auth,
-    "webhook-unverified": access.webhook_unverified,
-    "webhook-missing-handler": access.webhook_missing_handler,
+    "webhook-unverified": webhooks.webhook_unverified,
+    "webhook-missing-handler": webhooks.webhook_missing_handler,
     "idor": access.idor,
     "shared-destination": provider.shared_destination,
     "shared-model-fallback": provider.shared_model_fallback,
@@ -35,14 +57,14 @@ RULES: dict[str, Rule] = {
     "packaged-extraction": provider.packaged_extraction,
     "no-retry": models.no_retry,
     "stuck-status": outcomes.stuck_status,
-    "version-unnormalised": models.version_unnormalised,
-    "version-parse-fragile": models.version_parse_fragile,
-    "null-composite": models.null_composite,
+    "version-unnormalised": versions.version_unnormalised,
+    "version-parse-fragile": versions.version_parse_fragile,
+    "null-composite": versions.null_composite,
     "payload-conflict": provider.payload_conflict,
     "arch-mismatch": provider.arch_mismatch,
     "time-progress": outcomes.time_progress,
     "temporary-url-persisted": outcomes.temporary_url_persisted,
-    "blind-post-retry": outcomes.blind_post_retry,
+    "blind-post-retry": repeats.blind_post_retry,
     "shared-mutable-default": models.shared_mutable_default,
     "schema-drift": models.schema_drift,
     "undefined-name": code.undefined_name,
@@ -61,9 +83,14 @@ def judge(ctx: Context) -> list[Finding]:
     for rule in RULES.values():
         for each in rule(ctx):
             found.setdefault((each.rule, each.path, each.scope, each.key), _stamped(each))
-    ordered = sorted(
-        found.values(), key=lambda each: (-each.weight, each.path, each.line, each.rule, each.key)
-    )
+    near = {each.path for each in ctx.of("file.touches_replicate", "replicate.call", "http", "webhook")}
+    near |= {ctx.program.module_of[func].path for flow in ctx.flows for func in flow.funcs}
+
+    def order(each: Finding) -> tuple[int, str, int, str, str]:
+        aside = FAR_FROM_IT if each.rule in GENERAL and each.path not in near else 0
+        return (aside - each.weight, each.path, each.line, each.rule, each.key)
+
+    ordered = sorted(found.values(), key=order)
     return _ranked(ordered)
 
 

@@ -1,4 +1,4 @@
-"""Risks in who may do what: unguarded routes, webhooks, other people's rows, exposed secrets."""
+"""Risks in who may do what: unguarded routes, other people's rows."""
 
 from __future__ import annotations
 
@@ -6,29 +6,39 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts import flows
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.denial import denies, is_guard_name
-from portraitist.audit.facts.weights import same_path
+from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, live_statements, names_in, place, trace
+from portraitist.audit.rules.base import (
+    finding,
+    live_statements,
+    names_in,
+    place,
+    trace,
+)
+from portraitist.audit.rules.webhooks import verifies
 
 _REQUEST = {"req", "request"}
 
 
 def missing_auth(ctx: Context) -> Iterator[Finding]:
-    """A live HTTP route or server action that reaches a paid provider call and denies nobody.
+    """A live HTTP route or server action that reaches a paid provider call, or one that deletes, and denies nobody.
 
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
     are reported as unresolved instead.
     """
     reported: set[Route] = set()
-    for flow in ctx.flows:
+    for flow in (*ctx.flows, *_to_deletions(ctx)):
         route = flow.route
         if route is None or route in reported or not route.is_http or route.guarded_by:
             continue
         if ctx.role_at(route.module, route.node) not in LIVE_ROLES or _is_webhook(ctx, route):
+            continue
+        if "webhook" in route.path.lower() and _signed(ctx, route):
             continue
         reported.add(route)
         if _behind_middleware(ctx, route):
@@ -40,8 +50,24 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
             )
             continue
         message = f"{route.key} reaches {flow.call.api} without a check that denies"
-        yield finding("missing-auth", route.module, route.node, message, key=route.key, weight=90, end=route.node.line,
+        weight = 90 if flow.call.creates else 80
+        line = route.node.line
+        yield finding("missing-auth", route.module, route.node, message, key=route.key, weight=weight, end=line,
                       evidence=[place(flow.call)])  # fmt: skip
+
+
+def _to_deletions(ctx: Context) -> Iterator[Flow]:
+    """The ways to calls that delete what the provider keeps, or cancel what runs there."""
+    for call in ctx.calls:
+        ends = call.api.startswith("DELETE ") or call.api.endswith(("delete", "cancel"))
+        if ends and ctx.role_at(call.module, call.call) in LIVE_ROLES:
+            yield from flows.to_call(ctx, call)
+
+
+def _signed(ctx: Context, route: Route) -> bool:
+    """Whether the handler checks who sent it by a signature: another service's webhook, such as a payment's."""
+    handled = [each for each in route.handlers if isinstance(each.node, ir.Func) and each.module]
+    return any(verifies(ctx, each.module, each.node) for each in handled if each.node is not None)
 
 
 def _is_webhook(ctx: Context, route: Route) -> bool:
@@ -54,7 +80,41 @@ def _behind_middleware(ctx: Context, route: Route) -> bool:
     if route.framework not in {"next", "pages", "action"}:
         return False
     files = [each for each in ctx.live if re.search(r"(^|/)(middleware|proxy)\.(ts|js)$", each.path)]
-    return any(_denies_all(ctx, each, route) and _matches(each, route) for each in files)
+    if any(_excepts_everything(each) for each in files):
+        return False
+    covering = [each for each in files if _chosen(each, route)]
+    return any(_denies_all(ctx, each, route) and _matches(each, route) for each in covering)
+
+
+def _excepts_everything(module: Module) -> bool:
+    """`!path.startsWith("/")` in the test that denies: every path starts so, nobody is turned away."""
+    return any(
+        isinstance(call.parent, ir.Bin) and call.parent.op == "not" and ir.text_of(call.args[0]) == "/"
+        for call in module.calls({"startsWith"})
+        if call.args
+    )
+
+
+def _chosen(module: Module, route: Route) -> bool:
+    """What `createRouteMatcher` lists say: lists of protected paths cover the route, or lists of public ones do not.
+
+    A file without such lists leaves the question to its other tests.
+    """
+    verdicts: list[bool] = []
+    for assign in module.all(ir.Assign):
+        made = next((each for each in ir.find(assign, ir.Call) if _makes_matcher(each)), None)
+        if made is None or not isinstance(assign.target, ir.Name):
+            continue
+        name = assign.target.id
+        paths = [text for each in ir.find(made, ir.Lit) if (text := ir.text_of(each))]
+        listed = any(re.fullmatch(re.sub(r":\w+\*?", ".*", each), route.path) for each in paths)
+        public = re.search(rf"!\s*{name}\(", module.file.text) is not None
+        verdicts.append(listed is not public)
+    return all(verdicts) if verdicts else True
+
+
+def _makes_matcher(call: ir.Call) -> bool:
+    return ir.dotted(call.func).rpartition(".")[2] == "createRouteMatcher"
 
 
 def _denies_all(ctx: Context, module: Module, route: Route) -> bool:
@@ -95,100 +155,11 @@ def _matches(module: Module, route: Route) -> bool:
     return False
 
 
-def webhook_unverified(ctx: Context) -> Iterator[Finding]:
-    """A route that receives the provider's webhooks and checks neither signature nor secret.
-
-    Looks at the handler and two calls deep. A check by a proxy is not seen.
-    """
-    handlers = {
-        (each.path, each.line): each
-        for each in ctx.of("webhook")
-        if isinstance(each.value, str) and " /" in each.value
-    }
-    for route in ctx.routes:
-        fact = handlers.get((route.module.path, route.node.line))
-        if fact is None or route.method == "GET" or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
-            continue
-        if not fact.evidence and not re.search(
-            r"replicate|training|prediction", route.path + route.module.path, re.I
-        ):
-            continue
-        handled = [each for each in route.handlers if isinstance(each.node, ir.Func) and each.module]
-        verified = any(_verifies(ctx, each.module, each.node) for each in handled if each.node is not None)
-        if not verified and not any(_names_check(ctx, names_in(node)) for _, node in route.guards):
-            message = f"{route.key} trusts its body without checking the signature"
-            yield finding("webhook-unverified", route.module, route.node, message, key=route.key, weight=82,
-                          end=route.node.line, evidence=fact.evidence)  # fmt: skip
-
-
-def _names_check(ctx: Context, names: set[str]) -> bool:
-    return any(
-        each.lower() in ctx.words.webhook_checks or each.replace("_", "").lower() in ctx.words.webhook_checks
-        for each in names
-    )
-
-
-def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int = 0) -> bool:
-    assert module is not None
-    for each in ir.walk(func):
-        if isinstance(each, ir.Name | ir.Attr) and _names_check(
-            ctx, {last} if (last := each.id if isinstance(each, ir.Name) else each.name) else set()
-        ):
-            return True
-        if isinstance(each, ir.If) and re.search(
-            r"secret|token|signature", " ".join(names_in(each.test)), re.I
-        ):
-            return True
-        if isinstance(each, ir.Call) and depth < 2:
-            targets = ctx.program.functions_called(each)
-            if any(
-                isinstance(one.node, ir.Func) and _verifies(ctx, one.module, one.node, depth + 1)
-                for one in targets
-            ):
-                return True
-    return False
-
-
-def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
-    """A webhook address sent to the provider that no route of the repository serves.
-
-    Addresses that are not resolved, or that name another service's host, are not judged.
-    """
-    routes = [each.path for each in ctx.routes if each.is_http]
-    for fact in ctx.of("webhook"):
-        sent = isinstance(fact.value, str) and " /" not in fact.value
-        text = str(fact.value or "")
-        if (
-            not sent
-            or fact.role not in LIVE_ROLES
-            or not routes
-            or fact.key in {"{}", "/", ""}
-            or "{" in fact.key.split("/")[1:2]
-        ):
-            continue
-        if re.search(r"webhook\.site|ngrok|pipedream|hooks\.zapier|make\.com|supabase\.co", text):
-            continue
-        if not any(
-            same_path(route, fact.key) or (route.endswith("*") and fact.key.startswith(route[:-1]))
-            for route in routes
-        ):
-            yield Finding(
-                "webhook-missing-handler",
-                fact.path,
-                fact.line,
-                fact.line,
-                f"the webhook {fact.key} has no route",
-                fact.key,
-                fact.scope,
-                (),
-                70,
-            )
-
-
 def idor(ctx: Context) -> Iterator[Finding]:
     """A row is changed or deleted by an id of the request, without its owner, while other statements use the owner.
 
-    Only tables with an owner column. Row-level security in the database is not seen, nor a check in another service.
+    Only tables with an owner column, and no webhooks: those have a rule of their own. Row-level security in the
+    database is not seen, nor a check in another service.
     """
     owned = _owned_tables(ctx)
     handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
@@ -200,6 +171,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         route = _route_of(statement, handlers)
         if (
             route is None
+            or _is_webhook(ctx, route)
             or not _by_request(ctx, statement, set(handlers))
             or _compares_owner(ctx, statement)
             or not _is_id(where)
@@ -229,8 +201,16 @@ def _is_id(where: set[str]) -> bool:
 
 
 def _owned_tables(ctx: Context) -> dict[str, tuple[str, Place]]:
-    """Tables whose rows some statement selects by their owner."""
+    """Tables whose rows some statement selects by their owner, where the owner is a column and not the key itself.
+
+    It is where more than the owner selects, where a definition has it, and where an insert sets it.
+    """
     found: dict[str, tuple[str, Place]] = {}
+    set_by_insert = {
+        each.table
+        for each in live_statements(ctx, "write")
+        if each.insert and {snake(use.column) for use in each.columns} & ctx.words.owner_columns
+    }
     for each in ctx.statements:
         mine = [name for name in each.where if snake(name) in ctx.words.owner_columns]
         if (
@@ -238,6 +218,7 @@ def _owned_tables(ctx: Context) -> dict[str, tuple[str, Place]]:
             and each.module.role in LIVE_ROLES
             and (
                 len(each.where) > 1
+                or each.table in set_by_insert
                 or {snake(one) for one in columns_of(ctx, each.table)} & ctx.words.owner_columns
             )
         ):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 
@@ -35,6 +36,11 @@ _PASS = {
     "loads",
     "keys",
     "values",
+    "enumerate",
+    "zip",
+    "reversed",
+    "sorted",
+    "tuple",
 }
 
 
@@ -108,13 +114,33 @@ def _passes(call: ir.Call) -> bool:
     return name in _PASS
 
 
-def provider_behind(ctx: Context, module: Module, node: ir.Node | None) -> ProviderCall | None:
-    """The provider call whose answer a value is taken from, nothing but pass-through calls in between."""
+def provider_behind(
+    ctx: Context, module: Module, node: ir.Node | None, *, helpers: bool = False
+) -> ProviderCall | None:
+    """The provider call whose answer a value is taken from, nothing but pass-through calls in between.
+
+    With `helpers`, also through one helper that gives back what the provider answered.
+    """
     calls = {each.call: each for each in ctx.calls}
     for _where, part in trace(ctx, module, node):
         if isinstance(part, ir.Call) and part in calls:
             return calls[part]
+        for target in ctx.program.functions_called(part) if helpers and isinstance(part, ir.Call) else ():
+            for value in returns(target.node) if isinstance(target.node, ir.Func) and target.module else ():
+                assert target.module is not None
+                behind = provider_behind(ctx, target.module, value)
+                if behind is not None:
+                    return behind
     return None
+
+
+def of_body(module: Module, node: ir.Attr) -> bool:
+    """Whether an attribute is one of a request's body: `req.body.x`, or `payload.x` of what was parsed."""
+    if ir.plain_dotted(node.obj).endswith(".body"):
+        return True
+    found = module.lookup(node.obj.id, node.obj) if isinstance(node.obj, ir.Name) else None
+    values = [each.value for each in found[1] if each.value is not None and not each.keys] if found else []
+    return any(each.name in {"json", "body"} for value in values for each in ir.find(value, ir.Attr))
 
 
 def names_in(node: ir.Node | None) -> set[str]:

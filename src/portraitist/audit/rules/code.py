@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding
+from portraitist.audit.model import LIVE_ROLES, Fact, Finding
+from portraitist.audit.rules.base import finding, names_in
 
 _ASSET = re.compile(
     r"\.(css|scss|sass|less|svg|png|jpe?g|webp|gif|json|md|mdx|txt|woff2?|mp4|html|graphql|wasm|vue|svelte|astro|yaml|yml)(\?\w+)?$"
@@ -44,12 +44,19 @@ _PY_GLOBALS = frozenset(dir(builtins)) | {
 def undefined_name(ctx: Context) -> Iterator[Finding]:
     """A name that is called or read in a file touching the provider and bound nowhere.
 
-    Names that a template, a bundler or a star import may provide are not judged.
+    Names that a template, a bundler, automatic imports or a star import may provide are not judged.
     """
     touching = {each.path for each in ctx.of("file.touches_replicate")}
+    provided = any(
+        re.match(r"(.*/)?nuxt\.config\.\w+$", each.path) or "unplugin-auto-import" in each.text
+        for each in ctx.tree.files
+        if each.language in {"javascript", "config"}
+    )
     for module in ctx.live:
         known = _PY_GLOBALS if module.language == "python" else ctx.words.javascript_globals
         if module.path not in touching or module.stars or module.errors or _has_dynamic_names(module):
+            continue
+        if provided and module.language == "javascript":
             continue
         types = set(re.findall(r"(?:interface|type|namespace|declare\s+\w+)\s+(\w+)", module.file.text))
         seen: set[str] = set()
@@ -73,6 +80,7 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
             if (
                 in_annotation
                 or module.lookup(name.id, name) is not None
+                or _named_in_class(name)
                 or ctx.role_at(module, name) not in LIVE_ROLES
             ):
                 continue
@@ -87,16 +95,33 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
             )
 
 
+def _named_in_class(name: ir.Name) -> bool:
+    """Whether a name beside a class's methods is one of that class: `@size.setter` after `def size`."""
+    member: ir.Node = name
+    passed: list[ir.Node] = [name]
+    for each in ir.ancestors(name):
+        if isinstance(each, ir.Class):
+            if isinstance(member, ir.Func) and any(part in passed for part in member.body):
+                return False
+            methods = {part.name for part in each.body if isinstance(part, ir.Func | ir.Class)}
+            fields = [part.target for part in each.body if isinstance(part, ir.Assign)]
+            return name.id in methods | {found.id for one in fields for found in ir.find(one, ir.Name)}
+        member = each
+        passed.append(each)
+    return False
+
+
 def _has_dynamic_names(module: Module) -> bool:
-    return any(
-        ir.plain_dotted(each.func) in {"globals", "exec", "eval", "locals"} for each in module.all(ir.Call)
-    )
+    return any(isinstance(each.func, ir.Name) and each.func.id in _DYNAMIC for each in module.all(ir.Call))
+
+
+_DYNAMIC = {"globals", "exec", "eval", "locals"}
 
 
 def broken_import(ctx: Context) -> Iterator[Finding]:
     """An import of a file of this repository that does not exist, or of a name it does not export.
 
-    Generated files and assets are left out; a name that may come through a star is not judged.
+    Generated files, assets and imports inside `try` are left out; a name that may come through a star is not judged.
     """
     found: dict[str, list[Finding]] = {}
     for each in _broken(ctx):
@@ -110,7 +135,7 @@ def _broken(ctx: Context) -> Iterator[Finding]:
         if module.path in ctx.dead_modules:
             continue
         for each in module.all(ir.Import):
-            if each.type_only or _ASSET.search(each.module) or _MADE.search(each.module):
+            if each.type_only or _ASSET.search(each.module) or _MADE.search(each.module) or _may_fail(each):
                 continue
             path = ctx.program.resolver.resolve(module.path, each.module, module.language)
             local = ctx.program.resolver.is_local(module.path, each.module, module.language)
@@ -128,16 +153,28 @@ def _broken(ctx: Context) -> Iterator[Finding]:
                 yield from _missing_names(ctx, module, each, ctx.program.modules[path])
 
 
+def _may_fail(node: ir.Import) -> bool:
+    """Whether an import stands in a `try` whose handler takes care of its absence."""
+    inside: ir.Node = node
+    for each in ir.ancestors(node):
+        if isinstance(each, ir.Try) and each.handlers and inside in each.body:
+            return True
+        inside = each
+    return False
+
+
 def _only_types(ctx: Context, specifier: str) -> bool:
     """Whether some unparsed file (declarations, components of another kind) may be meant."""
     stem = re.sub(r"^([@~]/|(\.{1,2}/)+)", "", specifier)
     ends = [f"{stem}{suffix}" for suffix in (".d.ts", "/index.d.ts", ".vue", ".svelte", ".mdx", "")]
-    unparsed = ctx.tree.paths - {each.path for each in ctx.tree.files}
-    return any(path == end or path.endswith("/" + end) for path in unparsed for end in ends)
+    return any(path == end or path.endswith("/" + end) for path in ctx.unparsed for end in ends)
 
 
 def _is_package(ctx: Context, module: Module, specifier: str) -> bool:
-    """Whether a relative Python import names a folder without `__init__`, or only dots."""
+    """Whether a Python import names a folder without `__init__`, or only dots."""
+    root = ctx.program.resolver.own_root(module.path, specifier)
+    if root is not None:
+        return ctx.program.resolver.is_folder(str(PurePosixPath(root) / specifier.replace(".", "/")))
     dots = len(specifier) - len(specifier.lstrip("."))
     folder = PurePosixPath(module.path).parents[min(dots - 1, len(PurePosixPath(module.path).parents) - 1)]
     rest = specifier[dots:].replace(".", "/")
@@ -145,6 +182,8 @@ def _is_package(ctx: Context, module: Module, specifier: str) -> bool:
 
 
 def _missing_names(ctx: Context, module: Module, node: ir.Import, target: Module) -> Iterator[Finding]:
+    if all(imported in {"*", "default"} or imported in target.exports for imported, _local in node.names):
+        return
     if target.stars or target.errors or target.language != module.language or _loads_names(target):
         return
     for imported, _local in node.names:
@@ -188,7 +227,7 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
     defaults = {each.key for each in ctx.of("env.default")}
     touching = {each.path for each in ctx.of("file.touches_replicate")}
     for fact in ctx.of("env.undeclared"):
-        if fact.key not in defaults:
+        if fact.key not in defaults and not _is_second_name(ctx, fact):
             weight = 34 if fact.path in touching or "REPLICATE" in fact.key else 22
             yield Finding(
                 "env-undeclared",
@@ -201,6 +240,19 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
                 fact.evidence,
                 weight,
             )
+
+
+def _is_second_name(ctx: Context, fact: Fact) -> bool:
+    """`process.env.BUCKET_NAME ?? process.env.BUCKET`: an old name behind one that is declared."""
+    declared = {each.key for each in ctx.of("env.declared")}
+    return any(
+        each.op == "or"
+        and each.line <= fact.line <= each.end
+        and fact.key in names_in(each.right)
+        and not any(isinstance(one, ir.Bin) and one.op != "or" for one in ir.walk(each.left))
+        and bool(names_in(each.left) & declared)
+        for each in ctx.program.modules[fact.path].all(ir.Bin)
+    )
 
 
 def env_unused(ctx: Context) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.link.bindings import block_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Text, is_null, literals, render
 from portraitist.audit.model import Fact, Finding, Place
@@ -23,10 +24,12 @@ from portraitist.audit.rules.base import (
 )
 
 _TRAINING_ID = re.compile(
-    r"(training\w*|prediction\w*)\.id$|^training_?id$|^prediction_?id$|replicate_?training_?id$", re.I
+    r"(training\w*|prediction\w*)\.id$|(^|\.)(training|prediction)_?(job_?)?id$|replicate_?training_?id$",
+    re.I,
 )
 _MODEL_PATH = re.compile(
-    r"output\.(version|model)|destination|model_?(path|name|version)|split|trained_?model", re.I
+    r"output\.(version|model)|destination|model_?(path|name|version)|split|trained_?model|model(\.|_?)url$",
+    re.I,
 )
 _DONE = {"completed", "succeeded", "ready", "trained", "done", "success", "complete", "finished"}
 _STATUS_COLUMN = re.compile(r"(^|_)(status|state)$")
@@ -99,7 +102,12 @@ def _id_kind(ctx: Context, statement: Statement, use: ColumnUse) -> str:
     creates = behind is not None and behind.purpose == "training" and behind.creates
     if _TRAINING_ID.search(name) or (creates and last_name(use.node) == "id"):
         return "training"
-    if _MODEL_PATH.search(name) or (isinstance(use.value, Text) and "/" in (render(use.value) or "")):
+    answer = snake(use.column) in ctx.words.model_columns and name.endswith(".output")
+    if (
+        answer
+        or _MODEL_PATH.search(name)
+        or (isinstance(use.value, Text) and "/" in (render(use.value) or ""))
+    ):
         return "model"
     traced = {
         ir.dotted(part) for _, part in trace(ctx, module, use.node) if isinstance(part, ir.Attr | ir.Name)
@@ -144,19 +152,24 @@ def _unwritten(
 
 
 def no_retry(ctx: Context) -> Iterator[Finding]:
-    """A training is marked completed in the statement that may store no version.
+    """A training is marked completed although no version may have been stored.
 
-    Checks literals of done-states next to model columns whose value may be null.
+    Checks literals of done-states, and states tested to be one, next to model columns whose value may be null, or
+    that are only set inside a test of the provider's output that the status does not depend on. Of a helper it asks
+    whether one of its calls tells it a done-state. Other functions are not looked at.
     """
+    yield from _stored_under_a_test(ctx)
     for statement in live_statements(ctx, "write"):
-        done = [
-            each for each in statement.columns if _STATUS_COLUMN.search(snake(each.column)) and _is_done(each)
-        ]
+        states = [each for each in statement.columns if _STATUS_COLUMN.search(snake(each.column))]
         for use in statement.columns:
             empty = isinstance(use.value, OneOf) and None in literals(use.value)
-            if done and snake(use.column) in ctx.words.model_columns and (empty or _optional(use.node)):
+            if snake(use.column) not in ctx.words.model_columns or not (empty or _optional(use.node)):
+                continue
+            done = [each for each in states if _is_done(each) or _tested_done(each)]
+            done = done or _told_done(ctx, statement, use, states)
+            if done:
                 key = f"{statement.table}.{use.column}"
-                message = f"status becomes {done[0].value.value!r} even when {key} could not be extracted"  # type: ignore[union-attr]
+                message = f"status becomes done even when {key} could not be extracted"
                 yield finding(
                     "no-retry",
                     module_of(ctx, use),
@@ -166,6 +179,81 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
                     weight=65,
                     evidence=[Place(done[0].path, done[0].line)],
                 )
+                break
+
+
+def _tested_done(use: ColumnUse) -> bool:
+    """`status: body.status` under `if (body.status === "succeeded")`."""
+    name = ir.plain_dotted(use.node) if use.node is not None else ""
+    tests = (
+        [each.test for each in ir.ancestors(use.node) if isinstance(each, ir.If)] if name and use.node else []
+    )
+    return any(
+        each.op in {"==", "==="}
+        and ir.plain_dotted(each.left) == name
+        and (ir.text_of(each.right) or "").lower() in _DONE
+        for test in tests
+        for each in ir.find(test, ir.Bin)
+    )
+
+
+def _told_done(
+    ctx: Context, statement: Statement, use: ColumnUse, states: list[ColumnUse]
+) -> list[ColumnUse]:
+    """The status columns of a helper where the call that hands it this column tells it a done-state.
+
+    A column that the helper itself makes null for want of a parameter is handed by every call that may leave it out.
+    """
+    sites = ctx.program.callers.get(statement.func, []) if statement.func is not None else []
+    for site in sites:
+        within = site.module.path == use.path and site.call.line <= use.line <= site.call.end
+        told = [*site.call.args, *(each.value for arg in site.call.args for each in _entries(arg))]
+        if any((ir.text_of(each) or "").lower() in _DONE for each in told) and (
+            within or _may_lack(site.call, use)
+        ):
+            return states
+    return []
+
+
+def _entries(arg: ir.Node) -> list[ir.Prop]:
+    return arg.props if isinstance(arg, ir.Obj) else []
+
+
+def _may_lack(call: ir.Call, use: ColumnUse) -> bool:
+    """Whether a helper's `param ?? null` gets nothing from this call, or a part: `a?.b.split(":")[1]`."""
+    param = last_name(use.node.left) if isinstance(use.node, ir.Bin) else ""
+    given = [each.value for arg in call.args for each in _entries(arg) if each.key == param]
+    return bool(param) and all(isinstance(each, ir.Index) for each in given)
+
+
+def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
+    """`row.status = done` beside `if output: row.version = …`, with no way out for the other case."""
+    done: dict[tuple[ir.Func | None, str], list[ColumnUse]] = {}
+    writes = list(live_statements(ctx, "write"))
+    for statement in writes:
+        marks = [
+            each for each in statement.columns if _STATUS_COLUMN.search(snake(each.column)) and _is_done(each)
+        ]
+        done.setdefault((statement.func, statement.table), []).extend(marks)
+    for statement in writes:
+        for use in statement.columns:
+            if use.node is None or snake(use.column) not in ctx.words.model_columns:
+                continue
+            for mark in done.get((statement.func, statement.table), []):
+                if mark.node is not None and _only_if_output(use.node, mark.node):
+                    key = f"{statement.table}.{use.column}"
+                    message = f"status becomes done whether or not the output holds {key}"
+                    yield finding("no-retry", module_of(ctx, use), ir.Other(use.line, use.line, []), message, key=key,
+                                  weight=65, evidence=[Place(mark.path, mark.line)])  # fmt: skip
+                    break
+
+
+def _only_if_output(use: ir.Node, mark: ir.Node) -> bool:
+    """Whether the write stands under a test of the output that the mark stands beside."""
+    test = next((each for each in ir.ancestors(use) if isinstance(each, ir.If | ir.Func)), None)
+    if not isinstance(test, ir.If) or test.other or not names_in(test.test) & {"output", "weights"}:
+        return False
+    return test not in set(ir.ancestors(mark)) and block_of(test) is block_of(mark)
 
 
 def _is_done(use: ColumnUse) -> bool:
@@ -179,148 +267,6 @@ def _optional(node: ir.Node | None) -> bool:
         and isinstance(node.right, ir.Lit)
         and not node.right.value
     )
-
-
-def version_unnormalised(ctx: Context) -> Iterator[Finding]:
-    """A version column gets `output.version` as it is (owner/name:hash) and is joined to a model elsewhere."""
-    joined = _joined_names(ctx)
-    for statement in live_statements(ctx, "write"):
-        for use in statement.columns:
-            raw = (
-                use.node is not None
-                and re.search(r"output\.version$", ir.dotted(use.node))
-                and isinstance(use.node, ir.Attr)
-            )
-            if raw and snake(use.column) in joined:
-                key = f"{statement.table}.{use.column}"
-                message = f"{key} keeps owner/name:hash as sent and is joined to a model name elsewhere"
-                yield finding(
-                    "version-unnormalised",
-                    module_of(ctx, use),
-                    ir.Other(use.line, use.line, []),
-                    message,
-                    key=key,
-                    weight=55,
-                    evidence=[joined[snake(use.column)]],
-                )
-
-
-def _joined_names(ctx: Context) -> dict[str, Place]:
-    found: dict[str, Place] = {}
-    for module in ctx.live:
-        for text in module.all(ir.Tmpl):
-            pair = composite(text)
-            if pair and not isinstance(ctx.ev.eval(module, pair[1]), Known):
-                found.setdefault(snake(last_name(pair[1])), Place(module.path, text.line))
-    return found
-
-
-def composite(text: ir.Tmpl) -> tuple[ir.Node, ir.Node] | None:
-    """The two holes of `{a}:{b}`, when a text is just that."""
-    parts = text.parts
-    if len(parts) == 3 and isinstance(parts[1], ir.Lit) and parts[1].value == ":":
-        return (
-            (parts[0], parts[2])
-            if not isinstance(parts[0], ir.Lit) and not isinstance(parts[2], ir.Lit)
-            else None
-        )
-    return None
-
-
-def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
-    """A version taken apart by a pattern for one address form, or by `split(":")` without a check of the parts."""
-    for module in ctx.live:
-        for lit in module.all(ir.Lit):
-            if lit.kind == "regex" and re.search(r"replicate\\?\.com", str(lit.value)):
-                yield finding(
-                    "version-parse-fragile",
-                    module,
-                    lit,
-                    "a version is read by a pattern for replicate.com addresses only",
-                    key="regex",
-                    weight=45,
-                )
-        for call in module.all(ir.Call):
-            source = call.func.obj if isinstance(call.func, ir.Attr) and call.func.name == "split" else None
-            colon = bool(call.args) and ir.text_of(call.args[0]) == ":"
-            if (
-                source is None
-                or not colon
-                or not re.search(r"version|output\.|destination|trained", ir.dotted(source), re.I)
-            ):
-                continue
-            if not _parts_checked(call):
-                yield finding(
-                    "version-parse-fragile",
-                    module,
-                    call,
-                    f"{ir.dotted(source)} is split at ':' and the parts are not checked",
-                    key=ir.dotted(source),
-                    weight=40,
-                )
-
-
-def _parts_checked(call: ir.Call) -> bool:
-    """Whether the string was tested for the colon, or the results are tested after the split."""
-    func = ir.enclosing(call, ir.Func)
-    assign = next((each for each in ir.ancestors(call) if isinstance(each, ir.Assign)), None)
-    made = {each.id for each in ir.find(assign.target, ir.Name)} if assign is not None else set()
-    for each in ir.find(func, ir.If) if func is not None else []:
-        names = names_in(each.test)
-        if names & made or ":" in names:
-            return True
-    return any(isinstance(each, ir.Cond) and ":" in names_in(each.test) for each in ir.ancestors(call))
-
-
-def null_composite(ctx: Context) -> Iterator[Finding]:
-    """`{model}:{version}` sent to the provider without a test of both parts in the functions on the way.
-
-    A database constraint or a test in another layer is not seen.
-    """
-    for module in ctx.live:
-        for text in module.all(ir.Tmpl):
-            pair = composite(text)
-            if pair is None or ctx.role_at(module, text) not in {"src", "script"}:
-                continue
-            names = [snake(last_name(each)) for each in pair]
-            if (
-                not all(re.search(r"model|version|path|name|owner", each) for each in names)
-                or "version" not in names[1]
-            ):
-                continue
-            if not all(isinstance(each, ir.Attr | ir.Index) for each in pair):
-                continue
-            values = [ctx.ev.eval(module, each) for each in pair]
-            missing = [
-                name
-                for name, node, value in zip(names, pair, values, strict=True)
-                if not (isinstance(value, Known) or _never_null(node) or _tested(node, text))
-            ]
-            if missing:
-                message = f"{' and '.join(missing)} may be null when the version is composed"
-                yield finding("null-composite", module, text, message, key=":".join(names), weight=60)
-
-
-def _never_null(node: ir.Node) -> bool:
-    """A field of the own class that is annotated with a plain type."""
-    cls = ir.enclosing(node, ir.Class)
-    if cls is None or not isinstance(node, ir.Attr) or ir.plain_dotted(node) != f"self.{node.name}":
-        return False
-    fields = [
-        each for each in cls.body if isinstance(each, ir.Assign) and last_name(each.target) == node.name
-    ]
-    return any(each.annotation is not None and isinstance(each.annotation, ir.Name) for each in fields)
-
-
-def _tested(node: ir.Node, use: ir.Node) -> bool:
-    name = last_name(node)
-    func: ir.Func | None = ir.enclosing(use, ir.Func)
-    while func is not None:
-        for each in ir.walk(func):
-            if isinstance(each, ir.If | ir.Cond) and each.line <= use.line and name in names_in(each.test):
-                return True
-        func = ir.enclosing(func, ir.Func)
-    return False
 
 
 def shared_mutable_default(ctx: Context) -> Iterator[Finding]:
@@ -350,14 +296,12 @@ def shared_mutable_default(ctx: Context) -> Iterator[Finding]:
 def _mutable_arguments(
     module: Module, func: ir.Func, members: dict[str, list[ir.Assign]]
 ) -> Iterator[Finding]:
-    for param in func.params:
-        mutable = module.language == "python" and isinstance(param.default, ir.Obj | ir.Arr)
-        changed = [
-            each
-            for each in ir.find(func, ir.Call)
-            if ir.plain_dotted(each.func) in {f"{param.name}.append", f"{param.name}.update"}
-        ]
-        if mutable and (param.name in members or changed):
+    for param in func.params if module.language == "python" else ():
+        if not isinstance(param.default, ir.Obj | ir.Arr):
+            continue
+        ways = {f"{param.name}.append", f"{param.name}.update"}
+        changed = any(ir.plain_dotted(each.func) in ways for each in ir.find(func, ir.Call))
+        if param.name in members or changed:
             yield finding(
                 "shared-mutable-default",
                 module,

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import Known
+from portraitist.audit.link.values import Known, structs
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
@@ -17,9 +18,12 @@ from portraitist.audit.rules.base import (
     live_statements,
     module_of,
     names_in,
+    of_body,
+    place,
     provider_behind,
     trace,
 )
+from portraitist.audit.rules.unfinished import left_in_progress
 
 _UPLOADS = re.compile(
     r"upload|save|store|persist|put|copy|download|mirror|archive|transfer|cloudinary|blob|permanent", re.I
@@ -29,9 +33,15 @@ _UPLOADS = re.compile(
 def stuck_status(ctx: Context) -> Iterator[Finding]:
     """A poll or webhook that knows success but not `failed` or not `canceled`, so that work stays open for ever.
 
-    A handler that stores the provider's status as it is counts as knowing all of them.
+    A handler that stores the provider's status as it is counts as knowing all of them. A handler of the provider's
+    webhooks that waits for a word the provider never says stays open too; only its body's status is looked at.
+    So does work whose webhook is put inside `input`, where the provider does not look for it, and a row that is
+    marked as running before a paid call whose failure is caught without a change of it.
     """
-    for module in ctx.live:
+    yield from left_in_progress(ctx)
+    yield from _never_said(ctx)
+    yield from _webhook_in_input(ctx)
+    for module in (each for each in ctx.live if "succeeded" in each.file.text):
         for func in module.all(ir.Func):
             words = _status_words(func)
             handles = {"succeeded", "completed"} & set(words)
@@ -48,6 +58,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
                 for each in ("failed", "canceled")
                 if each not in words and not (each == "canceled" and "cancelled" in words)
             ]
+            if _asks_helper(ctx, func):
+                continue
             keeps = _keeps_state(ctx, module, func) and not module.path.endswith((".tsx", ".jsx"))
             if missing and keeps and not _has_else(func) and not _passes_status_on(ctx, module, func):
                 node = words["succeeded"]
@@ -59,6 +71,56 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
                     key=module.scope_name(func),
                     weight=56 if "failed" in missing else 44,
                 )
+
+
+def _webhook_in_input(ctx: Context) -> Iterator[Finding]:
+    for call in ctx.creates():
+        for body in call.options:
+            inner = [
+                each for part in structs(body.get("input")) for each in part.fields if each.key == "webhook"
+            ]
+            if inner and body.get("webhook", "webhook_completed") is None and not body.open:
+                module = ctx.program.modules[inner[0].path]
+                yield finding(
+                    "stuck-status",
+                    module,
+                    ir.Other(inner[0].line, inner[0].end, []),
+                    "the webhook is sent inside `input`, where the provider does not look for it",
+                    key="webhook",
+                    weight=71,
+                    evidence=[place(call)],
+                )
+
+
+_NEVER_SAID = {"completed", "complete", "success", "finished", "done", "ready"}
+
+
+def _never_said(ctx: Context) -> Iterator[Finding]:
+    handlers = {(each.path, each.line) for each in ctx.of("webhook") if " /" in str(each.value)}
+    for route in ctx.routes:
+        if (route.module.path, route.node.line) not in handlers:
+            continue
+        for func in (each.node for each in route.handlers if isinstance(each.node, ir.Func)):
+            words = {
+                lit.value: lit
+                for test in ir.find(func, ir.Bin)
+                if test.op in {"==", "==="} and _is_body_status(route.module, test.left)
+                for lit in [test.right]
+                if isinstance(lit, ir.Lit)
+            }
+            wrong = [each for each in words if each in _NEVER_SAID]
+            if wrong and "succeeded" not in _status_words(func):
+                message = (
+                    f"waits for the status {wrong[0]!r}, which the provider never sends: it says 'succeeded'"
+                )
+                yield finding(
+                    "stuck-status", route.module, words[wrong[0]], message, key=route.key, weight=74
+                )
+
+
+def _is_body_status(module: Module, node: ir.Node) -> bool:
+    """`payload.status`, where `payload` is the request's body."""
+    return isinstance(node, ir.Attr) and node.name == "status" and of_body(module, node)
 
 
 def _status_words(func: ir.Func) -> dict[str, ir.Node]:
@@ -81,6 +143,24 @@ def _status_words(func: ir.Func) -> dict[str, ir.Node]:
     return found
 
 
+def _asks_helper(ctx: Context, func: ir.Func) -> bool:
+    """Whether a function of the repository that knows `failed` is asked about a status: `isTerminal(p.status)`."""
+    asked = (each for each in ir.find(func, ir.Call) if any(last_name(arg) == "status" for arg in each.args))
+    for target in (one for call in asked for one in ctx.program.functions_called(call)):
+        if isinstance(target.node, ir.Func) and target.module is not None:
+            named = [each for name in ir.find(target.node, ir.Name) for each in _bound(target.module, name)]
+            parts = [target.node, *named]
+            if any(lit.value == "failed" for part in parts for lit in ir.find(part, ir.Lit)):
+                return True
+    return False
+
+
+def _bound(module: Module, name: ir.Name) -> list[ir.Node]:
+    """The values that a name of the file stands for."""
+    found = module.top.names.get(name.id, [])
+    return [each.value for each in found if each.kind == "assign" and each.value is not None]
+
+
 def _status_words_outer(func: ir.Func) -> bool:
     outer = ir.enclosing(func, ir.Func)
     return outer is not None and "succeeded" in _status_words(outer) and bool(outer.name)
@@ -93,13 +173,18 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
         for each in ctx.calls
     ):
         return True
+    asking = {each.func for each in ctx.calls if each.purpose == "status"} - {None}
+    if any(
+        each.node in asking for call in ir.find(func, ir.Call) for each in ctx.program.functions_called(call)
+    ):
+        return True
     handlers = {(each.path, each.line) for each in ctx.of("webhook", "poll")}
     return any(path == module.path and func.line <= line <= func.end for path, line in handlers)
 
 
 def _keeps_state(ctx: Context, module: Module, func: ir.Func) -> bool:
     """Whether the function waits for the end in a loop, or writes a status of its own."""
-    loops = any("succeeded" in names_in(each) for each in ir.find(func, ir.Loop))
+    loops = any("succeeded" in names_in(each) and _waits(each) for each in ir.find(func, ir.Loop))
     helpers = {
         target.node for call in ir.find(func, ir.Call) for target in ctx.program.functions_called(call)
     }
@@ -110,6 +195,19 @@ def _keeps_state(ctx: Context, module: Module, func: ir.Func) -> bool:
         for each in ctx.statements
     )
     return loops or writes
+
+
+def _waits(loop: ir.Loop) -> bool:
+    """Whether a loop goes round to wait: it has a test, or counts, and does not go through what is there already."""
+    source = loop.source
+    counts = isinstance(source, ir.Call) and last_name(source.func) in {
+        "range",
+        "keys",
+        "from",
+        "fill",
+        "Array",
+    }
+    return loop.target is None or counts
 
 
 def _has_else(func: ir.Func) -> bool:
@@ -134,21 +232,32 @@ def _passes_status_on(ctx: Context, module: Module, func: ir.Func) -> bool:
     return False
 
 
+_PROGRESS = re.compile(r"progress|percent", re.I)
+
+
+def _speaks_of_progress(module: Module) -> bool:
+    """Whether a file names both a progress and a training."""
+    text = module.lowered
+    return ("progress" in text or "percent" in text) and (
+        "training" in text or "replicate" in text or "prediction" in text
+    )
+
+
 def time_progress(ctx: Context) -> Iterator[Finding]:
     """A progress value of a training computed from elapsed time instead of its log.
 
     Only values whose name says progress or percent, in files that speak of trainings.
     """
-    for module in ctx.live:
+    for module in (each for each in ctx.live if _speaks_of_progress(each)):
         seen: set[ir.Func | None] = set()
         nodes: list[ir.Assign | ir.Prop] = [*module.all(ir.Assign), *module.all(ir.Prop)]
         for node in nodes:
             name = last_name(node.target) if isinstance(node, ir.Assign) else node.key or ""
             value = node.value
-            func = ir.enclosing(node, ir.Func)
-            if value is None or not re.search(r"progress|percent", name, re.I) or func in seen:
+            if value is None or not _PROGRESS.search(name):
                 continue
-            if not re.search(r"training|replicate|prediction", module.file.text, re.I):
+            func = ir.enclosing(node, ir.Func)
+            if func in seen:
                 continue
             if _by_clock(ctx, module, value) and ctx.role_at(module, node) in LIVE_ROLES:
                 seen.add(func)
@@ -192,18 +301,43 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
             picture = name.endswith(("image_url", "picture_url", "photo_url", "output_url"))
             if not (picture or name in ctx.words.picture_columns) or use.node is None:
                 continue
+            own = Place(statement.module.path, statement.line)
+            key = f"{statement.table}.{use.column}"
+            found: list[tuple[Module, ir.Node]] = []
             if _is_temporary(ctx, statement, use, bodies):
-                key = f"{statement.table}.{use.column}"
-                module = module_of(ctx, use)
+                found = [(module_of(ctx, use), ir.Other(use.line, use.line, []))]
+            for module, node in found or _handed_temporary(ctx, statement, use):
+                message = f"{key} keeps the provider's temporary address"
                 yield finding(
-                    "temporary-url-persisted",
-                    module,
-                    ir.Other(use.line, use.line, []),
-                    f"{key} keeps the provider's temporary address",
-                    key=key,
-                    weight=72,
-                    evidence=[Place(statement.module.path, statement.line)],
+                    "temporary-url-persisted", module, node, message, key=key, weight=72, evidence=[own]
                 )
+
+
+def _handed_temporary(ctx: Context, statement: Statement, use: ColumnUse) -> list[tuple[Module, ir.Node]]:
+    """The arguments by which callers hand a storage helper the `output` of an answer of the provider."""
+    func = statement.func
+    param = next((each for each in func.params if each.name == last_name(use.node)), None) if func else None
+    if func is None or param is None or not isinstance(use.node, ir.Name):
+        return []
+    found: list[tuple[Module, ir.Node]] = []
+    for site in ctx.program.callers.get(func, []):
+        passed = argument_for(site.call, func, param)
+        behind = provider_behind(ctx, site.module, passed, helpers=True)
+        if passed is not None and behind is not None and behind.purpose in {"generation", "status"}:
+            nodes = list(trace(ctx, site.module, passed))
+            copied = any(
+                isinstance(part, ir.Call) and _UPLOADS.search(ir.dotted(part.func)) for _, part in nodes
+            )
+            if not copied and any(last_name(part) == "output" for _, part in nodes):
+                found.append((site.module, passed))
+    return found
+
+
+def _parts(ctx: Context, module: Module, node: ir.Node | None) -> list[tuple[Module, ir.Node]]:
+    """Where a column's value comes from, through the entries of one object too: `{ ...old, [name]: url }`."""
+    found = list(trace(ctx, module, node))
+    inside = [(where, prop.value) for where, part in found if isinstance(part, ir.Obj) for prop in part.props]
+    return [*found, *(one for where, part in inside for one in trace(ctx, where, part))]
 
 
 def _receives(ctx: Context, path: str, line: int) -> bool:
@@ -212,56 +346,15 @@ def _receives(ctx: Context, path: str, line: int) -> bool:
 
 def _is_temporary(ctx: Context, statement: Statement, use: ColumnUse, bodies: set[ir.Node | None]) -> bool:
     module = module_of(ctx, use)
-    nodes = list(trace(ctx, module, use.node))
+    nodes = _parts(ctx, module, use.node)
     if any(isinstance(part, ir.Call) and _UPLOADS.search(ir.dotted(part.func)) for _, part in nodes):
         return False
-    behind = provider_behind(ctx, module, use.node)
+    behind = next(
+        (each for _, part in nodes if (each := provider_behind(ctx, module, part)) is not None), None
+    )
     if behind is not None and behind.purpose in {"generation", "status"}:
         names = {last_name(part) for _, part in nodes}
         return behind.api in {"run", "async_run", "stream"} or bool(names & {"output", "urls"})
     func = statement.func
     outer = {func, *(ir.ancestors(func) if func is not None else ())}
     return bool(outer & bodies) and any(last_name(part) == "output" for _, part in nodes)
-
-
-def blind_post_retry(ctx: Context) -> Iterator[Finding]:
-    """A paid create call that is repeated on failure: in a loop with a catch, or under a retry helper."""
-    for call in ctx.creates():
-        for each in ir.ancestors(call.call):
-            loop = isinstance(each, ir.Loop) and each.target is None
-            retried = loop and any(_around(one, call.call) for one in ir.find(each, ir.Try))
-            helper = isinstance(each, ir.Call) and re.search(
-                r"(^|\.)(p?_?retry|with_?retry|retry_?with\w*|back_?off|fetch_?with_?retry)$",
-                ir.dotted(each.func),
-                re.I,
-            )
-            decorated = isinstance(each, ir.Func) and any(
-                re.search(r"retry|backoff|on_exception", ir.dotted(one)) for one in each.decorators
-            )
-            counted = _counts_attempts(each, call.call)
-            if retried or helper or decorated or counted:
-                yield finding(
-                    "blind-post-retry",
-                    call.module,
-                    call.call,
-                    f"{call.api} is repeated blindly, each time paid",
-                    key=call.api,
-                    weight=62,
-                    evidence=[Place(call.module.path, each.line)],
-                )
-                break
-            if isinstance(each, ir.Func) and not decorated and each.name:
-                break
-
-
-def _counts_attempts(loop: ir.Node, call: ir.Call) -> bool:
-    """`for attempt in range(n)` around a try around the call."""
-    if not isinstance(loop, ir.Loop) or not isinstance(loop.source, ir.Call) or loop.target is None:
-        return False
-    names = " ".join(names_in(loop.target) | names_in(loop.source))
-    tries = any(_around(one, call) for one in ir.find(loop, ir.Try))
-    return tries and bool(re.search(r"attempt|retr(y|ies)|tries", names, re.I))
-
-
-def _around(attempt: ir.Try, call: ir.Call) -> bool:
-    return bool(attempt.handlers) and attempt in set(ir.ancestors(call))

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
-from portraitist.audit.model import Finding
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, live_statements, names_in, place
 
 _MOCK_NAME = re.compile(
@@ -124,26 +125,73 @@ def _credit_helper(func: ir.Func, line: int) -> bool:
 def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     """The failure of a paid call is answered as a success, or disappears.
 
-    Looks at the handlers around the call: one that neither leaves, throws nor reports an error swallows it.
+    Looks at the handlers around the call, and around the calls of a helper that lets its failure through: one that
+    neither leaves, throws nor reports an error swallows it, and so does one that gives back what it was given. A
+    result that is tested behind the handler is not swallowed, nor is a failure in a loop that tries again.
     """
+    seen: set[ir.Handler] = set()
     for call in ctx.creates():
-        attempt = ir.enclosing(call.call, ir.Try)
-        if attempt is None or not any(call.call in set(ir.walk(each)) for each in attempt.body):
-            continue
-        for handler in attempt.handlers:
-            verdict = _swallows(handler)
-            if verdict:
-                yield finding(
-                    "fallback-swallow",
-                    call.module,
-                    handler,
-                    f"a failure of {call.api} {verdict}",
-                    key=call.api,
-                    weight=49,
-                    evidence=[place(call)],
-                    end=handler.end,
-                )
-                break
+        for module, attempt, inner in _attempts(ctx, call.module, call.call, call.func, 0):
+            if (
+                _tested_after(attempt, inner)
+                or _goes_round(attempt)
+                or ctx.role_at(module, attempt) not in LIVE_ROLES
+            ):
+                continue
+            for handler in (each for each in attempt.handlers if each not in seen):
+                verdict = _swallows(handler)
+                if verdict:
+                    seen.add(handler)
+                    yield finding(
+                        "fallback-swallow",
+                        module,
+                        handler,
+                        f"a failure of {call.api} {verdict}",
+                        key=call.api,
+                        weight=49,
+                        evidence=[place(call)],
+                        end=handler.end,
+                    )
+                    break
+
+
+MAX_HOPS = 2
+"""How many helpers a failure may come through before it is caught."""
+
+
+def _attempts(
+    ctx: Context, module: Module, node: ir.Node, func: ir.Func | None, hops: int
+) -> Iterator[tuple[Module, ir.Try, ir.Node]]:
+    """Where an error of a call is caught: around it, else around the calls of the function that it leaves."""
+    around = (each for each in ir.ancestors(node) if isinstance(each, ir.Try) and each.handlers)
+    attempt = next((each for each in around if any(node in set(ir.walk(part)) for part in each.body)), None)
+    if attempt is not None:
+        yield module, attempt, node
+    elif func is not None and hops < MAX_HOPS:
+        for site in ctx.program.callers.get(func, []):
+            owner = ir.enclosing(site.call, ir.Func)
+            yield from _attempts(ctx, site.module, site.call, owner, hops + 1)
+
+
+def _goes_round(attempt: ir.Try) -> bool:
+    """Whether a loop around the handler has a test of its own, or none: what failed has another turn."""
+    func = ir.enclosing(attempt, ir.Func)
+    loops = (each for each in ir.ancestors(attempt) if isinstance(each, ir.Loop) and each.target is None)
+    return any(ir.enclosing(each, ir.Func) is func for each in loops)
+
+
+def _tested_after(attempt: ir.Try, call: ir.Node) -> bool:
+    """Whether what the call gave is tested, or was set, behind the handler: `if (!result) return …`."""
+    made = [
+        each.target
+        for part in attempt.body
+        for each in ir.find(part, ir.Assign)
+        if call in set(ir.walk(each))
+    ]
+    names = {one.id for each in made for one in ir.find(each, ir.Name)}
+    func = ir.enclosing(attempt, ir.Func)
+    tests = [each.test for each in ir.find(func, ir.If)] if func is not None else []
+    return any(each.line > attempt.end and names & names_in(each) for each in tests)
 
 
 def _swallows(handler: ir.Handler) -> str:
@@ -168,4 +216,9 @@ def _swallows(handler: ir.Handler) -> str:
     ]
     if not returns and not told and not any(isinstance(each, ir.Assign) for each in nodes):
         return "is only logged"
+    func = ir.enclosing(handler, ir.Func)
+    given = {each.name for each in func.params} if func is not None else set()
+    values = [each.value for each in returns]
+    if values and all(isinstance(each, ir.Name) and each.id in given for each in values):
+        return "is answered with what was given"
     return ""

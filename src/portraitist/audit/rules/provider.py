@@ -85,13 +85,16 @@ def _after_slash(value: Value) -> list[Value] | None:
     for part in value.parts:
         if isinstance(part, Known) and isinstance(part.value, str) and "/" in part.value and after is None:
             after = []
-        elif (
-            after is not None
-            and not isinstance(part, Known)
-            and not (isinstance(part, Outside) and part.kind == "env")
-        ):
+        elif after is not None and not _is_fixed(part):
             after.append(part)
     return after
+
+
+def _is_fixed(part: Value) -> bool:
+    """Whether a value is the same for every member: a literal, a setting, a setting or its default."""
+    if isinstance(part, OneOf):
+        return all(_is_fixed(each) for each in part.options)
+    return isinstance(part, Known) or (isinstance(part, Outside) and part.kind == "env")
 
 
 def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
@@ -141,30 +144,43 @@ def hardcoded_owner(ctx: Context) -> Iterator[Finding]:
     for call in ctx.calls:
         if ctx.role_at(call.module, call.call) not in LIVE_ROLES:
             continue
-        fields = [
-            (field, str(render(field.value) or ""))
-            for field in call.fields("destination")
-            if call.purpose == "training"
-        ]
-        owners = [
-            (field, f"{fold(field.value)}/")
-            for field in call.fields("owner")
-            if call.api.endswith("models.create") and fold(field.value)
-        ]
-        for field, text in (*fields, *owners):
+        for (path, line), key, value, text in _owners(call):
             owner = re.match(r"^([\w.-]+)/", text)
-            if owner and (field.path, field.line) not in seen:
-                seen.add((field.path, field.line))
-                module = ctx.program.modules[field.path]
+            if owner and (path, line) not in seen:
+                seen.add((path, line))
                 yield finding(
                     "hardcoded-owner",
-                    module,
-                    ir.Other(field.line, field.line, []),
-                    f"the owner {owner.group(1)} is a literal",
-                    key=field.key,
+                    ctx.program.modules[path],
+                    ir.Other(line, line, []),
+                    f"the owner {owner.group(1)} is a literal{_instead(value)}",
+                    key=key,
                     weight=48,
                     evidence=[place(call)],
                 )
+
+
+def _owners(call: ProviderCall) -> Iterator[tuple[tuple[str, int], str, Value, str]]:
+    """Where a call names an account (`owner/…` as text): a destination, or the owner of a model it creates."""
+    for field in call.fields("destination") if call.purpose == "training" else []:
+        yield (field.path, field.line), field.key, field.value, str(render(field.value) or "")
+    if call.api not in {"models.create", "models.async_create", "POST /v1/models"}:
+        return
+    for field in call.fields("owner"):
+        yield (field.path, field.line), field.key, field.value, f"{fold(field.value) or ''}/"
+    first = call.call.args[0] if call.sdk and call.call.args else None
+    if isinstance(first, ir.Lit | ir.Name | ir.Attr) and call.model is not None:
+        yield (call.module.path, first.line), "owner", call.model, f"{fold(call.model) or ''}/"
+
+
+def _instead(value: Value) -> str:
+    """Says so where the literal only stands in for a setting that is missing."""
+    options = [each for part in value.parts for each in _options(part)] if isinstance(value, Text) else []
+    named = [each.name for each in options if isinstance(each, Outside) and each.kind == "env"]
+    return f" where {named[0]} is not set" if named else ""
+
+
+def _options(value: Value) -> tuple[Value, ...]:
+    return value.options if isinstance(value, OneOf) else (value,)
 
 
 def weights_url_guess(ctx: Context) -> Iterator[Finding]:
@@ -185,12 +201,16 @@ def weights_url_guess(ctx: Context) -> Iterator[Finding]:
 
 
 def packaged_extraction(ctx: Context) -> Iterator[Finding]:
-    """Weights are extracted from trainings although no generation is ever sent weights."""
+    """Weights are extracted from trainings although no generation is ever sent weights.
+
+    Where the same file copies something into its own storage, they are taken to be kept, not used.
+    """
     generates = [each for each in ctx.creates() if each.purpose == "generation"]
     if not generates or any(each.role in LIVE_ROLES for each in ctx.of("weights.consumer")):
         return
+    copying = {each.path for each in ctx.modules if any(_puts(ctx, call) for call in each.all(ir.Call))}
     for fact in ctx.of("weights.source"):
-        if fact.role in LIVE_ROLES:
+        if fact.role in LIVE_ROLES and fact.path not in copying:
             yield Finding(
                 "packaged-extraction",
                 fact.path,
@@ -202,6 +222,11 @@ def packaged_extraction(ctx: Context) -> Iterator[Finding]:
                 (place(generates[0]),),
                 36,
             )
+
+
+def _puts(ctx: Context, call: ir.Call) -> bool:
+    name = call.func.name if isinstance(call.func, ir.Attr) else ""
+    return name.lower() in ctx.words.storage_puts or re.match(r"(put|upload)(_|[A-Z])", name) is not None
 
 
 def payload_conflict(ctx: Context) -> Iterator[Finding]:
@@ -254,14 +279,12 @@ def arch_mismatch(ctx: Context) -> Iterator[Finding]:
         for field in call.fields(*_QUALITY):
             for each in literals(field.value):
                 sent.setdefault(field.key, []).append((each, Place(field.path, field.line)))
-    for module in ctx.live:
+    for module in ctx.live if sent else ():
         for test in module.all(ir.Bin):
+            if not isinstance(test.right, ir.Lit) or test.op not in {"!==", "!=", "===", "=="}:
+                continue
             key = last_name(test.left)
-            if (
-                not isinstance(test.right, ir.Lit)
-                or test.op not in {"!==", "!=", "===", "=="}
-                or key not in sent
-            ):
+            if key not in sent:
                 continue
             if not re.search(r"valid|assert|enforce|check|complian", module.scope_name(test), re.I):
                 continue

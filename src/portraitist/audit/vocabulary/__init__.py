@@ -26,11 +26,11 @@ class Vocabulary:
     patterns: dict[str, re.Pattern[str]]
     fixes: dict[str, str]
 
+    def __post_init__(self) -> None:
+        self.__dict__.update(self.lists)  # asked for in the innermost loops
+
     def __getattr__(self, name: str) -> frozenset[str]:
-        try:
-            return self.lists[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        raise AttributeError(name)
 
     def matches(self, pattern: str, text: str) -> bool:
         """Whether the named pattern is found in `text`."""
@@ -66,7 +66,8 @@ def _user_lists(path: Path) -> dict[str, list[str]]:
     try:
         loaded = tomllib.loads(path.read_text("utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise VocabularyError(f"{path.name}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise VocabularyError(f"{path.name} cannot be read: {reason}") from error
     found = loaded.get("lists", loaded)
     if not all(
         isinstance(words, list) and all(isinstance(each, str) for each in words) for words in found.values()

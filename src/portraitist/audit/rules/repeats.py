@@ -1,0 +1,164 @@
+"""The risk of paid calls that are made again when they fail: in loops, helpers and tasks.
+
+Only the repeating itself is seen; a key that makes the second call harmless is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.base import finding, last_name, names_in, place
+
+MAX_HELPERS = 3
+"""How many helpers below a paid call its request may be repeated."""
+
+
+def blind_post_retry(ctx: Context) -> Iterator[Finding]:
+    """A paid create call that is repeated on failure: in a loop with a catch, in the catch, under a retry helper, task.
+
+    A helper that repeats every request it is given repeats the paid ones too.
+    """
+    yield from _repeating_helpers(ctx)
+    yield from _repeating_tasks(ctx)
+    yield from _second_attempts(ctx)
+    for call in ctx.creates():
+        for each in (call.call, *ir.ancestors(call.call)):
+            helper = isinstance(each, ir.Call) and re.search(
+                r"(^|\.)(p?_?retry|with_?retry|retry_?with\w*|back_?off|fetch_?with_?retry)$",
+                ir.dotted(each.func),
+                re.I,
+            )
+            decorated = isinstance(each, ir.Func) and any(
+                re.search(r"retry|backoff|on_exception", ir.dotted(one)) for one in each.decorators
+            )
+            if _repeats(each, call.call) or helper or decorated:
+                yield finding(
+                    "blind-post-retry",
+                    call.module,
+                    call.call,
+                    f"{call.api} is repeated blindly, each time paid",
+                    key=call.api,
+                    weight=62,
+                    evidence=[Place(call.module.path, each.line)],
+                )
+                break
+            if isinstance(each, ir.Func) and not decorated and each.name:
+                break
+
+
+def _second_attempts(ctx: Context) -> Iterator[Finding]:
+    """The very same paid call, with the same arguments, in the handler of the first one's errors."""
+    for call in ctx.creates():
+        handler = ir.enclosing(call.call, ir.Handler)
+        attempt = handler.parent if handler is not None else None
+        if (
+            not isinstance(attempt, ir.Try)
+            or handler is None
+            or ir.enclosing(handler, ir.Func) is not call.func
+        ):
+            continue
+        first = next(
+            (
+                each
+                for each in ctx.creates()
+                if each.module is call.module
+                and any(each.call in set(ir.walk(part)) for part in attempt.body)
+                and _spelled(each.call) == _spelled(call.call)
+            ),
+            None,
+        )
+        if first is not None:
+            message = f"{call.api} is sent a second time when the first fails, each time paid"
+            yield finding("blind-post-retry", call.module, call.call, message, key=call.api, weight=62,
+                          evidence=[place(first)])  # fmt: skip
+
+
+def _spelled(call: ir.Call) -> list[object]:
+    """What a call is made of, for comparison."""
+    return [
+        getattr(each, "id", None) or getattr(each, "name", None) or getattr(each, "value", None)
+        if isinstance(each, ir.Name | ir.Attr | ir.Lit)
+        else each.key
+        if isinstance(each, ir.Prop)
+        else type(each)
+        for each in ir.walk(call)
+    ]
+
+
+def _repeating_helpers(ctx: Context) -> Iterator[Finding]:
+    """The requests inside helpers of paid raw calls that stand in a loop with a catch."""
+    seen: set[ir.Call] = set()
+    for call in ctx.creates():
+        pending = [(target, 0) for target in ctx.program.functions_called(call.call) if not call.sdk]
+        while pending:
+            target, depth = pending.pop()
+            for request in ir.find(target.node, ir.Call) if target.node is not None and target.module else ():
+                sends = last_name(request.func).lower() in ctx.words.http_verbs
+                loops = [each for each in ir.ancestors(request) if _repeats(each, request)] if sends else []
+                if loops and request not in seen and target.module is not None:
+                    seen.add(request)
+                    message = f"every request through here is repeated on failure, {call.api} as well, each time paid"
+                    yield finding("blind-post-retry", target.module, request, message,
+                                  key=target.module.scope_name(request), weight=62, evidence=[place(call)])  # fmt: skip
+                if depth < MAX_HELPERS:
+                    pending.extend((each, depth + 1) for each in ctx.program.functions_called(request))
+
+
+def _repeating_tasks(ctx: Context) -> Iterator[Finding]:
+    """Tasks of a queue that run again after any error: `autoretry_for=(Exception,)`, `self.retry` in a handler."""
+    for flow in ctx.flows:
+        for func in flow.funcs:
+            for node in _asks_again(func) if func.decorators else ():
+                message = (
+                    f"{func.name} runs again after any error, and {flow.call.api} with it, each time paid"
+                )
+                yield finding(
+                    "blind-post-retry",
+                    ctx.program.module_of[func],
+                    node,
+                    message,
+                    key=func.name,
+                    weight=62,
+                    evidence=[place(flow.call)],
+                )
+
+
+def _asks_again(func: ir.Func) -> Iterator[ir.Node]:
+    for each in func.decorators:
+        given = ir.keyword(each, "autoretry_for") if isinstance(each, ir.Call) else None
+        if given is not None and _anything(given):
+            yield each
+    for call in ir.find(func, ir.Call):
+        handler = ir.enclosing(call, ir.Handler)
+        if last_name(call.func) == "retry" and handler is not None and _anything(handler.catches):
+            yield call
+
+
+def _anything(caught: ir.Node | None) -> bool:
+    """Whether a handler takes every error."""
+    return caught is None or bool(names_in(caught) & {"Exception", "BaseException"})
+
+
+def _repeats(loop: ir.Node, call: ir.Call) -> bool:
+    """Whether a loop asks again when the call fails: it counts, or has no end of its own, around a catch."""
+    endless = isinstance(loop, ir.Loop) and loop.target is None
+    return (endless and any(_around(one, call) for one in ir.find(loop, ir.Try))) or _counts_attempts(
+        loop, call
+    )
+
+
+def _counts_attempts(loop: ir.Node, call: ir.Call) -> bool:
+    """`for attempt in range(n)` around a try around the call."""
+    if not isinstance(loop, ir.Loop) or not isinstance(loop.source, ir.Call) or loop.target is None:
+        return False
+    names = " ".join(names_in(loop.target) | names_in(loop.source))
+    tries = any(_around(one, call) for one in ir.find(loop, ir.Try))
+    return tries and bool(re.search(r"attempt|retr(y|ies)|tries", names, re.I))
+
+
+def _around(attempt: ir.Try, call: ir.Call) -> bool:
+    return bool(attempt.handlers) and attempt in set(ir.ancestors(call))

@@ -1,0 +1,179 @@
+"""Risks of webhooks: whose word is taken for the provider's, and addresses that nothing serves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.weights import same_path
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.targets import Target
+from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.base import finding, names_in, of_body, provider_behind
+
+
+def webhook_unverified(ctx: Context) -> Iterator[Finding]:
+    """A route that receives the provider's webhooks and checks neither signature nor secret.
+
+    Looks at the handler and four calls deep, for tests of a secret two. A check by a proxy is not seen. A handler
+    that believes nothing of the body but an id, and asks the provider for the state itself, is left alone.
+    """
+    handlers = {
+        (each.path, each.line): each
+        for each in ctx.of("webhook")
+        if isinstance(each.value, str) and " /" in each.value
+    }
+    for route in ctx.routes:
+        fact = handlers.get((route.module.path, route.node.line))
+        if fact is None or route.method == "GET" or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
+            continue
+        if not fact.evidence and not re.search(
+            r"replicate|training|prediction", route.path + route.module.path, re.I
+        ):
+            continue
+        handled = [each for each in route.handlers if isinstance(each.node, ir.Func) and each.module]
+        verified = any(verifies(ctx, each.module, each.node) for each in handled if each.node is not None)
+        verified = verified or any(_asks_itself(ctx, each) for each in handled)
+        if not verified and not any(_names_check(ctx, names_in(node)) for _, node in route.guards):
+            message = f"{route.key} trusts its body without checking the signature"
+            yield finding("webhook-unverified", route.module, route.node, message, key=route.key, weight=82,
+                          end=route.node.line, evidence=fact.evidence)  # fmt: skip
+
+
+def _asks_itself(ctx: Context, handler: Target) -> bool:
+    """Whether a handler gets the state from the provider and reads neither state nor output of its body."""
+    func, module = handler.node, handler.module
+    if not isinstance(func, ir.Func) or module is None:
+        return False
+    inside = [each for each in ctx.calls if each.module is module and func in set(ir.ancestors(each.call))]
+    asked = any(each.purpose == "status" and not each.api.endswith("list") for each in inside)
+    return asked and not any(_is_told(ctx, module, each) for each in ir.walk(func))
+
+
+def _is_told(ctx: Context, module: Module, node: ir.Node) -> bool:
+    """Whether a state or an output is read from the body of the request: `body.status`, `const { output } = …`."""
+    if isinstance(node, ir.Attr):
+        read = node.name in _TOLD and of_body(module, node)
+        return read and provider_behind(ctx, module, node.obj) is None
+    if not isinstance(node, ir.Assign) or not isinstance(node.target, ir.Obj):
+        return False
+    taken = any(each.key in _TOLD for each in node.target.props)
+    parsed = any(each.name in {"json", "body"} for each in ir.find(node.value or node.target, ir.Attr))
+    return taken and parsed and provider_behind(ctx, module, node.value) is None
+
+
+_TOLD = {"status", "output"}
+
+
+MAX_VERIFIED = 4
+"""How many calls below a webhook's handler its signature may be checked."""
+
+
+def _names_check(ctx: Context, names: set[str]) -> bool:
+    return any(
+        each.lower() in ctx.words.webhook_checks or each.replace("_", "").lower() in ctx.words.webhook_checks
+        for each in names
+    )
+
+
+def verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int = 0) -> bool:
+    """Whether a function, or what it calls, checks who sent a request by a signature or a secret."""
+    assert module is not None
+    for each in ir.walk(func):
+        if isinstance(each, ir.Name | ir.Attr) and _names_check(
+            ctx, {last} if (last := each.id if isinstance(each, ir.Name) else each.name) else set()
+        ):
+            return True
+        tested = (
+            isinstance(each, ir.If)
+            and re.search(r"secret|token|signature", " ".join(names_in(each.test)), re.I)
+            and not _only_presence(module, each.test)
+        )
+        if (
+            tested and depth < 3 and isinstance(each, ir.If) and each.then
+        ):  # a branch of comments alone checks nothing
+            return True
+        if isinstance(each, ir.Call) and _is_verification(each):
+            return True
+        if isinstance(each, ir.Call) and depth < MAX_VERIFIED:
+            targets = ctx.program.functions_called(each)
+            if any(
+                isinstance(one.node, ir.Func) and verifies(ctx, one.module, one.node, depth + 1)
+                for one in targets
+            ):
+                return True
+    return False
+
+
+def _is_verification(call: ir.Call) -> bool:
+    """`webhook.verify(body, headers)` of a library: its arguments name the signature, or all the headers."""
+    named = (
+        isinstance(call.func, ir.Attr)
+        and call.func.name in {"verify", "verifyAndParse"}
+        and len(call.args) > 1
+    )
+    return named and any(re.search(r"signature|headers", each, re.I) for each in names_in(call))
+
+
+def _only_presence(module: Module, test: ir.Node) -> bool:
+    """`if (!signature)`, where `signature` is just a header or a setting: something was sent, nothing is compared."""
+    for each in ir.walk(test):
+        empty = isinstance(each, ir.Bin) and isinstance(each.right, ir.Lit) and not each.right.value
+        compares = isinstance(each, ir.Bin) and each.op not in _NO_COMPARISON and not empty
+        if isinstance(each, ir.Call) or compares:
+            return False
+        if isinstance(each, ir.Name):
+            found = module.lookup(each.id, each)
+            if found is None or not all(_is_given(one.value) for one in found[1]):
+                return False
+    return True
+
+
+_NO_COMPARISON = {"not", "!", "and", "or", "&&", "||"}
+
+
+def _is_given(value: ir.Node | None) -> bool:
+    """Whether an expression only reads a header, a query or a setting."""
+    if isinstance(value, ir.Call) and isinstance(value.func, ir.Attr):
+        return value.func.name in {"get", "getenv", "header"} and all(
+            isinstance(each, ir.Lit) for each in value.args
+        )
+    return isinstance(value, ir.Attr | ir.Index)
+
+
+def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
+    """A webhook address sent to the provider that no route of the repository serves.
+
+    Addresses that are not resolved, or that name another service's host, are not judged.
+    """
+    routes = [each.path for each in ctx.routes if each.is_http]
+    for fact in ctx.of("webhook"):
+        sent = isinstance(fact.value, str) and " /" not in fact.value
+        text = str(fact.value or "")
+        if (
+            not sent
+            or fact.role not in LIVE_ROLES
+            or not routes
+            or fact.key in {"{}", "/", ""}
+            or "{" in fact.key.split("/")[1:2]
+        ):
+            continue
+        if re.search(r"webhook\.site|ngrok|pipedream|hooks\.zapier|make\.com|supabase\.co", text):
+            continue
+        if not any(
+            same_path(route, fact.key) or (route.endswith("*") and fact.key.startswith(route[:-1]))
+            for route in routes
+        ):
+            yield Finding(
+                "webhook-missing-handler",
+                fact.path,
+                fact.line,
+                fact.line,
+                f"the webhook {fact.key} has no route",
+                fact.key,
+                fact.scope,
+                (),
+                70,
+            )
