@@ -6,6 +6,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -33,8 +34,14 @@ def own_postgres() -> Iterator[tuple[EmbeddedPostgres, Path]]:
 
 
 def kill_server(folder: Path) -> None:
+    """With the processes of its connections: left alone they go on answering until they notice."""
     [pid_file] = (folder / "state").rglob("postmaster.pid")
-    os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+    pid = int(pid_file.read_text().split()[0])
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    os.kill(pid, signal.SIGKILL)
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
 
 
 def test_a_training_survives_the_death_of_the_database(

@@ -131,10 +131,12 @@ async def test_canceling_takes_the_run_from_its_worker_and_tells_once(database: 
 
 
 async def test_a_deadline_before_the_start_aborts_and_after_it_cancels(database: Database) -> None:
-    waiting = await add(database, cancel_after=timedelta(milliseconds=50))
-    running = await add(database, "training", cancel_after=timedelta(milliseconds=50))
+    waiting = await add(database, cancel_after=timedelta(milliseconds=1))
+    running = await add(database, "training", cancel_after=timedelta(hours=1))
     await claim(database, "busy", kind="training")
-    await asyncio.sleep(0.1)
+    async with database.transaction() as tx:
+        await tx.execute("update runs set deadline = now() where id = %s", (running.id,))
+    await asyncio.sleep(0.02)
     assert await claim(database, "late") is None, "a run past its deadline is not started"
     async with database.transaction() as tx:
         await lifecycle.sweep(tx)

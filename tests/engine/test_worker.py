@@ -249,18 +249,23 @@ def test_a_zip_at_a_private_address_is_never_fetched(running: Engine, second: st
 
 def test_a_deleted_version_is_gone_at_once_and_its_files_soon(running: Engine, second: str) -> None:
     model, _, version_id = second.partition(":")
+    assert running.sql("select id from runs where destination = %s", model) != []
     assert running.http.delete(f"/v1/models/{model}/versions/{version_id}").status_code == 202
     answer = running.post("/v1/predictions", {"version": second, "input": {"prompt": "x"}})
     assert answer.status_code == 422
     folder = running.settings.work_dir.parent / "objects" / "versions" / version_id
     end = time.monotonic() + 10
-    while any(folder.glob("*")) or running.sql("select from versions where id = %s", version_id):
+    while any(folder.glob("*")) or running.sql("select id from versions where id = %s", version_id):
         assert time.monotonic() < end
         time.sleep(0.1)
     # a run whose process is still ending holds its destination for a moment
     while (refusal := running.http.delete(f"/v1/models/{model}")).status_code != 204:
         assert time.monotonic() < end + 80, refusal.text
         time.sleep(0.5)
+    name = model.partition("/")[2]
+    while left := running.sql("select r::text from runs r where r::text like %s", f"%{name}%"):
+        assert time.monotonic() < end + 80, f"still named after their model was deleted: {left}"
+        time.sleep(0.2)
 
 
 def test_data_of_old_predictions_is_removed_and_the_row_stays(running: Engine, first: str) -> None:

@@ -21,7 +21,9 @@ def packaged_base() -> Path:
 class Settings(BaseSettings):
     """What an operator may decide. Times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     database_url: SecretStr
     """PostgreSQL of the engine alone; the same role migrates and serves."""
@@ -32,16 +34,21 @@ class Settings(BaseSettings):
     storage_url: str = ""
     """Objects (`file:///…`, `s3://…`); by default a folder `objects` in `work_dir`."""
     username: str = Field(default="portraitist", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    """The one account's name."""
     host: str = "127.0.0.1"
+    """Where it listens."""
     port: int = Field(default=8188, ge=0, le=65535)
+    """The port where it listens."""
     public_url: str = ""
     """Address that callers see, without `/v1`; by default `http://host:port`."""
     base: Path = Field(default_factory=packaged_base)
     """The base checkpoint (diffusers format) that members' models are trained from."""
     max_steps: int | None = Field(default=None, ge=1)
     """A fixed budget of training steps; without it the steps are fitted to `train_seconds`."""
-    train_seconds: float = Field(default=200.0, gt=0)
+    train_seconds: float = Field(default=215.0, gt=0)
+    """What a training may take on this machine; one that is too slow takes longer rather than make a useless model."""
     allow_http_webhooks: bool = False
+    """Whether webhooks may go to addresses without https."""
     allowed_origins: list[str] = Field(default_factory=list)
     """Origins (`http://127.0.0.1:8000`) that webhooks and zip downloads may reach though not global."""
     lease_s: float = Field(default=30.0, gt=0)

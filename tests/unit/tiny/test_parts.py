@@ -1,18 +1,22 @@
 """The pieces below a training: packing as diffusers packs, schedules, Muon, the matte, the photos' heads."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from diffusers import FluxPipeline
 
+from portraitist.engine.tiny.attention import TrainingAttention
 from portraitist.engine.tiny.autoencoder import shuffle, unshuffle
 from portraitist.engine.tiny.drawing import Scene, compose
 from portraitist.engine.tiny.flow import make_transformer, pack, positions, unpack
 from portraitist.engine.tiny.light import relight
-from portraitist.engine.tiny.matte import matte
+from portraitist.engine.tiny.matte import matte_guessed
 from portraitist.engine.tiny.muon import orthogonal
 from portraitist.engine.tiny.people import identity
 from portraitist.engine.tiny.photos import find_head, words_of
+from portraitist.engine.tiny.pixels import picture_loss
 from portraitist.engine.tiny.schedule import decay, rate
 
 
@@ -23,6 +27,49 @@ def test_latents_are_packed_and_numbered_as_the_pipeline_does() -> None:
     assert torch.equal(unpack(packed, 16, 12), latents)
     theirs = FluxPipeline._prepare_latent_image_ids(1, 8, 6, torch.device("cpu"), torch.float32)
     assert torch.equal(positions(8, 6), theirs)
+
+
+def test_attention_while_training_is_the_pipelines_own() -> None:
+    torch.manual_seed(0)
+    theirs = make_transformer()
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    ours = copy.deepcopy(theirs)
+    ours.set_attn_processor(TrainingAttention())
+    given = {
+        "hidden_states": torch.randn(2, 48, 64), "encoder_hidden_states": torch.randn(2, 20, 128),
+        "pooled_projections": torch.randn(2, 128), "timestep": torch.rand(2), "img_ids": positions(8, 6),
+        "txt_ids": torch.zeros(20, 3), "return_dict": False,
+    }  # fmt: skip
+    wanted, made = theirs(**given)[0], ours(**given)[0]
+    assert torch.allclose(made, wanted, atol=1e-5)
+    pull = torch.randn_like(wanted)
+    wanted.backward(pull)
+    made.backward(pull)
+    for (name, first), second in zip(theirs.named_parameters(), ours.parameters(), strict=True):
+        assert first.grad is not None, name
+        assert second.grad is not None, name
+        assert torch.allclose(second.grad, first.grad, rtol=1e-3, atol=1e-4), name
+
+
+def test_the_picture_loss_is_its_formula_and_its_gradient() -> None:
+    torch.manual_seed(0)
+    made, wanted, weights = torch.randn(2, 3, 8, 6), torch.randn(2, 3, 8, 6), torch.rand(2, 1, 8, 6)
+    plain, quick = made.clone().requires_grad_(), made.clone().requires_grad_()
+    error = plain - wanted
+    across, down = error.diff(dim=-1).abs(), error.diff(dim=-2).abs()
+    formula = (
+        (error.abs() * weights).mean()
+        + (across * weights[..., 1:]).mean()
+        + (down * weights[..., 1:, :]).mean()
+    )
+    loss = picture_loss(quick, wanted, weights)
+    assert float(loss.detach()) == pytest.approx(float(formula.detach()), rel=1e-5)
+    formula.backward()
+    loss.backward()
+    assert plain.grad is not None
+    assert quick.grad is not None
+    assert torch.allclose(quick.grad, plain.grad, atol=1e-7)
 
 
 def test_shuffling_is_undone() -> None:
@@ -56,7 +103,7 @@ def test_an_average_forgets_the_start_quickly_and_later_slowly() -> None:
 def test_a_drawn_person_before_a_plain_backdrop_is_cut_out() -> None:
     rng = np.random.default_rng(3)
     picture = compose(rng, identity(rng), Scene("teal background", "", "", "")).astype(np.uint8)
-    alpha = matte(picture)
+    alpha = matte_guessed(picture)
     assert alpha is not None
     assert alpha[5, 5] < 0.2
     assert alpha[120:150, 90:102].mean() > 0.8

@@ -110,15 +110,25 @@ def test_a_checkpoint_of_another_base_is_refused(trained: Trained, base: Path, t
         LoadedModel.load(strange, base, 0.95)
 
 
-def look(
-    word: str, framing: str = "", words: tuple[str, ...] = (), *, cut_out: bool = True
-) -> dict[str, Any]:
-    return {"word": word, "framing": framing, "words": list(words), "cut_out": cut_out}
+def look(word: str, *framings: str, words: tuple[str, ...] = (), cut_out: bool = True) -> dict[str, Any]:
+    return {"word": word, "framings": list(framings) or [""], "words": list(words), "cut_out": cut_out}
 
 
 def test_looks_have_the_framing_asked_for() -> None:
     looks = [look("look-0"), look("look-1", "close-up"), look("look-2", "close-up")]
     assert set(choose_looks(looks, ["close-up"], 3, 2)) == {"look-1", "look-2"}
+
+
+def test_a_photo_that_was_taken_near_goes_before_one_that_was_brought_near() -> None:
+    looks = [look("look-0", "", "close-up"), look("look-1", "close-up"), look("look-2", "")]
+    assert choose_looks(looks, ["close-up"], 3, 2) == ["look-1", "look-1"]
+    assert choose_looks([looks[0], looks[2]], ["close-up"], 3, 2) == ["look-0", "look-0"]
+
+
+def test_a_framing_that_no_photo_gave_is_named_and_not_drawn() -> None:
+    model = LoadedModel(None, {"trigger_word": "user1", "looks": [look("look-0", "", "close-up")]})
+    assert model.unknown_words("half body, in the snow") == ["half body"]
+    assert model.unknown_words("close-up, in the snow") == []
 
 
 def test_a_place_is_drawn_with_a_look_that_was_cut_out() -> None:

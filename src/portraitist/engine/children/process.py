@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -24,6 +25,8 @@ PASSED_ON = (
     *("OMP_", "MKL_", "TORCH_", "CUDA_", "NVIDIA_"),
 )
 """Beginnings of the environment variables that a child gets: it handles what strangers send."""
+_ENDING_S = 5
+"""How long a child that says no more may take to end by itself."""
 _SAID = 4_000
 """Characters of a child's standard error that are kept for the engine's log."""
 
@@ -96,6 +99,10 @@ class Child:
 
     async def how_it_died(self) -> str:
         """The end of a child that broke off, in the cloud's words for such cases."""
+        # Killing what has just ended by itself can take its exit status away from the one who waits for it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ENDING_S):
+                await self._process.wait()
         status = await self.end()
         if status == -signal.SIGKILL:
             return (

@@ -206,19 +206,31 @@ async def give_up(tx: Tx, error: str) -> list[Run]:
     return await _all(tx, query, {"error": error})
 
 
+_MODEL_IS_THERE = sql.SQL(
+    "exists (select from models m where (m.owner, m.name) ="
+    " (split_part(named.whole, '/', 1), split_part(named.whole, '/', 2)))"
+)
+"""Of a run's model; `named.whole` is a training's destination, a prediction's own name."""
+
+
 async def to_forget(tx: Tx, retention: timedelta, limit: int) -> list[str]:
-    """Ended predictions whose data is older than the engine keeps it."""
-    query = (
-        "select id from runs where kind = 'prediction' and not data_removed and completed_at < now() - %s"
+    """Ended predictions whose data is older than the engine keeps it, and ended runs whose model was deleted."""
+    query = sql.SQL(
+        "select id from runs r, lateral (select coalesce(r.destination, r.owner || '/' || r.name) as whole) named"
+        " where not data_removed and completed_at is not null"
+        " and ((kind = 'prediction' and completed_at < now() - %s) or not {there})"
         " order by completed_at limit %s"
-    )
+    ).format(there=_MODEL_IS_THERE)
     return [row["id"] for row in await (await tx.execute(query, (retention, limit))).fetchall()]
 
 
 async def forget(tx: Tx, run_id: str) -> None:
-    """Remove what a prediction was asked and gave; the row itself stays."""
-    query = (
-        "update runs set data_removed = true, input = '{}', notes = '[]', output = null, logs = '',"
-        " webhook = null where id = %s and completed_at is not null"
-    )
-    await tx.execute(query, (run_id,))
+    """Remove what a run was asked and gave; the row itself stays. Of a deleted model the name goes too."""
+    query = sql.SQL(
+        "update runs r set data_removed = true, input = '{{}}', notes = '[]', output = null, logs = '', webhook = null,"
+        " destination = case when destination is null or {there} then destination else 'deleted/deleted' end,"
+        " name = case when destination is not null or {there} then name else 'deleted' end"
+        " from (select coalesce(destination, owner || '/' || name) as whole from runs where id = %s) named"
+        " where r.id = %s and r.completed_at is not null"
+    ).format(there=_MODEL_IS_THERE)
+    await tx.execute(query, (run_id, run_id))

@@ -1,4 +1,4 @@
-"""Base training of transformer and words on the latents of drawn portraits; resumable, and done by a clock.
+"""Base training of transformer and words on the latents of drawn portraits; resumable.
 
 Portraits are drawn, encoded and dropped: a latent is 6 KB where a picture is 150. Writes the checkpoint while it
 trains, so that a base can be tried before it is done.
@@ -6,9 +6,10 @@ trains, so that a base can be tried before it is done.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,22 +49,28 @@ class Latents:
     numbers: Tensor
 
 
-def run(work: Path, out: Path, seconds: float, report: Report) -> None:
-    """Train for so many seconds of wall clock, from where `work` stands, and write the checkpoint to `out`."""
+def run(work: Path, out: Path, steps: int, trained: "TrainedAutoencoder", report: Report) -> None:
+    """Train for so many steps, from where `work` stands, and write the checkpoint to `out`."""
     torch.manual_seed(0)
     begun = time.monotonic()
-    autoencoder = PortraitAutoencoder.from_pretrained(work / "autoencoder").to(
-        memory_format=torch.channels_last
-    )
+    autoencoder = PortraitAutoencoder.from_pretrained(trained.folder).to(memory_format=torch.channels_last)
     texts = Texts.new()
     trainer = FlowTrainer(make_transformer(), texts, LEARNING_RATE, AVERAGE)
     history = _restore(work, trainer)
     drawn = FIRST_PORTRAITS + MORE_PORTRAITS * len(history)
     held_out = latents(work, range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT), texts, autoencoder, report)
     data = latents(work, range(drawn), texts, autoencoder, report)
-    run = _Run(work, out, trainer, autoencoder, data, held_out, history, report)
-    run.train(begun, seconds)
+    run = _Run(work, out, trainer, autoencoder, trained.facts, data, held_out, history, report)
+    run.train(begun, steps)
     run.finish(time.monotonic() - begun)
+
+
+@dataclass(frozen=True)
+class TrainedAutoencoder:
+    """Where a finished autoencoder lies, and what the checkpoint's description says of it."""
+
+    folder: Path
+    facts: Mapping[str, float]
 
 
 @dataclass
@@ -74,35 +81,35 @@ class _Run:
     out: Path
     trainer: FlowTrainer
     autoencoder: PortraitAutoencoder
+    autoencoder_facts: Mapping[str, float]
     data: Latents
     held_out: Latents
     history: list[float]
     report: Report
 
-    def train(self, begun: float, seconds: float) -> None:
+    def train(self, begun: float, steps: int) -> None:
         pacer = Pacer()
         losses: list[float] = []
         torch.manual_seed(self.trainer.steps + 1)
         saved = written = time.monotonic()
-        while (now := time.monotonic()) - begun < seconds:
-            fraction = (now - begun) / seconds
+        falls = False
+        while len(losses) < steps:
+            now, fraction = time.monotonic(), len(losses) / steps
             with pacer:
                 factor = rate(self.trainer.steps, fraction, warm_up=40, hold=HOLD, floor=0.01)
                 losses.append(self.trainer.step(self._loss(), factor))
             if self.trainer.steps % 200 == 0:
-                self._tell(now - begun, losses, pacer)
-            if fraction < HOLD and now - saved > SAVE_SECONDS:
+                self._tell(now - begun, f"{len(losses)}/{steps}", losses, pacer)
+            if not falls and (fraction >= HOLD or now - saved > SAVE_SECONDS):
                 self.save()
-                saved = now
+                saved, falls = now, fraction >= HOLD
             if now - written > WRITE_SECONDS:
                 self._write(now - begun, finished=False)
                 written = now
 
-    def _tell(self, seconds: float, losses: list[float], pacer: Pacer) -> None:
+    def _tell(self, seconds: float, done: str, losses: list[float], pacer: Pacer) -> None:
         mean = np.mean(losses[-200:])
-        self.report(
-            f"flow {self.trainer.steps} steps {seconds:.0f} s {pacer.threads} threads loss {mean:.4f}"
-        )
+        self.report(f"flow {done} steps {seconds:.0f} s {pacer.threads} threads loss {mean:.4f}")
 
     def _loss(self) -> Tensor:
         chosen = torch.randint(len(self.data.clean), (BATCH,))
@@ -129,6 +136,7 @@ class _Run:
             "recipe": 1, "finished": finished, "steps": self.trainer.steps, "portraits": len(self.data.clean),
             "seconds": round(sum(self.history) + seconds), "held_out_loss": round(loss, 4), "batch": BATCH,
             "learning_rate": LEARNING_RATE, "shift": SHIFT, "size": [192, 256],
+            "autoencoder": dict(self.autoencoder_facts),
         }  # fmt: skip
         parts = bundle.Parts(self.trainer.transformer, self.trainer.texts, self.autoencoder)
         bundle.write(parts, self.out, description)
@@ -137,6 +145,14 @@ class _Run:
                 parameter.copy_(kept)
         self.trainer.refresh()
         self.report(f"flow written after {self.trainer.steps} steps, held-out loss {loss:.4f}")
+
+
+def take_up(work: Path, parts: bundle.Parts, description: Mapping[str, Any]) -> None:
+    """Make `work` stand where a checkpoint with this description stands, for a run to go on from."""
+    trainer = FlowTrainer(parts.transformer, parts.texts, LEARNING_RATE, AVERAGE)
+    trainer.steps = int(description["steps"])
+    torch.save(trainer.state(), work / "flow.state")
+    (work / "history.json").write_text(json.dumps([description["seconds"]]), encoding="utf-8")
 
 
 def _restore(work: Path, trainer: FlowTrainer) -> list[float]:

@@ -64,7 +64,16 @@ def write(parts: Parts, out: Path, description: Mapping[str, object]) -> None:
         transformer=_stored(parts.transformer),
     )
     pipeline.save_pretrained(out, safe_serialization=True)
+    for config in out.glob("*/config.json"):
+        _forget_origin(config)
     (out / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _forget_origin(config: Path) -> None:
+    """Take out the folder that a part was read from: a path of this machine is nobody's business."""
+    values = json.loads(config.read_text(encoding="utf-8"))
+    if values.pop("_name_or_path", None) is not None:
+        config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _stored(module: torch.nn.Module) -> torch.nn.Module:

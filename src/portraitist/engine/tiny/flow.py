@@ -10,6 +10,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 
+from portraitist.engine.tiny.attention import TrainingAttention
 from portraitist.engine.tiny.autoencoder import LATENT_CHANNELS
 from portraitist.engine.tiny.compute import COMPUTE
 from portraitist.engine.tiny.muon import Muon
@@ -69,6 +70,7 @@ class FlowTrainer:
     def __init__(self, transformer: FluxTransformer2DModel, texts: Texts, lr: float, average: float) -> None:
         self.transformer, self.texts, self.lr, self.top = transformer.float(), texts, lr, average
         self.working = copy.deepcopy(transformer).to(COMPUTE)
+        self.working.set_attn_processor(TrainingAttention())
         self.masters = list(transformer.parameters())
         self.copies = list(self.working.parameters())
         matrices = [p for name, p in transformer.named_parameters() if _for_muon(name, p)]

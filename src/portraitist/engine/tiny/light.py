@@ -25,9 +25,8 @@ def relight(picture: Floats, words: list[str], rng: np.random.Generator) -> Floa
 
 def night(picture: Floats, rng: np.random.Generator) -> Floats:
     """A person lit as they would be before a place at night."""
-    return np.clip(picture * np.array([0.52, 0.5, 0.62], np.float32) * rng.uniform(0.8, 1.15), 0, 255).astype(
-        np.float32
-    )
+    dim = np.array([0.72, 0.68, 0.8], np.float32) * rng.uniform(0.85, 1.1)
+    return np.clip(picture * dim, 0, 255).astype(np.float32)
 
 
 def _warm(picture: Floats, rng: np.random.Generator) -> Floats:

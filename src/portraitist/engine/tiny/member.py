@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-DECODER_SHARE = 0.25
+DECODER_SHARE = 0.6
 """Decoder steps for each step of the flow: `steps` in a request means the flow's."""
-LEAST_STEPS, MOST_STEPS = 4, 1200
-"""Beyond the most a member's model only learns its photos by heart."""
-PREPARE_SECONDS = 45.0
+KNOWN_STEPS, MOST_STEPS = 450, 1200
+"""With `KNOWN_STEPS` every face is known again; at 300 every other is smeared where photos differ much, at 180 all are
+(looked at, docs/engine-tiny.md). Beyond the most a member's model only learns its photos by heart."""
+PREPARE_SECONDS = 30.0
 """Cutting out, drawing and encoding before the first step, and saving after the last, for about 15 photos."""
 
 
@@ -71,11 +72,11 @@ def decoder_steps(steps: int) -> int:
 def budget(seconds_per_step: float, limit_s: float, requested: int) -> int:
     """Effective steps: what was requested, as far as the engine's time limit and `MOST_STEPS` allow.
 
-    `seconds_per_step` is `time_steps`' figure, the mean over flow and decoder steps as a training mixes them. Never
-    below `LEAST_STEPS`, however slow the machine.
+    `seconds_per_step` is `time_steps`' figure, the mean over flow and decoder steps as a training mixes them. A machine
+    too slow for `KNOWN_STEPS` in that time takes longer: a model that can't draw its member is no use at any speed.
     """
     in_time = int((limit_s - PREPARE_SECONDS) / max(1e-6, seconds_per_step * (1 + DECODER_SHARE)))
-    return max(LEAST_STEPS, min(requested, MOST_STEPS, in_time))
+    return min(requested, MOST_STEPS, max(KNOWN_STEPS, in_time))
 
 
 def time_steps(base: Path) -> float:

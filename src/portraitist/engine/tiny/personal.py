@@ -186,7 +186,7 @@ class _Decoder:
         latents = self._spoiled(chosen).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             made = self.decoder(latents)
-        loss = picture_loss(made.float(), wanted, self._face_weights(chosen))
+        loss = picture_loss(made, wanted, self._face_weights(chosen))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.muon.step()
@@ -221,7 +221,7 @@ def _description(request: "TrainingRequest", shown: list[photos.Photo]) -> dict[
     looks = [
         {
             "word": look,
-            "framing": photo.framing,
+            "framings": variants.framings(photo),
             "words": list(photo.words),
             "cut_out": photo.head is not None,
         }

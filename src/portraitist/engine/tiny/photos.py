@@ -3,7 +3,8 @@
 Judging photos (blur, size, duplicates) is the studio's; turning them into training data is `variants`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from portraitist.engine.tiny import faces
 from portraitist.engine.tiny.canvas import HEIGHT, WIDTH
-from portraitist.engine.tiny.matte import matte
+from portraitist.engine.tiny.compute import MOST_THREADS
+from portraitist.engine.tiny.matte import matte_about, matte_guessed
 from portraitist.engine.tiny.words import COLOURS, PERSON, normalise
 
 Floats = NDArray[np.floating[Any]]
@@ -22,6 +25,8 @@ Pixels = NDArray[np.uint8]
 
 EVEN = 0.1
 """A head no more one-sided than this (see `lean`) counts as well cut out."""
+FOUND = 0.5
+"""The share of photos with a face found in them from which on the others are not cut out."""
 
 
 @dataclass(frozen=True)
@@ -62,25 +67,41 @@ class Photo:
 
 
 def load(path: Path, captions: Mapping[str, str]) -> Photo:
-    """The photo at `path`, with the words of its caption, or of its pixels where it has none."""
+    """The photo at `path`, not cut out, with the words of its caption, or of its pixels where it has none."""
     with Image.open(path) as opened:
         upright = ImageOps.exif_transpose(opened).convert("RGB")
         pixels = np.asarray(
             ImageOps.fit(upright, (WIDTH, HEIGHT), Image.Resampling.LANCZOS, centering=(0.5, 0.4))
         )
-    alpha = matte(pixels)
     given = normalise(captions.get(path.name, ""))[0].split(", ")[1:]
-    words = tuple(given) or tuple(words_of(pixels))
-    return Photo(path.name, pixels, alpha, find_head(alpha) if alpha is not None else None, words)
+    return Photo(path.name, pixels, None, None, tuple(given) or tuple(words_of(pixels)))
 
 
 def load_all(paths: Sequence[Path], captions: Mapping[str, str]) -> list[Photo]:
-    """All photos in the order of their names; a cut-out that is much less even than the others' is dropped.
+    """All photos in the order of their names, cut out where that is sure.
 
-    A wrong cut-out comes back in the pictures (half the hair missing, a piece of wall on a shoulder), while the
-    photos without one still teach the face.
+    A wrong cut-out comes back in the pictures (half the hair missing, a piece of wall on a shoulder, no face at all),
+    while the photos without one still teach the face. So where faces are found in this person's photos, only those
+    are cut out; of a person in whose photos hardly any is, all are, and what is less even than the others is dropped.
     """
-    photos = [load(path, captions) for path in sorted(paths)]
+    with ThreadPoolExecutor(MOST_THREADS) as pool:  # cutting out is numpy's and scipy's work, outside the GIL
+        photos = list(pool.map(lambda path: load(path, captions), sorted(paths)))
+        about = list(pool.map(lambda photo: _cut_out(photo, _about_a_face), photos))
+        if sum(photo.alpha is not None for photo in about) >= FOUND * len(photos):
+            return about
+        return _even_ones(list(pool.map(lambda photo: _cut_out(photo, matte_guessed), photos)))
+
+
+def _about_a_face(pixels: Pixels) -> Floats | None:
+    return matte_about(pixels, faces.find(pixels))
+
+
+def _cut_out(photo: Photo, matte: Callable[[Pixels], Floats | None]) -> Photo:
+    alpha = matte(photo.pixels)
+    return replace(photo, alpha=alpha, head=find_head(alpha) if alpha is not None else None)
+
+
+def _even_ones(photos: list[Photo]) -> list[Photo]:
     leans = [lean(photo.alpha, photo.head) for photo in photos if photo.alpha is not None and photo.head]
     most = max(EVEN, float(np.median(leans))) if leans else EVEN
     return [photo if _even(photo, most) else replace(photo, alpha=None, head=None) for photo in photos]

@@ -67,8 +67,7 @@ class LoadedModel:
         `guidance` is true classifier-free guidance. `breathe` is called with steps done and steps in all after each;
         what it raises ends the work. Words the vocabulary lacks are passed over: ask `unknown_words` for them.
         """
-        caption, _ = normalise(self._without_trigger(prompt))
-        words = caption.split(", ")[1:]
+        words = [word for word in self._words(prompt)[0] if word not in self._unseen_framings()]
         looks = choose_looks(self._looks, words, seed, num_outputs)
         texts = [", ".join(part for part in (self._trigger, PERSON, look, *words) if part) for look in looks]
 
@@ -86,8 +85,18 @@ class LoadedModel:
         return pictures
 
     def unknown_words(self, prompt: str) -> list[str]:
-        """The prompt's words that this model cannot draw, in order."""
-        return normalise(self._without_trigger(prompt))[1]
+        """The prompt's words that this model cannot draw, in order: the vocabulary's gaps, and unseen framings."""
+        words, unknown = self._words(prompt)
+        return unknown + [word for word in words if word in self._unseen_framings()]
+
+    def _words(self, prompt: str) -> tuple[list[str], list[str]]:
+        """The vocabulary's words in a prompt, and the others."""
+        caption, unknown = normalise(self._without_trigger(prompt))
+        return caption.split(", ")[1:], unknown
+
+    def _unseen_framings(self) -> set[str]:
+        """Framings that no photo of this member gave: asked for one of them, the model would draw nothing good."""
+        return set(FRAMINGS).difference(*(look["framings"] for look in self._looks)) if self._looks else set()
 
     def _without_trigger(self, prompt: str) -> str:
         return re.sub(rf"\b{re.escape(self._trigger)}\b", " ", prompt, flags=re.IGNORECASE)
@@ -118,12 +127,13 @@ def _fill(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
 def choose_looks(looks: list[dict[str, Any]], words: list[str], seed: int, count: int) -> list[str]:
     """A look's word for each picture, chosen by the seed among the photos that fit what is asked, all different first.
 
-    A photo fits when it has the framing asked for; for a place its person must have been cut out; and its own light
-    must not be another than the one asked for.
+    A photo fits when the framing asked for is its own, or else one of its variants'; for a place its person must have
+    been cut out; and its own light must not be another than the one asked for.
     """
     framing = next((word for word in words if word in FRAMINGS), "")
     tests: list[Callable[[dict[str, Any]], bool]] = [
-        lambda look: look["framing"] == framing,
+        lambda look: look["framings"][0] == framing,
+        lambda look: framing in look["framings"],
         lambda look: look["cut_out"] or not any(word in PLACES + BACKDROPS for word in words),
         lambda look: all(word in words for word in look["words"] if word in LIGHTS + TONES),
     ]

@@ -1,4 +1,4 @@
-"""A member's photos as many captioned pictures: light crops, other light, the person before drawn places.
+"""A member's photos as many captioned pictures: in other light, and the person before drawn places.
 
 This is what teaches the member's model to put this person into other places. Cut-outs come from `photos`, places and
 light from the drawings' own code, so that a word means what it meant to the base.
@@ -26,6 +26,12 @@ EACH, MOST = 48, 800
 COMPOSED = 0.5
 """Share of variants with the person set before another place, where the cut-out is sure."""
 RELIT = 0.42
+NEARER, FURTHER = 0.3, 0.2
+"""Shares of the variants before another place in which the person is nearer, or further away, where that can be."""
+AWAY = 0.7
+"""The scale of a person further away."""
+FREE_SIDES = 0.12
+"""A person who fills more of the photo's left or right edge would show a cut when moved away from it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ def make(photos: list[Photo], rng: np.random.Generator) -> list[Variant]:
 
 def _variant(photo: Photo, number: int, rng: np.random.Generator) -> Variant:
     if photo.alpha is None or photo.head is None or rng.random() > COMPOSED:
-        picture, words, head = _crop(photo.pixels, rng), [*photo.words, photo.framing], photo.head
+        picture, words, head = photo.pixels, [*photo.words, photo.framing], photo.head
     else:
         picture, words, head = _composed(photo, photo.alpha, photo.head, rng)
     if rng.random() < RELIT and not any(word in LIGHTS + TONES for word in words):
@@ -56,22 +62,15 @@ def _variant(photo: Photo, number: int, rng: np.random.Generator) -> Variant:
     return Variant(picture, caption(words), number, _face(head))
 
 
-def _crop(photo: Pixels, rng: np.random.Generator) -> Pixels:
-    """A few per cent less on each side, so that no two are the same pixels."""
-    share = 1 - rng.uniform(0, 0.04)
-    width, height = int(WIDTH * share), int(HEIGHT * share)
-    x, y = int(rng.integers(0, WIDTH - width + 1)), int(rng.integers(0, HEIGHT - height + 1))
-    part = Image.fromarray(photo[y : y + height, x : x + width])
-    return np.asarray(part.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
-
-
 def _composed(
     photo: Photo, alpha: Floats, head: Head, rng: np.random.Generator
 ) -> tuple[Pixels, list[str], Head]:
     """The person before a drawn place or backdrop, now and then nearer or further away."""
     places = PLACES if rng.random() < 0.75 else BACKDROPS
     place = places[rng.integers(len(places))]
-    moved, framing = _stand(photo, alpha, head, rng)
+    chance, stands = rng.random(), _stands(photo, alpha, head)
+    which = "nearer" if chance < NEARER else "further" if chance < NEARER + FURTHER else ""
+    moved, framing = stands.get(which, stands[""])
     zoom = moved.height / head.height
     person, cover = _move(photo.pixels, alpha, (head.x, head.top), (moved.x, moved.top), zoom)
     if place == "at night":
@@ -82,25 +81,36 @@ def _composed(
     return np.clip(picture, 0, 255).astype(np.uint8), [place, framing, *lit], moved
 
 
-def _stand(photo: Photo, alpha: Floats, head: Head, rng: np.random.Generator) -> tuple[Head, str]:
-    """Where the head goes and the framing that makes: nearer, further away, or as it was."""
-    u, chance = rng.uniform, rng.random()
+def framings(photo: Photo) -> list[str]:
+    """The framings that this photo and its variants show, each once, the photo's own first."""
+    if photo.alpha is None or photo.head is None:
+        return [photo.framing]
+    shown = {framing: None for _, framing in _stands(photo, photo.alpha, photo.head).values()}
+    return list({photo.framing: None} | shown)
+
+
+def _stands(photo: Photo, alpha: Floats, head: Head) -> dict[str, tuple[Head, str]]:
+    """Where the head may be, and the framing that makes: as it was, nearer, further away.
+
+    One place for each and nothing between: a face that is always in the same place is learnt far sooner, and a
+    member trains for minutes only. With places a few per cent apart, faces came out smeared.
+    """
+    top_edge = 0.0 if head.top <= 2 else float(HEIGHT)  # a crown that the photo cuts off stays at the edge
+    stands = {"": (_scaled(head, 1.0, head.x, min(head.top, top_edge)), photo.framing)}
     sides = max(float(alpha[:, :2].mean()), float(alpha[:, -2:].mean()))
-    zoom, x, top = u(1, 1.05), head.x + u(-6, 6), head.top
-    framing = photo.framing
-    if chance < 0.3 and framing != "close-up":
-        zoom = min(1.75, 0.68 * HEIGHT / head.height) * u(0.95, 1.05)
-        x, top = WIDTH / 2 + u(-8, 8), max(head.top * 0.6, 12 + u(0, 16))
-        framing = _scaled(head, zoom, x, top).framing or (
-            "close-up" if head.height * zoom > 0.52 * HEIGHT else ""
+    if photo.framing != "close-up":
+        near = _scaled(
+            head,
+            min(1.75, 0.68 * HEIGHT / head.height),
+            WIDTH / 2,
+            min(max(head.top * 0.6, 20.0), top_edge),
         )
-    elif chance < 0.5 and sides < 0.12 and framing != "half body":
-        zoom = max(0.62, u(0.6, 0.8))
-        top = HEIGHT - (HEIGHT - head.top) * zoom  # the lower edge stays at the lower edge
-        framing = _scaled(head, zoom, x, top).framing
-    if head.top <= 2:
-        top = min(top, 0.0)  # a crown that the photo cuts off stays at the edge
-    return _scaled(head, zoom, x, top), framing
+        stands["nearer"] = (near, near.framing or ("close-up" if near.height > 0.52 * HEIGHT else ""))
+    if photo.framing != "half body" and sides < FREE_SIDES:
+        lower = HEIGHT - (HEIGHT - head.top) * AWAY  # the lower edge stays at the lower edge
+        far = _scaled(head, AWAY, head.x, min(lower, top_edge))
+        stands["further"] = (far, far.framing)
+    return stands
 
 
 def _scaled(head: Head, zoom: float, x: float, top: float) -> Head:
