@@ -24,7 +24,7 @@ ASSETS := frontend/node_modules/.installed
 $(if $(filter-out $(shell cat .venv/.torch 2>/dev/null),$(TORCH)),$(eval $(RUNTIME): again))
 
 .DEFAULT_GOAL := help
-.PHONY: help up shoot test test-fast lint format lock clean again
+.PHONY: help up shoot test test-fast lint format messages lock clean again
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -40,10 +40,14 @@ shoot: $(RUNTIME) $(ASSETS) ## Photos in, pictures out: PHOTOS=folder PROMPT="in
 	exec $(BIN)/portraitist shoot "$$@" -- "$$PHOTOS" "$$PROMPT"
 
 test: lint $(ASSETS) ## Linters, types and the whole suite, real trainings and kills included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(ON_TWO_CORES) -m "not slow"; quick=$$?; $(BIN)/python -m pytest $(ON_TWO_CORES) -m slow && exit $$quick
+
+# A file's tests stay together, because its installations and trained members are shared; long files start first.
+# Kills and real trainings (slow) come by themselves at the end: most of their time they wait, so two go beside each other.
+ON_TWO_CORES := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-fast: $(DEV) $(ASSETS) ## The suite without real trainings and kills
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest $(ON_TWO_CORES) -m "not slow"
 
 lint: $(DEV) ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check .
@@ -54,6 +58,9 @@ lint: $(DEV) ## ruff, mypy --strict, import contracts
 format: $(DEV) ## Put the code in shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+messages: $(DEV) ## Bring the catalogs of other languages up to date; says what is to be translated
+	@$(BIN)/python -m tools.messages
 
 lock: ## Resolve the dependencies anew into requirements/ (needs uv)
 	uv pip compile $(LOCK) --extra engine --extra dev pyproject.toml -o requirements/dev.lock
@@ -93,7 +100,7 @@ $(DEV): requirements/dev.lock $(RUNTIME)
 # The machine's own npm where it is new enough for the lock's format, else Node from its Python package, which is to
 # trust the certificates that this machine trusts.
 $(ASSETS): frontend/package-lock.json frontend/package.json frontend/.npmrc | .venv/bin/python
-	@echo "Installing the browser files of /docs"
+	@echo "Installing the browser files of the pages and of /docs"
 	@if [ "$$(npm --version 2>/dev/null | cut -d. -f1)" -ge 7 ] 2>/dev/null; then npm=npm; \
 	else $(PIP) install $(NODE_WHEEL) && npm="$(CURDIR)/$(BIN)/npm"; fi; \
 	cd frontend && NODE_USE_SYSTEM_CA=1 PATH="$(CURDIR)/$(BIN):$$PATH" "$$npm" ci --ignore-scripts --loglevel=error

@@ -2,7 +2,7 @@
 
     python bench/transitions.py --workers 1 2 4 --seconds 30
 
-A transition is a committed change of a training's or generation's row. The job engine is procrastinate (kit/jobs).
+A transition is a committed change of a training's or generation's row. Jobs are those of kit/jobs.
 """
 
 import argparse
@@ -24,8 +24,9 @@ from portraitist.kit.database import Database
 from portraitist.kit.embedded_postgres import Server
 from portraitist.studio.db import StudioDatabase
 from portraitist.studio.generation import service as generation
+from portraitist.studio.prompting.refusing import Refusals
 
-MEMBERS, EACH = 16, 80
+MEMBERS, EACH, SEEDS = 16, 150, 5
 QUICK = (
     '{"training_s": [0.1, 0.2], "prediction_s": [0.05, 0.1], "start_s": [0.01, 0.02], '
     '"list_lag_s": [0, 0], "version_lag_s": [0, 0]}'
@@ -34,6 +35,8 @@ FAST = {
     "POLL_SECONDS": "0.2",
     "LIST_LAG_SECONDS": "1",
     "SWEEP_SECONDS": "0.5",
+    "LEASE_SECONDS": "1",
+    "START_ANSWER_SECONDS": "2",
     "HEARTBEAT_SECONDS": "0.5",
     "STALLED_AFTER_SECONDS": "3",
     "TRAININGS_IN_FLIGHT": "400",
@@ -50,36 +53,43 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--kills", type=int, default=2, help="of one worker, while it is measured")
+    parser.add_argument("--members", type=int, default=MEMBERS)
     options = parser.parse_args()
     with throwaway.server() as running:
         for count in options.workers:
             name = throwaway.database(running, f"transitions_{count}")
-            rate, twice = asyncio.run(measured(running, name, count, options.seconds, options.kills))
+            rate, twice = asyncio.run(measured(running, name, count, options))
             print(
                 f"{count} workers: {rate:.0f} transitions a second, {options.kills} kills, {twice} started twice"
             )
 
 
-async def measured(running: Server, name: str, count: int, seconds: float, kills: int) -> tuple[float, int]:
+async def measured(running: Server, name: str, count: int, options: argparse.Namespace) -> tuple[float, int]:
     """Transitions a second, and how many predictions there were for one prompt and seed more than once."""
+    seconds, kills = options.seconds, options.kills
     with provider(QUICK) as address, tempfile.TemporaryDirectory() as home:
         rig = Rig(running, name, Path(home), address=address)
-        await rig.enrol(MEMBERS)
+        await rig.enrol(options.members)
         await rig.ask_for_more()
-        workers = [WorkerProcess(environment(running, name, address, home) | FAST, 1) for _ in range(count)]
+        workers = [WorkerProcess(environment(running, name, address, home) | FAST) for _ in range(count)]
         try:
             for worker in workers:
                 worker.start()
-            assert rig.rests(within=120), "no models, nothing to measure"
+            assert rig.rests(within=120, tidy=False), "no models, nothing to measure"
             await load(running, name, rig.members)
-            before, began = revisions(running, name), time.monotonic()
+            before, began, cpu = revisions(running, name), time.monotonic(), cpu_of(running, workers)
             for _ in range(kills):
                 time.sleep(seconds / (kills + 1))  # noqa: ASYNC251 - nothing else runs in this loop
                 workers[0].kill()
                 workers[0].start()
             time.sleep(seconds / (kills + 1))  # noqa: ASYNC251
-            rate = (revisions(running, name) - before) / (time.monotonic() - began)
-            if not rig.busy():
+            made = revisions(running, name) - before
+            rate = made / (time.monotonic() - began)
+            if kills == 0:  # a killed worker takes its clock with it
+                spent = [after - early for after, early in zip(cpu_of(running, workers), cpu, strict=True)]
+                each = [1000 * seconds / max(1, made) for seconds in spent]
+                print(f"  CPU a transition: {each[0]:.2f} ms workers, {each[1]:.2f} ms PostgreSQL")
+            if not rig.busy(tidy=False):
                 print("  (everything was done before the time was over: more load would show more)")
         finally:
             for worker in workers:
@@ -87,15 +97,26 @@ async def measured(running: Server, name: str, count: int, seconds: float, kills
     return rate, started_twice(running, name)
 
 
+def cpu_of(running: Server, workers: list[WorkerProcess]) -> tuple[float, float]:
+    """CPU-seconds so far of the workers and of PostgreSQL."""
+    ours = sum(throwaway.cpu_seconds(worker.pid) for worker in workers if worker.pid is not None)
+    return ours, throwaway.cpu_seconds(throwaway.postmaster(running))
+
+
 async def load(running: Server, name: str, members: list[str]) -> None:
-    """Generations for every member, waiting."""
+    """Generations for every member, waiting; few seeds, so that drawing costs the provider little."""
     async with Database(running.url(name, "app", APP_PASSWORD)) as pool:
         db = StudioDatabase(pool)
         for number in range(EACH):
             for user_id in members:
                 async with db.member(user_id) as tx:
                     await generation.ask(
-                        tx, "in a garden", key=None, new_seed=lambda n=number: n, now=datetime.now(UTC)
+                        tx,
+                        f"in a garden {number // SEEDS}",
+                        key=None,
+                        new_seed=lambda n=number: n % SEEDS,
+                        refusals=Refusals(),
+                        now=datetime.now(UTC),
                     )
 
 

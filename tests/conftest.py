@@ -50,13 +50,23 @@ def postgres() -> Iterator[Server]:
         shutil.rmtree(folder)
 
 
-def _admin(server: Server, statement: str, *names: str) -> None:
-    with psycopg.connect(server.url("postgres"), autocommit=True) as conn:
-        conn.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+Administer = Callable[..., None]
+"""Runs a statement as the server's superuser; names of things are put into its braces."""
+
+
+@pytest.fixture(scope="session")
+def administer(postgres: Server) -> Iterator[Administer]:
+    """One connection for all of the session's databases: a new one costs as much as cloning."""
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as conn:
+
+        def run(statement: str, *names: str) -> None:
+            conn.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+        yield run
 
 
 @pytest.fixture
-def make_database(postgres: Server) -> Iterator[Callable[..., str]]:
+def make_database(administer: Administer) -> Iterator[Callable[..., str]]:
     """Makes a database that lives as long as the test, and returns its name.
 
     `template` clones another one (30 ms); `owner` is a role that must exist. Address: `postgres.url(name)`.
@@ -65,17 +75,17 @@ def make_database(postgres: Server) -> Iterator[Callable[..., str]]:
 
     def make(*, template: str = "template1", owner: str = "postgres") -> str:
         name = f"test_{uuid.uuid4().hex[:12]}"
-        _admin(postgres, "create database {} template {} owner {} strategy wal_log", name, template, owner)
+        administer("create database {} template {} owner {} strategy wal_log", name, template, owner)
         made.append(name)
         return name
 
     yield make
     for name in made:
-        _admin(postgres, "drop database {} with (force)", name)
+        administer("drop database {} with (force)", name)
 
 
 @pytest.fixture(scope="session")
-def make_template(postgres: Server) -> Callable[[str, Callable[[str], None]], str]:
+def make_template(postgres: Server, administer: Administer) -> Callable[[str, Callable[[str], None]], str]:
     """Makes a database once per session, has it filled (given its superuser's URL), and returns its name.
 
     Close every connection in the filler: PostgreSQL clones only a database that nobody uses.
@@ -84,7 +94,7 @@ def make_template(postgres: Server) -> Callable[[str, Callable[[str], None]], st
 
     def make(name: str, fill: Callable[[str], None]) -> str:
         if name not in made:
-            _admin(postgres, "create database {}", name)
+            administer("create database {}", name)
             fill(postgres.url(name))
             made.add(name)
         return name

@@ -5,11 +5,12 @@ What a user can't do stands here too, for looking and for harm: SQL as the super
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,13 @@ import psycopg
 
 from portraitist.kit.embedded_postgres import EmbeddedPostgres
 from portraitist.kit.processes import birth
+from tests.fakes.replicate_cloud import ReplicateCloud
 
 # Steps of a training where nobody looks at the pictures.
 FEW_STEPS = 8
+# Signs in a command's JSON lines.
+TRAINS = r'"phase": "training", "step": \d'
+DRAWS = '"event": "generation"'
 PATIENCE_S = 600
 
 
@@ -48,8 +53,18 @@ class Done:
 class House:
     """One PORTRAITIST_HOME and the commands run against it."""
 
-    def __init__(self, folder: Path, *, steps: int = FEW_STEPS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        steps: int = FEW_STEPS,
+        through: Sequence[str] = (),
+        python: str = sys.executable,
+    ) -> None:
+        """`through`: a command that starts the commands, for instance in mounts of their own or as another user."""
         self.folder = folder
+        self.through = tuple(through)
+        self.python = python
         self.home = folder / "home"
         self.state = folder / "state"
         self.environ = {
@@ -58,7 +73,11 @@ class House:
             "HOME": str(folder),
             "ENGINE_MAX_STEPS": str(steps),
             "ENGINE_LEASE_S": "5",
-            **{name: os.environ[name] for name in ("PATH", "LANG", "ENGINE_BASE") if name in os.environ},
+            **{
+                name: os.environ[name]
+                for name in ("PATH", "PYTHONPATH", "LANG", "ENGINE_BASE")
+                if name in os.environ
+            },
         }
 
     def run(self, *arguments: str, timeout: float = PATIENCE_S, **environ: str) -> Done:
@@ -69,7 +88,7 @@ class House:
         """Start a command with --json; `ended` waits for it."""
         with (self.folder / "said.log").open("a") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "portraitist.cli", *arguments, "--json"],
+                [*self.through, self.python, "-m", "portraitist.cli", *arguments, "--json"],
                 env={**self.environ, **environ},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -77,6 +96,14 @@ class House:
                 stderr=log,
                 text=True,
             )
+
+    def until(self, process: "subprocess.Popen[str]", sign: str) -> None:
+        """Read a started command's JSON lines until one matches the regular expression."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            if re.search(sign, line):
+                return
+        raise AssertionError(f"no line like {sign} came:\n{self.tails()}")
 
     def ended(self, process: "subprocess.Popen[str]", timeout: float = PATIENCE_S) -> Done:
         """Wait for a started command."""
@@ -91,9 +118,16 @@ class House:
         said = (self.folder / "said.log").read_text()
         return Done(process.returncode, events, said, time.monotonic() - began)
 
-    def shoot(self, photos: Path, prompt: str, out: str, *more: str) -> Done:
+    def shoot(self, photos: Path, prompt: str, out: str, *more: str, **environ: str) -> Done:
         """The main job, consent given."""
-        return self.run("shoot", str(photos), prompt, "--out", str(self.folder / out), "--consent", *more)
+        return self.ended(self.shooting(photos, prompt, out, *more, **environ))
+
+    def shooting(
+        self, photos: Path, prompt: str, out: str, *more: str, **environ: str
+    ) -> "subprocess.Popen[str]":
+        """The main job, only started."""
+        folder = str(self.folder / out)
+        return self.start("shoot", str(photos), prompt, "--out", folder, "--consent", *more, **environ)
 
     @contextmanager
     def up(self) -> Iterator["Up"]:
@@ -104,7 +138,7 @@ class House:
         assert line, f"up did not start:\n{self.tails()}"
         event = json.loads(line)
         try:
-            yield Up(process, event["url"], event["token"])
+            yield Up(process, event["url"], event["token"], event["first_link"])
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
@@ -151,6 +185,15 @@ class House:
         )
 
 
+def cloud_at(cloud: ReplicateCloud, url: str) -> dict[str, str]:
+    """The environment that configures this provider."""
+    return {
+        "REPLICATE_BASE_URL": url,
+        "REPLICATE_API_TOKEN": cloud.token,
+        "REPLICATE_USERNAME": cloud.username,
+    }
+
+
 @dataclass(frozen=True)
 class Up:
     """A running `portraitist up`."""
@@ -158,3 +201,5 @@ class Up:
     process: "subprocess.Popen[str]"
     url: str
     token: str
+    first_link: str | None
+    """The one-time link to the first account; None once there is one."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import Done, House
+from tests.acceptance.harness import Done, House, cloud_at
 from tests.fakes.replicate_cloud import ReplicateCloud
 from tests.fakes.serving import served
 
@@ -12,17 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def shoot(house: House, photos: Path, cloud: ReplicateCloud, url: str) -> Done:
-    return house.run(
-        "shoot",
-        str(photos),
-        "in a garden",
-        "--out",
-        str(house.folder / "out"),
-        "--consent",
-        REPLICATE_BASE_URL=url,
-        REPLICATE_API_TOKEN=cloud.token,
-        REPLICATE_USERNAME=cloud.username,
-    )
+    return house.shoot(photos, "in a garden", "out", **cloud_at(cloud, url))
 
 
 def test_a_shoot_with_a_provider_of_ones_own_starts_no_engine(house: House, astronaut: Path) -> None:

@@ -130,4 +130,7 @@ def test_a_full_disk_is_one_sentence_before_anything_is_started(
     assert refused.returncode == 1
     assert "disk_full" in refused.stdout
     assert "Traceback" not in refused.stderr
-    assert len(refused.stderr.strip().splitlines()) == 2
+    starting, sentence, next_step = refused.stderr.strip().splitlines()
+    assert starting == "Starting the studio"
+    assert sentence.startswith("The disk of ")
+    assert next_step.startswith("Free some space")

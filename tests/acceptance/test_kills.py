@@ -10,30 +10,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import Done, House
+from tests.acceptance.harness import DRAWS, TRAINS, Done, House
 
 pytestmark = pytest.mark.slow
 
 PROMPT = "in a city street at night"
 SEED = 20260101
+AS_DRAWN = ("--member", "drawn")
 PARTS = ("worker", "engine", "engine-worker", "postgres", "web")
 
 
 @pytest.fixture(scope="module")
 def shot_through_kills(house: House, drawn: Path) -> Done:
-    """One shoot in a running studio, each part killed once at a random moment of it."""
+    """One shoot, killed in the middle of its training; then in a running studio, each part killed once at random."""
+    killed = house.shooting(drawn, PROMPT, "killed", *AS_DRAWN)
+    house.until(killed, TRAINS)
+    killed.kill()
+    killed.communicate()
     rng = random.Random(SEED)
     with house.up():
-        process = house.start(
-            "shoot",
-            str(drawn),
-            PROMPT,
-            "--out",
-            str(house.folder / "killed"),
-            "--consent",
-            "--member",
-            "drawn",
-        )
+        process = house.shooting(drawn, PROMPT, "killed", *AS_DRAWN)
         for part in rng.sample(PARTS, len(PARTS)):
             time.sleep(rng.uniform(1.0, 8.0))
             house.kill(part)
@@ -44,7 +40,7 @@ def trainings_at_the_engine(house: House) -> list[tuple[str, int]]:
     return house.sql("portraitist_engine", "select status, attempts from runs where kind = 'training'")  # type: ignore[return-value]
 
 
-def test_with_every_part_killed_once_the_shoot_still_ends_with_its_pictures(
+def test_with_the_shoot_and_every_part_killed_once_it_still_ends_with_its_pictures(
     house: House, shot_through_kills: Done
 ) -> None:
     assert shot_through_kills.code == 0, f"seed {SEED}: {house.tails()}"
@@ -63,9 +59,7 @@ def test_after_a_kill_of_up_itself_the_running_shoot_goes_on_with_parts_of_its_o
     house: House, shot_through_kills: Done, drawn: Path
 ) -> None:
     with house.up() as up:
-        process = house.start(
-            "shoot", str(drawn), "on a beach", "--out", str(house.folder / "orphaned"), "--member", "drawn"
-        )
+        process = house.shooting(drawn, "on a beach", "orphaned", *AS_DRAWN)
         time.sleep(random.Random(SEED + 1).uniform(2.0, 5.0))
         up.process.send_signal(signal.SIGKILL)
         done = house.ended(process)
@@ -74,39 +68,17 @@ def test_after_a_kill_of_up_itself_the_running_shoot_goes_on_with_parts_of_its_o
     assert house.sql("portraitist", "select count(*) from generation_trackers") == [(2,)]
 
 
-def test_a_shoot_killed_in_the_middle_of_its_training_goes_on_when_run_again(
-    house: House, astronaut: Path
-) -> None:
-    arguments = ("shoot", str(astronaut), PROMPT, "--out", str(house.folder / "again"), "--consent")
-    process = house.start(*arguments)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if '"phase": "training"' in line and '"step": null' not in line:
-            break
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    before = trainings_at_the_engine(house)
-    done = house.run(*arguments)
-    assert done.code == 0, house.tails()
-    assert len(done.pictures) == 3
-    assert len(trainings_at_the_engine(house)) == len(before) == 2
-
-
 def test_ctrl_c_is_said_plainly_and_the_next_run_pays_for_nothing_twice(
-    house: House, astronaut: Path
+    house: House, shot_through_kills: Done, drawn: Path
 ) -> None:
-    arguments = ("shoot", str(astronaut), "in the snow", "--out", str(house.folder / "interrupted"))
-    process = house.start(*arguments)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if '"event": "generation"' in line:
-            break
+    arguments = (drawn, "in the snow", "interrupted", *AS_DRAWN)
+    process = house.shooting(*arguments)
+    house.until(process, DRAWS)
     process.send_signal(signal.SIGINT)
     stopped = house.ended(process, timeout=60)
     assert stopped.code == 130
     assert stopped.of("error")[0]["code"] == "interrupted"
     before = house.sql("portraitist", "select count(*) from generation_trackers")
-    done = house.run(*arguments)
+    done = house.shoot(*arguments)
     assert done.code == 0, house.tails()
     assert house.sql("portraitist", "select count(*) from generation_trackers") == before

@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from portraitist.kit.processes import birth
-from tests.acceptance.harness import Done, House, Up
+from tests.acceptance.harness import Done, House, Up, cloud_at
+from tests.fakes.replicate_cloud import ReplicateCloud
+from tests.fakes.serving import served
 from tests.likeness import assert_nearer_to_own
 
 pytestmark = pytest.mark.slow
@@ -146,11 +148,15 @@ def test_every_picture_is_an_object_with_its_checksum(house: House, second: Done
         assert hashlib.sha256((house.home / "objects" / key).read_bytes()).digest() == digest
 
 
-def test_the_second_shoot_of_a_folder_trains_nothing_and_is_quick(
+def test_the_second_shoot_of_a_folder_trains_nothing_and_is_quick_and_says_where_its_pictures_are(
     house: House, second: Done, astronaut: Path
 ) -> None:
-    again = house.shoot(astronaut, "at the beach, black and white", "astronaut")
+    again = house.run("shoot", str(astronaut), "at the beach, black and white")
     assert again.code == 0, house.tails()
+    (folder,) = (house.folder / "pictures").iterdir()
+    assert folder.name.startswith("at-the-beach-black-and-white-")
+    assert {file.parent for file in again.pictures} == {folder}
+    assert all(f"pictures/{folder.name}/{file.name}" in again.said for file in again.pictures)
     assert again.of("model")[0]["reused"]
     assert not again.of("training")
     assert again.seconds < 60
@@ -193,3 +199,19 @@ def test_a_stop_signal_ends_every_part_and_is_no_failure(house: House, up: Up, s
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(timeout=60) == 0
     assert {part: pid for part, pid in pids.items() if birth(pid)} == {}
+
+
+def test_with_another_provider_the_model_keeps_working_and_the_next_training_goes_there(
+    house: House, first: Done, second: Done, astronaut: Path
+) -> None:
+    cloud = ReplicateCloud()
+    with served(cloud) as url:
+        kept = house.shoot(astronaut, PROMPT, "kept", **cloud_at(cloud, url))
+        assert kept.code == 0, house.tails()
+        assert kept.of("saved")[0]["version"] == first.of("saved")[0]["version"]
+        assert cloud.sent("POST", "/v1/models/ostris/") == 0
+        moved = house.shoot(astronaut, PROMPT, "moved", "--retrain", **cloud_at(cloud, url))
+        assert moved.code == 0, house.tails()
+        assert moved.of("saved")[0]["version"].startswith(f"{cloud.username}/")
+    trained = "select account_id, count(*) from trainings group by 1 order by 1"
+    assert house.sql("portraitist", trained) == [("engine", 2), ("own", 1)]

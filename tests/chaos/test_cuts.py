@@ -67,12 +67,13 @@ async def test_a_start_whose_answer_never_came_is_adopted(rig: Rig, provider: Pr
 
 
 async def test_commits_whose_answer_never_came_are_not_repeated(rig: Rig, database: Proxy) -> None:
+    """Those of whole transactions, and those that a single statement is by itself."""
     await rig.enrol(3)
     await rig.ask_for_more()
     worker = rig.worker()
     worker.start()
-    for _ in range(12):
-        database.swallow = b"COMMIT"
+    for number in range(12):
+        database.swallow = b"; commit" if number % 2 else b"update "
         time.sleep(0.4)
         await rig.ask_for_more()
     judged(rig, worker)

@@ -1,7 +1,7 @@
-"""Starts real worker processes quickly: imports once, forks on demand, tells how each ended.
+"""Starts real worker and web processes quickly: imports once, forks on demand, tells how each ended.
 
-A line of JSON on stdin is the environment of the next worker; answers are its pid, then `ended STATUS`. Waiting times
-that are constants of the product are shortened here, before anything else is imported.
+A line of JSON on stdin is the environment of the next worker; answers are its pid, then `ended STATUS`. What waits
+for days, or needs large files, in the product is made small here where `PROOF_SMALL` asks for it.
 """
 
 import asyncio
@@ -10,29 +10,50 @@ import os
 import sys
 from datetime import timedelta
 
-from portraitist.studio import leases
-from portraitist.studio.provider import transport
-
-leases.LEASE = timedelta(seconds=float(os.environ.get("PROOF_LEASE_S", "10")))
-transport.CREATE_DEADLINE_S = float(os.environ.get("PROOF_POST_DEADLINE_S", "30"))  # type: ignore[misc]
+from portraitist.studio.config import StudioSettings
 
 
 def work(environment: dict[str, str]) -> None:
     """Be a worker, until killed."""
     from portraitist.kit import logging
     from portraitist.studio import worker
-    from portraitist.studio.config import StudioSettings
 
     os.environ.update(environment)
+    if "PROOF_SMALL" in environment:
+        make_small()
     logging.configure(json=True, level=environment.get("PROOF_LOG", "error"))
-    asyncio.run(worker.run(StudioSettings()))
+    if "PROOF_WEB_PORT" in environment:
+        serve(StudioSettings(), int(environment["PROOF_WEB_PORT"]))
+    else:
+        asyncio.run(worker.run(StudioSettings()))
+
+
+def make_small() -> None:
+    """Days and megabytes, as seconds and bytes."""
+    from portraitist.studio import worker
+    from portraitist.studio.images import tasks as purging
+    from portraitist.studio.training import late_zips, weights, weights_parts
+
+    purging.UNDO_FOR, worker.PURGE_SECONDS = timedelta(seconds=3), 0.5
+    late_zips.LATEST = weights.LATEST = timedelta(seconds=2)
+    worker.ZIPS_SECONDS = 0.5
+    weights_parts.PART_BYTES = 4_096
+
+
+def serve(settings: StudioSettings, port: int) -> None:
+    """Be the web process, until killed."""
+    import uvicorn
+
+    from portraitist.studio import app
+
+    uvicorn.run(app.create(settings), host="127.0.0.1", port=port, log_config=None)
 
 
 def main() -> None:
     """Fork a worker for each line."""
-    from portraitist.studio import worker
+    from portraitist.studio import app, worker
 
-    assert worker.run  # imported once, for all of them
+    assert worker.run and app.create  # imported once, for all of them
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

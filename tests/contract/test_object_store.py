@@ -59,6 +59,17 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     return bucket(request.getfixturevalue("s3"), tmp_path.name.replace("_", "-"))
 
 
+async def test_what_is_stored_is_counted_and_a_folder_knows_its_room(store: ObjectStore) -> None:
+    for number in range(3):
+        await store.put_new(f"m/ann/{number}", b"x" * 100)
+    await store.put_new("status", b"yy")
+    assert await store.used_bytes() == 302
+    await store.delete("m/ann/1")
+    assert await store.used_bytes() == 202
+    free = await store.free_bytes()
+    assert free is None if store._folder is None else (free or 0) > 0
+
+
 async def test_what_is_stored_comes_back(store: ObjectStore) -> None:
     data = os.urandom(3 * 2**20)
     stored = await store.put_new("m/ann/g/1.png", data)
@@ -113,6 +124,19 @@ async def test_deleting_twice_is_deleting(store: ObjectStore) -> None:
     await store.delete("a/b")
     assert await store.head("a/b") is None
     await store.put_new("a/b", b"again")
+
+
+async def test_empty_folders_go_and_those_with_a_file_stay(store: ObjectStore, tmp_path: Path) -> None:
+    for key in ("m/ann/a/1", "m/ann/b/2", "m/bob/3"):
+        await store.put_new(key, b"")
+    await store.delete("m/ann/a/1")
+    await store.prune("m/ann")
+    assert await store.list("") == ["m/ann/b/2", "m/bob/3"]
+    await store.delete("m/ann/b/2")
+    await store.prune("m/ann")
+    await store.prune("m/ann")
+    assert not (tmp_path / "objects/m/ann").exists()
+    await store.put_new("m/ann/a/1", b"again")
 
 
 async def test_a_listing_is_by_folder_and_sorted(store: ObjectStore) -> None:
@@ -191,3 +215,15 @@ async def test_a_folder_that_cannot_be_made_is_one_clear_sentence(tmp_path: Path
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageUnavailable, match="can't be made"):
         ObjectStore.from_url((tmp_path / "file" / "below").as_uri())
+
+
+async def test_what_a_killed_writer_left_of_a_file_goes_with_it(tmp_path: Path) -> None:
+    store = ObjectStore.from_url(f"file://{tmp_path}")
+    await store.put_new("m/ann/1.png", b"whole")
+    for name in ("1.png#1", "1.png#23", "2.png#1"):
+        (tmp_path / "m/ann" / name).write_bytes(b"half a fa")
+    assert await store.list("m/ann") == ["m/ann/1.png"]  # why it has to be looked for
+    await store.delete("m/ann/1.png")
+    assert [each.name for each in (tmp_path / "m/ann").iterdir()] == ["2.png#1"]
+    await store.prune("m/ann")
+    assert not (tmp_path / "m/ann").exists()

@@ -24,3 +24,9 @@ def model_of(png: bytes) -> str:
     with Image.open(io.BytesIO(png)) as image:
         row = image.convert("RGB").crop((0, 0, image.width, 1)).tobytes()
     return row.rstrip(b"\0").decode()
+
+
+def pixels_of(png: bytes) -> bytes:
+    """What a picture shows, whatever else its file says."""
+    with Image.open(io.BytesIO(png)) as image:
+        return image.convert("RGB").tobytes()

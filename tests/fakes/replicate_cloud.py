@@ -10,6 +10,7 @@ import hmac
 import itertools
 import json
 import secrets
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -93,6 +94,7 @@ class ReplicateCloud:
         self._unlisted: set[str] = set()
         self._faults: list[tuple[str, str, Fault]] = []
         self._clock = itertools.count()
+        self._moving = threading.RLock()  # a test's thread moves runs on while the server's shows them
         self._app = Starlette(routes=self._routes())
 
     def fail_next(self, method: str, path: str, *faults: Fault) -> None:
@@ -280,9 +282,17 @@ class ReplicateCloud:
         run = self.runs.get(request.path_params["id"])
         if run is None:
             return refused(404, "Not found.")
-        if run.ahead and run.shown["status"] not in TERMINAL:
-            self._advance(run, run.ahead.pop(0), str(request.base_url))
-        return JSONResponse(run.shown)
+        with self._moving:
+            self.go_on(run, str(request.base_url))
+            return JSONResponse(run.shown)
+
+    def go_on(self, run: Run, base_url: str) -> bool:
+        """One status further, whole before anybody sees it; False where it has none before it."""
+        with self._moving:
+            if not run.ahead or run.shown["status"] in TERMINAL:
+                return False
+            self._advance(run, run.ahead.pop(0), base_url)
+            return True
 
     def _advance(self, run: Run, status: str, base_url: str) -> None:
         run.shown["status"] = status
@@ -333,21 +343,24 @@ class ReplicateCloud:
         run = self.runs.get(request.path_params["id"])
         if run is None:
             return refused(404, "Not found.")
-        if run.shown["status"] not in TERMINAL:
-            run.shown |= {"status": "canceled", "completed_at": self._now()}
-        return JSONResponse(run.shown)
+        with self._moving:
+            if run.shown["status"] not in TERMINAL:
+                run.shown |= {"status": "canceled", "completed_at": self._now()}
+            return JSONResponse(run.shown)
 
     async def _list_trainings(self, request: Request) -> Response:
-        return self._page(request, self._listed(lambda run: run.shown["version"] == TRAINER_VERSION))
+        with self._moving:
+            return self._page(request, self._listed(lambda run: run.shown["version"] == TRAINER_VERSION))
 
     async def _list_predictions(self, request: Request) -> Response:
         after = request.query_params.get("created_after", "")
-        return self._page(
-            request,
-            self._listed(
-                lambda run: run.shown["version"] != TRAINER_VERSION and run.shown["created_at"] >= after
-            ),
-        )
+        with self._moving:
+            return self._page(
+                request,
+                self._listed(
+                    lambda run: run.shown["version"] != TRAINER_VERSION and run.shown["created_at"] >= after
+                ),
+            )
 
     def _listed(self, wanted: Callable[[Run], bool]) -> list[dict[str, Any]]:
         newest_first = reversed(self.runs.values())

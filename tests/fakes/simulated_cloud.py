@@ -6,42 +6,26 @@ socket, the simulation asks it directly; the provider's contract suite holds it 
 
 import base64
 import hashlib
-import json
+import itertools
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from portraitist.studio.architecture import TRAINER, TRAINER_VERSION
 from tests.fakes.pictures import watermarked_png
 from tests.fakes.schemas import trained_version_schema
+from tests.fakes.simulated_answers import Answer, Asked, in_range, page, refused, said, stamp
+from tests.fakes.weights import weights_tar
 
 OUTPUTS_LIVE = timedelta(hours=1)
+PAGE = 100
+WEBHOOK_KEY = b"the account's webhook key"
 SCHEMA = trained_version_schema()
 picture = lru_cache(maxsize=4096)(watermarked_png)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One request, its path below the host; `upload` is the file of a multipart body."""
-
-    method: str
-    url: str
-    token: str = ""
-    body: Any = None
-    upload: tuple[str, bytes, str] | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the cloud says to it."""
-
-    status: int
-    content: bytes
-    content_type: str = "application/json"
 
 
 @dataclass
@@ -62,6 +46,7 @@ class Behaviour:
     odd_output: float = 0.0
     no_version: float = 0.0
     unknown_status: float = 0.0
+    weights_gone: float = 0.0
 
 
 @dataclass
@@ -83,6 +68,8 @@ class Run:
     webhook: str | None = None
     cancelled_at: datetime | None = None
     odd: bool = False
+    weights_gone: bool = False
+    account: str = ""
 
     def status(self, now: datetime) -> str:
         """Its status at this moment."""
@@ -108,7 +95,10 @@ class SimulatedCloud:
     files: dict[str, bytes] = field(default_factory=dict)
     outputs: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     deleted_versions: set[str] = field(default_factory=set)
+    heard: Callable[[Run, str], None] = lambda run, event: None
+    """Called when a run was `created` or `canceled`."""
     _folders: dict[str, Run] = field(default_factory=dict)
+    _trainings: dict[str, list[Run]] = field(default_factory=dict)  # by destination
     _last: datetime = datetime(2000, 1, 1, tzinfo=UTC)
 
     def handle(self, asked: Asked) -> Answer:
@@ -116,7 +106,7 @@ class SimulatedCloud:
         where = urlsplit(asked.url)
         parts = [unquote(part) for part in where.path.strip("/").split("/")]
         if parts[0] == "outputs":
-            return self._file(parts[1], "/".join(parts[1:]))
+            return in_range(self._file(parts[1], "/".join(parts[1:])), asked.range)
         if asked.token != self.token:
             return refused(401, "You did not pass a valid authentication token")
         query = {key: values[0] for key, values in parse_qs(where.query).items()}
@@ -124,7 +114,7 @@ class SimulatedCloud:
             case "GET", ["account"]:
                 return said({"type": "user", "username": self.username, "name": ""})
             case "GET", ["webhooks", "default", "secret"]:
-                return said({"key": "whsec_" + base64.b64encode(b"the account's webhook key").decode()})
+                return said({"key": "whsec_" + base64.b64encode(WEBHOOK_KEY).decode()})
             case "POST", ["files"] if asked.upload is not None:
                 return self._upload(*asked.upload)
             case "DELETE", ["files", *file_id]:
@@ -180,10 +170,8 @@ class SimulatedCloud:
         now = self.now()
         return [
             run
-            for run in reversed(self.runs.values())
-            if run.kind == "trainings"
-            and run.model == model
-            and run.version_at <= now
+            for run in reversed(self._trainings.get(model, []))
+            if run.version_at <= now
             and run.status(now) == "succeeded"
             and version_of(run) not in self.deleted_versions
         ]
@@ -200,6 +188,7 @@ class SimulatedCloud:
                 run = self.runs[run_id]
                 if self.now() < run.ends_at and run.cancelled_at is None:
                     run.cancelled_at = self.now()
+                    self.heard(run, "canceled")
                 return said(self.shown(run))
         return refused(404, "Not found.")
 
@@ -235,9 +224,13 @@ class SimulatedCloud:
             outcome=self._outcome(),
             output=None,
             webhook=body.get("webhook"),
+            account=self.username,
         )
         run.output, run.odd = self._output_of(run)
         self.runs[run.id] = run
+        if kind == "trainings":
+            self._trainings.setdefault(model, []).append(run)
+        self.heard(run, "created")
         return run
 
     def _outcome(self) -> str:
@@ -257,8 +250,15 @@ class SimulatedCloud:
         if drawn < self.behaviour.odd_output:
             return self.rng.choice(ODD_OUTPUTS)(run.model, version), True
         if drawn < self.behaviour.odd_output + self.behaviour.no_version:
-            return self.rng.choice([None, {}, [], {"weights": "https://replicate.delivery/w.tar"}]), True
-        return self.rng.choice(GOOD_OUTPUTS)(run.model, version), False
+            return self.rng.choice([None, {}, [], {"weights": self._weights_of(run)}]), True
+        output = self.rng.choice(GOOD_OUTPUTS)(run.model, version)
+        return (output | {"weights": self._weights_of(run)} if isinstance(output, dict) else output), False
+
+    def _weights_of(self, run: Run) -> str:
+        run.weights_gone = self.rng.random() < self.behaviour.weights_gone
+        folder = run.id[:16]
+        self._folders[folder] = run
+        return f"{self.base_url}/outputs/{folder}/weights.tar"
 
     def _pictures_of(self, run: Run) -> list[str]:
         asked, seed = run.input["num_outputs"], run.input["seed"]
@@ -274,19 +274,28 @@ class SimulatedCloud:
 
     def _file(self, folder: str, key: str) -> Answer:
         found, run = self.outputs.get(key), self._folders.get(folder)
+        if run is not None and key.endswith("/weights.tar"):
+            return (
+                Answer(404, b"")
+                if run.weights_gone
+                else Answer(200, weights_tar(run.id), "application/x-tar")
+            )
         if found is None or run is None or self.now() > run.ends_at + OUTPUTS_LIVE:
             return Answer(404, b"")
         return Answer(200, picture(*found), "image/png")
 
     def _list(self, kind: str, query: Mapping[str, str]) -> Answer:
         after, now = query.get("created_after", ""), self.now()
-        return page(
-            [
-                self.shown(run)
-                for run in reversed(self.runs.values())
-                if run.kind == kind and run.listed_at <= now and stamp(run.created_at) >= after
-            ]
-        )
+        newest_first = (run for run in reversed(self.runs.values()) if run.kind == kind)
+        recent = itertools.takewhile(lambda run: not after or stamp(run.created_at) >= after, newest_first)
+        listed = (run for run in recent if run.listed_at <= now)
+        # a cursor is the last run of the page before: what is created meanwhile moves nothing
+        if last := query.get("cursor"):
+            listed = itertools.islice(itertools.dropwhile(lambda run: run.id != last, listed), 1, None)
+        runs = list(itertools.islice(listed, PAGE + 1))
+        more = urlencode({"cursor": runs[PAGE - 1].id, "created_after": after}) if len(runs) > PAGE else None
+        shown = [self.shown(run) for run in runs[:PAGE]]
+        return page(shown, f"{self.base_url}/v1/{kind}?{more}" if more else None)
 
     def shown(self, run: Run) -> dict[str, Any]:
         """The run in the cloud's JSON, as it stands."""
@@ -324,8 +333,8 @@ class SimulatedCloud:
 
 ALL_FLAGGED = "All generated images contained NSFW content. Try running it again with a different prompt."
 GOOD_OUTPUTS: tuple[Callable[[str, str], Any], ...] = (
-    lambda model, version: {"version": f"{model}:{version}", "weights": "https://replicate.delivery/w.tar"},
-    lambda model, version: {"version": version, "weights": "https://replicate.delivery/w.tar"},
+    lambda model, version: {"version": f"{model}:{version}"},
+    lambda model, version: {"version": version},
     lambda model, version: f"{model}:{version}",
     lambda model, version: {"version": f"https://api.replicate.com/v1/models/{model}/versions/{version}"},
 )
@@ -354,23 +363,6 @@ def log_of(run: Run, now: datetime) -> str:
     share = min(1.0, (now - run.started_at) / (run.ends_at - run.started_at + timedelta(microseconds=1)))
     bar = f"flux_train_replicate: {share:4.0%}|███| {int(1000 * share)}/1000 [00:01<00:01,  1.05s/it]\n"
     return "Caption 3/3: a person\n" + bar
-
-
-def stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def said(value: Any, status: int = 200) -> Answer:
-    return Answer(status, json.dumps(value).encode())
-
-
-def page(items: list[dict[str, Any]]) -> Answer:
-    return said({"next": None, "previous": None, "results": items})
-
-
-def refused(status: int, detail: str) -> Answer:
-    body = json.dumps({"detail": detail, "status": status}).encode()
-    return Answer(status, body, "application/problem+json")
 
 
 def _some(chance: random.Random, seconds: tuple[float, float]) -> timedelta:

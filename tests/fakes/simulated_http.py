@@ -1,5 +1,6 @@
 """`SimulatedCloud` behind ASGI, with a fault per request. Sockets are `serving`'s, behaviour is the cloud's."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
@@ -10,15 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tests.fakes.simulated_cloud import Answer, Asked, SimulatedCloud, refused
+from tests.fakes.simulated_answers import Answer, Asked, refused
+from tests.fakes.simulated_cloud import SimulatedCloud
 
 FaultOf = Callable[[str, str], str | None]  # (method, path) → a fault's name, or None
+LATE_S = 6.0
 THROTTLED = "Request was throttled. Your rate limit resets in ~1s."
 
 
 @dataclass
 class CloudOverHttp:
-    """The ASGI app. `fault_of` may say `429`, `500` (nothing is done), `cut` or `late 500` (it is done)."""
+    """The ASGI app. `fault_of` may say `429`, `500` (nothing is done), `cut`, `late 500` or `late` (it is done)."""
 
     cloud: SimulatedCloud
     fault_of: FaultOf = lambda method, path: None
@@ -32,6 +35,8 @@ class CloudOverHttp:
         if fault in ("429", "500"):
             await _response(refused(int(fault), THROTTLED))(scope, receive, send)
             return
+        if fault == "late":  # long after the caller has given up
+            await asyncio.sleep(LATE_S)
         with self._one_at_a_time:
             self.cloud.base_url = str(request.base_url).rstrip("/")
             answer = self.cloud.handle(asked)
@@ -45,7 +50,8 @@ class CloudOverHttp:
 
 
 def _response(answer: Answer) -> Response:
-    return Response(answer.content, answer.status, media_type=answer.content_type)
+    headers = {"content-range": answer.content_range} if answer.content_range else {}
+    return Response(answer.content, answer.status, headers, answer.content_type)
 
 
 async def _asked(request: Request) -> Asked:
@@ -58,4 +64,5 @@ async def _asked(request: Request) -> Asked:
             file = (content.filename or "", await content.read(), content.content_type or "")
         return Asked(request.method, url, token, upload=file)
     body = await request.body()
-    return Asked(request.method, url, token, json.loads(body) if body else None)
+    wanted = request.headers.get("range", "")
+    return Asked(request.method, url, token, json.loads(body) if body else None, wanted)

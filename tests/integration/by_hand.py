@@ -1,7 +1,5 @@
 """A studio whose worker is driven by the test, in virtual time: nothing sleeps, every wait is a move of the clock."""
 
-import hashlib
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import psycopg
 from tests.fakes.serving import served
 from tests.integration.cloud import MoodyCloud, MovedClock
 from tests.integration.conftest import INSTANCE_TOKEN, Member
+from tests.integration.entering import enter_photos
 from tests.studio_database import APP_PASSWORD
 
 from portraitist.kit.embedded_postgres import Server
@@ -44,7 +43,7 @@ class ByHand:
         )
 
     async def member(self, handle: str = "name:anna", photos: int = 10) -> Member:
-        """A member with accepted photos (entered without judging: that has its own tests)."""
+        """A member with accepted photos."""
         answer = await self.operator("POST", "/api/v1/local-members", json={"handle": handle})
         body = answer.json()
         client = httpx2.AsyncClient(
@@ -54,27 +53,12 @@ class ByHand:
         )
         member = Member(body["id"], client)
         await member.consent()
-        for number in range(photos):
-            await self._photo(member.id, number)
+        await self.enter_photos(member.id, photos)
         return member
 
-    async def _photo(self, user_id: str, number: int) -> None:
-        data = f"a photo of {user_id} number {number}".encode()
-        key = f"members/{user_id}/selfies/{number}.jpg"
-        await self.parts.core.objects.put_new(key, data)
-        digest = hashlib.sha256(data).digest()
-        self.run(
-            """insert into selfies (user_id, id, consent_id, file_name, source_sha256, status, object_key, sha256,
-                   width, height, dhash, created_at)
-               select %s, gen_random_uuid(), id, 'x.jpg', %s, 'accepted', %s, %s, 512, 512, %s, now()
-               from consents where user_id = %s""",
-            user_id,
-            digest,
-            key,
-            digest,
-            secrets.randbits(60),
-            user_id,
-        )
+    async def enter_photos(self, user_id: str, count: int, first: int = 0) -> None:
+        """So many accepted photos more, of a member who has agreed."""
+        await enter_photos(self.run, self.parts.core.objects, user_id, count, first)
 
     def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """What the database's superuser sees."""
@@ -165,6 +149,8 @@ async def studio_by_hand(
                 "secret_key": "secret-in-tests",
                 "list_lag_seconds": 60,
                 "poll_seconds": 20,
+                "member_reads_per_minute": 10**9,  # a moved clock asks far more often than people do
+                "member_writes_per_minute": 10**9,
                 **changes,
             }
         )

@@ -5,7 +5,6 @@ import base64
 import hmac
 import io
 import json
-import tarfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from PIL import Image
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from tests.fakes.replicate_cloud import ReplicateCloud, Run
+from tests.fakes.weights import weights_tar
 
 from portraitist.studio.architecture import TRAINER_VERSION
 
@@ -40,7 +40,8 @@ class MovedClock:
 class MoodyCloud(ReplicateCloud):
     """`ReplicateCloud` whose time, pictures and downloads a test may set.
 
-    `picture` replaces every drawn file; `downloads` are the next answers to GETs of outputs, one each.
+    `picture` replaces every drawn file; `downloads` are the next answers to GETs of outputs, one each; each waits
+    for `may_download`.
     """
 
     def __init__(self, clock: MovedClock | None = None, **kwargs: str) -> None:
@@ -48,6 +49,7 @@ class MoodyCloud(ReplicateCloud):
         self.moved_clock = clock
         self.picture: bytes | None = None
         self.downloads: list[Answer] = []
+        self.may_download: Callable[[], bool] = lambda: True
         self.base_url = ""
         self.trained_output = lambda model, version: {
             "version": f"{model}:{version}",
@@ -75,16 +77,20 @@ class MoodyCloud(ReplicateCloud):
                     self.outputs[key] = self.picture
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.downloads and scope["path"].startswith("/outputs/"):
-            await self.downloads.pop(0)(receive, send)
-            return
+        if scope["path"].startswith("/outputs/"):
+            while not self.may_download():
+                await asyncio.sleep(0.02)
+            if self.downloads:
+                await self.downloads.pop(0)(receive, send)
+                return
         await super().__call__(scope, receive, send)
 
     def webhook_of(
         self, run: Run, event: str, now: datetime | None = None
     ) -> tuple[str, dict[str, str], bytes]:
         """Address, headers and body of one webhook as the cloud would send it now; each event has its own id."""
-        body = json.dumps(run.shown).encode()
+        with self._moving:
+            body = json.dumps(run.shown).encode()
         return run.shown["webhook"], self.signed(body, f"msg_{run.shown['id']}_{event}", now), body
 
     def signed(self, body: bytes, message_id: str, now: datetime | None = None) -> dict[str, str]:
@@ -157,20 +163,6 @@ def endless() -> Answer:
             await send({"type": "http.response.body", "body": b"\0" * 2**20, "more_body": True})
 
     return answer
-
-
-def weights_tar(about: str) -> bytes:
-    """A small archive as the trainer makes it."""
-    values = about.encode().ljust(64, b"\0")[:64]
-    header = json.dumps({"lora": {"dtype": "U8", "shape": [64], "data_offsets": [0, 64]}}).encode()
-    tensors = len(header).to_bytes(8, "little") + header + values
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as tar:
-        for name, content in (("config.yaml", b"steps: 1000\n"), ("lora.safetensors", tensors)):
-            entry = tarfile.TarInfo(f"output/flux_train_replicate/{name}")
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return stream.getvalue()
 
 
 def plain_png(size: tuple[int, int] = (96, 128)) -> bytes:

@@ -10,13 +10,14 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
-from tests.fakes.replicate_cloud import TERMINAL
 from tests.fakes.serving import served
 from tests.integration.cloud import MoodyCloud
+from tests.integration.entering import enter_photos
 from tests.photos import astronaut_selfies
 from tests.studio_database import APP_PASSWORD, studio_database
 
 from portraitist.kit.embedded_postgres import Server
+from portraitist.kit.objects import ObjectStore
 from portraitist.studio import app, worker
 from portraitist.studio.config import StudioSettings
 
@@ -55,12 +56,16 @@ class Member:
 
     async def until(self, path: str, *statuses: str, within: float = 20) -> Any:
         """The item as soon as it has one of the statuses."""
-        async with asyncio.timeout(within):
-            while True:
-                item = await self.get(path)
-                if item["status"] in statuses:
-                    return item
-                await asyncio.sleep(0.05)
+        item = None
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    item = await self.get(path)
+                    if item["status"] in statuses:
+                        return item
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"after {within} s it is not {statuses}: {item}") from None
 
 
 @dataclass
@@ -95,6 +100,16 @@ class Studio:
         with psycopg.connect(self.owner_url) as conn:
             return conn.execute(sql.encode(), params).fetchall()
 
+    async def enter_photos(self, member: Member, count: int = 10) -> None:
+        """Accepted photos."""
+        with psycopg.connect(self.owner_url, autocommit=True) as conn:
+            await enter_photos(
+                lambda statement, *params: conn.execute(statement.encode(), params),
+                ObjectStore.from_url(self.objects.as_uri()),
+                member.id,
+                count,
+            )
+
     async def start_worker(self) -> None:
         self._stop = asyncio.Event()
         self._worker = asyncio.create_task(worker.run(self.settings, self._stop))
@@ -108,12 +123,12 @@ class Studio:
 
 async def deliver(studio: Studio) -> None:
     """What the cloud does where webhooks were asked for: runs go on by themselves and say so."""
+    address = f"{studio.settings.replicate_base_url}/"
     while True:
         await asyncio.sleep(0.05)
         for run in list(studio.cloud.runs.values()):
-            if "webhook" not in run.shown or not run.ahead or run.shown["status"] in TERMINAL:
+            if "webhook" not in run.shown or not studio.cloud.go_on(run, address):
                 continue
-            studio.cloud._advance(run, run.ahead.pop(0), f"{studio.settings.replicate_base_url}/")
             url, headers, body = studio.cloud.webhook_of(run, f"{len(run.ahead)}")
             await studio.http.post(url.removeprefix(HOOKS), content=body, headers=headers)
 
@@ -127,6 +142,8 @@ async def studio(
     cloud = MoodyCloud()
     with served(cloud) as url:
         settings = StudioSettings(
+            member_reads_per_minute=10**9,  # hurried waits ask far more often than people do
+            member_writes_per_minute=10**9,
             portraitist_home=tmp_path,
             database_url=postgres.url(studio_database, "app", APP_PASSWORD),
             replicate_base_url=url,
@@ -137,6 +154,7 @@ async def studio(
             webhooks_url=HOOKS if told else "off",
             poll_seconds=3 if told else 0.05,
             list_lag_seconds=0.5,
+            retry_seconds=1,
             sweep_seconds=0.05,
             heartbeat_seconds=0.5,
             stalled_after_seconds=3,

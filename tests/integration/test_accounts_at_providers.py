@@ -50,7 +50,7 @@ async def test_a_moved_member_keeps_the_old_model_at_its_account_and_trains_at_t
     first = await two.studio.trained(member)
     assert first["version"].startswith("studio/")
     path = f"/api/v1/operator/members/{member.id}/account"
-    assert (await member.http.put(path, json={"account_id": "annex"})).status_code == 401
+    assert (await member.http.put(path, json={"account_id": "annex"})).status_code == 403
     assert (await two.studio.operator("PUT", path, json={"account_id": "nowhere"})).status_code == 404
     assert (await two.studio.operator("PUT", path, json={"account_id": "annex"})).status_code == 200
     nobodys = path.replace(member.id, "z" * 12)

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 import pytest
+from tests.fakes.replicate_cloud import problem
 from tests.integration.by_hand import ByHand, studio_by_hand
 from tests.integration.conftest import Member
 
@@ -34,7 +35,7 @@ def wait_in_line(small: ByHand, member: Member, count: int, minutes_ago: int = 1
     small.run(
         """insert into generation_trackers (user_id, id, status, model_version_id, account_id, words, prompt, seed,
                requested, next_check_at, created_at)
-           select user_id, gen_random_uuid(), 'queued', id, account_id, 'x', 'prompt ' || n, n, '{}', %s,
+           select user_id, gen_random_uuid(), 'queued', id, account_id, 'x', 'user' || user_id || ' ' || n, n, '{}', %s,
                %s::timestamptz + n * interval '1 microsecond'
            from model_versions, generate_series(1, %s) as n where user_id = %s""",
         small.clock.now(),
@@ -85,6 +86,19 @@ async def test_a_member_with_thousands_waiting_never_delays_anothers_first(small
     await small.parts.sweeper.admit("generation")
     assert perf_counter() - began < 1
     assert admitted(small, anna) == 1
+
+
+async def test_a_row_whose_job_waits_is_left_to_it_and_comes_up_again_when_that_job_is_lost(
+    small: ByHand,
+) -> None:
+    anna = await with_model(small, "name:anna")
+    wait_in_line(small, anna, 1)
+    assert await small.parts.sweeper.sweep() == 1, "its turn"
+    small.clock.move(timedelta(minutes=1))  # long past its lease
+    assert await small.parts.sweeper.sweep() == 0, "its job still waits"
+    small.run("delete from jobs")  # taken by a worker that was killed
+    assert await small.parts.sweeper.sweep() == 1
+    assert small.rows("select kind from jobs") == [("generation",)]
 
 
 async def test_places_go_round_among_members_and_never_beyond_the_cap(small: ByHand) -> None:
@@ -151,7 +165,7 @@ async def test_an_ended_run_makes_room_for_the_next_at_once(small: ByHand) -> No
     assert waiting["next_step"] == "Nothing to do: it starts as soon as a place is free."
     await small.until_quiet()
     assert [(await m.get(paths[m.id]))["status"] for m in (anna, ben, cleo)] == ["completed"] * 3
-    jobs = small.rows("select args->>'id' from procrastinate_jobs where task_name = 'admission'")
+    jobs = small.rows("select id from jobs where kind = 'admission'")
     assert ("training",) in jobs
 
 
@@ -175,6 +189,15 @@ async def test_a_members_budget_of_starts_holds_and_comes_back_after_a_day(small
     assert refusal["next_step"]
     small.clock.move(timedelta(hours=24))
     await small.trained(member)
+
+
+async def test_a_start_that_never_began_counts_in_no_budget(small: ByHand) -> None:
+    members = [await small.member(f"name:{number}") for number in range(5)]
+    no_credit = problem(402, "Insufficient credit.")
+    for member in members:
+        small.cloud.fail_next("POST", "/v1/models/ostris", *[no_credit] * 3)
+        await small.trained(member)
+    assert len(small.cloud.trainings()) == 5
 
 
 async def test_the_instances_budget_cannot_be_exceeded_by_even_one_and_the_rest_waits_its_day(

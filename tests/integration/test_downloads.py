@@ -50,6 +50,26 @@ async def check_what_is_ours(studio: ByHand, member: Member) -> None:
     assert sorted(files) == sorted(key for key, _ in rows)
 
 
+@pytest.mark.parametrize(("seconds", "seen"), [(1.5, [0, 1, 2]), (0.05, [0, 0, 0])])
+async def test_pictures_that_take_their_time_appear_one_by_one(
+    by_hand: ByHand, seconds: float, seen: list[int]
+) -> None:
+    member, path = await asked(by_hand)
+    there: list[int] = []
+
+    def fetching() -> bool:
+        [(count,)] = by_hand.rows("select count(*) from ai_images")
+        there.append(count)
+        by_hand.clock.move(timedelta(seconds=seconds))
+        return True
+
+    by_hand.cloud.may_download = fetching
+    done = await ended(by_hand, member, path)
+    assert there == seen
+    assert len(done["images"]) == 3
+    await check_what_is_ours(by_hand, member)
+
+
 PASSING: dict[str, Callable[[bytes], Answer]] = {
     "short": lambda whole: short(whole[:200], len(whole)),
     "slow": lambda whole: dripping(whole, 0.05),
@@ -134,8 +154,8 @@ async def test_an_outage_of_ours_loses_nothing_while_the_provider_still_has_it(
     member, path = await asked(by_hand)
     await by_hand.until(member, path, "running")
     [run] = by_hand.cloud.predictions()
-    while run.ahead:
-        by_hand.cloud._advance(run, run.ahead.pop(0), f"{by_hand.settings.replicate_base_url}/")
+    while by_hand.cloud.go_on(run, f"{by_hand.settings.replicate_base_url}/"):
+        pass
     by_hand.clock.move(timedelta(minutes=away))
     if away > 60:
         by_hand.cloud.forget(run.shown["id"])

@@ -1,5 +1,8 @@
 """From "succeeded" to a version of the member's own: every form of output, versions that lag, who may try again."""
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +11,10 @@ from tests.fakes.replicate_cloud import problem
 from tests.integration.by_hand import ByHand
 from tests.integration.cloud import plain_png
 
+from portraitist.cli import follow
+from portraitist.cli.api import StudioApi
+from portraitist.cli.commands import trainings
+from portraitist.cli.output import Output
 from portraitist.studio.training import extraction
 from portraitist.studio.training.domain import FoundVersion
 
@@ -94,10 +101,33 @@ async def test_the_version_of_an_earlier_training_is_not_taken_for_the_new_one(b
     assert (await member.get("/api/v1/models"))["active"]["version"] == first["version"]
 
 
+async def test_a_later_training_s_version_that_nobody_has_read_yet_is_not_taken(by_hand: ByHand) -> None:
+    """As in simulated schedule 53588: the earlier training looks again while the later one's version is new."""
+    real = by_hand.cloud._train
+
+    def without_a_version(run: Any, status: str) -> None:
+        real(run, status)
+        if status == "succeeded":
+            by_hand.cloud.versions[run.destination].clear()
+            run.shown["output"] = {"weights": "https://replicate.delivery/x.tar"}
+
+    by_hand.cloud._train = without_a_version  # type: ignore[method-assign]
+    member, path = await begun(by_hand)
+    parked = await by_hand.until(member, path, "completed", "extraction_failed")
+    by_hand.clock.move(timedelta(seconds=20))
+    await member.post("/api/v1/trainings")
+    add_version(by_hand, parked["destination"], OTHER, ago=timedelta(seconds=-20))
+    await member.post(f"{path}/retry")
+    await by_hand.step()
+    seen = await member.get(path)
+    assert (seen["status"], seen["version"]) == ("extraction_failed", None)
+    assert by_hand.rows("select 1 from trainings where candidate_version is not null") == []
+
+
 async def test_planted_bug_taking_the_newest_version_is_caught(
     by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def newest(listed: list[FoundVersion], known: object, since: object) -> str | None:
+    def newest(listed: list[FoundVersion], *_: object) -> str | None:
         return listed[0].id if listed else None
 
     monkeypatch.setattr(extraction, "the_one_new", newest)
@@ -151,6 +181,33 @@ async def test_a_version_that_stays_unreadable_is_parked_and_tried_again_for_day
     assert len(by_hand.cloud.trainings()) == 1
 
 
+async def test_a_member_retries_from_the_command_line(
+    by_hand: ByHand, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_stream(*_about: Any) -> AsyncIterator[Any]:
+        return
+        yield
+
+    monkeypatch.setattr(follow, "_streamed", no_stream)  # the command looks again by itself then
+    by_hand.cloud.trained_output = lambda model, version: "null:null"
+    member, path = await begun(by_hand)
+    parked = await by_hand.until(member, path, "extraction_failed")
+    [run] = by_hand.cloud.trainings()
+    [made] = by_hand.cloud.versions[run.destination]
+    run.shown["output"] = {"version": f"{run.destination}:{made['id']}"}
+
+    token = member.http.headers["authorization"].removeprefix("Bearer ")
+    api, output = StudioApi(by_hand.http, token, lambda: True), Output(json_lines=True)
+    asked = asyncio.create_task(trainings.act(api, parked["id"], "retry", output))
+    while not asked.done():
+        await by_hand.step()
+        await asyncio.sleep(0.05)
+    await asked
+    last = [line for line in capsys.readouterr().out.splitlines() if line.startswith("{")][-1]
+    assert json.loads(last)["status"] == "completed"
+    assert len(by_hand.cloud.trainings()) == 1
+
+
 async def test_the_operator_retries_for_a_member_at_no_cost_and_learns_nothing_else(by_hand: ByHand) -> None:
     by_hand.cloud.trained_output = lambda model, version: "null:null"
     member, path = await begun(by_hand)
@@ -160,7 +217,7 @@ async def test_the_operator_retries_for_a_member_at_no_cost_and_learns_nothing_e
     run.shown["output"] = {"version": f"{run.destination}:{made['id']}"}
 
     retry = f"/api/v1/operator/trainings/{parked['id']}/retry"
-    assert (await member.http.post(retry)).status_code == 401
+    assert (await member.http.post(retry)).status_code == 403
     answer = await by_hand.operator("POST", retry)
     assert answer.status_code == 200
     assert set(answer.json()) == {"id", "status", "error_code", "error", "next_check_at"}
@@ -268,7 +325,7 @@ async def test_a_run_past_its_deadline_is_stopped_at_the_provider_and_says_so(by
 
 async def test_a_revoked_token_waits_without_a_storm_and_goes_on_when_it_is_back(by_hand: ByHand) -> None:
     refusal = problem(401, "You did not pass a valid authentication token", "Unauthenticated")
-    by_hand.cloud.fail_next("POST", "/v1/", *[refusal] * 20)
+    by_hand.cloud.fail_next("GET", "/v1/models/", *[refusal] * 20)  # the first that a start asks
     member, path = await begun(by_hand)
     began = by_hand.clock.now()
     while by_hand.clock.now() < began + timedelta(minutes=5):

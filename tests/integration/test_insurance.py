@@ -70,6 +70,22 @@ async def test_weights_that_are_gone_are_said_to_be_lost_and_the_model_works(by_
     assert (await member.get("/api/v1/models"))["active"]["version"] == done["version"]
 
 
+@pytest.mark.parametrize("status", [401, 402])
+async def test_weights_that_an_account_cannot_have_for_a_week_are_not_given_up(
+    by_hand: ByHand, status: int
+) -> None:
+    await by_hand.trained(await by_hand.member())
+    began = by_hand.clock.now()
+    while by_hand.clock.now() - began < timedelta(days=7):
+        by_hand.cloud.downloads = [answered(status, b"{}")]
+        await by_hand.copy_weights()
+    assert archive(by_hand)[0] == "wanted"
+    assert archive(by_hand)[4] < 20  # ever more rarely, once a day in the end
+    by_hand.cloud.downloads = []
+    await by_hand.copy_weights()
+    assert archive(by_hand)[0] == "stored"
+
+
 async def test_two_workers_that_copy_at_once_leave_one_file(by_hand: ByHand) -> None:
     member = await by_hand.member()
     done = await by_hand.trained(member)

@@ -12,11 +12,11 @@ pytestmark = pytest.mark.anyio
 TRAININGS = "/v1/models/ostris/flux-dev-lora-trainer"
 
 
-async def ready(studio: Studio, photos: Path, handle: str = "name:anna") -> Member:
+async def ready(studio: Studio, handle: str = "name:anna") -> Member:
     """A member with enough accepted photos."""
     member = await studio.member(handle)
     await member.consent()
-    await member.upload(photos)
+    await studio.enter_photos(member)
     return member
 
 
@@ -34,13 +34,10 @@ async def test_photos_are_refused_without_consent(studio: Studio, astronaut: Pat
     assert studio.rows("select count(*) from selfies") == [(0,)]
 
 
-async def test_nine_photos_are_refused_before_anything_is_spent(
-    studio: Studio, astronaut: Path, tmp_path: Path
-) -> None:
-    for photo in sorted(astronaut.iterdir())[:9]:
-        (tmp_path / "nine" / photo.name).parent.mkdir(exist_ok=True)
-        (tmp_path / "nine" / photo.name).write_bytes(photo.read_bytes())
-    member = await ready(studio, tmp_path / "nine")
+async def test_nine_photos_are_refused_before_anything_is_spent(studio: Studio) -> None:
+    member = await studio.member("name:anna")
+    await member.consent()
+    await studio.enter_photos(member, 9)
     refusal = await member.post("/api/v1/trainings", expect=422)
     assert refusal["code"] == "too_few_photos"
     assert "9 are accepted" in refusal["detail"]
@@ -60,11 +57,9 @@ async def test_a_bad_file_is_one_rejected_photo(studio: Studio, tmp_path: Path, 
     assert judged[good.name]["status"] == "accepted"
 
 
-async def test_the_same_key_gives_the_same_training_and_another_key_a_conflict(
-    studio: Studio, astronaut: Path
-) -> None:
+async def test_the_same_key_gives_the_same_training_and_another_key_a_conflict(studio: Studio) -> None:
     studio.cloud.statuses_of_a_training = ["starting", *["processing"] * 10_000]
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     first = await member.post("/api/v1/trainings", **{"Idempotency-Key": "one-click"})
     again = await member.post("/api/v1/trainings", **{"Idempotency-Key": "one-click"})
     refusal = await member.post("/api/v1/trainings", expect=409)
@@ -72,28 +67,26 @@ async def test_the_same_key_gives_the_same_training_and_another_key_a_conflict(
     assert refusal["code"] == "training_in_hand"
 
 
-async def test_an_answer_that_was_cut_off_is_found_again_and_not_paid_twice(
-    studio: Studio, astronaut: Path
-) -> None:
+async def test_an_answer_that_was_cut_off_is_found_again_and_not_paid_twice(studio: Studio) -> None:
     studio.cloud.fail_next("POST", TRAININGS, CUT)
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     done = await trained(member)
     assert studio.cloud.sent("POST", TRAININGS) == 1
     assert done["active"] is True
 
 
-async def test_a_start_that_surely_did_not_happen_is_made_again(studio: Studio, astronaut: Path) -> None:
+async def test_a_start_that_surely_did_not_happen_is_made_again(studio: Studio) -> None:
     throttled = problem(429, "Request was throttled. Your rate limit resets in ~1s.")
     studio.cloud.fail_next("POST", TRAININGS, throttled)
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     await trained(member)
     assert studio.cloud.sent("POST", TRAININGS) == 2
     assert len([run for run in studio.cloud.runs.values() if run.shown["input"].get("steps")]) == 1
 
 
-async def test_no_credit_waits_with_the_reason_and_without_a_storm(studio: Studio, astronaut: Path) -> None:
+async def test_no_credit_waits_with_the_reason_and_without_a_storm(studio: Studio) -> None:
     studio.cloud.fail_next("POST", TRAININGS, *[NO_CREDIT] * 50)
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     training = await member.post("/api/v1/trainings")
     async with asyncio.timeout(10):
         while (await member.get(f"/api/v1/trainings/{training['id']}"))["error_code"] is None:
@@ -104,10 +97,8 @@ async def test_no_credit_waits_with_the_reason_and_without_a_storm(studio: Studi
     assert studio.cloud.sent("POST", TRAININGS) == 1
 
 
-async def test_a_failed_training_says_why_and_keeps_the_earlier_model(
-    studio: Studio, astronaut: Path
-) -> None:
-    member = await ready(studio, astronaut)
+async def test_a_failed_training_says_why_and_keeps_the_earlier_model(studio: Studio) -> None:
+    member = await ready(studio)
     first = await trained(member)
     studio.cloud.statuses_of_a_training = ["starting", "processing", "failed"]
     second = await member.post("/api/v1/trainings")
@@ -120,11 +111,11 @@ async def test_a_failed_training_says_why_and_keeps_the_earlier_model(
 
 @pytest.mark.parametrize("output", ["null:null", {"version": "latest"}, {"model": "studio/x"}])
 async def test_a_success_without_a_readable_version_is_parked_and_found_on_retry(
-    studio: Studio, astronaut: Path, output: Any
+    studio: Studio, output: Any
 ) -> None:
     real = studio.cloud.trained_output
     studio.cloud.trained_output = lambda model, version: output
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     training = await member.post("/api/v1/trainings")
     parked = await member.until(f"/api/v1/trainings/{training['id']}", "extraction_failed", "completed")
     assert parked["status"] == "extraction_failed"
@@ -139,22 +130,20 @@ async def test_a_success_without_a_readable_version_is_parked_and_found_on_retry
     assert studio.cloud.sent("POST", TRAININGS) == 1
 
 
-async def test_another_members_version_is_never_promoted(studio: Studio, astronaut: Path) -> None:
+async def test_another_members_version_is_never_promoted(studio: Studio) -> None:
     studio.cloud.trained_output = lambda model, version: {
         "version": f"studio/zzzzzzzzzzzz-selfie-lora:{version}"
     }
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     training = await member.post("/api/v1/trainings")
     parked = await member.until(f"/api/v1/trainings/{training['id']}", "extraction_failed", "completed")
     assert parked["error_code"] == "version_not_found"
     assert (await member.get("/api/v1/models"))["active"] is None
 
 
-async def test_a_version_whose_test_picture_fails_is_not_promoted_until_it_renders(
-    studio: Studio, astronaut: Path
-) -> None:
+async def test_a_version_whose_test_picture_fails_is_not_promoted_until_it_renders(studio: Studio) -> None:
     studio.cloud.flagged = {0, 1, 2}
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     training = await member.post("/api/v1/trainings")
     parked = await member.until(f"/api/v1/trainings/{training['id']}", "verification_failed", "completed")
     assert parked["status"] == "verification_failed"
@@ -164,21 +153,19 @@ async def test_a_version_whose_test_picture_fails_is_not_promoted_until_it_rende
     assert done["active"] is True
 
 
-async def test_a_version_that_lacks_a_locked_parameter_is_not_used(studio: Studio, astronaut: Path) -> None:
+async def test_a_version_that_lacks_a_locked_parameter_is_not_used(studio: Studio) -> None:
     properties = studio.cloud.schema["components"]["schemas"]["Input"]["properties"]
     del properties["lora_scale"]
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     training = await member.post("/api/v1/trainings")
     parked = await member.until(f"/api/v1/trainings/{training['id']}", "extraction_failed", "completed")
     assert "lora_scale" in parked["error"]
 
 
 @pytest.mark.parametrize("stage", ["starting", "processing"])
-async def test_a_canceled_training_ends_at_the_provider_too(
-    studio: Studio, astronaut: Path, stage: str
-) -> None:
+async def test_a_canceled_training_ends_at_the_provider_too(studio: Studio, stage: str) -> None:
     studio.cloud.statuses_of_a_training = [stage] * 10_000
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     training = await member.post("/api/v1/trainings")
     path = f"/api/v1/trainings/{training['id']}"
     await member.until(path, "submitted" if stage == "starting" else "training")
@@ -189,28 +176,26 @@ async def test_a_canceled_training_ends_at_the_provider_too(
     assert run.shown["status"] == "canceled"
 
 
-async def test_photos_leave_the_provider_and_the_zip_leaves_us_when_it_is_over(
-    studio: Studio, astronaut: Path
-) -> None:
-    member = await ready(studio, astronaut)
+async def test_photos_leave_the_provider_and_the_zip_leaves_us_when_it_is_over(studio: Studio) -> None:
+    member = await ready(studio)
     await trained(member)
     assert studio.cloud.files == {}
     assert list(studio.objects.rglob("*.zip")) == []
 
 
-async def test_html_and_hiccups_from_the_provider_only_take_time(studio: Studio, astronaut: Path) -> None:
+async def test_html_and_hiccups_from_the_provider_only_take_time(studio: Studio) -> None:
     studio.cloud.fail_next(
         "GET", "/v1/trainings/", Fault(), Fault(status=500, body="{", content_type="application/json")
     )
     studio.cloud.fail_next("POST", "/v1/files", Fault(status=503))
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     training = await member.post("/api/v1/trainings")
     async with asyncio.timeout(60):
         await member.until(f"/api/v1/trainings/{training['id']}", "completed", within=55)
 
 
-async def test_two_members_never_see_each_other(studio: Studio, astronaut: Path) -> None:
-    anna, ben = await ready(studio, astronaut), await ready(studio, astronaut, "name:ben")
+async def test_two_members_never_see_each_other(studio: Studio) -> None:
+    anna, ben = await ready(studio), await ready(studio, "name:ben")
     done = await trained(anna)
     asked = await anna.post("/api/v1/generations", {"prompt": "on a beach"})
     made = await anna.until(f"/api/v1/generations/{asked['id']}", "completed")

@@ -4,7 +4,6 @@ import dataclasses
 import re
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from tests.integration.conftest import Studio
@@ -24,10 +23,8 @@ def images_of_the_training(studio: Studio) -> str:
     return str(url)
 
 
-async def test_without_a_public_address_the_zip_travels_through_the_providers_files(
-    studio: Studio, astronaut: Path
-) -> None:
-    member = await ready(studio, astronaut)
+async def test_without_a_public_address_the_zip_travels_through_the_providers_files(studio: Studio) -> None:
+    member = await ready(studio)
     training = await member.post("/api/v1/trainings")
     await member.until(f"/api/v1/trainings/{training['id']}", "completed")
     assert studio.cloud.sent("POST", "/v1/files") == 1
@@ -35,13 +32,13 @@ async def test_without_a_public_address_the_zip_travels_through_the_providers_fi
 
 
 async def test_with_an_https_address_the_provider_gets_our_own_link_that_dies_with_the_training(
-    studio: Studio, astronaut: Path
+    studio: Studio,
 ) -> None:
     studio.cloud.statuses_of_a_training = ["starting", *["processing"] * 10_000]
     studio.settings = studio.settings.model_copy(update={"public_url": "https://studio.example"})
     await studio.stop_worker()
     await studio.start_worker()
-    member = await ready(studio, astronaut)
+    member = await ready(studio)
     training = await member.post("/api/v1/trainings")
     path = f"/api/v1/trainings/{training['id']}"
     await member.until(path, "training")

@@ -13,7 +13,8 @@ from tests.integration.by_hand import ByHand, studio_by_hand
 from tests.integration.conftest import HOOKS, Member
 
 from portraitist.kit.embedded_postgres import Server
-from portraitist.studio.web import webhooks
+from portraitist.studio.webhooks import repository
+from portraitist.studio.webhooks.service import clear_old
 
 pytestmark = pytest.mark.anyio
 
@@ -54,9 +55,7 @@ async def test_a_webhook_wakes_its_run_and_the_provider_is_asked_what_is_true(to
     run.shown["status"] = "starting"
     assert await post(told, url, headers, body) == (200, {"outcome": "woke"})
     assert next_check(told, path)[0] == told.clock.now()
-    assert told.rows(
-        "select count(*) from procrastinate_jobs where task_name = 'training' and status = 'todo'"
-    )
+    assert told.rows("select count(*) from jobs where kind = 'training'")
     await told.step()
     assert (await member.get(path))["status"] == "training"
     stored = told.rows("select user_id, kind, outcome from webhook_deliveries")
@@ -97,13 +96,13 @@ async def test_a_webhook_that_names_another_members_run_is_quarantined_and_wakes
 async def test_planted_bug_a_webhook_that_trusts_its_body_is_caught(
     told: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = webhooks._subject
+    real = repository.subject
 
     async def careless(*args: Any) -> Any:
         found = await real(*args)
-        return found and webhooks.Subject(found.user_id, found.id, found.account_id, None)
+        return found and repository.Subject(found.user_id, found.id, found.account_id, None)
 
-    monkeypatch.setattr(webhooks, "_subject", careless)
+    monkeypatch.setattr(repository, "subject", careless)
     with pytest.raises(AssertionError):
         await test_a_webhook_that_names_another_members_run_is_quarantined_and_wakes_nobody(told)
 
@@ -192,7 +191,7 @@ async def test_sixteen_megabytes_are_taken_and_more_is_refused(told: ByHand) -> 
     )
     run.shown["logs"] = "x" * (16 * 2**20)
     status, refusal = await post(told, *told.cloud.webhook_of(run, "longer", told.clock.now()))
-    assert (status, refusal["code"]) == (413, "webhook_too_large")
+    assert (status, refusal["code"]) == (413, "body_too_large")
 
 
 async def test_a_webhook_before_its_start_is_recorded_only_wakes(told: ByHand) -> None:
@@ -221,7 +220,7 @@ async def test_old_deliveries_are_cleared_away(told: ByHand) -> None:
     await post(told, *told.cloud.webhook_of(run, "1", told.clock.now()))
     told.clock.move(timedelta(hours=25))
     await post(told, *told.cloud.webhook_of(run, "2", told.clock.now()))
-    await webhooks.clear_old(told.parts.core)
+    await clear_old(told.parts.core.db, told.clock)
     assert told.rows("select webhook_id from webhook_deliveries") == [(f"msg_{run.shown['id']}_2",)]
 
 
@@ -251,5 +250,5 @@ async def test_hundreds_at_once_are_all_answered_stored_and_woken(told: ByHand) 
 
     await asyncio.gather(*(send(number) for number in range(200)))
     assert told.rows("select count(*) from webhook_deliveries") == [(200,)]
-    waiting = told.rows("select count(*) from procrastinate_jobs where task_name = 'training'")
+    waiting = told.rows("select count(*) from jobs where kind = 'training'")
     assert waiting >= [(200,)]

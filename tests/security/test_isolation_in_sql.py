@@ -13,7 +13,18 @@ from tests.studio_database import APP_PASSWORD
 
 from portraitist.kit.embedded_postgres import Server
 
-DEFINER_FUNCTIONS = {"member_of_token", "enrol_local_member", "work_of_webhook"}
+DEFINER_FUNCTIONS = {
+    "member_of_token",
+    "enrol_local_member",
+    "work_of_webhook",
+    "member_of_session",
+    "member_of_passkey",
+    "member_of_identity",
+    "member_of_email",
+    "account_of_email",
+    "enrol_account",
+    "spend_link",
+}
 DISPATCH_MAY_READ = {
     "trainings": {
         "id",
@@ -26,6 +37,19 @@ DISPATCH_MAY_READ = {
         "created_at",
         "account_id",
         "admitted_at",
+        "provider_training_id",
+        "submitted_at",
+        "cancel_requested_at",
+        "error_code",
+        "revision",
+        "step",
+        "total_steps",
+        "phase",
+        "succeeded_at",
+        "finished_at",
+        "photos_cleared_at",
+        "logs_cleared_at",
+        "provider_seconds",
     },
     "generation_trackers": {
         "id",
@@ -37,9 +61,34 @@ DISPATCH_MAY_READ = {
         "created_at",
         "account_id",
         "admitted_at",
+        "provider_prediction_id",
+        "submitted_at",
+        "cancel_requested_at",
+        "error_code",
+        "revision",
+        "finished_at",
+        "provider_seconds",
     },
     "webhook_deliveries": {"received_at"},
-    "weights_archives": {"training_id", "user_id", "status", "next_check_at", "leased_until"},
+    "uploads": {"id", "user_id", "expires_at"},
+    "selfies": {"id", "user_id", "status", "created_at"},
+    "ai_images": {"id", "user_id", "deleted_at", "created_at"},
+    "preview_timers": {"user_id", "strikes_at"},
+    "legal_holds": {"user_id", "released_at"},
+    "photo_timers": {"user_id", "keeps", "done_for"},
+    "photo_sets": {"id", "user_id", "status", "resumes_at", "leased_until"},
+    "photo_set_items": {"set_id", "status", "generation_id"},
+    "erasures": {"id", "user_id", "stage", "next_check_at", "leased_until"},
+    "mails": {"id", "user_id", "next_check_at", "leased_until"},
+    "pushes": {"id", "user_id", "next_check_at", "leased_until"},
+    "weights_archives": {
+        "training_id",
+        "user_id",
+        "status",
+        "next_check_at",
+        "leased_until",
+        "parts_cleared_at",
+    },
 }
 
 
@@ -61,7 +110,7 @@ def member_tables(conn: Connection[tuple[Any, ...]]) -> list[str]:
         """select table_name from information_schema.columns join information_schema.tables
                using (table_schema, table_name)
            where table_schema = 'public' and table_type = 'BASE TABLE' and column_name = 'user_id'
-               and table_name not like 'procrastinate%'
+               and table_name not in ('jobs', 'job_workers')
            union select 'users' order by 1"""
     ).fetchall()
     return [row[0] for row in rows]

@@ -1,14 +1,28 @@
 """What a run leaves behind, in one shape for the simulation and for the real database: the checker's input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from portraitist.studio.generation.domain import Generation
 from portraitist.studio.images.domain import Image
-from portraitist.studio.training.domain import Training
+from portraitist.studio.training.domain import Status, Training
 from portraitist.studio.training.repository import ModelVersion
+from portraitist.studio.training.weights import Archive
 from tests.fakes.simulated_cloud import Run
+from tests.simulation.store import Delivery
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How far a training was said to be at a moment, and the run that it went by."""
+
+    at: datetime
+    status: Status
+    provider_id: str | None
+    step: int | None
+    percent: int | None
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,24 @@ class Evidence:
     """Member → the most paid-for trainings seen at one moment."""
     cleared: Sequence[str] = ()
     """Members whose active model was taken away."""
+    deleted: Collection[str] = ()
+    """Keys of pictures that their members deleted; the time for undo is over."""
+    archives: Sequence[Archive] = ()
+    """Copies of weights."""
+    deliveries: Sequence[Delivery] = ()
+    """Webhooks that were stored."""
+    honest: Mapping[str, str] = field(default_factory=dict)
+    """Message → run, of what the provider really sent to the run's own address."""
+    crossed: Collection[str] = ()
+    """Messages that were rightly signed but show another run than the one whose address they came to."""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """Our account → its name at the provider."""
+    shown: Mapping[UUID, Sequence[Shown]] = field(default_factory=dict)
+    """Training → its progress as members could see it, in order (of the simulation)."""
+    sent: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
+    """Bucket → when requests went out to the provider, in order (of the simulation)."""
+    per_minute: Mapping[str, float] = field(default_factory=dict)
+    """Bucket → how many are allowed."""
     at_rest: bool = True
     failures: Sequence[str] = ()
     """What handlers let out."""

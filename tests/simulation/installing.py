@@ -21,21 +21,34 @@ from uuid import UUID
 import structlog
 
 from portraitist.kit import failpoints, jobs
+from portraitist.kit.http import GuardedClient
 from portraitist.studio import bootstrap, links, pictures
 from portraitist.studio.accounts import repository as accounts
 from portraitist.studio.generation import repository as generations
 from portraitist.studio.images import repository as images
+from portraitist.studio.images import tasks as purging
+from portraitist.studio.notices import repository as notices
 from portraitist.studio.selfies import repository as selfies
+from portraitist.studio.training import late_zips, looking, weights, weights_parts
 from portraitist.studio.training import repository as trainings
-from portraitist.studio.training import weights
+from portraitist.studio.webhooks import repository as webhooks
+from tests.fakes import pictures as drawn
+from tests.simulation import rates, tidying
 from tests.simulation import repositories as memory
+from tests.simulation.looking import Looking
+from tests.simulation.side_repositories import Copies, LateZips, Notices, Webhooks
 
 REPLACED: tuple[tuple[ModuleType, type], ...] = (
     (trainings, memory.Trainings),
+    (looking, Looking),
     (generations, memory.Generations),
     (images, memory.Images),
     (selfies, memory.Selfies),
     (accounts, memory.Accounts),
+    (webhooks, Webhooks),
+    (notices, Notices),
+    (weights, Copies),
+    (late_zips, LateZips),
 )
 read_picture = functools.lru_cache(maxsize=4096)(pictures.read)
 
@@ -81,13 +94,17 @@ def installed() -> Iterator[None]:
                 if inspect.iscoroutinefunction(found) and found.__module__ == module.__name__:
                     put(module, name, getattr(replacement, name, _not_modelled(f"{module.__name__}.{name}")))
         put(jobs, "enqueue", memory.enqueue)
-        put(weights, "claim_due", _no_copies)
+        put(jobs, "enqueue_all", memory.enqueue_all)
         put(asyncio, "to_thread", _at_once)
         put(secrets, "token_hex", CHANCE.token)
         put(secrets, "choice", CHANCE.one_of)
+        put(drawn, "SIZE", (24, 32))  # hundreds of thousands are drawn
         put(pictures, "read", read_picture)
         put(links, "time", SimpleNamespace(time=CHANCE.now))
         put(failpoints, "hit", CHANCE.reached)
+        put(GuardedClient, "request", rates.sent)
+        put(weights_parts, "PART_BYTES", 4_096)
+        put(purging, "UNDO_FOR", tidying.UNDO_FOR)
         put(bootstrap, "new_seed", lambda: CHANCE.rng.randrange(1_000_000))
         for module in [m for name, m in sys.modules.items() if name.startswith("portraitist.studio")]:
             if "uuid4" in vars(module):
@@ -104,10 +121,6 @@ def installed() -> Iterator[None]:
 
 async def _at_once(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     return function(*args, **named)
-
-
-async def _no_copies(*args: Any) -> list[Any]:
-    return []
 
 
 def _not_modelled(name: str) -> Callable[..., Awaitable[Any]]:

@@ -8,8 +8,11 @@ from tests.fakes.simulated_cloud import Behaviour
 from tests.simulation.remote import FAULTS
 
 LABELS = (
+    "admission.admitted",
+    "admission.committed",
     "photos.stored",
     "photos.uploaded",
+    "photos.cleared",
     "training.before_save",
     "training.saved",
     "training.before_post",
@@ -23,8 +26,19 @@ LABELS = (
     "generation.before_post",
     "generation.after_post",
     "generation.downloaded",
+    "generation.signed",
     "generation.put",
     "generation.entered",
+    "weights.wanted",
+    "weights.part",
+    "weights.put",
+    "weights.saved",
+    "twins.found",
+    "twins.ended",
+    "webhooks.stored",
+    "webhooks.taken",
+    "images.purging",
+    "images.file_gone",
 )
 """Every failpoint of the product; `test_schedules` holds this list to the source."""
 
@@ -51,14 +65,18 @@ class Plan:
     """How often a request meets a fault, as long as `faults_last_s` have not passed."""
     faults_last_s: float = 3_600.0
     kinds: tuple[str, ...] = FAULTS
-    refuses_downloads: bool = False
-    """Whether 401 and 402 are among the fates of a download."""
     database_faulty: float = 0.0
     storage_faulty: float = 0.0
     deaths: Mapping[str, int] = field(default_factory=dict)
     deaths_at_steps: frozenset[int] = frozenset()
     at_label: Mapping[str, str] = field(default_factory=dict)
     down_s: float = 5.0
+    webhooks: bool = False
+    """Whether the provider is asked for webhooks; many are lost, late, doubled or forged then."""
+    accounts: int = 1
+    """How many provider accounts there are; members go from one to the other."""
+    rates: bool = False
+    """Whether the provider's rates are low, and kept to."""
     outage: tuple[float, float] | None = None
     """From and to, in seconds from the start: every process of ours is dead."""
 
@@ -80,20 +98,29 @@ def drawn(seed: int) -> Plan:
         deaths_at_steps=frozenset(rng.randrange(800) for _ in range(rng.randrange(3))),
         at_label={rng.choice(LABELS): rng.choice(SCRIPTED[:2])} if rng.random() < 0.2 else {},
         down_s=rng.choice((1.0, 5.0, 60.0)),
+        webhooks=rng.random() < 0.5,
+        accounts=rng.choice((1, 1, 1, 2)),
         outage=_outage(rng),
+        rates=rng.random() < 0.3,
     )
 
 
 def at_label(label: str, what: str, seed: int = 1) -> Plan:
     """One training and two generations; at the label the worker dies, or the scripted thing happens."""
-    life = (Action(0, "train"), Action(30, "generate"), Action(40, "generate"))
+    life: tuple[Action, ...] = (Action(0, "train"), Action(30, "generate"), Action(40, "generate"))
+    if label.startswith("images."):
+        life += (Action(50, "delete a picture"),)
     quick = Behaviour(training_s=(60, 120), version_lag_s=(0, 20))
+    scripted = {"training.before_post": "much later"} if label.startswith("twins.") else {}
+    if what != "kill":
+        scripted[label] = what
     return Plan(
         seed,
         (life,),
         quick,
         deaths={label: 1} if what == "kill" else {},
-        at_label={} if what == "kill" else {label: what},
+        at_label=scripted,
+        webhooks=label.startswith("webhooks."),
     )
 
 
@@ -109,6 +136,7 @@ def _life(rng: random.Random) -> tuple[Action, ...]:
     actions = [Action(rng.uniform(0, 20), rng.choice(("train", "train", "double click", "two tabs")))]
     actions += [Action(rng.uniform(20, 900), "generate") for _ in range(rng.randrange(3))]
     extra = ("cancel training", "cancel generation", "train again", "retry", "roll back", "delete photos")
+    extra += ("delete a picture",)
     actions += [Action(rng.uniform(1, 2_000), rng.choice(extra)) for _ in range(rng.choice((0, 0, 1, 2)))]
     return tuple(sorted(actions, key=lambda action: action.after))
 
@@ -128,6 +156,7 @@ def _behaviour(rng: random.Random) -> Behaviour:
         never_ends=0.05,
         test_never_ends=0.05,
         flags=0.2,
+        weights_gone=0.2,
         odd_output=0.15,
         no_version=0.15,
         unknown_status=0.1,

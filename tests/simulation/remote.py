@@ -6,6 +6,7 @@ reading of errors is part of what is simulated.
 
 import hashlib
 import json as json_module
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,11 +15,14 @@ from urllib.parse import urlsplit
 
 from portraitist.kit.http import HttpTimeout, HttpUnreachable, Response
 from portraitist.kit.objects import ObjectExists, ObjectMissing, StorageUnavailable, Stored
-from tests.fakes.simulated_cloud import Answer, Asked, SimulatedCloud, refused
+from tests.fakes.simulated_answers import Answer, Asked, refused
+from tests.fakes.simulated_cloud import SimulatedCloud
 from tests.simulation.scheduler import Scheduler
 
 NOTHING_DONE = ("429", "500", "unsent", "lost", "html", "401", "402")
-DONE = ("late 500", "timeout", "reset", "late arrival")
+DONE = ("late 500", "timeout", "reset", "late arrival", "much later")
+LATER_S = {"late arrival": 5.0, "much later": 150.0}
+"""Seconds after the caller gave up: within the grace in which it looks for its start, and long after."""
 FAULTS = (*NOTHING_DONE, *DONE)
 """What a request may meet. Those of DONE happen although the caller has no answer."""
 
@@ -32,6 +36,8 @@ class SimulatedHttp:
     scheduler: Scheduler
     cloud: SimulatedCloud
     fault_of: FaultOf
+    late: Counter[str] = field(default_factory=Counter)
+    """How many requests were given up and have not arrived yet, by path."""
 
     async def request(
         self,
@@ -51,13 +57,15 @@ class SimulatedHttp:
         # the body travels as JSON: what can't be sent must fail here too
         body = None if json is None else json_module.loads(json_module.dumps(json))
         path = f"{where.path}?{where.query}" if where.query else where.path
-        asked = Asked(method, path, token, body, files["content"] if files else None)
+        wanted = (headers or {}).get("range", "")
+        asked = Asked(method, path, token, body, wanted, files["content"] if files else None)
         fault = self.fault_of(method, where.path)
         await self.scheduler.pause(f"{method} {where.path}", self.scheduler.rng.choice((0.0, 0.02, 0.3)))
         if fault in NOTHING_DONE:
             return await self._nothing(str(fault), deadline_s)
-        if fault == "late arrival":
-            self.scheduler.spawn(self._arrive(asked), "network", "late request", after=deadline_s + 5)
+        if fault in LATER_S:
+            self.late[asked.url] += 1
+            self.scheduler.spawn(self._arrive(asked), "network", "late", after=deadline_s + LATER_S[fault])
             raise await self._timed_out(deadline_s)
         answer = self.cloud.handle(asked)
         await self.scheduler.pause("answering", 0.01)
@@ -81,6 +89,7 @@ class SimulatedHttp:
         return HttpTimeout("no answer within its time", sent=True)
 
     async def _arrive(self, asked: Asked) -> None:
+        self.late[asked.url] -= 1
         self.cloud.handle(asked)
 
     async def close(self) -> None:
@@ -88,7 +97,8 @@ class SimulatedHttp:
 
 
 def _response(answer: Answer) -> Response:
-    return Response(answer.status, {"content-type": answer.content_type}, answer.content)
+    headers = {"content-type": answer.content_type, "content-range": answer.content_range}
+    return Response(answer.status, headers, answer.content)
 
 
 @dataclass

@@ -7,7 +7,6 @@ that is not modelled here raises when it is called. `test_store_contract` runs b
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
-from statistics import median
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from portraitist.studio.generation.domain import Status as Drawing
 from portraitist.studio.generation.starts import Start as DrawingStart
 from portraitist.studio.images.domain import Image
 from portraitist.studio.leases import lease_until as lease_for
-from portraitist.studio.training.domain import ENDED, Status, Training
+from portraitist.studio.training.domain import ENDED, PARKED, Status, Training
 from portraitist.studio.training.progress import Durations
 from portraitist.studio.training.repository import ModelVersion
 from portraitist.studio.training.starts import Start
@@ -69,18 +68,19 @@ class Trainings:
         return None if row_id is None else tx.tables.trainings[row_id]
 
     @staticmethod
-    async def newest(tx: MemoryTx, limit: int = 50) -> list[Training]:
-        return newest_first(own(tx, tx.tables.trainings.values()))[:limit]
-
-    @staticmethod
     async def in_hand(tx: MemoryTx) -> Training | None:
         rows = [row for row in newest_first(own(tx, tx.tables.trainings.values())) if row.status in IN_HAND]
         return rows[0] if rows else None
 
     @staticmethod
-    async def started_since(tx: MemoryTx, since: datetime) -> int:
+    async def parked(tx: MemoryTx) -> bool:
+        return any(row.status in PARKED for row in own(tx, tx.tables.trainings.values()))
+
+    @staticmethod
+    async def started_since(tx: MemoryTx, since: datetime) -> list[datetime]:
         rows = own(tx, tx.tables.trainings.values())
-        return sum(r.created_at > since and (r.attempt > 0 or r.status is Status.QUEUED) for r in rows)
+        counted = [r for r in rows if r.attempt > 0 or r.status is Status.QUEUED]
+        return sorted((r.created_at for r in counted if r.created_at > since), reverse=True)
 
     @staticmethod
     async def newer_exists(tx: MemoryTx, training: Training) -> bool:
@@ -92,10 +92,10 @@ class Trainings:
         )
 
     @staticmethod
-    async def save(tx: MemoryTx, after: Training, leased_until: datetime | None) -> bool:
+    async def save(tx: MemoryTx, after: Training, leased_until: datetime | None) -> Training | None:
         saved = guarded_save(tx, tx.tables.trainings, after, leased_until)
         if saved is None:
-            return False
+            return None
         others = [row for row in tx.tables.trainings.values() if row.id != saved.id]
         if saved.status in PAID_FOR and any(row.status in PAID_FOR for row in own(tx, others)):
             raise pg.UniqueViolation("trainings_one_active")
@@ -107,12 +107,14 @@ class Trainings:
             raise pg.CheckViolation("submitting without a token")
         if saved.status in (Status.VERIFYING, Status.COMPLETED) and saved.candidate_version is None:
             raise pg.CheckViolation("verifying without a version")
-        return True
+        kept: Training = saved
+        return kept
 
     @staticmethod
     async def starts(tx: MemoryTx) -> list[Start]:
-        rows = [row for row in newest_first(own(tx, tx.tables.trainings.values())) if row.attempt > 0][:50]
-        return [Start(**columns(Start, row), twins=twins_of(tx, row.id)) for row in rows]
+        rows = newest_first(own(tx, tx.tables.trainings.values()))
+        sent = [row for row in rows if row.attempt > 0 or row.past_tokens][:50]
+        return [Start(**columns(Start, row), twins=twins_of(tx, row.id)) for row in sent]
 
     @staticmethod
     async def add_twin(tx: MemoryTx, training_id: UUID, twin: dict[str, str]) -> None:
@@ -126,16 +128,20 @@ class Trainings:
         return made | {row.candidate_version for row in rows if row.candidate_version and row.id != but}
 
     @staticmethod
-    async def add_durations(tx: MemoryTx, account_id: str, took: Durations, now: datetime) -> None:
-        tx.tables.durations[len(tx.tables.durations)] = (account_id, took)
+    async def next_without_version(tx: MemoryTx, training_id: UUID) -> datetime | None:
+        rows = own(tx, tx.tables.trainings.values())
+        this = next((row for row in rows if row.id == training_id), None)
+        if this is None:
+            return None
+        where = (this.account_id, this.destination)
+        later = [row for row in rows if row.created_at > this.created_at and row.candidate_version is None]
+        return min(
+            (row.created_at for row in later if (row.account_id, row.destination) == where), default=None
+        )
 
     @staticmethod
-    async def usual_durations(tx: MemoryTx, account_id: str) -> Durations | None:
-        recent = [took for account, took in tx.tables.durations.values() if account == account_id][-30:]
-        if not recent:
-            return None
-        columns = ("waited_s", "ran_s", "checked_s")
-        return Durations(**{name: median(getattr(took, name) for took in recent) for name in columns})
+    async def add_durations(tx: MemoryTx, account_id: str, took: Durations, now: datetime) -> None:
+        tx.tables.durations[len(tx.tables.durations)] = (account_id, took)
 
     @staticmethod
     async def member_of(tx: MemoryTx, training_id: UUID) -> str | None:
@@ -242,24 +248,16 @@ class Generations:
         return None if row_id is None else tx.tables.generations[row_id]
 
     @staticmethod
-    async def newest(tx: MemoryTx, limit: int = 50) -> list[Generation]:
-        return newest_first(own(tx, tx.tables.generations.values()))[:limit]
-
-    @staticmethod
-    async def in_hand(tx: MemoryTx) -> list[Generation]:
-        rows = own(tx, tx.tables.generations.values())
-        return newest_first(row for row in rows if row.status not in GENERATION_ENDED)[:50]
-
-    @staticmethod
-    async def save(tx: MemoryTx, after: Generation, leased_until: datetime | None) -> bool:
+    async def save(tx: MemoryTx, after: Generation, leased_until: datetime | None) -> Generation | None:
         saved = guarded_save(tx, tx.tables.generations, after, leased_until)
         if saved is None:
-            return False
+            return None
         others = (row for row in tx.tables.generations.values() if row.id != saved.id)
         remote = saved.provider_prediction_id
         if remote is not None and any(row.provider_prediction_id == remote for row in others):
             raise pg.UniqueViolation("generation_trackers_provider_id")
-        return True
+        kept: Generation = saved
+        return kept
 
     @staticmethod
     async def request_cancel(
@@ -315,6 +313,35 @@ class Images:
         rows = [row for row in own(tx, tx.tables.images.values()) if row.generation_id in wanted]
         return sorted(rows, key=lambda row: (row.generation_id, row.index))
 
+    @staticmethod
+    async def delete(tx: MemoryTx, image_ids: Any, now: datetime) -> list[Image]:
+        found = []
+        for row in own(tx, tx.tables.images.values()):
+            if row.id in image_ids and row.id not in tx.tables.purging:
+                tx.tables.images[row.id] = replace(row, deleted_at=row.deleted_at or now)
+                found.append(tx.tables.images[row.id])
+        return found
+
+    @staticmethod
+    async def deleted_before(tx: MemoryTx, cutoff: datetime, limit: int) -> list[DueRow]:
+        rows = [row for row in tx.tables.images.values() if row.deleted_at and row.deleted_at <= cutoff]
+        rows.sort(key=lambda row: row.deleted_at or cutoff)
+        return [DueRow(row.id, row.user_id) for row in rows[:limit]]
+
+    @staticmethod
+    async def begin_purge(tx: MemoryTx, image_ids: Any, cutoff: datetime, now: datetime) -> list[Image]:
+        rows = [row for row in own(tx, tx.tables.images.values()) if row.id in image_ids]
+        rows = [row for row in rows if row.deleted_at is not None and row.deleted_at <= cutoff]
+        for row in rows:
+            tx.tables.purging[row.id] = tx.tables.purging.get(row.id, now)
+        return rows
+
+    @staticmethod
+    async def forget(tx: MemoryTx, image_id: UUID) -> None:
+        if row_of(tx, tx.tables.images, image_id) is not None and image_id in tx.tables.purging:
+            del tx.tables.images[image_id]
+            del tx.tables.purging[image_id]
+
 
 class Selfies:
     """`studio.selfies.repository`."""
@@ -336,3 +363,9 @@ async def enqueue(conn: Any, kind: str, id: str, *, user_id: str, priority: int 
     """`kit.jobs.enqueue`: one waiting job per kind and row."""
     if all(job[:2] != (kind, id) for job in conn.store.pending):
         conn.store.pending.append((kind, id, user_id))
+
+
+async def enqueue_all(conn: Any, kind: str, rows: Any, *, priority: int = 0) -> None:
+    """`kit.jobs.enqueue_all`: the same for many."""
+    for row_id, user_id in rows:
+        await enqueue(conn, kind, row_id, user_id=user_id)

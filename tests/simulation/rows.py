@@ -9,13 +9,16 @@ from typing import Any
 from uuid import UUID
 
 from portraitist.studio.db import DueRow
-from portraitist.studio.training.domain import Status
+from portraitist.studio.generation.domain import Generation
+from portraitist.studio.training.domain import Status, Training
 from tests.simulation.store import MemoryTx
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 PAID_FOR = frozenset({Status.QUEUED, Status.SUBMITTING, Status.SUBMITTED, Status.TRAINING})
 IN_HAND = PAID_FOR | {Status.EXTRACTING, Status.VERIFYING}
 AT_PROVIDER = frozenset({"queued", "submitting", "submitted", "training", "running"})
+LOOKED_AT = frozenset({"submitted", "training", "running"})
+LISTED_FOR = {"training": timedelta(hours=2), "generation": timedelta(minutes=30)}
 NOT_SAVED = frozenset(
     {"user_id", "id", "account_id", "trigger_word", "destination", "trainer", "requested", "created_at"}
     | {"cancel_requested_at", "admitted_at", "webhook_token", "model_version_id", "words", "prompt", "seed"}
@@ -42,9 +45,20 @@ def guarded_save(tx: MemoryTx, table: dict[UUID, Any], after: Any, leased_until:
     if row is None or row.revision != after.revision:
         return None
     kept = {name: getattr(row, name) for name in NOT_SAVED & vars(row).keys()}
-    table[after.id] = saved = replace(after, **kept, revision=row.revision + 1)
+    saved = replace(after, **kept, revision=row.revision + 1)
+    if isinstance(row, Training):
+        total = row.total_steps if after.total_steps is None else after.total_steps
+        saved = replace(saved, step=later_step(row.step, after.step), total_steps=total)
+    if row.status == "submitting" and after.status == "submitted" and tx.tables.leases.get(row.id):
+        saved = replace(saved, next_check_at=after.submitted_at)  # woken meanwhile
+    table[after.id] = saved
     tx.tables.leases[after.id] = leased_until
     return saved
+
+
+def later_step(first: int | None, second: int | None) -> int | None:
+    """As SQL's `greatest`."""
+    return max((step for step in (first, second) if step is not None), default=None)
 
 
 def waits_its_turn(row: Any) -> bool:
@@ -63,11 +77,29 @@ def due_rows(
         and row.next_check_at <= now
         and not waits_its_turn(row)
         and (leases.get(row.id) or LONG_AGO) <= now
+        and not (listable(row, now) and tx.tables.looks.get(list_of(row), LONG_AGO) > now)
     ]
     due.sort(key=lambda row: row.next_check_at)
     for row in due[:limit]:
         leases[row.id] = until
     return [DueRow(row.id, row.user_id) for row in due[:limit]]
+
+
+def listable(row: Any, now: datetime) -> bool:
+    """Whether the provider's list is enough of a look at this row."""
+    if row.status not in LOOKED_AT or row.cancel_requested_at is not None or row.error_code is not None:
+        return False
+    listed_for = LISTED_FOR[list_of(row)[1]]
+    return provider_id(row) is not None and row.submitted_at > now - listed_for
+
+
+def list_of(row: Any) -> tuple[str, str]:
+    """The list that this row's run stands in: account and kind."""
+    return row.account_id, "generation" if isinstance(row, Generation) else "training"
+
+
+def provider_id(row: Any) -> Any:
+    return row.provider_prediction_id if isinstance(row, Generation) else row.provider_training_id
 
 
 def admitted(
@@ -121,8 +153,10 @@ def woken(
     row = row_of(tx, table, row_id)
     if row is None or row.status not in looked_at | paid:
         return False
-    table[row_id] = replace(row, next_check_at=now, revision=row.revision + (row.status in looked_at))
     tx.tables.leases[row_id] = leased_until
+    if row.status == "submitting":  # whoever records the answer looks at it
+        return False
+    table[row_id] = replace(row, next_check_at=now, revision=row.revision + (row.status in looked_at))
     return True
 
 

@@ -92,7 +92,8 @@ class Scheduler:
         while not until():
             if self.steps >= most_steps or not self._next_is_ready(end):
                 return False
-            self._step(self._ready.pop(self.rng.randrange(len(self._ready))))
+            ready = self._ready
+            self._step(ready.pop(int(self.rng.random() * len(ready)) if len(ready) > 1 else 0))
         return True
 
     def _next_is_ready(self, end: datetime) -> bool:
@@ -106,7 +107,7 @@ class Scheduler:
 
     def _step(self, task: Task) -> None:
         self.steps += 1
-        if self.steps in self.kill_at and task.process.startswith("worker"):
+        if self.steps in self.kill_at and task.process.startswith(("worker", "web")):
             task.coroutine.close()
             self.kill(task.process)
             return

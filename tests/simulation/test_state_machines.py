@@ -65,6 +65,7 @@ class TrainingLife(RuleBasedStateMachine):
         if received:
             self.go(self.row.submitted("provider-id", self.now, TIMING))
         else:
+            self.attempts -= 1  # nothing was begun: no start
             self.go(self.row.not_sent(self.now, TIMING.poll, "provider_rate_limited", "slow down"))
 
     @precondition(lambda self: self.row.status is Status.SUBMITTING)
@@ -180,8 +181,9 @@ class GenerationLife(RuleBasedStateMachine):
     @rule(word=st.sampled_from(["taken", "refused", "silence"]))
     def answer(self, word: str) -> None:
         if word == "taken":
-            self.go(self.row.submitted("provider-id", self.now))
+            self.go(self.row.submitted("provider-id", self.now, DRAWING_TIMING))
         elif word == "refused":
+            self.sent -= 1  # nothing was begun: no attempt
             self.go(self.row.not_sent(self.now, timedelta(seconds=2), "provider_rate_limited", "slow down"))
         else:
             self.go(self.row.lost_start(self.now))

@@ -27,10 +27,11 @@ from portraitist.studio.generation.domain import Status as Drawing
 from portraitist.studio.images import repository as images
 from portraitist.studio.images.domain import Image
 from portraitist.studio.provider import accounts
+from portraitist.studio.training import late_zips, looking, service
 from portraitist.studio.training import repository as trainings
-from portraitist.studio.training import service
 from portraitist.studio.training.admission import Room
 from portraitist.studio.training.domain import PackedPhotos, Status, Timing, Training
+from portraitist.studio.training.looking import PutOff
 from portraitist.studio.training.repository import ModelVersion
 from tests.simulation.installing import installed
 from tests.simulation.scheduler import Scheduler, VirtualClock
@@ -61,7 +62,7 @@ def _told_in_memory(story: Story) -> None:
     scheduler = Scheduler(random.Random(1), VirtualClock())
     store = MemoryStore(scheduler)
     for user_id in (ANNA, BOB):
-        store.tables.members[user_id] = Member(user_id, user_id, "person", NOW)
+        store.tables.members[user_id] = Member(user_id, user_id, None, "member", "person", NOW)
     ended: list[bool] = []
 
     async def whole() -> None:
@@ -139,7 +140,7 @@ async def read(db: Any, training: Training) -> Training:
 
 async def saved(db: Any, after: Training, lease: datetime | None = None) -> bool:
     async with db.member(after.user_id) as tx:
-        return await trainings.save(tx, after, lease)
+        return await trainings.save(tx, after, lease) is not None
 
 
 async def promoted(db: Any, user_id: str) -> ModelVersion:
@@ -192,7 +193,7 @@ def test_members_see_and_change_their_own_rows_only(tell: Callable[[Story], None
         row = await read(db, await begun(db, ANNA))
         async with db.member(BOB) as tx:
             assert await trainings.get(tx, row.id) is None
-            assert await trainings.newest(tx) == []
+            assert await trainings.in_hand(tx) is None
             assert not await trainings.save(tx, row.canceled(NOW), None)
 
     tell(story)
@@ -240,7 +241,7 @@ def test_a_transaction_that_breaks_leaves_nothing(tell: Callable[[Story], None])
                 async with tx.conn.transaction():
                     await trainings.insert(tx, row, [], None)
                     await trainings.insert(tx, queued(ANNA), [], None)
-            assert await trainings.newest(tx) == []
+            assert await trainings.in_hand(tx) is None
 
     tell(story)
 
@@ -276,6 +277,28 @@ def test_only_a_version_of_ones_own_becomes_active(tell: Callable[[Story], None]
     tell(story)
 
 
+def test_a_later_training_bounds_what_an_earlier_one_may_take_until_its_version_is_known(
+    tell: Callable[[Story], None],
+) -> None:
+    async def story(db: Any) -> None:
+        first = await begun(db, ANNA)
+        assert await saved(db, replace(await read(db, first), status=Status.EXTRACTION_FAILED))
+        later = queued(ANNA, NOW + timedelta(minutes=3))
+        async with db.member(ANNA) as tx:
+            assert await trainings.next_without_version(tx, first.id) is None
+            await trainings.insert(tx, later, [], None)
+            assert await trainings.next_without_version(tx, first.id) == later.created_at
+            assert await trainings.next_without_version(tx, later.id) is None
+        async with db.member(BOB) as tx:
+            assert await trainings.next_without_version(tx, first.id) is None
+        assert await saved(db, replace(await read(db, later), candidate_version="cd" * 32))
+        async with db.member(ANNA) as tx:
+            assert await trainings.next_without_version(tx, first.id) is None
+            assert await trainings.known_versions(tx, first.id) == {"cd" * 32}
+
+    tell(story)
+
+
 def test_a_prompt_and_a_seed_are_drawn_once_and_with_ones_own_version(tell: Callable[[Story], None]) -> None:
     async def story(db: Any) -> None:
         version = await promoted(db, ANNA)
@@ -288,16 +311,97 @@ def test_a_prompt_and_a_seed_are_drawn_once_and_with_ones_own_version(tell: Call
     tell(story)
 
 
+async def pictured(db: Any, *keys: str, index: Callable[[int], int] = lambda number: number) -> Generation:
+    row = drawing(ANNA, await promoted(db, ANNA))
+    async with db.member(ANNA) as tx:
+        await generations.insert(tx, row, None)
+        for number, key in enumerate(keys):
+            about = (key, b"s" * 32, 3, 4, 5, False, False, "words", None, NOW)
+            await images.insert(tx, Image(ANNA, uuid4(), row.id, index(number), *about))
+    return row
+
+
 def test_a_picture_is_entered_once(tell: Callable[[Story], None]) -> None:
     async def story(db: Any) -> None:
-        row = drawing(ANNA, await promoted(db, ANNA))
+        row = await pictured(db, "k0", "k1", index=lambda number: 0)
         async with db.member(ANNA) as tx:
-            await generations.insert(tx, row, None)
-            for number in range(2):
-                await images.insert(
-                    tx, Image(ANNA, uuid4(), row.id, 0, f"k{number}", b"s" * 32, 3, 4, 5, False, NOW)
-                )
             assert [image.object_key for image in await images.of_generations(tx, [row.id])] == ["k0"]
+
+    tell(story)
+
+
+def test_a_deleted_picture_is_marked_then_forgotten_by_its_member_alone(
+    tell: Callable[[Story], None],
+) -> None:
+    async def story(db: Any) -> None:
+        row = await pictured(db, "k0", "k1")
+        async with db.member(ANNA) as tx:
+            first, second = await images.of_generations(tx, [row.id])
+            assert [image.id for image in await images.delete(tx, [first.id], NOW)] == [first.id]
+            (again,) = await images.delete(tx, [first.id], LATER)
+            assert again.deleted_at == NOW
+        async with db.system() as tx:
+            assert await images.deleted_before(tx, NOW - timedelta(seconds=1), 9) == []
+            assert [due.id for due in await images.deleted_before(tx, NOW, 9)] == [first.id]
+        async with db.member(BOB) as tx:
+            assert await images.begin_purge(tx, [first.id], LATER, LATER) == []
+        async with db.member(ANNA) as tx:
+            await images.forget(tx, first.id)  # not marked: it stays
+            marked = await images.begin_purge(tx, [first.id, second.id], LATER, LATER)
+            assert [image.id for image in marked] == [first.id]
+            assert await images.delete(tx, [first.id], LATER) == []  # its removal has begun
+            await images.forget(tx, first.id)
+            assert [image.id for image in await images.of_generations(tx, [row.id])] == [second.id]
+
+    tell(story)
+
+
+def test_late_zips_are_looked_for_once_after_a_run(tell: Callable[[Story], None]) -> None:
+    async def story(db: Any) -> None:
+        row = await read(db, await begun(db, ANNA))
+        async with db.system() as tx:
+            assert await late_zips._ended_before(tx, LATER, 9) == []
+        assert await saved(db, row.canceled(NOW))
+        async with db.system() as tx:
+            assert await late_zips._ended_before(tx, NOW - timedelta(seconds=1), 9) == []
+            assert [due.id for due in await late_zips._ended_before(tx, NOW, 9)] == [row.id]
+        for member, left in ((BOB, [row.id]), (ANNA, [])):
+            async with db.member(member) as tx:
+                await late_zips._cleared(tx, row.id, LATER)
+            async with db.system() as tx:
+                assert [due.id for due in await late_zips._ended_before(tx, NOW, 9)] == left
+
+    tell(story)
+
+
+def test_a_start_that_never_began_is_still_known_by_its_token(tell: Callable[[Story], None]) -> None:
+    async def story(db: Any) -> None:
+        row = await read(db, await begun(db, ANNA))
+        sent = row.submitting(PackedPhotos("t", "k", "https://x", None), NOW, TIMING)
+        assert await saved(db, sent.not_sent(NOW, timedelta(0), "provider_rate_limited", "slow down"))
+        async with db.member(ANNA) as tx:
+            (start,) = await trainings.starts(tx)
+            assert await trainings.started_since(tx, NOW - timedelta(days=1)) == [NOW]  # it waits to be sent
+        assert (start.submit_token, start.past_tokens) == (None, ["t"])
+
+    tell(story)
+
+
+def test_what_a_list_saw_later_is_not_taken_back_by_a_look_that_began_before(
+    tell: Callable[[Story], None],
+) -> None:
+    async def story(db: Any) -> None:
+        row = await read(db, await begun(db, ANNA))
+        sent = row.submitting(PackedPhotos("t", "k", "https://x", None), NOW, TIMING)
+        assert await saved(db, sent.submitted("run", NOW, TIMING))
+        taken = await read(db, row)
+        seen = [PutOff(taken.id, taken.revision, LATER, 40, 100, "training")]
+        async with db.system() as tx:
+            await looking.put_off(tx, "trainings", seen)
+            await looking.put_off(tx, "trainings", [replace(seen[0], step=30)])
+        assert await saved(db, replace(taken, error_code="provider_unavailable", error="away"))
+        now = await read(db, taken)
+        assert (now.step, now.total_steps, now.error_code) == (40, 100, "provider_unavailable")
 
     tell(story)
 

@@ -1,40 +1,46 @@
 """One schedule from its plan to its evidence: members, two worker processes, a provider, and what befalls them."""
 
 import contextlib
-import hashlib
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any
-from uuid import UUID
+
+from pydantic import SecretStr
 
 from portraitist.kit.errors import KitError
 from portraitist.studio import bootstrap
-from portraitist.studio.accounts.domain import Member
-from portraitist.studio.config import StudioSettings
 from portraitist.studio.generation.domain import ENDED as GENERATION_ENDED
 from portraitist.studio.http import Core
+from portraitist.studio.provider.accounts import Account
 from portraitist.studio.provider.replicate import ReplicateProvider
 from portraitist.studio.provider.transport import Pauses
-from portraitist.studio.selfies.repository import Selfie
 from portraitist.studio.sweeper import TwinSweep
 from portraitist.studio.training.domain import ENDED, PARKED, Status
+from portraitist.studio.webhooks.keys import Keys
+from portraitist.studio.webhooks.service import Intake
 from tests.fakes.simulated_cloud import Run, SimulatedCloud
+from tests.simulation import tidying
+from tests.simulation.configured import ACCOUNTS, CLOUD, settings
 from tests.simulation.evidence import Evidence
+from tests.simulation.faults import Faults
+from tests.simulation.hooks import WEB, Hooks
 from tests.simulation.installing import CHANCE
-from tests.simulation.members import Life
+from tests.simulation.marks import RandomMark
+from tests.simulation.members import Life, enrolled
 from tests.simulation.plans import Plan
+from tests.simulation.rates import MemoryLimits, RatedHttp, Record
 from tests.simulation.remote import MemoryObjects, SimulatedHttp
-from tests.simulation.rows import LONG_AGO, PAID_FOR, waits_its_turn
+from tests.simulation.rows import LONG_AGO, waits_its_turn
 from tests.simulation.scheduler import Killed, Scheduler, VirtualClock
 from tests.simulation.store import Job, MemoryStore, Tables
+from tests.simulation.tidying import Tidying
+from tests.simulation.watching import Watch
 
-CLOUD = "http://cloud.invalid"
 WORKERS = ("worker-0", "worker-1")
+PROCESSES = (*WORKERS, WEB)
 LONGEST = timedelta(days=4)
 MOST_STEPS = 30_000
 RESCUED_AFTER_S = 12.0
@@ -46,29 +52,13 @@ ENOUGH_RETRIES = 5
 Handler = Callable[[str, str], Awaitable[None]]
 
 
-@cache
-def settings() -> StudioSettings:
-    """Looks every 30 seconds, lists that may lag a minute; whatever the environment says."""
-    return StudioSettings(
-        portraitist_home=Path("/nowhere"),
-        database_url="postgresql://simulated",
-        replicate_base_url=CLOUD,
-        replicate_api_token="r8_token",
-        replicate_username="studio",
-        instance_token="instance",
-        secret_key="secret",
-        poll_seconds=30,
-        list_lag_seconds=60,
-        keep_weights=False,  # a job of its own, on rows of its own
-    )
-
-
 @dataclass
 class Process:
     """A worker that lives: its handlers, its sweep, and the jobs it holds."""
 
     handlers: Mapping[str, Handler]
     sweep: Callable[[], Awaitable[object]]
+    tidy: Sequence[tidying.Sweep]
     jobs: list[Job] = field(default_factory=list)
 
 
@@ -78,36 +68,36 @@ class World:
 
     plan: Plan
     clock: VirtualClock = field(default_factory=VirtualClock)
-    at_once: Counter[str] = field(default_factory=Counter)
-    cleared: list[str] = field(default_factory=list)
+    watch: Watch = field(default_factory=Watch)
+    record: Record = field(default_factory=Record)
     alive: dict[str, Process] = field(default_factory=dict)
     backlog: list[Job] = field(default_factory=list)
     waiting: set[tuple[str, str]] = field(default_factory=set)
     hits: Counter[str] = field(default_factory=Counter)
-    next_fault: str | None = None
     next_sweep: datetime | None = None
     dirty: bool = True
-    twins_seen: datetime = LONG_AGO
-    """When the last complete look for double starts began."""
+    twins_seen: dict[str, datetime] = field(default_factory=dict)
+    """When the last complete look for double starts at an account began."""
 
     def __post_init__(self) -> None:
         seed, self.rng, self.began = self.plan.seed, random.Random(self.plan.seed), self.clock.now()
         self.scheduler = Scheduler(self.rng, self.clock, self._died, self.plan.deaths_at_steps)
-        self.cloud = SimulatedCloud(
-            self.clock.now, random.Random(seed + 1), self.plan.behaviour, base_url=CLOUD
-        )
-        self.http = SimulatedHttp(self.scheduler, self.cloud, self._request_fault)
-        self.objects = MemoryObjects(self.scheduler, lambda: self._one_of(self.plan.storage_faulty))
-        self.store = MemoryStore(
-            self.scheduler, self._jobs_came, self._committed, lambda: self._one_of(self.plan.database_faulty)
-        )
+        self.accounts = ACCOUNTS[: self.plan.accounts]
+        self.clouds = {account: self._cloud(number) for number, (account, _) in enumerate(self.accounts)}
+        self.intake: Intake | None = None
+        self.hooks = {account: self._hooks(number) for number, (account, _) in enumerate(self.accounts)}
+        self.faults = Faults(self.plan, self.rng, self._passed)
+        self.limits = MemoryLimits(self.scheduler)
+        self.objects = MemoryObjects(self.scheduler, self.faults.of_storage)
+        self.store = MemoryStore(self.scheduler, self._jobs_came, self._committed, self.faults.of_database)
+        self.tidying = Tidying(self.scheduler, self.rng, lambda: self.store.tables, self.alive)
         self.lives = [self._member(number) for number in range(len(self.plan.members))]
         CHANCE.rng, CHANCE.hit = random.Random(seed + 2), self._hit
         CHANCE.time = lambda: self.clock.now().timestamp()
 
     def run(self) -> Evidence:
         """Until everything is at rest, or too long; then the evidence."""
-        for process in WORKERS:
+        for process in PROCESSES:
             self._begin(process)
         for life, actions in zip(self.lives, self.plan.members, strict=True):
             life.begin(actions)
@@ -117,7 +107,7 @@ class World:
         end_of_time = self.began + LONGEST
         at_rest = self.scheduler.run(self._is_at_rest, end=end_of_time, most_steps=MOST_STEPS)
         self.scheduler.on_death = lambda process: None
-        for process in (*WORKERS, "members", "fate", "network"):
+        for process in (*PROCESSES, "members", "fate", "network"):
             self.scheduler.kill(process)
         return self._evidence(at_rest)
 
@@ -130,43 +120,95 @@ class World:
             generations=list(tables.generations.values()),
             images=list(tables.images.values()),
             objects=self.objects.files,
-            runs=list(self.cloud.runs.values()),
+            runs=self._runs(),
             twins={row: [twin["provider_id"] for twin in twins] for row, twins in tables.twins.items()},
-            at_once=self.at_once,
-            cleared=self.cleared,
+            at_once=self.watch.at_once,
+            cleared=self.watch.cleared,
+            deleted=self.watch.deleted,
+            shown=self.watch.shown,
+            sent=self.record.sent,
+            per_minute=self.record.per_minute,
+            archives=list(tables.archives.values()),
+            deliveries=list(tables.deliveries.values()),
+            honest={message: run for hooks in self.hooks.values() for message, run in hooks.honest.items()},
+            crossed=[message for hooks in self.hooks.values() for message in hooks.crossed],
+            owners=dict(self.accounts),
             at_rest=at_rest,
             failures=self.scheduler.failures,
         )
 
+    def _cloud(self, number: int) -> SimulatedCloud:
+        chance, name = random.Random(self.plan.seed + 1 + 1_000 * number), self.accounts[number][1]
+        return SimulatedCloud(
+            self.clock.now,
+            chance,
+            self.plan.behaviour,
+            username=name,
+            base_url=CLOUD.replace("cloud", name),
+        )
+
+    def _hooks(self, number: int) -> Hooks:
+        cloud, chance = (
+            self.clouds[self.accounts[number][0]],
+            random.Random(self.plan.seed + 2 + 1_000 * number),
+        )
+        hooks = Hooks(self.scheduler, cloud, chance, lambda: self.intake, self._stirred, self._is_known)
+        cloud.heard = hooks.heard
+        return hooks
+
+    def _is_known(self, run: Run) -> bool:
+        tables = self.store.tables
+        known = {row.provider_prediction_id for row in tables.generations.values()}
+        known |= {row.provider_training_id for row in tables.trainings.values()}
+        known |= {row.verify_prediction_id for row in tables.trainings.values()}
+        return run.id in known
+
+    def _runs(self) -> list[Run]:
+        return [run for cloud in self.clouds.values() for run in cloud.runs.values()]
+
     def _member(self, number: int) -> Life:
-        user_id, tables = f"member{number:06d}", self.store.tables
-        tables.members[user_id] = Member(user_id, f"name:{number}", "person", self.began)
-        for photo in range(10):
-            digest = hashlib.sha256(f"{user_id} {photo}".encode()).digest()
-            row_id, key = UUID(bytes=digest[:16], version=4), f"members/{user_id}/selfies/{photo}.jpg"
-            row = (user_id, row_id, row_id, f"{photo}.jpg", digest, "accepted", None, None, key, digest)
-            tables.selfies[row_id] = Selfie(*row, 512, 512, 0, self.began)
-            self.objects.files[key] = digest
+        user_id = enrolled(number, self.store.tables, self.objects.files, self.began)
         rng = random.Random(self.plan.seed + 3 + number)
-        return Life(user_id, self.store, self.scheduler, self.clock, rng)
+        return Life(user_id, self.store, self.scheduler, self.clock, rng, self.accounts, self._stirred)
 
     # worker processes
 
-    def _begin(self, process: str) -> None:
-        provider = ReplicateProvider(
-            self.http,  # type: ignore[arg-type]
-            base_url=CLOUD,
-            token=self.cloud.token,
+    def _provider(self, account_id: str, cloud: SimulatedCloud, *, rated: bool) -> ReplicateProvider:
+        http: Any = SimulatedHttp(self.scheduler, cloud, self.faults.of_request, self.faults.late)
+        account = Account(account_id, cloud.base_url, cloud.username, SecretStr(cloud.token), None)
+        bucket_of = bootstrap._rates(settings(rates=self.plan.rates), account)
+        if rated and bucket_of is not None:
+            http = RatedHttp(http, self.limits, bucket_of, self.record)
+        return ReplicateProvider(
+            http,
+            base_url=cloud.base_url,
+            token=cloud.token,
             pauses=Pauses(self.rng.random, self._sleep, lambda: self.clock.now().timestamp()),
         )
-        core = Core(settings(), self.clock, self.store, self.objects)  # type: ignore[arg-type]
-        parts = bootstrap._worker_parts(settings(), core, {settings().account_id: provider})
+
+    def _begin(self, process: str) -> None:
+        rated = process != WEB
+        providers = {each: self._provider(each, cloud, rated=rated) for each, cloud in self.clouds.items()}
+        if process == WEB:
+            alone: Any = contextlib.nullcontext()  # one at a time: nobody else runs between two pauses
+            self.intake = Intake(self.store, self.clock, Keys(providers, _asking=alone))  # type: ignore[arg-type]
+            return
+        # every other schedule looks at the provider's lists, the others at one run after the other
+        least = {"looks_listed_from": 1 if self.plan.seed % 2 == 0 else 5}
+        chosen = settings(self.plan.webhooks, self.plan.rates).model_copy(update=least)
+        core = Core(chosen, self.clock, self.store, self.objects)  # type: ignore[arg-type]
+        parts = bootstrap._worker_parts(chosen, core, providers, RandomMark())
+        object.__setattr__(parts.insurance, "_one", contextlib.nullcontext())
         handlers: dict[str, Handler] = {
+            "weights": parts.insurance.copy,
             "training": parts.training.advance,
             "generation": parts.generation.advance,
             "admission": parts.sweeper.turn,
+            "looks": parts.lookout.turn,
         }
-        self.alive[process] = Process(handlers, parts.sweeper.sweep)
+        tidy = tidying.sweeps(self.store, self.objects, self.clock)
+        self.alive[process] = Process(handlers, parts.sweeper.sweep, tidy)
+        self.tidying.plan()
         self.scheduler.spawn(self._end_twins(parts.twins), process, "twins", after=TWINS_EVERY_S)
         self._sweep_at(self.clock.now())
         backlog, self.backlog = self.backlog, []
@@ -213,30 +255,48 @@ class World:
             await process.sweep()
         except KitError:
             self._sweep_at(self.clock.now() + timedelta(seconds=1))
+        self._plan_next_sweep()
 
     async def _end_twins(self, twins: TwinSweep) -> None:
         while True:
-            began = self.clock.now()
-            try:
-                if began >= self.twins_seen + timedelta(
-                    seconds=TWINS_EVERY_S
-                ):  # one look for the whole fleet
-                    await twins.end(settings().account_id)
-                    self.twins_seen, self.dirty = began, True
-            except KitError:
-                pass  # as the job engine does: the next look may work
+            for account in self.clouds:
+                began, met = self.clock.now(), self.faults.met + self.limits.refused
+                if self._twins_may_be_found(account, began):
+                    with contextlib.suppress(KitError):  # as the job engine does: the next look may work
+                        await twins.end(account)
+                        if self.faults.met + self.limits.refused == met:  # else it may have seen only a part
+                            self.twins_seen[account], self.dirty = began, True
             await self.scheduler.pause("until the next look for twins", TWINS_EVERY_S)
+
+    def _twins_may_be_found(self, account: str, now: datetime) -> bool:
+        """One look for the whole fleet, and none where everything was listed at the last one."""
+        seen, rows = self.twins_seen.get(account, LONG_AGO), self.store.tables
+        if now < seen + timedelta(seconds=TWINS_EVERY_S):
+            return False
+        starting = any(row.status == "submitting" for row in rows.trainings.values())
+        starting |= any(row.status == "submitting" for row in rows.generations.values())
+        return starting or seen < self._last_start(account) + LATEST_TWIN
+
+    def _last_start(self, account: str) -> datetime:
+        runs = self.clouds[account].runs
+        return max((run.created_at for run in runs.values()), default=LONG_AGO)
+
+    def _stirred(self) -> None:
+        self.dirty = True
 
     def _committed(self, tables: Tables) -> None:
         self.dirty = True
-        paid_for = Counter(row.user_id for row in tables.trainings.values() if row.status in PAID_FOR)
-        self.at_once |= paid_for
-        for member, model in tables.user_models.items():
-            if model.active is None and member not in self.cleared:
-                self.cleared.append(member)
+        self.watch.committed(tables, self.clock.now())
+        self._plan_next_sweep()
+        self.tidying.plan()
+
+    def _plan_next_sweep(self) -> None:
+        tables = self.store.tables
         rows: list[Any] = [row for row in tables.trainings.values() if row.status not in ENDED]
         rows += [row for row in tables.generations.values() if row.status not in GENERATION_ENDED]
         due = [self._due_at(row, tables.leases.get(row.id) or LONG_AGO) for row in rows]
+        copies = (row for row in tables.archives.values() if row.status == "wanted")
+        due += [max(row.next_check_at, tables.copying.get(row.training_id, LONG_AGO)) for row in copies]
         if due:
             self._sweep_at(max(min(due), self.clock.now()))
 
@@ -247,6 +307,10 @@ class World:
         return at
 
     def _died(self, process: str) -> None:
+        if process == WEB:
+            self.intake = None
+            self.scheduler.spawn(self._restart(process), "fate", "restart", after=self.plan.down_s)
+            return
         dead = self.alive.pop(process, None)
         for job in dead.jobs if dead else []:
             self.waiting.discard(job[:2])
@@ -254,23 +318,30 @@ class World:
                 self.scheduler.spawn(self._rescue(job), "fate", "rescue", after=RESCUED_AFTER_S)
         self.next_sweep = None
         self._sweep_at(self.clock.now() + timedelta(seconds=1))
+        self.tidying.died()
         self.scheduler.spawn(self._restart(process), "fate", "restart", after=self.plan.down_s)
 
     async def _rescue(self, job: Job) -> None:
         self._jobs_came([job])
 
     async def _restart(self, process: str) -> None:
-        passed, outage = (self.clock.now() - self.began).total_seconds(), self.plan.outage
-        in_outage = outage is not None and outage[0] <= passed < outage[1]
-        if process not in self.alive and not in_outage:
+        outage = self.plan.outage
+        in_outage = outage is not None and outage[0] <= self._passed() < outage[1]
+        if not self._lives(process) and not in_outage:
             self._begin(process)
 
+    def _lives(self, process: str) -> bool:
+        return self.intake is not None if process == WEB else process in self.alive
+
+    def _passed(self) -> float:
+        return (self.clock.now() - self.began).total_seconds()
+
     async def _outage(self, seconds: float) -> None:
-        for process in sorted(self.alive):
+        for process in (*sorted(self.alive), WEB):
             self.scheduler.kill(process)
         await self.scheduler.pause("outage", seconds)
-        for process in WORKERS:
-            if process not in self.alive:
+        for process in PROCESSES:
+            if not self._lives(process):
                 self._begin(process)
 
     # what goes wrong
@@ -286,27 +357,7 @@ class World:
             for life in self.lives:
                 life.now(f"{what} all")
         else:
-            self.next_fault = what
-
-    def _faults_are_over(self) -> bool:
-        return (self.clock.now() - self.began).total_seconds() > self.plan.faults_last_s
-
-    def _request_fault(self, method: str, path: str) -> str | None:
-        if self.next_fault is not None:
-            fault, self.next_fault = self.next_fault, None
-            return fault
-        if not self.plan.faulty or self._faults_are_over() or self.rng.random() >= self.plan.faulty:
-            return None
-        fault = self.rng.choice(self.plan.kinds)
-        if fault in ("401", "402") and path.startswith("/outputs/") and not self.plan.refuses_downloads:
-            return "500"  # an open finding, see test_schedules
-        # only a create that comes late does harm
-        return "lost" if fault == "late arrival" and not _creates(method, path) else fault
-
-    def _one_of(self, chance: float) -> str | None:
-        if not chance or self._faults_are_over() or self.rng.random() >= chance:
-            return None
-        return self.rng.choice(("away", "reply lost"))
+            self.faults.scripted = what
 
     # the end
 
@@ -316,17 +367,16 @@ class World:
         self.dirty = False
         if not all(life.is_over for life in self.lives):
             return False
-        last = max((run.created_at for run in self.cloud.runs.values()), default=LONG_AGO)
-        if self.twins_seen < last + LATEST_TWIN:
+        if any(self.twins_seen.get(a, LONG_AGO) < self._last_start(a) + LATEST_TWIN for a in self.clouds):
             return False
-        tables, runs = self.store.tables, self.cloud.runs
+        if self.faults.late.total() or any(hooks.on_the_way for hooks in self.hooks.values()):
+            return False
+        tables, runs = self.store.tables, {run.id: run for run in self._runs()}
+        if not self.tidying.is_over or any(row.status == "wanted" for row in tables.archives.values()):
+            return False
         return all(row.status in GENERATION_ENDED for row in tables.generations.values()) and all(
             row.status in ENDED or _given_up(row, runs) for row in tables.trainings.values()
         )
-
-
-def _creates(method: str, path: str) -> bool:
-    return method == "POST" and path.endswith(("/trainings", "/predictions"))
 
 
 def _given_up(training: Any, runs: dict[str, Run]) -> bool:

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx2
 
@@ -29,19 +29,50 @@ _TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
 class StudioApi:
     """One studio at one address, opened with one token (the instance's or a member's)."""
 
-    def __init__(self, client: httpx2.AsyncClient, token: str, gone: Callable[[], bool]) -> None:
-        """`gone` says that waiting for the studio is in vain."""
+    def __init__(
+        self, client: httpx2.AsyncClient, token: str, gone: Callable[[], bool], *, signed_in: bool = False
+    ) -> None:
+        """`gone` says that waiting for the studio is in vain; `signed_in`: as a member, by `portraitist login`."""
         self._client = client
         self._token = token
         self._gone = gone
+        self.signed_in = signed_in
 
     def as_member(self, member: wire.Member) -> "StudioApi":
         """The same studio, seen by a member."""
         return StudioApi(self._client, member.token, self._gone)
 
     async def status(self) -> wire.StudioStatus:
-        """What runs and how it does (instance token)."""
+        """What runs and how it does (instance token); a member is told who makes the pictures."""
+        if self.signed_in:
+            return wire.StudioStatus.of({"provider": await self._json("GET", "/engine")})
         return wire.StudioStatus.of(await self._json("GET", "/status"))
+
+    async def me(self) -> wire.Member:
+        """The member whose token this is."""
+        item = await self._json("GET", "/me")
+        return wire.Member(item["id"], item["handle"], item["subject_word"], self._token)
+
+    async def set_subject_word(self, word: str) -> None:
+        """Another word for the person in prompts."""
+        await self._json("PATCH", "/me", json={"subject_word": word})
+
+    async def first_link(self) -> str | None:
+        """The one-time link to the first account (instance token); None once there is an admin."""
+        response = await self._send("POST", "/admin/first-link")
+        if response.status_code == httpx2.codes.CONFLICT:
+            return None
+        if not response.is_success:
+            refused(response)
+        return str(response.json()["url"])
+
+    async def admin(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """One call of an admin's work, under `/admin` (instance token, or an admin's); {} where nothing is told."""
+        response = await self._send(method, f"/admin{path}", **({} if body is None else {"json": body}))
+        if not response.is_success:
+            refused(response)
+        told: Mapping[str, Any] = response.json() if response.content else {}
+        return told
 
     async def local_member(self, handle: str, subject_word: str) -> wire.Member:
         """The local member of that handle, made when new; a new token each time (instance token)."""
@@ -81,7 +112,7 @@ class StudioApi:
         """Take a selfie back; already gone is fine."""
         response = await self._send("DELETE", f"/selfies/{photo_id}")
         if response.status_code not in (httpx2.codes.NO_CONTENT, httpx2.codes.NOT_FOUND):
-            _raise(response)
+            refused(response)
 
     async def start_training(self, key: str) -> wire.Training:
         """Train on all accepted selfies; the same key gives the same training."""
@@ -123,7 +154,7 @@ class StudioApi:
         """The picture's PNG."""
         response = await self._send("GET", f"/images/{picture_id}/file")
         if not response.is_success:
-            _raise(response)
+            refused(response)
         return response.content
 
     @asynccontextmanager
@@ -134,10 +165,44 @@ class StudioApi:
             source.response.raise_for_status()
             yield aiter(source)
 
+    async def take_back(
+        self, method: str, path: str, receipt_token: str, body: Mapping[str, Any] | None = None
+    ) -> None:
+        """Begin an erasure whose receipt that token will open. One whose answer was lost has begun with it too."""
+        sent = {"headers": {"Receipt-Token": receipt_token}, **({} if body is None else {"json": body})}
+        response = await self._send(method, path, **sent)
+        if not response.is_success and not await self.has_receipt(receipt_token):
+            refused(response)
+
+    async def prove(self, password: str) -> None:
+        """Prove that it is the member, for what needs a proof of the last minutes."""
+        await self._json("POST", "/proof", json={"password": password})
+
+    async def has_receipt(self, token: str) -> bool:
+        """Whether an erasure has begun with that token."""
+        response = await self._send("GET", "/receipt", headers={"Receipt-Token": token})
+        return response.is_success
+
+    async def receipt(self, token: str) -> Mapping[str, Any]:
+        """What an erasure has come to."""
+        return await self._json("GET", "/receipt", headers={"Receipt-Token": token})
+
+    @asynccontextmanager
+    async def export(self, start: int, tag: str | None) -> AsyncIterator[httpx2.Response]:
+        """Everything of the member's as a zip, from a byte on if it is still the one of that tag; else anew."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        if start and tag:
+            headers |= {"Range": f"bytes={start}-", "If-Range": tag}
+        async with self._client.stream("GET", "/api/v1/account/export", headers=headers) as response:
+            if not response.is_success:
+                await response.aread()
+                refused(response)
+            yield response
+
     async def _json(self, method: str, path: str, **request: Any) -> Mapping[str, Any]:
         response = await self._send(method, path, **request)
         if not response.is_success:
-            _raise(response)
+            refused(response)
         item: Mapping[str, Any] = response.json()
         return item
 
@@ -161,10 +226,12 @@ class StudioApi:
 
 
 @asynccontextmanager
-async def connect(base_url: str, token: str, gone: Callable[[], bool]) -> AsyncIterator[StudioApi]:
+async def connect(
+    base_url: str, token: str, gone: Callable[[], bool], *, signed_in: bool = False
+) -> AsyncIterator[StudioApi]:
     """A client of the studio at `base_url`; proxies of the environment are not used."""
     async with httpx2.AsyncClient(base_url=base_url, timeout=TIMEOUT, trust_env=False) as client:
-        yield StudioApi(client, token, gone)
+        yield StudioApi(client, token, gone, signed_in=signed_in)
 
 
 async def healthy(base_url: str) -> bool:
@@ -188,7 +255,7 @@ async def provider_answer(base_url: str, token: str) -> str:
     return f"{response.status_code} {response.reason_phrase}"
 
 
-def _raise(response: httpx2.Response) -> None:
+def refused(response: httpx2.Response) -> NoReturn:
     """The studio's problem as the CLI's error: its sentence, its next step, its code."""
     try:
         problem = response.json()

@@ -3,21 +3,23 @@
 A check never changes anything that lasts; the running studio is asked, never started.
 """
 
+import asyncio
 import importlib
 import os
 import shutil
 import sys
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from portraitist.cli import databases, environment, parts
-from portraitist.cli.api import connect, provider_answer
+from portraitist.cli import databases, disk, environment, parts
+from portraitist.cli.api import StudioApi, connect, provider_answer
 from portraitist.cli.errors import CliError
 from portraitist.cli.options import DEFAULT_PORT
 from portraitist.cli.output import Output
-from portraitist.cli.wire import Json
+from portraitist.cli.wire import Json, StudioStatus
 from portraitist.engine.config import packaged_base
 from portraitist.kit.errors import KitError
 from portraitist.kit.homes import Home, HomeBusy
@@ -28,6 +30,7 @@ from portraitist.studio.config import CLOUD_URL
 
 OLDEST_PYTHON = (3, 11)
 ANSWER_S = 10.0
+WORKER_STARTS_S = 15.0
 TORCH_MEND = (
     "Install it: https://pytorch.org/get-started/locally/ shows the line; make up does it with TORCH=."
 )
@@ -78,11 +81,11 @@ def _home() -> Finding:
 
 
 def _disk() -> Finding:
-    folder = Home().path
-    free = shutil.disk_usage(folder).free
-    ok = free >= parts.LEAST_FREE_BYTES
-    mend = "Free some space, or set PORTRAITIST_HOME to a folder on another disk."
-    return Finding("disk", ok, f"{free // 2**20} MB free at {folder}", None if ok else mend)
+    home = Home().path
+    if found := disk.full(disk.folders(home), disk.LEAST_TO_START):
+        mend = "Free some space, or set PORTRAITIST_HOME to a folder on another disk."
+        return Finding("disk", False, found.message, mend)
+    return Finding("disk", True, f"{shutil.disk_usage(home).free // 2**20} MB free at {home}")
 
 
 def _postgres() -> Finding:
@@ -167,10 +170,20 @@ async def _studio(home: Home) -> list[Finding]:
     try:
         studio = await parts.attached(home, holder, timeout_s=ANSWER_S)
         async with connect(studio.url, studio.token, lambda: True) as operator:
-            status = await operator.status()
+            status = await _settled(operator)
     except CliError as error:
         return [Finding("studio", False, error.message, error.next_step)]
     return [Finding("studio", True, f"running at {studio.url} (process {holder})"), *_as_told(status.raw)]
+
+
+async def _settled(operator: StudioApi) -> StudioStatus:
+    """The studio's status once a worker has been seen: where it has just come up, that takes seconds."""
+    until = time.monotonic() + WORKER_STARTS_S
+    while True:
+        status = await operator.status()
+        if status.raw["worker"]["ok"] or time.monotonic() > until:
+            return status
+        await asyncio.sleep(0.5)
 
 
 def _as_told(status: Json) -> list[Finding]:

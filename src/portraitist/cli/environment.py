@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from portraitist.cli.errors import BadUsage
+from portraitist.studio.config import CLOUD_URL
 
 ENGINE_USERNAME = "portraitist"
 STUDIO_DATABASE = "portraitist"
 ENGINE_DATABASE = "portraitist_engine"
+OWN_ACCOUNT = "own"  # what the database calls an engine of the user's own; `engine` is the embedded one
+OWNER_ROLE = "owner"
 APP_ROLE = "app"
 ENGINE_ROLE = "portraitist_engine"
 
@@ -24,11 +27,13 @@ class Choices:
     owner_url: str | None
     engine_database_url: str | None
     embedded_engine: bool
+    engine_was_here: bool
 
     @property
     def embedded_postgres(self) -> bool:
         """Whether some part lives on the embedded PostgreSQL."""
-        return self.database_url is None or (self.embedded_engine and self.engine_database_url is None)
+        engine = self.embedded_engine or self.engine_was_here
+        return self.database_url is None or (engine and self.engine_database_url is None)
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,11 @@ class Ports:
     engine: int
 
 
-def choices(environ: Mapping[str, str]) -> Choices:
-    """Read the user's configuration; raises BadUsage for one that can't work."""
+def choices(environ: Mapping[str, str], *, engine_was_here: bool = False) -> Choices:
+    """Read the user's configuration; raises BadUsage for one that can't work.
+
+    `engine_was_here`: the embedded engine has run in this home, so models of members may live on it.
+    """
     token, base = environ.get("REPLICATE_API_TOKEN"), environ.get("REPLICATE_BASE_URL")
     if (token or base) and not environ.get("REPLICATE_USERNAME"):
         raise BadUsage(
@@ -79,6 +87,7 @@ def choices(environ: Mapping[str, str]) -> Choices:
         owner_url=environ.get("DATABASE_OWNER_URL") or None,
         engine_database_url=environ.get("ENGINE_DATABASE_URL") or None,
         embedded_engine=not (token or base),
+        engine_was_here=engine_was_here,
     )
 
 
@@ -111,9 +120,18 @@ def engine_environment(
 
 
 def studio_environment(
-    environ: Mapping[str, str], home: str, databases: Databases, secrets: Secrets, ports: Ports
+    environ: Mapping[str, str],
+    home: str,
+    databases: Databases,
+    secrets: Secrets,
+    ports: Ports,
+    *,
+    chosen: Choices,
 ) -> dict[str, str]:
-    """For `portraitist web` and `portraitist worker`; the owner's rights stay with `migrate`."""
+    """For `portraitist web` and `portraitist worker`; the owner's rights stay with `migrate`.
+
+    With a provider configured, an engine that runs all the same is there for the versions that live on it.
+    """
     ours = {
         "PORTRAITIST_HOME": home,
         "DATABASE_URL": databases.app,
@@ -123,10 +141,14 @@ def studio_environment(
         "STUDIO_HOST": "127.0.0.1",
         "STUDIO_PORT": str(ports.web),
     }
-    if databases.engine is not None:
-        ours |= {
-            "REPLICATE_BASE_URL": f"http://127.0.0.1:{ports.engine}",
-            "REPLICATE_API_TOKEN": secrets.engine_token,
-            "REPLICATE_USERNAME": ENGINE_USERNAME,
-        }
+    engine = (f"http://127.0.0.1:{ports.engine}", secrets.engine_token, ENGINE_USERNAME)
+    if chosen.embedded_engine:
+        names = ("REPLICATE_BASE_URL", "REPLICATE_API_TOKEN", "REPLICATE_USERNAME")
+        ours |= dict(zip(names, engine, strict=True))
+    elif databases.engine is not None:
+        names = ("KEPT_ENGINE_URL", "KEPT_ENGINE_TOKEN", "KEPT_ENGINE_USERNAME")
+        ours |= dict(zip(names, engine, strict=True))
+    base = environ.get("REPLICATE_BASE_URL", "").rstrip("/").removesuffix("/v1")
+    if base not in ("", CLOUD_URL) and not environ.get("REPLICATE_ACCOUNT"):
+        ours["REPLICATE_ACCOUNT"] = OWN_ACCOUNT
     return {**environ, **ours}

@@ -101,7 +101,8 @@ async def follow_generation(api: StudioApi, generation: Generation, output: Outp
     with output.bar() as bar:
         async for now in _updates(api, generation, "generation", Generation.of, api.generation):
             generation = now
-            bar.update(f"{PHASES.get(now.status, now.status)} ({len(now.pictures)} stored)", None)
+            stored = f" ({len(now.pictures)} stored)" if now.pictures else ""
+            bar.update(PHASES.get(now.status, now.status) + stored, None)
             output.emit("generation", id=now.id, status=now.status, pictures=len(now.pictures))
     return generation
 

@@ -2,7 +2,21 @@
 
 import typer
 
-from portraitist.cli.commands import audit, doctor, models, serve, trainings, use
+from portraitist.cli.commands import (
+    account,
+    audit,
+    doctor,
+    events,
+    login,
+    looks,
+    members,
+    models,
+    picture,
+    serve,
+    tokens,
+    trainings,
+    use,
+)
 from portraitist.cli.errors import EXIT_CODES
 
 app = typer.Typer(
@@ -19,14 +33,25 @@ USE, RUN, LOOK_AFTER = "Use it", "Run it", "Look after it"
 app.command(rich_help_panel=USE, epilog=EXIT_CODES)(use.shoot)
 app.command(rich_help_panel=USE, epilog=EXIT_CODES)(use.train)
 app.command(rich_help_panel=USE, epilog=EXIT_CODES)(use.generate)
+app.command(rich_help_panel=USE, epilog=EXIT_CODES)(login.join)
+app.command(rich_help_panel=USE, epilog=EXIT_CODES)(login.login)
+app.command(rich_help_panel=USE, epilog=EXIT_CODES)(login.logout)
+app.command(rich_help_panel=USE, epilog=EXIT_CODES)(login.password)
+app.command(rich_help_panel=USE, epilog=EXIT_CODES)(login.reset)
+app.add_typer(account.app, rich_help_panel=USE)
+app.add_typer(tokens.app, rich_help_panel=USE)
 app.command(rich_help_panel=RUN, epilog=EXIT_CODES)(serve.up)
 app.command(rich_help_panel=RUN, epilog=EXIT_CODES)(serve.web)
 app.command(rich_help_panel=RUN, epilog=EXIT_CODES)(serve.worker)
 app.add_typer(serve.engine_app, rich_help_panel=RUN)
 app.command(rich_help_panel=RUN, epilog=EXIT_CODES)(serve.migrate)
 app.command(rich_help_panel=LOOK_AFTER, epilog=EXIT_CODES)(doctor.doctor)
+app.add_typer(members.app, rich_help_panel=LOOK_AFTER)
+app.add_typer(events.app, rich_help_panel=LOOK_AFTER)
 app.add_typer(trainings.app, rich_help_panel=LOOK_AFTER)
 app.add_typer(models.app, rich_help_panel=LOOK_AFTER)
+app.command(rich_help_panel=LOOK_AFTER, epilog=EXIT_CODES)(looks.looks)
+app.add_typer(picture.app, rich_help_panel=LOOK_AFTER)
 app.command(rich_help_panel=LOOK_AFTER, context_settings=audit.PASS_ON, add_help_option=False)(audit.audit)
 
 

@@ -7,6 +7,7 @@ the first call until the pictures are saved, so that running again goes on with 
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -52,6 +53,10 @@ class MemberMemory:
     def keep_member(self, member: Member) -> None:
         """Remember the token; readable by its owner only."""
         _store(self._folder / "member.json", asdict(member))
+
+    def forget(self) -> None:
+        """The member is gone: nothing of theirs is remembered here."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def shot(self, prompt: str, out: str) -> "Shot":
         """The unfinished run for that prompt and that place, if any."""

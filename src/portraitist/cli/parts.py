@@ -7,7 +7,6 @@ lock, its parts die with it, and PostgreSQL is attached to again. Which environm
 import asyncio
 import json
 import os
-import shutil
 import sys
 import time
 from collections import Counter
@@ -16,18 +15,17 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from portraitist.cli import api, databases, environment
+from portraitist.cli import api, databases, disk, environment
 from portraitist.cli.environment import Choices, Databases, Ports, Secrets
-from portraitist.cli.errors import CliError, PartAway
+from portraitist.cli.errors import PartAway
 from portraitist.kit.embedded_postgres import EmbeddedPostgres, Server
+from portraitist.kit.errors import KitError
 from portraitist.kit.homes import Home, HomeBusy
 from portraitist.kit.ports import free_port, port_in_use
 from portraitist.kit.supervise import Part, Supervisor
 
 LOCK = "studio"
 START_TIMEOUT_S = 120.0
-# A model, its photos and pictures take about 100 MB; PostgreSQL stops for good on a full disk.
-LEAST_FREE_BYTES = 200 * 2**20
 
 Say = Callable[[str], None]
 
@@ -91,7 +89,7 @@ def running_at(home: Home) -> str | None:
 @asynccontextmanager
 async def started(home: Home, web_port: int, say: Say) -> AsyncIterator[Studio]:
     """All parts, running and ready, watched and restarted for the time of the block. The caller holds the lock."""
-    chosen = environment.choices(os.environ)
+    chosen = _chosen(home)
     _check_machine(home, web_port)
     ports = Ports(web=web_port, engine=_engine_port(home))
     secrets = Secrets(home.secret("instance-token"), home.secret("secret-key"), home.secret("engine-token"))
@@ -99,8 +97,12 @@ async def started(home: Home, web_port: int, say: Say) -> AsyncIterator[Studio]:
     note.unlink(missing_ok=True)
     async with _postgres(home, chosen, say) as server:
         where = await databases.prepare(home, chosen, server)
+        if where.engine is not None and not chosen.embedded_engine:
+            say(
+                "The embedded engine runs too, for the models that were trained on it; it trains no new ones."
+            )
         url = f"http://127.0.0.1:{web_port}"
-        async with _supervised(home, _parts(home, where, secrets, ports), say):
+        async with _supervised(home, _parts(home, where, secrets, ports, chosen), say):
             note.write_text(json.dumps({"url": url, "pid": os.getpid()}))
             try:
                 yield Studio(url, secrets.instance_token, os.getpid())
@@ -110,9 +112,13 @@ async def started(home: Home, web_port: int, say: Say) -> AsyncIterator[Studio]:
 
 async def migrated(home: Home, say: Say) -> None:
     """Roles and tables made or brought up to date; nothing else is started. The caller holds the lock."""
-    chosen = environment.choices(os.environ)
+    chosen = _chosen(home)
     async with _postgres(home, chosen, say) as server:
         await databases.prepare(home, chosen, server)
+
+
+def _chosen(home: Home) -> Choices:
+    return environment.choices(os.environ, engine_was_here=(home.path / "engine").is_dir())
 
 
 def _check_machine(home: Home, web_port: int) -> None:
@@ -122,13 +128,8 @@ def _check_machine(home: Home, web_port: int) -> None:
             next_step="Choose another one with --port.",
             code="port_in_use",
         )
-    free = shutil.disk_usage(home.path).free
-    if free < LEAST_FREE_BYTES:
-        raise CliError(
-            f"The disk of {home.path} is full: {free // 2**20} MB are left, {LEAST_FREE_BYTES // 2**20} MB are needed.",
-            next_step="Free some space, or set PORTRAITIST_HOME to a folder on another disk. Nothing was lost.",
-            code="disk_full",
-        )
+    if too_little := disk.full(disk.folders(home.path), disk.LEAST_TO_START):
+        raise too_little
 
 
 def _engine_port(home: Home) -> int:
@@ -157,16 +158,21 @@ async def _postgres(home: Home, chosen: Choices, say: Say) -> AsyncIterator[Serv
     finally:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
-        postgres.stop()
+        try:
+            postgres.stop()
+        except KitError as error:  # why the work ended matters more than how
+            say(str(error))
 
 
-def _parts(home: Home, where: Databases, secrets: Secrets, ports: Ports) -> list[Part]:
+def _parts(home: Home, where: Databases, secrets: Secrets, ports: Ports, chosen: Choices) -> list[Part]:
     def part(name: str, env: dict[str, str], port: int | None) -> Part:
         argv = [sys.executable, "-m", "portraitist.cli", name]
         ready = f"http://127.0.0.1:{port}/healthz" if port else None
         return Part(name, argv, env, ready, home.logs_dir / f"{name}.log")
 
-    studio_env = environment.studio_environment(os.environ, str(home.path), where, secrets, ports)
+    studio_env = environment.studio_environment(
+        os.environ, str(home.path), where, secrets, ports, chosen=chosen
+    )
     parts = [part("web", studio_env, ports.web), part("worker", studio_env, None)]
     if where.engine is not None:
         engine_env = environment.engine_environment(os.environ, str(home.path), where, secrets, ports)

@@ -25,7 +25,7 @@ async def upload(
     new = [photo for photo in folder.photos if photo.digest in todo.upload]
     with output.bar() as bar:
         for start in range(0, len(new), BATCH):
-            bar.update(f"Judging photo {start + 1}/{len(new)}", start / len(new))
+            bar.update(f"Judging the photos {start}/{len(new)}", start / len(new))
             batch = new[start : start + BATCH]
             answers = await api.upload([(photo.path.name, photo.path.read_bytes()) for photo in batch])
             judged |= {photo.digest: photo for photo in answers}
@@ -42,14 +42,17 @@ async def upload(
 
 
 def _show(folder: PhotoFolder, judged: dict[str, Photo], accepted: int, output: Output) -> None:
-    """One line for each file: the verdict, and the reason where it fell out."""
+    """How many can be used, and for each that can't, why not; a program hears of every file."""
     rows = []
     for photo in folder.photos:
         verdict = judged[photo.digest]
-        rows.append((photo.path.name, "accepted" if verdict.accepted else "rejected", verdict.reason or ""))
+        rows.append((photo.path.name, verdict.status, verdict.reason or ""))
     rows += [(unusable.name, "rejected", unusable.reason) for unusable in folder.unusable]
     for name, word, reason in rows:
         output.emit("photo", file=name, status=word, reason=reason or None)
-    output.table(
-        f"{accepted} of {len(rows)} photos accepted", ("photo", "verdict", "why, and how to mend it"), rows
-    )
+    rejected = [(name, reason) for name, word, reason in rows if word != "accepted"]
+    if not rejected:
+        output.say(f"All {accepted} photos are good.")
+        return
+    title = f"{accepted} of {len(rows)} photos are good; these can't be used:"
+    output.table(title, ("photo", "why, and how to mend it"), rejected)

@@ -45,6 +45,12 @@ def save(folder: Path, generation_id: str, pictures: Sequence[bytes]) -> list[Pa
     return files
 
 
+def size(file: Path) -> str:
+    """A picture's width and height in pixels, in words."""
+    with Image.open(file) as picture:
+        return f"{picture.width}x{picture.height}"
+
+
 def save_record(folder: Path, generation: Generation, files: Sequence[Path], engine: str) -> Path:
     """`shoot.json`: how these pictures were made."""
     record = {

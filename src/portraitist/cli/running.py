@@ -1,6 +1,7 @@
 """What the operator's commands do: run one part in this process, or all of them under supervision."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -8,13 +9,17 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from portraitist.cli import parts
+from portraitist.cli import disk, parts
+from portraitist.cli.api import connect
 from portraitist.cli.errors import BadUsage, PartAway
 from portraitist.cli.output import Output
+from portraitist.kit.garbage import spare_what_is_loaded
 from portraitist.kit.homes import Home, HomeBusy
 from portraitist.kit.logging import configure
 from portraitist.kit.ports import free_port
+from portraitist.studio import startup
 from portraitist.studio.config import StudioSettings
+from portraitist.studio.log_names import pseudonyms_of
 
 # Event streams never end by themselves; at a stop they get this long.
 GRACE_S = 3
@@ -28,8 +33,8 @@ async def up(port: int, output: Output) -> None:
     try:
         with home.lock(parts.LOCK):
             async with parts.started(home, port or free_port(), output.say) as studio:
-                _welcome(studio, home, output)
-                await asyncio.Event().wait()
+                _welcome(studio, home, await _first_link(studio), output)
+                await disk.tell(disk.folders(home.path), output.say)
     except HomeBusy as busy:
         where = parts.running_at(home)
         raise PartAway(
@@ -43,13 +48,22 @@ async def up(port: int, output: Output) -> None:
         output.say("Stopped. `portraitist up` goes on where this stopped.")
 
 
-def _welcome(studio: parts.Studio, home: Home, output: Output) -> None:
+async def _first_link(studio: parts.Studio) -> str | None:
+    """The one-time link to the first account; None once there is an admin."""
+    async with connect(studio.url, studio.token, studio.gone) as operator:
+        return await operator.first_link()
+
+
+def _welcome(studio: parts.Studio, home: Home, first_link: str | None, output: Output) -> None:
     url = studio.url.replace("127.0.0.1", "localhost")
     output.say(f"Portraitist is up at {url} (this machine only; Ctrl-C stops it)")
     output.say(f"  API            {url}/docs")
     output.say(f"  instance token {studio.token}")
+    if first_link is not None:
+        output.say("  first account  once, within a day: open this link, or portraitist join LINK")
+        output.say(f"                 {first_link}")
     output.say(f"  data and logs  {home.path}")
-    output.emit("up", url=studio.url, token=studio.token, home=str(home.path))
+    output.emit("up", url=studio.url, token=studio.token, first_link=first_link, home=str(home.path))
 
 
 def web(_output: Output) -> None:
@@ -59,15 +73,17 @@ def web(_output: Output) -> None:
     from portraitist.studio.app import create  # noqa: PLC0415 - only this part needs it
 
     settings = _studio_settings()
-    configure()
+    _configure_logs()
     server = uvicorn.Config(
         create(settings),
         host=settings.studio_host,
         port=settings.studio_port,
         log_config=None,
         access_log=False,
+        server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+    spare_what_is_loaded()
     uvicorn.Server(server).run()
 
 
@@ -76,7 +92,7 @@ def worker(_output: Output) -> None:
     from portraitist.studio.worker import run  # noqa: PLC0415 - only this part needs it
 
     settings = _studio_settings()
-    configure()
+    _configure_logs()
     asyncio.run(run(settings))
 
 
@@ -90,8 +106,10 @@ def engine(_output: Output) -> None:
     main.serve(settings)
 
 
-def engine_init(out: Path, minutes: float, resume: bool, output: Output) -> None:
+def engine_init(out: Path, steps: int | None, resume: bool, output: Output) -> None:
     """The base checkpoint from its recipe."""
+    from portraitist.engine.config import packaged_base  # noqa: PLC0415 - only this part needs it
+
     try:
         from portraitist.engine.tiny import recipe  # noqa: PLC0415 - torch is heavy, and absent on web hosts
     except ModuleNotFoundError as error:
@@ -99,7 +117,7 @@ def engine_init(out: Path, minutes: float, resume: bool, output: Output) -> None
             f"The engine's libraries are not installed ({error.name}).",
             next_step='Install them: pip install "portraitist[engine]" torch',
         ) from error
-    recipe.run(out, minutes, resume, output.say)
+    recipe.run(out, steps or recipe.FLOW_STEPS, packaged_base() if resume else None, output.say)
     output.emit("checkpoint", folder=str(out.resolve()))
 
 
@@ -119,9 +137,12 @@ async def migrate(output: Output) -> None:
     output.emit("migrated")
 
 
+def _configure_logs() -> None:
+    configure(pseudonyms=pseudonyms_of(Home()))
+
+
 def _studio_settings() -> StudioSettings:
-    home = Home()
-    return _read(lambda: StudioSettings(portraitist_home=home.path))
+    return startup.load(os.environ, Home().path)
 
 
 def _read(make: Callable[[], Settings]) -> Settings:

@@ -38,7 +38,10 @@ def check_can_consent(answers: Answers, memory: MemberMemory) -> None:
 
 async def enter(operator: StudioApi, memory: MemberMemory, answers: Answers, output: Output) -> StudioApi:
     """The studio as this member sees it; made when new, consent asked once."""
-    member = await _member(operator, memory, answers, output)
+    if operator.signed_in:
+        member = await _signed_in(operator, memory, answers)
+    else:
+        member = await _member(operator, memory, answers, output)
     api = operator.as_member(member)
     output.emit("member", id=member.id, handle=member.handle, subject_word=member.subject_word)
     if not await api.consent_given():
@@ -48,6 +51,8 @@ async def enter(operator: StudioApi, memory: MemberMemory, answers: Answers, out
 
 async def known(operator: StudioApi, memory: MemberMemory) -> StudioApi:
     """The studio as an existing member sees it; raises BadUsage for one who never was here."""
+    if operator.signed_in:
+        return operator.as_member(await _signed_in(operator, memory, Answers(None, consent=False)))
     member = memory.member()
     if member is None:
         raise BadUsage(
@@ -60,6 +65,18 @@ async def known(operator: StudioApi, memory: MemberMemory) -> StudioApi:
         member = await operator.local_member(memory.handle, member.subject_word)
         memory.keep_member(member)
     return operator.as_member(member)
+
+
+async def _signed_in(api: StudioApi, memory: MemberMemory, answers: Answers) -> Member:
+    """The member of `portraitist login`, whatever folder the photos come from; raises BadUsage beside --member."""
+    if memory.handle.startswith("name:"):
+        raise BadUsage(
+            "You are signed in, and --member names a member of this machine.",
+            next_step="Leave --member out, or sign out first: portraitist logout",
+        )
+    if answers.subject is not None:
+        await api.set_subject_word(answers.subject)
+    return await api.me()
 
 
 async def _member(operator: StudioApi, memory: MemberMemory, answers: Answers, output: Output) -> Member:

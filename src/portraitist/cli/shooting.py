@@ -9,6 +9,7 @@ from pathlib import Path
 
 from portraitist.cli import pictures, session
 from portraitist.cli.api import StudioApi
+from portraitist.cli.environment import ENGINE_USERNAME
 from portraitist.cli.errors import BadUsage, CliError
 from portraitist.cli.folder import PhotoFolder
 from portraitist.cli.follow import follow_generation, follow_training
@@ -104,7 +105,7 @@ async def ensure_model(studio: Studio, folder: PhotoFolder, shot: Shot, *, retra
 async def _tell_engine(studio: Studio) -> None:
     status = await studio.operator.status()
     minutes = status.expected_minutes
-    expected = f"; {minutes:.1f} minutes are expected" if minutes else ""
+    expected = f"; this takes about {max(round(minutes), 1)} min" if minutes else ""
     studio.output.say(f"Training with {status.engine}{expected}.")
     studio.output.emit(
         "engine", engine=status.engine, picture_size=status.picture_size, expected_minutes=minutes
@@ -151,7 +152,7 @@ async def _finish(studio: Studio, training: Training, shot: Shot) -> None:
             next_step=training.next_step or "Run the same command again to train anew.",
             code="training_failed",
         )
-    studio.output.say(f"The model is ready: {training.version}")
+    studio.output.say("The model is ready.")
     studio.output.emit("model", reused=False, version=training.version)
 
 
@@ -175,9 +176,15 @@ async def make_pictures(
         folder, generation.id, [await studio.member.picture(p.id) for p in generation.pictures]
     )
     sheet = pictures.save_sheet(folder, await _trained_on(studio, photos), files, prompt)
-    record = pictures.save_record(folder, generation, files, status.engine)
+    engine, small = _maker(generation, status)
+    record = pictures.save_record(folder, generation, files, engine)
     shot.done()
-    _tell_pictures(studio.output, generation, status, files, sheet)
+    _tell_pictures(studio.output, generation, [*files, sheet])
+    if small:
+        studio.output.say(
+            f"These are small ({pictures.size(files[0])}), drawn on this machine by {engine}. For full size "
+            "(896×1152) use Replicate's cloud (REPLICATE_API_TOKEN, REPLICATE_USERNAME) or an engine on a GPU."
+        )
     studio.output.emit(
         "saved",
         folder=str(folder.resolve()),
@@ -197,21 +204,21 @@ async def _trained_on(studio: Studio, photos: PhotoFolder | None) -> list[Path]:
     return [photo.path for photo in photos.photos if photo.digest in known] if photos else []
 
 
-def _tell_pictures(
-    output: Output, generation: Generation, status: StudioStatus, files: list[Path], sheet: Path
-) -> None:
-    """Where they are, and honestly what they are."""
+def _maker(generation: Generation, status: StudioStatus) -> tuple[str, bool]:
+    """Who drew these pictures, and whether it draws small ones: a kept version may live elsewhere than new ones go."""
+    if status.is_cloud and generation.version.startswith(f"{ENGINE_USERNAME}/"):
+        return "the embedded engine", True
+    return status.engine, not status.is_cloud
+
+
+def _tell_pictures(output: Output, generation: Generation, files: list[Path]) -> None:
+    """Where they are, and which words had no effect."""
     if generation.unknown_words:
         words = ", ".join(f'"{word}"' for word in generation.unknown_words)
         output.say(f"Words this small model does not know, so they had no effect: {words}.")
     output.say("Pictures:")
-    for file in [*files, sheet]:
-        output.say(f"  {file}")
-    if not status.is_cloud:
-        output.say(
-            f"These are small ({status.picture_size}), drawn on this machine by {status.engine}. For full size "
-            "(896×1152) use Replicate's cloud (REPLICATE_API_TOKEN, REPLICATE_USERNAME) or an engine on a GPU."
-        )
+    for file in files:
+        output.say(f"  {file}", whole=True)
 
 
 async def enter(

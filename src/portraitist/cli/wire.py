@@ -34,8 +34,13 @@ class Photo:
     id: str
     file_name: str
     digest: str
-    accepted: bool
+    status: str
     reason: str | None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a training may use it."""
+        return self.status == "accepted"
 
     @classmethod
     def of(cls, item: Json) -> "Photo":
@@ -44,7 +49,7 @@ class Photo:
             id=item["id"],
             file_name=item["file_name"],
             digest=item["source_sha256"],
-            accepted=item["status"] == "accepted",
+            status=item["status"],
             reason=item.get("reason"),
         )
 

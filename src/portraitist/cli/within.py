@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
-from portraitist.cli import parts, rim, session
+from portraitist.cli import account, disk, parts, rim, session
 from portraitist.cli.api import StudioApi, connect
 from portraitist.cli.errors import StudioLost
 from portraitist.cli.memory import MemberMemory, chosen_handle
@@ -18,13 +18,23 @@ TRIES = 3
 
 
 async def in_studio(home: Home, output: Output, work: Callable[[StudioApi], Awaitable[None]]) -> None:
-    """Do the work in the running studio, or in one of our own; once more where another's studio was stopped."""
+    """Do the work in the running studio, or in one of our own; once more where another's studio was stopped.
+
+    After `portraitist login` the studio is the one that was signed in at, and the work is that member's.
+    """
+    if (login := account.kept_or_none(home)) is not None:
+        output.say(f"Signed in at {login.url} as {login.email}.")
+        async with connect(login.url, login.token, lambda: True, signed_in=True) as member:
+            await work(member)
+        return
     for tries_left in reversed(range(TRIES)):
         async with AsyncExitStack() as stack:
-            studio = await stack.enter_async_context(parts.studio(home, output.say))
+            with output.bar() as bar:
+                bar.update("Starting the studio", None)
+                studio = await stack.enter_async_context(parts.studio(home, output.say))
             operator = await stack.enter_async_context(connect(studio.url, studio.token, studio.gone))
             try:
-                await work(operator)
+                await disk.guarded(work(operator), disk.folders(home.path))
                 return
             except StudioLost:
                 if studio.own or not tries_left:

@@ -6,37 +6,35 @@ Knows no table and no member: who a transaction acts for is set by the caller in
 
 import asyncio
 import re
+import select
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import psycopg
+from anyio import CancelScope
 from psycopg import AsyncConnection, sql
-from psycopg.rows import BaseRowFactory, class_row, dict_row
+from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from portraitist.kit.connection import Connection, Cursor, Row
 from portraitist.kit.errors import DatabaseUnavailable, KitError
+from portraitist.kit.rows import row_to
 
-__all__ = ["Database", "DatabaseUnavailable", "KitError", "Row", "row_to", "unavailable"]
-
-Row = dict[str, Any]
-T = TypeVar("T")
+__all__ = ["Connection", "Database", "DatabaseUnavailable", "KitError", "Row", "row_to", "unavailable"]
 
 CONNECT_TIMEOUT_S = 5
 WAIT_TIMEOUT_S = 10.0  # for a connection of the pool
 RECONNECT_GIVE_UP_S = 5.0  # then the next caller makes a fresh attempt, in place of one ever more slowly
 LISTEN_CHECK_S = 10.0  # how long a silent listening connection is trusted
+TRUSTED_S = 5.0  # how long after its last answer a connection of the pool is taken for alive without asking
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 
 # SQLSTATEs of a server that goes away, comes up, has no connection left, or has a full disk (classes 08, 53,
 # 57P). A lock timeout, a deadlock or a cancelled statement are operational too, but the server lives.
 _AWAY = re.compile(r"08...|53...|57P..")
-
-
-def row_to(cls: type[T]) -> BaseRowFactory[T]:
-    """Rows as `cls`: a dataclass whose fields are the query's columns."""
-    return class_row(cls)
 
 
 def unavailable(error: psycopg.OperationalError) -> DatabaseUnavailable | None:
@@ -60,11 +58,13 @@ class Database:
             "application_name": name,
             "connect_timeout": CONNECT_TIMEOUT_S,
             "prepare_threshold": None,
+            "autocommit": True,  # transactions begin with a statement of ours, not with one of the driver's
+            "cursor_factory": Cursor,
         }
         self._url = url
-        self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
-            connection_class=AsyncConnection[Row],
+            connection_class=Connection,
             kwargs=self._kwargs,
             min_size=min_size,
             max_size=max_size,
@@ -72,7 +72,6 @@ class Database:
             reconnect_timeout=RECONNECT_GIVE_UP_S,
             name=name,
             open=False,
-            check=AsyncConnectionPool.check_connection,  # a restarted server costs no failed transaction
         )
 
     async def open(self) -> None:
@@ -97,15 +96,25 @@ class Database:
         await self.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection[Row]]:
+    async def transaction(
+        self, opening: sql.Composable | None = None, *, once: bool = False
+    ) -> AsyncIterator[Connection]:
         """One transaction: committed at the end, rolled back on an error.
 
-        Raises DatabaseUnavailable when the server is away, before or in the middle.
+        `opening` is a statement of its beginning (whose it is, as which role) and travels with the first one. `once`:
+        a single statement, which is then a transaction by itself. Raises DatabaseUnavailable when the server is away,
+        before or in the middle.
         """
         try:
-            # Begun explicitly: else a savepoint as the first statement would be the transaction, and commit.
-            async with self._pool.connection() as conn, conn.transaction():
-                yield conn
+            conn = await self._alive()
+            try:
+                conn.open_with(opening, once=once)
+                async with conn:  # rolls back
+                    yield conn
+                    await conn.finish()
+            finally:
+                conn.forget()
+                await self._back(conn)
         except (PoolTimeout, PoolClosed, TooManyRequests) as exc:
             raise DatabaseUnavailable(f"No database connection was to be had: {exc}") from exc
         except psycopg.OperationalError as exc:
@@ -113,6 +122,28 @@ class Database:
             if meaning is None:
                 raise
             raise meaning from exc
+
+    async def _alive(self) -> Connection:
+        """A connection that answered lately, or answers now: one that died has done nothing yet."""
+        dead = 0
+        while True:
+            conn = await self._pool.getconn()
+            try:
+                if time.monotonic() > conn.answered_at + TRUSTED_S or _has_news(conn):
+                    await conn.execute("")
+            except BaseException as exc:
+                lost = isinstance(exc, psycopg.OperationalError) and conn.broken
+                await self._back(conn)
+                dead += 1
+                if not lost or dead > self._pool.max_size:  # all that were open may have died with the server
+                    raise
+            else:
+                return conn
+
+    async def _back(self, conn: Connection) -> None:
+        """Back into the pool, also for an asker who was cancelled: on the way it would be nobody's."""
+        with CancelScope(shield=True):
+            await self._pool.putconn(conn)
 
     async def listen(self, channel: str) -> AsyncIterator[str]:
         """Payloads sent to `channel`, for ever, over a connection of its own.
@@ -122,7 +153,7 @@ class Database:
         pause = FIRST_PAUSE_S
         while True:
             try:
-                conn = await AsyncConnection.connect(self._url, autocommit=True, **self._kwargs)
+                conn = await AsyncConnection[Row].connect(self._url, **self._kwargs)
             except psycopg.OperationalError:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
@@ -146,3 +177,10 @@ class Database:
                 return DatabaseUnavailable("The database answers too slowly; try again.")
         except psycopg.OperationalError as exc:
             return unavailable(exc) or DatabaseUnavailable(f"The database can't be reached: {exc}")
+
+
+def _has_news(conn: Connection) -> bool:
+    """Whether the server said something unasked: mostly that it goes away."""
+    poll = select.poll()
+    poll.register(conn.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(poll.poll(0))

@@ -256,12 +256,16 @@ def ensure_role(server: Server, name: str, password: str, *, options: str) -> No
 
 
 def ensure_database(server: Server, name: str, owner: str) -> None:
-    """Make a database that `owner` owns, unless there is one of this name."""
-    statement = sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(owner))
+    """Make a database that `owner` owns; one that is there already gets this owner."""
+    quoted = [sql.Identifier(name), sql.Identifier(owner)]
     with psycopg.connect(server.url("postgres"), autocommit=True, connect_timeout=10) as conn:
-        if conn.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
+        query = "select datdba::regrole::text = quote_ident(%s) from pg_database where datname = %s"
+        found = conn.execute(query, [owner, name]).fetchone()
+        if found is None:
             with contextlib.suppress(psycopg.errors.DuplicateDatabase):  # another process was faster
-                conn.execute(statement)
+                conn.execute(sql.SQL("create database {} owner {}").format(*quoted))
+        elif not found[0]:
+            conn.execute(sql.SQL("alter database {} owner to {}").format(*quoted))
 
 
 def _make(places: _Places, binaries: Binaries, password: str, *, sync: bool) -> None:

@@ -1,31 +1,23 @@
 """Work that is due now, carried by PostgreSQL: put a job in within a transaction, and run workers on it.
 
-A job says only "look at this row". Losing one costs a sweep and running one twice does no harm, because the
-business row decides. Nothing else in the code base imports procrastinate.
+A job says only "look at this row", and the row knows until when it is left to a job. So taking a job removes it:
+one that is lost with its worker is found again when that time is over, and running one twice does no harm.
 """
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, LiteralString, Protocol
+from uuid import UUID, uuid4
 
-import procrastinate
 import psycopg
-from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, UniqueViolation
-from procrastinate.jobs import Job, Status
-from procrastinate.retry import BaseRetryStrategy, RetryDecision
-from procrastinate.schema import SchemaManager
-from procrastinate.worker import Worker
 from psycopg import AsyncConnection, sql
-from psycopg.pq import TransactionStatus
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from portraitist.kit.database import CONNECT_TIMEOUT_S, unavailable
+from portraitist.kit.connection import Connection
+from portraitist.kit.database import CONNECT_TIMEOUT_S, Database, unavailable
 from portraitist.kit.errors import DatabaseUnavailable, KitError
 from portraitist.kit.logging import logger
 
@@ -34,13 +26,38 @@ log = logger(__name__)
 Handler = Callable[[str, str], Awaitable[None]]  # (id, user_id)
 Sweep = Callable[[], Awaitable[object]]
 
-LOOK_EVERY_S = 2.0  # for jobs nobody was notified of, and for dead workers' jobs
+CHANNEL = "jobs"
+LOOK_EVERY_S = 2.0  # for jobs nobody was notified of
+GATHER_S = 0.005  # one statement takes what came together
+TAKE_TIMEOUT_S = 10.0  # an answer that comes later is taken for lost, and its jobs with it
 STOP_GRACE_S = 5.0  # what a running job gets to end when the worker stops
-SHUTDOWN_S = 10.0  # for the worker's own parts, and for signing off
 CANCEL_AGAIN_S = 0.5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0  # between attempts to reach a database that is away
-RECONNECT_TIMEOUT_S = 3.0  # a fresh pool tries at once, an old one ever more slowly
-RESCUE_LOCK = 0x706F7274  # one rescuer at a time in one database; any constant of ours
+FORGOTTEN_AFTER = "1 day"  # workers that show no sign of life
+
+SCHEMA = """
+    -- unlogged: a server that crashes forgets them, and the rows that they stood for come up again by themselves
+    create unlogged table if not exists jobs (
+        kind     text not null,
+        id       text not null,
+        user_id  text not null,
+        priority int not null,
+        number   bigint generated always as identity,
+        primary key (kind, id)
+    );
+    create index if not exists jobs_next on jobs (priority desc, number);
+    create unlogged table if not exists job_workers (id uuid primary key, seen_at timestamptz not null);
+"""
+PUT = """with put as (insert into jobs (kind, id, user_id, priority)
+        select %(kind)s, id, user_id, %(priority)s from unnest(%(ids)s::text[], %(users)s::text[]) as t (id, user_id)
+        on conflict (kind, id) do nothing returning 1)
+    select pg_notify(%(channel)s, '') from put limit 1"""
+TAKE = """with next as (select kind, id from jobs where kind = any(%s) order by priority desc, number limit %s
+        for update skip locked)
+    delete from jobs using next where jobs.kind = next.kind and jobs.id = next.id
+    returning jobs.kind, jobs.id, jobs.user_id, jobs.priority, jobs.number"""
+SEEN = """insert into job_workers (id, seen_at) values (%s, now())
+    on conflict (id) do update set seen_at = excluded.seen_at"""
 
 
 class Stop(Protocol):
@@ -53,16 +70,23 @@ class Stop(Protocol):
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How one worker process works. A job of a dead worker runs again at most `stalled_after_s` plus
-    4 s after its death; a job must never block the event loop for that long.
-    """
+    """How one worker process works: jobs at once, how often it gives a sign of life, and what it does in between."""
 
     concurrency: int = 10
     heartbeat_s: float = 5
-    stalled_after_s: float = 15
     periodic: Mapping[str, tuple[float, Sweep]] = field(
         default_factory=dict
     )  # name → (every so many s, what)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as it was taken."""
+
+    kind: str
+    id: str
+    user_id: str
+    priority: int
 
 
 async def apply_schema(owner_url: str, *, grant_to: str) -> None:
@@ -76,11 +100,12 @@ async def apply_schema(owner_url: str, *, grant_to: str) -> None:
             conn.transaction(),
         ):
             await conn.execute("select pg_advisory_xact_lock(hashtextextended('jobs schema', 0))")
-            cursor = await conn.execute("select to_regclass('public.procrastinate_jobs') is null")
-            row = await cursor.fetchone()
-            if row and row[0]:
-                await conn.execute(SchemaManager.get_schema())
-            await _grant(conn, grant_to)
+            await conn.execute(SCHEMA)
+            role = sql.Identifier(grant_to)
+            await conn.execute(sql.SQL("grant usage on schema public to {}").format(role))
+            await conn.execute(
+                sql.SQL("grant select, insert, update, delete on jobs, job_workers to {}").format(role)
+            )
     except psycopg.OperationalError as exc:
         meaning = unavailable(exc)
         if meaning is None:
@@ -88,24 +113,8 @@ async def apply_schema(owner_url: str, *, grant_to: str) -> None:
         raise meaning from exc
 
 
-async def _grant(conn: AsyncConnection[Any], role: str) -> None:
-    name = sql.Identifier(role)
-    cursor = await conn.execute(
-        "select relkind::text, relname from pg_class where relnamespace = 'public'::regnamespace "
-        "and relname like 'procrastinate%' and relkind in ('r', 'S')"
-    )
-    await conn.execute(sql.SQL("grant usage on schema public to {}").format(name))
-    for kind, relation in await cursor.fetchall():
-        grant = (
-            "grant select, insert, update, delete on {} to {}"
-            if kind == "r"
-            else "grant usage on sequence {} to {}"
-        )
-        await conn.execute(sql.SQL(grant).format(sql.Identifier(relation), name))
-
-
 async def enqueue(
-    conn: AsyncConnection[Any],
+    conn: Connection,
     kind: str,
     id: str,  # noqa: A002
     *,
@@ -116,17 +125,29 @@ async def enqueue(
 
     At most one job waits per (kind, id); where one does, nothing happens. Higher priorities run first.
     """
-    if conn.info.transaction_status is TransactionStatus.IDLE:
+    await enqueue_all(conn, kind, [(id, user_id)], priority=priority)
+
+
+async def enqueue_all(
+    conn: Connection, kind: str, rows: Sequence[tuple[str, str]], *, priority: int = 0
+) -> None:
+    """Put jobs of one kind in, for rows given as (id, member), in the caller's transaction."""
+    if not conn.in_transaction:
         raise ValueError("enqueue needs the caller's open transaction")
-    task = _app().configure_task(
-        kind, queue=kind, queueing_lock=f"{kind}:{id}", priority=priority, connection=conn
-    )
-    try:
-        with contextlib.suppress(AlreadyEnqueued):
-            async with conn.transaction():  # a savepoint: the duplicate's error must not end the caller's
-                await task.defer_async(id=id, user_id=user_id)
-    except ConnectorException as exc:
-        raise _original(exc) from exc
+    if rows:
+        ids, users = [row[0] for row in rows], [row[1] for row in rows]
+        values = {"kind": kind, "priority": priority, "channel": CHANNEL, "ids": ids, "users": users}
+        conn.later(PUT, values)
+
+
+def waits(kind: LiteralString, row_id: LiteralString) -> LiteralString:
+    """A condition for others' SQL: a job of this kind waits for the row whose id stands in the column `row_id`."""
+    return f"exists (select from jobs where jobs.kind = '{kind}' and jobs.id = {row_id}::text)"
+
+
+async def forget(conn: Connection, user_id: str) -> None:
+    """Take back every job that waits for this member; a row that still wants one is swept up again."""
+    await conn.execute("delete from jobs where user_id = %s", (user_id,))
 
 
 async def run_worker(url: str, handlers: Mapping[str, Handler], settings: WorkerSettings, stop: Stop) -> None:
@@ -135,41 +156,130 @@ async def run_worker(url: str, handlers: Mapping[str, Handler], settings: Worker
     A handler's exception is logged and its job dropped: the sweeper finds the row again. Jobs still running
     five seconds after `stop` are cancelled and put back. While the database is away the worker waits for it.
     """
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of every job's start and end
-    ending = asyncio.Event()
-    working = asyncio.create_task(_work_for_ever(url, handlers, settings, ending), name="jobs")
-    sweeping = [
-        asyncio.create_task(_repeat(name, every_s, sweep), name=name)
-        for name, (every_s, sweep) in settings.periodic.items()
+    worker = _Worker(Database(url, max_size=3, name="portraitist jobs"), handlers, settings)
+    working = [
+        asyncio.create_task(worker.work(), name="jobs"),
+        *(
+            asyncio.create_task(_repeat(name, every_s, sweep), name=name)
+            for name, (every_s, sweep) in settings.periodic.items()
+        ),
     ]
     stopping = asyncio.ensure_future(stop.wait())
     try:
-        done, _ = await asyncio.wait([working, *sweeping, stopping], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([*working, stopping], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopping}:
             task.result()  # they never end by themselves: this raises what broke
     finally:
-        ending.set()
-        await _end(*sweeping, stopping)
-        await asyncio.wait([working], timeout=STOP_GRACE_S + SHUTDOWN_S)
-        await _end(working)
+        await _end(*working, stopping)
+        await worker.end()
 
 
-async def _work_for_ever(
-    url: str, handlers: Mapping[str, Handler], settings: WorkerSettings, ending: asyncio.Event
-) -> None:
-    pause = FIRST_PAUSE_S
-    while not ending.is_set():
+@dataclass
+class _Worker:
+    """One worker: what it runs now, and that there may be more."""
+
+    database: Database
+    handlers: Mapping[str, Handler]
+    settings: WorkerSettings
+    id: UUID = field(default_factory=uuid4)
+    running: dict["asyncio.Task[None]", Job] = field(default_factory=dict)
+    taking: "asyncio.Task[int] | None" = None
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def work(self) -> None:
+        """Open the database, however long that takes; then take jobs for ever."""
+        await _patiently("worker lost the database", self.database.open)
+        await _patiently("worker lost the database", self._begin)
+        log.info("worker started", kinds=sorted(self.handlers))
+        parts = [
+            asyncio.create_task(part, name="jobs")
+            for part in (self._listen(), self._beat(), self._take_for_ever())
+        ]
         try:
-            async with _connected(url, settings) as app:
-                _register(app, handlers)
-                log.info("worker started", kinds=sorted(handlers))
-                pause = FIRST_PAUSE_S
-                await _work(app, handlers, settings, ending)
-        except (ConnectorException, psycopg.OperationalError, DatabaseUnavailable) as exc:
-            log.warning("worker lost the database", error=str(exc.__cause__ or exc), again_in_s=pause)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await ending.wait()
+            await asyncio.gather(*parts)
+        finally:
+            await _end(*parts)
+
+    async def end(self) -> None:
+        """Let running jobs end, for a while; then put them back, and sign off."""
+        if self.taking is not None:  # what it has taken is nowhere else
+            await asyncio.wait([self.taking], timeout=STOP_GRACE_S)
+            await _end(self.taking)
+        if self.running:
+            await asyncio.wait(self.running, timeout=STOP_GRACE_S)
+        unfinished = dict(self.running)
+        await _end(*unfinished)
+        with contextlib.suppress(DatabaseUnavailable):
+            async with self.database.transaction() as conn:
+                for job in unfinished.values():
+                    await enqueue(conn, job.kind, job.id, user_id=job.user_id, priority=job.priority)
+                conn.later("delete from job_workers where id = %s", (self.id,))
+        await self.database.close()
+
+    async def _begin(self) -> None:
+        async with self.database.transaction() as conn:
+            await conn.execute(
+                "delete from job_workers where seen_at < now() - %s::interval", (FORGOTTEN_AFTER,)
+            )
+            conn.later(SEEN, (self.id,))
+
+    async def _listen(self) -> None:
+        async for _ in self.database.listen(CHANNEL):
+            self.news.set()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.heartbeat_s)
+            with contextlib.suppress(DatabaseUnavailable, TimeoutError):  # whoever takes jobs tells
+                async with asyncio.timeout(TAKE_TIMEOUT_S), self.database.transaction(once=True) as conn:
+                    await conn.execute(SEEN, (self.id,))
+
+    async def _take_for_ever(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self.news.wait()
+            await asyncio.sleep(GATHER_S)
+            self.news.clear()
+            room = self.settings.concurrency - len(self.running)
+            if room > 0:
+                taken: int = await _patiently("worker lost the database", partial(self._take, room))
+                if taken == room:
+                    self.news.set()
+
+    async def _take(self, room: int) -> int:
+        """Take jobs and start them; it is not broken off by the worker's end. Returns how many."""
+        self.taking = asyncio.create_task(self._taken(room), name="jobs")
+        return await asyncio.shield(self.taking)
+
+    async def _taken(self, room: int) -> int:
+        async with asyncio.timeout(TAKE_TIMEOUT_S), self.database.transaction(once=True) as conn:
+            cursor = await conn.execute(TAKE, (list(self.handlers), room))
+            rows = sorted(await cursor.fetchall(), key=lambda row: (-row["priority"], row["number"]))
+        for row in rows:
+            self._start(Job(row["kind"], row["id"], row["user_id"], row["priority"]))
+        return len(rows)
+
+    def _start(self, job: Job) -> None:
+        task = asyncio.create_task(_guarded(self.handlers[job.kind], job), name=job.kind)
+        self.running[task] = job
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if len(self.running) >= self.settings.concurrency:
+            self.news.set()  # more may have waited for a place
+        del self.running[task]
+
+
+async def _patiently(what: str, act: Callable[[], Awaitable[Any]]) -> Any:
+    """Do it again until the database is there."""
+    pause = FIRST_PAUSE_S
+    while True:
+        try:
+            return await act()
+        except (DatabaseUnavailable, TimeoutError, psycopg.OperationalError) as exc:
+            log.warning(what, error=str(exc), again_in_s=pause)
+        await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE_S)
 
 
@@ -183,99 +293,13 @@ async def _end(*tasks: "asyncio.Future[Any]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@asynccontextmanager
-async def _connected(url: str, settings: WorkerSettings) -> AsyncIterator[procrastinate.App]:
-    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
-        url,
-        kwargs={
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "prepare_threshold": None,
-            "application_name": "portraitist worker",
-        },
-        min_size=1,
-        max_size=max(3, min(settings.concurrency, 8)),  # a job needs one only to be fetched and finished
-        timeout=RECONNECT_TIMEOUT_S,
-        open=False,
-        check=AsyncConnectionPool.check_connection,
-    )
+async def _guarded(handler: Handler, job: Job) -> None:
     try:
-        await pool.open(wait=True, timeout=RECONNECT_TIMEOUT_S)
-        connector = procrastinate.PsycopgConnector()
-        await connector.open_async(pool)
-        yield procrastinate.App(connector=connector)
-    except PoolTimeout as exc:
-        raise DatabaseUnavailable("The database can't be reached.") from exc
-    finally:
-        await pool.close()
-
-
-async def _work(
-    app: procrastinate.App, handlers: Mapping[str, Handler], settings: WorkerSettings, ending: asyncio.Event
-) -> None:
-    """One stretch of work: until `ending`, or until the connection breaks."""
-    worker = _Worker(
-        app,
-        queues=list(handlers),
-        concurrency=settings.concurrency,
-        fetch_job_polling_interval=min(LOOK_EVERY_S, settings.heartbeat_s),
-        update_heartbeat_interval=settings.heartbeat_s,
-        stalled_worker_timeout=settings.stalled_after_s,
-        shutdown_graceful_timeout=STOP_GRACE_S,
-        delete_jobs="always",
-        install_signal_handlers=False,
-    )
-    running = asyncio.create_task(worker.run(), name="worker")  # type: ignore[no-untyped-call]
-    rescuing = asyncio.create_task(_rescue_for_ever(app, settings), name="rescue")
-    asked = asyncio.create_task(ending.wait())
-    try:
-        await asyncio.wait([running, asked], return_when=asyncio.FIRST_COMPLETED)
-        worker.stop()  # type: ignore[no-untyped-call]
-        await running
-    finally:
-        await _end(running, rescuing, asked)
-
-
-class _Worker(Worker):
-    """procrastinate's worker without its cron part.
-
-    With no cron tasks that part ends at once, and the worker, which watches its heartbeat and its listener
-    only until the first of its parts ends, would go on without them after the database was away (3.10).
-    """
-
-    async def _periodic_deferrer(self) -> None:
-        await asyncio.Event().wait()
-
-    async def _persist_job_status(self, *args: Any, **kwargs: Any) -> None:
-        try:
-            await super()._persist_job_status(*args, **kwargs)
-        except ConnectorException as exc:
-            log.warning("a job's end could not be recorded, it may run again", error=str(exc.__cause__))
-
-
-class _PutBackAtShutdown(BaseRetryStrategy):
-    """A job that the stopping worker cancelled waits for the next worker."""
-
-    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        if isinstance(exception, asyncio.CancelledError):
-            return RetryDecision(retry_in={"seconds": 0})
-        return None
-
-
-def _register(app: procrastinate.App, handlers: Mapping[str, Handler]) -> None:
-    for kind, handler in handlers.items():
-        app.task(name=kind, queue=kind, retry=_PutBackAtShutdown())(_guarded(kind, handler))
-
-
-def _guarded(kind: str, handler: Handler) -> Callable[..., Awaitable[None]]:
-    async def run(id: str, user_id: str) -> None:  # noqa: A002
-        try:
-            await handler(id, user_id)
-        except DatabaseUnavailable as exc:
-            log.warning("job dropped, the database is away", kind=kind, id=id, error=str(exc))
-        except Exception:  # the rim: one bad row must not end the worker
-            log.exception("job failed", kind=kind, id=id)
-
-    return run
+        await handler(job.id, job.user_id)
+    except DatabaseUnavailable as exc:
+        log.warning("job dropped, the database is away", kind=job.kind, id=job.id, error=str(exc))
+    except Exception:  # the rim: one bad row must not end the worker
+        log.exception("job failed", kind=job.kind, id=job.id)
 
 
 async def _repeat(name: str, every_s: float, sweep: Sweep) -> None:
@@ -289,51 +313,18 @@ async def _repeat(name: str, every_s: float, sweep: Sweep) -> None:
         await asyncio.sleep(every_s)
 
 
-async def _rescue_for_ever(app: procrastinate.App, settings: WorkerSettings) -> None:
-    while True:
-        await asyncio.sleep(min(LOOK_EVERY_S, settings.heartbeat_s))
-        with contextlib.suppress(ConnectorException, psycopg.OperationalError):  # the worker itself tells
-            await _rescue(app, settings.stalled_after_s)
-
-
-async def _rescue(app: procrastinate.App, stalled_after_s: float) -> None:
-    """Put jobs of workers that show no sign of life back; one rescuer at a time."""
-    connector = app.connector
-    assert isinstance(connector, procrastinate.PsycopgConnector)
-    async with connector.pool.connection() as conn:
-        cursor = await conn.execute("select pg_try_advisory_xact_lock(%s)", [RESCUE_LOCK])
-        row = await cursor.fetchone()
-        if not (row and row[0]):
-            return
-        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after_s):
-            log.warning("job of a dead worker put back", kind=job.task_name, id=job.task_kwargs.get("id"))
-            await _put_back(app, job)
-
-
-async def _put_back(app: procrastinate.App, job: Job) -> None:
-    try:
-        await app.job_manager.retry_job(job)
-    except UniqueViolation:  # the same row has a job waiting already
-        await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
-    except ConnectorException as exc:
-        if not isinstance(exc.__cause__, psycopg.errors.RaiseException):  # ended after all
-            raise
-
-
-@cache
-def _app() -> procrastinate.App:
-    """For putting jobs in over callers' connections; it never connects by itself."""
-    return procrastinate.App(connector=procrastinate.PsycopgConnector())
-
-
-def _original(error: ConnectorException) -> Exception:
-    """The driver's own error, which the transaction's owner knows how to read."""
-    return error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
+async def alive(conn: AsyncConnection[Any], silent_s: float) -> int:
+    """How many workers have shown a sign of life in the last seconds, by the database's clock."""
+    cursor = await conn.execute(
+        "select count(*) as n from job_workers where seen_at > now() - make_interval(secs => %s)", (silent_s,)
+    )
+    row = await cursor.fetchone()
+    return int(row["n"]) if row else 0
 
 
 async def last_heartbeat(conn: AsyncConnection[Any]) -> datetime | None:
-    """When any worker last showed a sign of life; None where none has ever run."""
-    cursor = await conn.execute("select max(last_heartbeat) as at from procrastinate_workers")
+    """When any worker last showed a sign of life; None where none has ever run, or all have signed off."""
+    cursor = await conn.execute("select max(seen_at) as at from job_workers")
     row = await cursor.fetchone()
     at: datetime | None = row["at"] if row else None
     return at

@@ -41,19 +41,22 @@ class SharedLimits:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, bucket: Bucket) -> float:
-        """Take one token. Returns 0 where it was had, else the seconds until one may be (nothing is reserved)."""
-        values = {"name": bucket.name, "burst": bucket.burst, "rate": bucket.per_second}
+    async def take(self, bucket: Bucket, count: int = 1) -> float:
+        """Take tokens, all or none: no more at once than the bucket's burst.
+
+        Returns 0 where they were had, else the seconds until they may be (nothing is reserved).
+        """
+        values = {"name": bucket.name, "burst": bucket.burst, "rate": bucket.per_second, "count": count}
         async with self._database.transaction() as conn:
             cursor = await conn.execute(
                 """insert into rate_limits as b (name, tokens, filled_at)
-                   values (%(name)s, %(burst)s - 1, clock_timestamp())
+                   values (%(name)s, %(burst)s - %(count)s, clock_timestamp())
                    on conflict (name) do update set filled_at = clock_timestamp(),
                        tokens = least(%(burst)s, b.tokens + %(rate)s * greatest(0, extract(epoch from
-                           clock_timestamp() - b.filled_at))) - 1
+                           clock_timestamp() - b.filled_at))) - %(count)s
                    where b.paused_until <= clock_timestamp()
                        and least(%(burst)s, b.tokens + %(rate)s * greatest(0, extract(epoch from
-                           clock_timestamp() - b.filled_at))) >= 1
+                           clock_timestamp() - b.filled_at))) >= %(count)s
                    returning 0 as granted""",
                 values,
             )
@@ -62,7 +65,7 @@ class SharedLimits:
             cursor = await conn.execute(
                 """select greatest(0.05,
                        extract(epoch from paused_until - clock_timestamp()),
-                       (1 - tokens) / %(rate)s - greatest(0, extract(epoch from clock_timestamp() - filled_at)))
+                       (%(count)s - tokens) / %(rate)s - greatest(0, extract(epoch from clock_timestamp() - filled_at)))
                        ::double precision as wait
                    from rate_limits where name = %(name)s""",
                 values,
@@ -101,12 +104,24 @@ class LimitedClient(GuardedClient):
         """As `GuardedClient.request`, when it is this request's turn."""
         bucket = self._bucket_of(method, url)
         if bucket is None:
-            return await super().request(method, url, **parts)
+            return await self._sent(None, method, url, **parts)
         wait = await self._limits.take(bucket)
         if wait > 0:
             return Response(THROTTLED, {"retry-after": f"{wait:.2f}"}, b"")
+        return await self._sent(bucket, method, url, **parts)
+
+    async def reserve(self, method: str, url: str) -> float:
+        """Take the token of a request that needs preparing; 0, or seconds until there is one (nothing is taken)."""
+        bucket = self._bucket_of(method, url)
+        return 0.0 if bucket is None else await self._limits.take(bucket)
+
+    async def request_reserved(self, method: str, url: str, **parts: Any) -> Response:
+        """As `request`, for one whose token `reserve` has taken."""
+        return await self._sent(self._bucket_of(method, url), method, url, **parts)
+
+    async def _sent(self, bucket: Bucket | None, method: str, url: str, **parts: Any) -> Response:
         answer = await super().request(method, url, **parts)
-        if (seconds := _pause_after(answer.status, answer.headers)) is not None:
+        if bucket is not None and (seconds := _pause_after(answer.status, answer.headers)) is not None:
             await self._limits.pause(bucket, seconds)
         return answer
 

@@ -4,14 +4,17 @@ Everything passes here, libraries' logs too, and loses what a log must never hol
 query part of addresses. What is logged is each caller's choice.
 """
 
+import hmac
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(
@@ -22,7 +25,38 @@ _USER_INFO = re.compile(r"(?<=://)[^\s/@\"']+@")
 _BEARER = re.compile(r"(?i)\b(bearer|token)\s+[\w.~+/=-]{8,}")
 
 
-def configure(*, json: bool | None = None, level: str = "info") -> None:
+@dataclass(frozen=True)
+class Pseudonyms:
+    """What stands in logs for ids that lead to somebody: the same for the same id, and no way back without the id.
+
+    `fields` are the keys whose whole value is an id; `in_text` finds ids inside any text.
+    """
+
+    key: bytes
+    fields: frozenset[str]
+    in_text: re.Pattern[str]
+
+    def of(self, known_id: str) -> str:
+        """The name of this id in logs."""
+        return "~" + hmac.new(self.key, known_id.encode(), "sha256").hexdigest()[:12]
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """The line with every id replaced."""
+        return {key: self._named(key, value) for key, value in event.items()}
+
+    def _named(self, key: str, value: Any) -> Any:
+        if key.startswith("_"):  # structlog's own (`_record`)
+            return value
+        if isinstance(value, str):
+            return self.of(value) if key in self.fields else self.in_text.sub(lambda m: self.of(m[0]), value)
+        if isinstance(value, Mapping):
+            return {inner: self._named(str(inner), each) for inner, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._named(key, each) for each in value]
+        return value
+
+
+def configure(*, json: bool | None = None, level: str = "info", pseudonyms: Pseudonyms | None = None) -> None:
     """Set logging up for this process; call it once, at its start. `json=None`: unless on a terminal."""
     as_json = not sys.stderr.isatty() if json is None else json
     shared: list[Processor] = [
@@ -32,8 +66,9 @@ def configure(*, json: bool | None = None, level: str = "info") -> None:
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(_exception_text),
         redact,
+        *([pseudonyms] if pseudonyms else []),
     ]
     render: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
@@ -64,6 +99,30 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of one module; give facts as keywords: `log.info("job done", kind=kind)`."""
     bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return bound
+
+
+def _exception_text(exc_info: ExcInfo) -> str:
+    """The traceback, with the messages that quote what was stored or sent cut down to what they are about."""
+    texts: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        texts.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}: {_message(error)}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\nafter:\n".join(texts)
+
+
+def _message(error: BaseException) -> str:
+    """Databases quote whole rows, and validators the input: of those only the code and the place are told."""
+    if (sqlstate := getattr(error, "sqlstate", None)) is not None:
+        diag = getattr(error, "diag", None)
+        about = [getattr(diag, name, None) for name in ("table_name", "column_name", "constraint_name")]
+        return " ".join(filter(None, (f"SQLSTATE {sqlstate}", *about)))
+    if callable(errors := getattr(error, "errors", None)):
+        return "; ".join(
+            f"{each.get('loc')}: {each.get('type')}" for each in errors() if isinstance(each, dict)
+        )
+    return str(error)
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

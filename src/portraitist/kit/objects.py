@@ -4,9 +4,11 @@ A key is written once and never changed. What a file means, and whose it is, is 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +30,8 @@ from portraitist.kit.errors import KitError
 
 KEY = re.compile(r"(?!.*(^|/)\.{1,2}(/|$))[a-z0-9._-]+(/[a-z0-9._-]+)*")
 LONGEST_KEY = 512
+STAGED = re.compile(r"#\d+$")
+"""How obstore names a local file that is being written; no list shows what a killed process leaves of one."""
 SCHEMES = ("file", "s3", "gs", "az")
 CHUNK_BYTES = 2**20
 
@@ -115,10 +119,13 @@ class ObjectStore:
             raise ObjectExists(f"{key} is stored already.") from exc
         except (BaseError, OSError) as exc:
             raise _translated(key, exc) from exc
+        return Stored(key, len(data), await asyncio.to_thread(self._settled, key, data))
+
+    def _settled(self, key: str, data: bytes) -> str:
+        """Its SHA-256 (hex), once a local file is on the disk."""
         if self._folder:
-            await asyncio.to_thread(_sync, self._folder / key, self._folder)
-        digest = await asyncio.to_thread(hashlib.sha256, data)
-        return Stored(key, len(data), digest.hexdigest())
+            _sync(self._folder / key, self._folder)
+        return hashlib.sha256(data).hexdigest()
 
     async def get(self, key: str) -> bytes:
         """The whole content. Raises ObjectMissing or StorageUnavailable."""
@@ -151,9 +158,11 @@ class ObjectStore:
         return Stored(key, meta["size"])
 
     async def delete(self, key: str) -> None:
-        """Remove a file; one that isn't there is fine."""
+        """Remove a file, and what killed writers left of it; one that isn't there is fine."""
         _check(key)
         try:
+            if self._folder:
+                await asyncio.to_thread(_remove_staged, self._folder / key)
             await obstore.delete_async(self._store, key)
         except (NotFoundError, FileNotFoundError):
             return
@@ -170,6 +179,34 @@ class ObjectStore:
         except (BaseError, OSError) as exc:
             raise _translated(prefix, exc) from exc
         return sorted(meta["path"] for meta in found)
+
+    async def used_bytes(self) -> int:
+        """How much is stored in all; asks for a list of everything, so not often. Raises StorageUnavailable."""
+        total = 0
+        try:
+            async for batch in obstore.list(self._store):
+                total += sum(meta["size"] for meta in batch)
+        except (BaseError, OSError) as exc:
+            raise _translated("", exc) from exc
+        return total
+
+    async def free_bytes(self) -> int | None:
+        """What the disk of a local storage has room for; None for other storage. Raises StorageUnavailable."""
+        if self._folder is None:
+            return None
+        try:
+            return (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
+        except OSError as exc:
+            raise StorageUnavailable(f"The storage folder can't be looked at: {exc.strerror}.") from exc
+
+    async def prune(self, prefix: str) -> None:
+        """Remove the empty folders that deleted files leave in a local storage, and what killed writers left there.
+
+        For folders in which nobody writes any more. Other storage has neither.
+        """
+        _check(prefix)
+        if self._folder:
+            await asyncio.to_thread(_remove_empty, self._folder / prefix)
 
     async def signed_url(self, key: str, ttl: timedelta) -> str | None:
         """An address that serves the file to anyone for `ttl`; None where the storage has no such thing."""
@@ -188,6 +225,21 @@ def _check(key: str) -> None:
     """Only plain keys: no way out of the folder, the same file on every backend, on any file system."""
     if len(key) > LONGEST_KEY or not KEY.fullmatch(key):
         raise ValueError(f"not a storage key: {key[:80]!r}")
+
+
+def _remove_empty(folder: Path) -> None:
+    """The folder and those in it, from the innermost, as far as nothing but unfinished files is in them."""
+    for path, _, names in os.walk(folder, topdown=False):
+        for name in filter(STAGED.search, names):
+            (Path(path) / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a file is in it, or somebody else was faster
+            Path(path).rmdir()
+
+
+def _remove_staged(path: Path) -> None:
+    for each in path.parent.glob(f"{path.name}#*"):
+        if STAGED.search(each.name):
+            each.unlink(missing_ok=True)
 
 
 def _sync(path: Path, root: Path) -> None:

@@ -12,7 +12,13 @@ from types import MappingProxyType
 from typing import Final, NoReturn, final
 from urllib.parse import urlsplit
 
-from portraitist.studio.input_schema import ArchitectureViolation, MappedSchema, Value, read_input_schema
+from portraitist.studio.input_schema import (
+    ArchitectureViolation,
+    MappedSchema,
+    Value,
+    names_of,
+    read_input_schema,
+)
 
 __all__ = [
     "GENERATION",
@@ -62,6 +68,7 @@ _USER_ID = re.compile(r"[a-z0-9]{12}")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _VERSION_ID = re.compile(r"[0-9a-f]{64}")
 _WEIGHTS_KEY = re.compile(r"weights|extra_lora|hf_lora", re.IGNORECASE)
+_BREAKING = re.compile(r"[\s\\\x00-\x1f\x7f]")  # what lets two parsers see two addresses
 _SEAL = object()
 
 
@@ -169,9 +176,7 @@ def seal_training(user_id: str, owner: str, images_url: str) -> ValidatedTrainin
 
     `images_url` is where the provider gets the zip. Raises ArchitectureViolation.
     """
-    url = urlsplit(images_url)
-    if url.scheme not in {"https", "http"} or not url.hostname:
-        _violated("images_url", "A training needs the http(s) address of the member's own photos.")
+    _check_address(images_url)
     values = {**HYPERPARAMETERS, "trigger_word": trigger_word(user_id), "input_images": images_url}
     return ValidatedTraining(
         user_id, destination(owner, user_id), TRAINER, MappingProxyType(values), seal=_SEAL
@@ -195,13 +200,12 @@ def seal_prediction(
     """
     _check_version(user_id, owner, model, version_id)
     _check_prompt(user_id, prompt)
-    if profile not in (GENERATION, VERIFY):
+    if profile is not GENERATION and profile is not VERIFY:  # equal is not enough: 3.0 equals 3
         _violated("profile", "Pictures are made with the locked parameters only.")
-    if seed not in SEEDS or isinstance(seed, bool):
-        _violated("seed", f"A seed lies between {SEEDS[0]} and {SEEDS[-1]}.")
+    if type(seed) is not int or seed not in SEEDS:
+        _violated("seed", f"A seed is a whole number between {SEEDS[0]} and {SEEDS[-1]}.")
     values = schema.apply({"prompt": prompt, "seed": seed, **asdict(profile)})
-    if named := [key for key in values if _WEIGHTS_KEY.search(key)]:
-        _violated("weights", f"Weights are never named in a request ({named[0]}).")
+    _check_keys(schema, values)
     return ValidatedPrediction(user_id, f"{owner}/{model}:{version_id}", MappingProxyType(values), seal=_SEAL)
 
 
@@ -216,8 +220,30 @@ def _check_version(user_id: str, owner: str, model: str, version_id: str) -> Non
 
 def _check_prompt(user_id: str, prompt: str) -> None:
     trigger = trigger_word(user_id)
+    if "\0" in prompt:
+        _violated("prompt", "A prompt is text.")
     if not prompt.startswith(f"{trigger} ") or len(trigger_pattern(trigger).findall(prompt)) != 1:
         _violated("prompt", "A prompt begins with the member's trigger word and has it once.")
+
+
+def _check_keys(schema: MappedSchema, values: Mapping[str, Value]) -> None:
+    """Every parameter has a key of its own, which is one of its own names."""
+    if named := [key for key in values if _WEIGHTS_KEY.search(key)]:
+        _violated("weights", f"Weights are never named in a request ({named[0]}).")
+    for name in ("prompt", "seed", *asdict(GENERATION)):
+        key = schema.fields[name].key
+        if key not in names_of(name):
+            _violated("foreign_key", f"The version's mapping sends {name} as {key}.")
+
+
+def _check_address(images_url: str) -> None:
+    try:
+        url = urlsplit(images_url)
+        usable = url.scheme in {"https", "http"} and bool(url.hostname) and "@" not in url.netloc
+    except ValueError:
+        usable = False
+    if not usable or _BREAKING.search(images_url):
+        _violated("images_url", "A training needs the http(s) address of the member's own photos.")
 
 
 def _checked_user_id(user_id: str) -> str:

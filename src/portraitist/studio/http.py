@@ -3,6 +3,7 @@
 Who is asking is `accounts`' to say; paths and shapes are the slices' endpoints'.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from fastapi import Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portraitist.kit.clock import Clock
 from portraitist.kit.errors import DatabaseUnavailable, KitError
@@ -20,7 +22,8 @@ from portraitist.kit.logging import logger
 from portraitist.kit.objects import ObjectStore, StorageFull
 from portraitist.studio.config import StudioSettings
 from portraitist.studio.db import StudioDatabase
-from portraitist.studio.errors import StudioError
+from portraitist.studio.errors import StudioError, TooMany
+from portraitist.studio.locale.words import said
 
 log = logger(__name__)
 TITLES = {
@@ -38,6 +41,10 @@ TITLES = {
     503: "A part is away",
     507: "Disk full",
 }
+
+
+REFUSALS = frozenset({401, 403, 429})
+"""Answers that concern security, and are logged."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +94,11 @@ def problem(
     """An RFC 9457 answer: a stable code, a sentence for people, the next step."""
     body = {
         "type": f"urn:portraitist:{code}",
-        "title": TITLES.get(status, "Error"),
+        "title": said(TITLES.get(status, "Error")),
         "status": status,
-        "detail": detail,
+        "detail": said(detail),
         "code": code,
-        "next_step": next_step,
+        "next_step": next_step and said(next_step),
         "request_id": request_id(request),
         **more,
     }
@@ -110,7 +117,13 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(StudioError)
     async def known(request: Request, exc: StudioError) -> Response:
-        return problem(exc.status, exc.code, exc.message, exc.next_step, request)
+        if exc.status in REFUSALS:
+            route = getattr(request.scope.get("route"), "path", None)  # its form, without anybody's ids
+            log.warning("request.refused", code=exc.code, route=route, request_id=request_id(request))
+        answer = problem(exc.status, exc.code, exc.message, exc.next_step, request)
+        if isinstance(exc, TooMany):
+            answer.headers["Retry-After"] = str(max(1, math.ceil(exc.retry_after_s)))
+        return answer
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, exc: RequestValidationError) -> Response:
@@ -125,7 +138,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, exc: HTTPException) -> Response:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(exc.status_code, "http_error")
+        code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(
+            exc.status_code, "http_error"
+        )
         answer = problem(exc.status_code, code, str(exc.detail), None, request)
         answer.headers.update(exc.headers or {})
         return answer
@@ -142,7 +157,35 @@ def install(app: FastAPI) -> None:
         answer.headers["Retry-After"] = "2"
         return answer
 
-    @app.exception_handler(Exception)
-    async def unknown(request: Request, exc: Exception) -> Response:
-        log.error("request_failed", request_id=request_id(request), exc_info=exc)
-        return problem(500, "internal", "Something went wrong on our side.", "Try again later.", request)
+    app.add_middleware(Unexpected)
+
+
+class Unexpected:
+    """Turns what nobody foresaw into a plain 500, inside of the headers that every answer gets.
+
+    The framework's own handler stands outside of all middleware and lets the error go on to the server's log,
+    text and all.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on; an answer that has begun is cut short."""
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as exc:  # the rim: a bug of ours becomes a log line and a problem
+            if scope["type"] != "http":
+                raise
+            request = Request(scope)
+            log.error("request_failed", request_id=request_id(request), exc_info=exc)
+            if not begun:
+                detail = "Something went wrong on our side."
+                await problem(500, "internal", detail, "Try again later.", request)(scope, receive, send)

@@ -99,7 +99,7 @@ def read_input_schema(openapi_schema: Mapping[str, object], names: Sequence[str]
     properties = _mapping(inputs.get("properties"))
     fields: dict[str, InputField] = {}
     for name in names:
-        key = next((key for key in _keys(name) if key in properties), None)
+        key = next((key for key in names_of(name) if key in properties), None)
         if key is None:
             raise _unknown(name)
         fields[name] = _field(key, _resolved(properties[key], schemas))
@@ -113,7 +113,8 @@ def read_input_schema(openapi_schema: Mapping[str, object], names: Sequence[str]
     return MappedSchema(MappingProxyType(fields))
 
 
-def _keys(name: str) -> tuple[str, ...]:
+def names_of(name: str) -> tuple[str, ...]:
+    """The keys under which a version may have this parameter, the likelier first."""
     return (*OTHER_NAMES.get(name, ()), name)
 
 
@@ -154,7 +155,7 @@ def _field(key: str, schema: Mapping[str, object]) -> InputField:
 def _stored_field(name: str, stored: object) -> InputField:
     value = _mapping(stored)
     key = value.get("key")
-    if not isinstance(key, str) or key not in _keys(name):
+    if not isinstance(key, str) or key not in names_of(name):
         raise ArchitectureViolation("stored_schema", f"The stored input schema maps {name} onto {key!r}.")
     return _field(key, {**value, "enum": value.get("choices")})
 

@@ -14,6 +14,7 @@ MAX_PIXELS = 8_000_000
 BLANK_SPREAD = (
     3.0  # standard deviation of grey values, 0–255; a plain field has 0, the dullest portrait above 20
 )
+TINT_POINTS = (12, 16)
 
 
 class NotAPicture(Exception):
@@ -22,13 +23,15 @@ class NotAPicture(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A checked picture file. `spread` is the standard deviation of its grey values (0–255)."""
+    """A checked picture file. `spread` is the standard deviation of its grey values (0–255), `tint` its main colour."""
 
     data: bytes
     sha256: bytes
     width: int
     height: int
     spread: float
+    tint: int | None = None
+    """0xRRGGBB."""
 
     @property
     def blank(self) -> bool:
@@ -46,7 +49,8 @@ def read(data: bytes) -> Picture:
                 raise NotAPicture("the picture has too many pixels")
             grey = image.convert("L")
             spread = ImageStat.Stat(grey).stddev[0]
-            return Picture(data, hashlib.sha256(data).digest(), image.width, image.height, spread)
+            digest = hashlib.sha256(data).digest()
+            return Picture(data, digest, image.width, image.height, spread, tint(image))
     except (
         OSError,
         ValueError,
@@ -54,3 +58,9 @@ def read(data: bytes) -> Picture:
         Image.DecompressionBombError,
     ) as exc:  # Pillow's ways of saying no
         raise NotAPicture("the file can't be decoded") from exc
+
+
+def tint(image: Image.Image) -> int:
+    """The mean colour of some hundred points spread over the picture, as 0xRRGGBB: what it looks like from afar."""
+    red, green, blue = ImageStat.Stat(image.resize(TINT_POINTS, Image.Resampling.NEAREST).convert("RGB")).mean
+    return round(red) << 16 | round(green) << 8 | round(blue)

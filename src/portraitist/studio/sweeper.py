@@ -1,23 +1,25 @@
 """The sweep: rows whose time has come get a job, and waiting rows their turn. Polling, retry timer and self-healing
-are this one thing.
+are this one thing. Where many are due at one account, its list is read instead (`training.lookout`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from portraitist.kit import jobs
+from portraitist.kit import failpoints, jobs
 from portraitist.kit.clock import Clock
 from portraitist.kit.limits import Bucket, SharedLimits
 from portraitist.kit.logging import logger
 from portraitist.studio.db import DueRow, StudioDatabase, SystemTx
 from portraitist.studio.generation import service as generation
 from portraitist.studio.generation.twins import GenerationTwins
-from portraitist.studio.leases import LEASE
+from portraitist.studio.leases import leased_from
 from portraitist.studio.provider.port import Provider, ProviderError
+from portraitist.studio.training import looking, weights
 from portraitist.studio.training import service as training
-from portraitist.studio.training import weights
 from portraitist.studio.training.admission import Room
+from portraitist.studio.training.lookout import JOB as LOOKS
+from portraitist.studio.training.lookout import Lookout
 from portraitist.studio.training.twins import TrainingTwins
 
 log = logger(__name__)
@@ -35,14 +37,23 @@ class Sweeper:
     clock: Clock
     providers: Mapping[str, Provider]
     rooms: Mapping[str, Room]
+    lookout: Lookout
 
     async def sweep(self) -> int:
         """Enqueue a job for each due row, after the turns of those that wait; returns how many."""
-        admitted = [await self.admit(kind) for kind in self.rooms]
+        now = self.clock.now()
+        async with self.db.system(once=True) as tx:
+            found = await looking.agenda(tx, now)
+        admitted = [await self.admit(kind) for kind in self.rooms if kind in found.waiting]
+        return sum(admitted) + (await self._hand_out() if found.due else 0)
+
+    async def _hand_out(self) -> int:
+        """A job for each row whose time has come, or one for many of them; returns how many rows."""
         now = self.clock.now()
         async with self.db.system() as tx:
-            trainings = await training.claim_due(tx, now, now + LEASE, AT_ONCE)
-            generations = await generation.claim_due(tx, now, now + LEASE, AT_ONCE)
+            lists = await self.lookout.claim(tx, now)
+            trainings = await training.claim_due(tx, now, leased_from(now), AT_ONCE)
+            generations = await generation.claim_due(tx, now, leased_from(now), AT_ONCE)
             copies = await weights.claim_due(tx, now, AT_ONCE)
             for kind, rows in (
                 (training.JOB, trainings),
@@ -50,7 +61,8 @@ class Sweeper:
                 (weights.JOB, copies),
             ):
                 await self._enqueue(tx, kind, rows)
-        return sum(admitted) + len(trainings) + len(generations) + len(copies)
+            await jobs.enqueue_all(tx.conn, LOOKS, [(each, "") for each in lists], priority=2)
+        return len(trainings) + len(generations) + len(copies)
 
     async def admit(self, kind: str) -> int:
         """Let waiting rows of this kind start, fairly, where their account has room; returns how many."""
@@ -59,8 +71,12 @@ class Sweeper:
         for account_id in self.providers:
             now = self.clock.now()
             async with self.db.system() as tx:
-                rows = await admit(tx, account_id, self.rooms[kind], now, now + LEASE)
+                rows = await admit(tx, account_id, self.rooms[kind], now, leased_from(now))
                 await self._enqueue(tx, kind, rows)
+                if rows:
+                    failpoints.hit("admission.admitted")
+            if rows:
+                failpoints.hit("admission.committed")
             admitted += len(rows)
         return admitted
 
@@ -69,9 +85,8 @@ class Sweeper:
         await self.admit(kind)
 
     async def _enqueue(self, tx: SystemTx, kind: str, rows: Sequence[DueRow]) -> None:
-        await tx.run("reset role")  # the job tables are app's
-        for row in rows:
-            await jobs.enqueue(tx.conn, kind, str(row.id), user_id=row.user_id, priority=PRIORITIES[kind])
+        jobs_of = [(str(row.id), row.user_id) for row in rows]
+        await jobs.enqueue_all(tx.conn, kind, jobs_of, priority=PRIORITIES[kind])
 
 
 @dataclass(frozen=True)

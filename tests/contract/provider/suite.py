@@ -275,3 +275,14 @@ async def _assert_pictures(provider: Provider, run: RemotePrediction) -> None:
             assert abs(picture.width / picture.height - 3 / 4) < 0.05
     with pytest.raises(ProviderOutputTooLarge):
         await provider.download(run.output_urls[0][1], len(pictures[0]) - 1)
+    assert await _in_parts(provider, run.output_urls[0][1], len(pictures[0]) // 3) == pictures[0]
+
+
+async def _in_parts(provider: Provider, url: str, size: int) -> bytes:
+    """A file as it comes in parts, or all at once where the provider serves no ranges."""
+    whole = b""
+    while True:
+        part = await provider.download_part(url, len(whole), size, 20_000_000)
+        whole = whole + part.data if part.first else part.data
+        if part.is_last:
+            return whole

@@ -34,4 +34,4 @@ def training_endpoint(engine: Engine, photos: tuple[bytes, ...]) -> Endpoint:
 
 def at(engine: Engine, photos: tuple[bytes, ...]) -> Endpoint:
     settings = engine.settings
-    return Endpoint(settings.address, TOKEN, settings.username, photos, patience_s=180, poll_s=0.2)
+    return Endpoint(settings.address, TOKEN, settings.username, photos, patience_s=600, poll_s=0.2)

@@ -20,8 +20,15 @@ COMMANDS = (
     "engine",
     "migrate",
     "doctor",
+    "members",
+    "events",
+    "password",
+    "reset",
     "trainings",
     "models",
+    "account",
+    "looks",
+    "picture",
 )
 
 
@@ -81,6 +88,16 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "home" / "postgres").exists()
+
+
+@pytest.mark.parametrize("arguments", [("invite",), ("reset-link", "anna@example.org")])
+def test_no_link_is_handed_out_that_leads_to_a_studio_which_stops_again(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = portraitist("members", *arguments, home=tmp_path / "home")
+    assert done.returncode == 3
+    assert "portraitist up" in done.stderr
     assert not (tmp_path / "home" / "postgres").exists()
 
 

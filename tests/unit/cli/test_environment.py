@@ -48,7 +48,9 @@ def test_half_a_configuration_is_refused_by_name(environ: dict[str, str], names:
 
 def test_the_studio_is_told_of_the_embedded_engine_and_never_of_the_owner() -> None:
     environ = {"PATH": "/bin", "DATABASE_OWNER_URL": "postgresql://o:o@db/p"}
-    told = environment.studio_environment(environ, "/home", EMBEDDED, SECRETS, PORTS)
+    told = environment.studio_environment(
+        environ, "/home", EMBEDDED, SECRETS, PORTS, chosen=environment.choices({})
+    )
     assert told["REPLICATE_BASE_URL"] == "http://127.0.0.1:8188"
     assert told["REPLICATE_API_TOKEN"] == "engine-token"
     assert told["DATABASE_URL"] == EMBEDDED.app
@@ -59,9 +61,29 @@ def test_the_studio_is_told_of_the_embedded_engine_and_never_of_the_owner() -> N
 def test_a_configured_provider_is_handed_on_as_it_is() -> None:
     environ = {"REPLICATE_API_TOKEN": "r8", "REPLICATE_USERNAME": "ada"}
     cloud = Databases(app="postgresql://app:a@/p", owner=None, engine=None)
-    told = environment.studio_environment(environ, "/home", cloud, SECRETS, PORTS)
+    chosen = environment.choices(environ)
+    told = environment.studio_environment(environ, "/home", cloud, SECRETS, PORTS, chosen=chosen)
     assert told["REPLICATE_API_TOKEN"] == "r8"
-    assert "REPLICATE_BASE_URL" not in told
+    assert not {"REPLICATE_BASE_URL", "REPLICATE_ACCOUNT", "KEPT_ENGINE_URL"} & told.keys()
+
+
+def test_an_engine_that_runs_beside_a_configured_provider_is_only_kept() -> None:
+    environ = {"REPLICATE_API_TOKEN": "r8", "REPLICATE_USERNAME": "ada", "REPLICATE_BASE_URL": "http://gpu"}
+    chosen = environment.choices(environ, engine_was_here=True)
+    told = environment.studio_environment(environ, "/home", EMBEDDED, SECRETS, PORTS, chosen=chosen)
+    assert told["REPLICATE_BASE_URL"] == "http://gpu"
+    assert told["REPLICATE_ACCOUNT"] == "own"  # `engine` is the embedded one's name in this home
+    assert (told["KEPT_ENGINE_URL"], told["KEPT_ENGINE_TOKEN"]) == ("http://127.0.0.1:8188", "engine-token")
+
+
+def test_an_engine_that_was_here_keeps_its_embedded_database_at_hand() -> None:
+    environ = {
+        "DATABASE_URL": "postgresql://app:x@db/p",
+        "REPLICATE_API_TOKEN": "r8",
+        "REPLICATE_USERNAME": "a",
+    }
+    assert not environment.choices(environ).embedded_postgres
+    assert environment.choices(environ, engine_was_here=True).embedded_postgres
 
 
 def test_the_engine_knows_its_own_database_only_and_the_users_settings_of_it() -> None:

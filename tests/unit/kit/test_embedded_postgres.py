@@ -2,7 +2,6 @@
 
 import asyncio
 import concurrent.futures
-import contextlib
 import os
 import signal
 import stat
@@ -13,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from own_postgres import FAST, OwnPostgres
+from tests.another_user import python_of
 
 from portraitist.kit import embedded_postgres, postgres_binaries
 from portraitist.kit.embedded_postgres import (
@@ -252,15 +252,6 @@ def test_programs_out_of_reach_are_copied_once(
     assert len(list((own_postgres.folder / "state" / "bin").iterdir())) == 1
 
 
-def _python_for_everyone(account: postgres_binaries.Account) -> str:
-    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (os.path.realpath(sys.executable), f"/usr/bin/{name}"):
-        with contextlib.suppress(OSError):
-            subprocess.run([python, "-V"], check=True, capture_output=True, cwd="/", **account.switch())
-            return python
-    pytest.skip(f"NOT RUN: another user can't reach this Python; apt-get install {name}")
-
-
 @pytest.mark.skipif(not AS_ROOT, reason="under another user every test takes this path")
 def test_without_root_it_runs_as_the_user_itself(own_postgres: OwnPostgres) -> None:
     """A process of an ordinary account makes, starts and stops a server in a home of its own."""
@@ -275,13 +266,8 @@ def test_without_root_it_runs_as_the_user_itself(own_postgres: OwnPostgres) -> N
         "psycopg.connect(server.url('postgres')).close(); "
         "print(os.geteuid() == os.stat(Path(sys.argv[1]) / 'postgres/data').st_uid != 0); embedded.stop()"
     )
-    source = str(Path(embedded_postgres.__file__).parents[2])
-    environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join([source, *sys.path]), "HOME": str(home)}
-    python = _python_for_everyone(nobody)
-    as_nobody = {"cwd": "/", "env": environment, **nobody.switch()}
-    look = [python, "-c", "import psycopg, portraitist.kit.embedded_postgres"]
-    if subprocess.run(look, capture_output=True, check=False, **as_nobody).returncode:
-        pytest.skip("this checkout lies where no other user can read it")
+    python = python_of(nobody, home)
+    as_nobody = {"cwd": "/", "env": {"PATH": os.defpath, "HOME": str(home)}, **nobody.switch()}
     ran = subprocess.run(
         [python, "-c", code, str(home)],
         capture_output=True, text=True, timeout=90, check=False, **as_nobody,

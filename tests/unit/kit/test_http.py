@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from portraitist.kit.http import (
     HttpUnreachable,
     ResponseTooLarge,
     UnexpectedStatus,
+    library_client,
 )
 
 pytestmark = pytest.mark.anyio
@@ -154,6 +156,8 @@ async def test_the_checked_address_is_used_and_the_certificate_is_still_the_name
 ) -> None:
     server_tls, authority = _certificate("studio.example", tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    # it reads its authorities now, not those of earlier tests
+    monkeypatch.setattr("portraitist.kit.http._tls", httpx2.create_ssl_context)
     monkeypatch.setattr("portraitist.kit.http.is_public", lambda address: address == "127.0.0.1")
     async with serving(http(b"ok"), tls=server_tls) as server, client_for() as client:
         answering(monkeypatch, "127.0.0.1")
@@ -210,6 +214,19 @@ async def test_cookies_are_not_kept_and_proxies_of_the_environment_not_used(
         await client.request("GET", server.url)
         await client.request("GET", server.url)
     assert len(server.requests) == 2
+    assert b"cookie" not in server.requests[1].lower()
+
+
+async def test_a_library_client_follows_no_redirect_keeps_no_cookie_and_asks_its_origin_only() -> None:
+    there = http(status="302 Found", Location="/there", Set_Cookie="a=b")
+    async with serving(there) as server, serving(http()) as other:
+        client = library_client(server.url, connections=1)
+        async with client:
+            answers = [await client.get(server.url) for _ in range(2)]
+            with pytest.raises(ForbiddenAddress):
+                await client.get(other.url)
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert (len(server.requests), len(other.requests)) == (2, 0)
     assert b"cookie" not in server.requests[1].lower()
 
 

@@ -1,4 +1,4 @@
-"""Jobs: atomic with the caller's transaction, one waiting per row, rescued from the dead."""
+"""Jobs: atomic with the caller's transaction, one waiting per row, taken once."""
 
 import asyncio
 import subprocess
@@ -6,17 +6,28 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import pytest
 from own_postgres import OwnPostgres
 
+from portraitist.kit.connection import Connection
 from portraitist.kit.database import Database
 from portraitist.kit.embedded_postgres import Server, ensure_role
-from portraitist.kit.jobs import Handler, WorkerSettings, apply_schema, enqueue, run_worker
+from portraitist.kit.jobs import (
+    Handler,
+    WorkerSettings,
+    apply_schema,
+    enqueue,
+    enqueue_all,
+    forget,
+    last_heartbeat,
+    run_worker,
+)
 
 pytestmark = pytest.mark.anyio
 
-QUICK = WorkerSettings(concurrency=4, heartbeat_s=0.2, stalled_after_s=1)
+QUICK = WorkerSettings(concurrency=4, heartbeat_s=0.2)
 PASSWORD = "for the worker"
 
 
@@ -63,7 +74,7 @@ async def until(condition: Callable[[], Awaitable[bool] | bool], within_s: float
 
 async def waiting(database: Database) -> int:
     async with database.transaction() as tx:
-        cursor = await tx.execute("select count(*) as n from procrastinate_jobs")
+        cursor = await tx.execute("select count(*) as n from jobs")
         row = await cursor.fetchone()
         assert row
         return int(row["n"])
@@ -84,15 +95,16 @@ class Seen:
 
 
 async def test_a_job_runs_once_its_transaction_commits_and_leaves_nothing_behind(
-    url: str, database: Database
+    url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("portraitist.kit.jobs.LOOK_EVERY_S", 60)  # it is told
     seen = Seen()
     async with working(url, {"advance": seen}):
         async with database.transaction() as tx:
             await enqueue(tx, "advance", "t1", user_id="ann")
             await asyncio.sleep(0.3)
             assert seen.jobs == []
-        await until(lambda: seen.jobs == [("t1", "ann")], within_s=2)
+        await until(lambda: seen.jobs == [("t1", "ann")])
         await until(lambda: empty(database))
 
 
@@ -197,46 +209,102 @@ asyncio.run(run_worker(sys.argv[1], {"advance": hang}, WorkerSettings(heartbeat_
 """
 
 
-async def _killed_while_working(url: str) -> None:
-    victim = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", VICTIM, url, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert victim.stderr
-    assert await asyncio.wait_for(victim.stderr.readline(), 15) == b"started\n"
-    victim.kill()
-    await victim.wait()
+async def test_a_worker_that_is_stopped_while_it_takes_jobs_loses_none(
+    url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, real = asyncio.Event(), Database._back
 
+    async def back(self: Database, conn: Connection) -> None:
+        """As if the answer with the jobs had come, and stopping came before anybody looked at it."""
+        if self is not database and await waiting(database) == 0:
+            taken.set()
+            await asyncio.sleep(0.3)
+        await real(self, conn)
 
-async def test_the_job_of_a_killed_worker_is_taken_over(url: str, database: Database) -> None:
+    ran: list[str] = []
+
+    async def handler(row_id: str, _user_id: str) -> None:
+        ran.append(row_id)
+
     async with database.transaction() as tx:
-        await enqueue(tx, "advance", "t1", user_id="ann")
-    await _killed_while_working(url)
-    seen = Seen()
-    async with working(url, {"advance": seen}):
-        await until(lambda: seen.jobs == [("t1", "ann")], within_s=4)
+        await enqueue(tx, "training", "1", user_id="anna")
+    monkeypatch.setattr(Database, "_back", back)
+    async with working(url, {"training": handler}) as stop:
+        await taken.wait()
+        stop.set()
+    assert ran == ["1"] or await waiting(database) == 1
 
 
-async def test_a_killed_workers_job_gives_way_to_one_that_waits_for_the_same_row(
+async def test_a_killed_workers_job_is_gone_with_it_and_the_same_row_can_be_put_in_again(
     url: str, database: Database
 ) -> None:
     async with database.transaction() as tx:
         await enqueue(tx, "advance", "t1", user_id="ann")
-    await _killed_while_working(url)
-    async with database.transaction() as tx:
-        await enqueue(tx, "busy", "b", user_id="ann", priority=1)
-        await enqueue(tx, "advance", "t1", user_id="ann")
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", VICTIM, url, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert victim.stderr
+    assert await asyncio.wait_for(victim.stderr.readline(), 30) == b"started\n"
+    victim.kill()
+    await victim.wait()
+    assert await waiting(database) == 0  # the row's own lease brings it back: see the proof's kills
     seen = Seen()
+    async with working(url, {"advance": seen}):
+        async with database.transaction() as tx:
+            await enqueue(tx, "advance", "t1", user_id="ann")
+        await until(lambda: seen.jobs == [("t1", "ann")])
 
-    async def until_one_is_left(row: str, user_id: str) -> None:
-        async def gone() -> bool:
-            return await waiting(database) == 2  # this job and the waiting one
 
-        await until(gone)
+async def test_jobs_put_in_while_one_of_the_same_row_runs_wait_as_one(url: str, database: Database) -> None:
+    began, may_end = asyncio.Event(), asyncio.Event()
+    runs: list[str] = []
 
-    settings = WorkerSettings(concurrency=1, heartbeat_s=0.2, stalled_after_s=1)
-    async with working(url, {"busy": until_one_is_left, "advance": seen}, settings):
+    async def slow(row: str, user_id: str) -> None:
+        runs.append(row)
+        began.set()
+        await may_end.wait()
+
+    async with working(url, {"advance": slow}, WorkerSettings(concurrency=1)):
+        async with database.transaction() as tx:
+            await enqueue(tx, "advance", "t1", user_id="ann")
+        await asyncio.wait_for(began.wait(), 10)
+        for _ in range(2):
+            async with database.transaction() as tx:
+                await enqueue(tx, "advance", "t1", user_id="ann")
+        assert await waiting(database) == 1
+        may_end.set()
+        await until(lambda: runs == ["t1", "t1"])
+
+
+async def test_two_workers_never_take_the_same_job(url: str, database: Database) -> None:
+    one, other = Seen(), Seen()
+    async with database.transaction() as tx:
+        await enqueue_all(tx, "advance", [(f"t{number}", "ann") for number in range(300)])
+    async with working(url, {"advance": one}), working(url, {"advance": other}):
+        await until(lambda: len(one.jobs) + len(other.jobs) >= 300)
         await until(lambda: empty(database))
-    assert seen.jobs == [("t1", "ann")]
+    assert len({*one.jobs, *other.jobs}) == len(one.jobs) + len(other.jobs) == 300
+
+
+async def test_a_worker_shows_that_it_lives_and_signs_off(url: str, database: Database) -> None:
+    async def seen_at() -> datetime | None:
+        async with database.transaction() as tx:
+            return await last_heartbeat(tx)
+
+    assert await seen_at() is None
+    async with working(url, {"advance": Seen()}):
+        await until(lambda: _true(seen_at))
+        first = await seen_at()
+
+        async def later() -> bool:
+            return (await seen_at() or first) != first
+
+        await until(later)
+    assert await seen_at() is None
+
+
+async def _true(value: Callable[[], Awaitable[object]]) -> bool:
+    return bool(await value())
 
 
 async def test_the_worker_survives_a_database_that_is_killed_and_started_again(
@@ -256,3 +324,14 @@ async def test_the_worker_survives_a_database_that_is_killed_and_started_again(
         async with database.transaction() as tx:
             await enqueue(tx, "advance", "after", user_id="ann")
         await until(lambda: ("after", "ann") in seen.jobs, within_s=15)
+
+
+async def test_all_jobs_of_a_member_are_taken_back_and_no_others(database: Database) -> None:
+    async with database.transaction() as tx:
+        await enqueue_all(tx, "look", [("1", "ann"), ("2", "bob")])
+        await enqueue(tx, "copy", "1", user_id="ann")
+    async with database.transaction() as tx:
+        await forget(tx, "ann")
+    async with database.transaction() as tx:
+        left = await (await tx.execute("select kind, id, user_id from jobs")).fetchall()
+    assert [tuple(row.values()) for row in left] == [("look", "2", "bob")]

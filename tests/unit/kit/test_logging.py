@@ -2,25 +2,17 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from portraitist.kit.logging import clean_text, configure, logger
 
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("restored_logs")
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -61,6 +53,29 @@ def test_an_exceptions_text_is_cleaned_too(capsys: pytest.CaptureFixture[str]) -
     (line,) = lines(capsys)
     assert "https://[redacted]@host/file?[redacted]" in line["exception"]
     assert "t0p" not in json.dumps(line)
+
+
+def test_an_exception_that_quotes_rows_or_input_is_told_without_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Row(BaseModel):
+        words: int
+
+    configure(json=True)
+    canary = "t0p"  # a traceback shows the lines of the source, not what their names stand for
+    try:
+        Row.model_validate({"words": canary})
+    except ValueError:
+        logger("x").exception("failed")
+    try:
+        raise psycopg.errors.CheckViolation(f"new row\nDETAIL:  Failing row contains (1,\n\n{canary}).")
+    except psycopg.Error as error:
+        logging.getLogger("some_library").error("failed", exc_info=error)
+    ours, librarys = lines(capsys)
+    assert "('words',): int_parsing" in ours["exception"]
+    assert "psycopg.errors.CheckViolation: SQLSTATE 23514" in librarys["exception"]
+    assert "test_logging.py" in librarys["exception"]
+    assert canary not in json.dumps([ours, librarys])
 
 
 def test_the_level_is_kept(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,14 @@ from portraitist.cli import options
 from portraitist.cli.errors import EXIT_CODES
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 picks one.")]
-Minutes = Annotated[float, typer.Option("--minutes", min=0.1, help="How long to train it; hours are better.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        "--steps",
+        min=1,
+        help="Of transformer and words. Default: 6,000, with the rest about an hour and a half of one core.",
+    ),
+]
 
 engine_app = typer.Typer(name="engine", invoke_without_command=True, epilog=EXIT_CODES)
 
@@ -52,14 +59,16 @@ def engine(context: typer.Context, json_lines: options.Json = False) -> None:
 @engine_app.command("init", epilog=EXIT_CODES)
 def engine_init(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Where the checkpoint goes (diffusers format).")],
-    minutes: Minutes = 240.0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that DIR holds.")] = False,
+    steps: Steps = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Train on: the work or checkpoint in DIR, else the shipped base.")
+    ] = False,
     json_lines: options.Json = False,
 ) -> None:
     """Make the embedded engine's base checkpoint anew from its recipe: drawn portraits, no photo of anybody."""
     from portraitist.cli import rim, running
 
-    rim.perform_plain(json_lines, lambda output: running.engine_init(out, minutes, resume, output))
+    rim.perform_plain(json_lines, lambda output: running.engine_init(out, steps, resume, output))
 
 
 def migrate(json_lines: options.Json = False) -> None:

@@ -57,15 +57,17 @@ def cancel(
     _act(training_id, "cancel", folder, member, json_lines)
 
 
-def _act(training_id: str, verb: str, folder: str | None, member: str | None, json_lines: bool) -> None:
+async def act(api: "StudioApi", training_id: str, verb: str, output: "Output") -> None:
+    """`retry` or `cancel`, followed to its end."""
     from portraitist.cli.follow import follow_training
 
-    async def work(api: "StudioApi", output: "Output") -> None:
-        item = await follow_training(api, await api.act_on_training(training_id, verb), output, patience_s=0)
-        output.say(f"Training {item.id}: {item.status}")
-        output.emit("training", id=item.id, status=item.status)
+    item = await follow_training(api, await api.act_on_training(training_id, verb), output, patience_s=0)
+    output.say(f"Training {item.id}: {item.status}")
+    output.emit("training", id=item.id, status=item.status)
 
-    _as_member(folder, member, json_lines, work)
+
+def _act(training_id: str, verb: str, folder: str | None, member: str | None, json_lines: bool) -> None:
+    _as_member(folder, member, json_lines, lambda api, output: act(api, training_id, verb, output))
 
 
 def _as_member(

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from portraitist import __version__
 from portraitist.kit import jobs
@@ -32,21 +32,21 @@ class PartOut(BaseModel):
     """One part: does it answer, and if not, what it said."""
 
     ok: bool
-    detail: str
+    detail: str = Field(examples=[""])
 
 
 class ProviderOut(BaseModel):
     """Who makes the pictures, at what size, with what safety checker."""
 
-    kind: str
-    base_url: str
-    username: str
+    kind: str = Field(examples=["engine"])
+    base_url: str = Field(examples=["http://127.0.0.1:8701"])
+    username: str = Field(examples=["portraitist"])
     reachable: bool
-    engine: str
-    picture_size: str
-    safety_checker: str
-    expected_training_minutes: float | None
-    detail: str
+    engine: str = Field(examples=["tiny FLUX on this machine"])
+    picture_size: str = Field(examples=["192x256"])
+    safety_checker: str = Field(examples=["none (embedded)"])
+    expected_training_minutes: float | None = Field(examples=[3.0])
+    detail: str = Field(examples=[""])
 
 
 class WorkerOut(BaseModel):
@@ -59,30 +59,30 @@ class WorkerOut(BaseModel):
 class AccountOut(BaseModel):
     """A provider account and its room: each member has one model there; `models_limit` null: no limit."""
 
-    id: str
-    base_url: str
-    username: str
-    models_used: int
-    models_limit: int | None
+    id: str = Field(examples=["engine"])
+    base_url: str = Field(examples=["http://127.0.0.1:8701"])
+    username: str = Field(examples=["portraitist"])
+    models_used: int = Field(examples=[12])
+    models_limit: int | None = Field(examples=[None])
 
 
 class StatusOut(BaseModel):
     """The whole studio at a glance."""
 
-    version: str
+    version: str = Field(examples=["0.1.0"])
     provider: ProviderOut
     database: PartOut
     storage: PartOut
     worker: WorkerOut
-    trainings: dict[str, int]
-    generations: dict[str, int]
+    trainings: dict[str, int] = Field(examples=[{"training": 1, "completed": 40}])
+    generations: dict[str, int] = Field(examples=[{"completed": 812}])
     accounts: list[AccountOut]
 
 
 async def status(core: Core, provider: Provider, accounts: Sequence[Account]) -> StatusOut:
     """Ask every part at once; a part that is away is an answer, not an error."""
     storage, seen, counts, engine = await asyncio.gather(
-        _part(core.objects.list("status")), _last_seen(core), _counts(core), _engine(core.settings, provider)
+        _part(core.objects.list("status")), _last_seen(core), _counts(core), maker(core.settings, provider)
     )
     trainings, generations, used, database = counts
     alive = (
@@ -138,7 +138,8 @@ async def _counts(core: Core) -> tuple[dict[str, int], dict[str, int], Mapping[s
         return {}, {}, {}, PartOut(ok=False, detail=str(exc))
 
 
-async def _engine(settings: StudioSettings, provider: Provider) -> ProviderOut:
+async def maker(settings: StudioSettings, provider: Provider) -> ProviderOut:
+    """Who makes the pictures, and whether they answer."""
     reachable, detail = True, ""
     try:
         async with asyncio.timeout(ENGINE_LOOK_S):

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 3  # starts that were never answered and never seen in the provider's list
+RARER = 6  # looks where webhooks tell us
 
 
 class Status(StrEnum):
@@ -79,6 +80,24 @@ class Timing:
     store_deadline: timedelta = timedelta(minutes=95)
     """From the start: a run takes 30 minutes at most, and the provider deletes its pictures an hour later."""
     pause: timedelta = timedelta(seconds=15)
+    sweep: timedelta = timedelta(0)
+    """How much later than its time a look may come."""
+    told: bool = False
+    """Whether the provider tells us by webhooks; then a look is only for those that were lost on the way."""
+
+    def look_after(self, age: timedelta) -> timedelta:
+        """Time until the next look at a run of this age: the longer it takes the less often, up to twelve times.
+
+        A sweep less, so that the look has come by then; half of it at least.
+        """
+        first = self.rarer * self.poll
+        whole = min(max(first, age / 20), 12 * first)
+        return max(whole - self.sweep, whole / 2)
+
+    @property
+    def rarer(self) -> int:
+        """How many times less often runs are looked at."""
+        return RARER if self.told else 1
 
     @property
     def grace(self) -> timedelta:
@@ -113,6 +132,14 @@ class Generation:
     error: str | None
     created_at: datetime
     finished_at: datetime | None
+    title: str | None = None
+    look: str | None = None
+    provider_seconds: float | None = None
+
+    @property
+    def called(self) -> str:
+        """What the member knows it by: the title of a card or look, whose words stay out of sight; else the words."""
+        return self.title or self.words
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", Status(self.status))
@@ -142,15 +169,22 @@ class Generation:
             error=None,
         )
 
-    def submitted(self, provider_id: str, now: datetime) -> "Generation":
+    def submitted(self, provider_id: str, now: datetime, timing: Timing) -> "Generation":
         """The provider has it, under this id."""
-        return self.to(Status.SUBMITTED, now, provider_prediction_id=provider_id)
+        pause = timing.look_after(timedelta(0))
+        return self.to(Status.SUBMITTED, now, provider_prediction_id=provider_id, next_check_at=now + pause)
 
     def not_sent(self, now: datetime, delay: timedelta, code: str, message: str) -> "Generation":
-        """Surely not received: back to the queue with the reason shown."""
+        """Surely not begun: back to the queue with the reason shown; it counts as no attempt."""
+        return self._sent_again(now, delay, code, message, attempt=self.attempt - 1)
+
+    def _sent_again(
+        self, now: datetime, delay: timedelta, code: str, message: str, *, attempt: int
+    ) -> "Generation":
         return self.to(
             Status.QUEUED,
             now,
+            attempt=attempt,
             submitted_at=None,
             next_check_at=now + delay,
             error_code=code,
@@ -161,7 +195,8 @@ class Generation:
         """An unanswered start that never turned up: send again, or give up after MAX_ATTEMPTS."""
         if self.attempt >= MAX_ATTEMPTS:
             return self.failed("start_lost", "The engine never confirmed the start. Nothing was made.", now)
-        return self.not_sent(now, timedelta(0), "start_lost", "The engine did not answer; sending it again.")
+        told = "The engine did not answer; sending it again."
+        return self._sent_again(now, timedelta(0), "start_lost", told, attempt=self.attempt)
 
     def failed(self, code: str, message: str, now: datetime) -> "Generation":
         """Over without pictures."""

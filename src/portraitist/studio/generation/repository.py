@@ -5,17 +5,22 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from portraitist.kit import jobs
 from portraitist.studio import architecture
-from portraitist.studio.db import DueRow, SystemTx, UserTx
-from portraitist.studio.generation.domain import Generation
+from portraitist.studio.db import DueRow, SystemTx, UserTx, listed
+from portraitist.studio.generation.domain import ENDED, Generation
 from portraitist.studio.generation.starts import Start
 from portraitist.studio.leases import lease_until
 from portraitist.studio.training import admission
 from portraitist.studio.training.admission import Room
+from portraitist.studio.training.guarded import NEXT_CHECK, RETURNED, Stored, stored
+from portraitist.studio.training.looking import left_to_lists
 
 COLUMNS = """user_id, id, status, model_version_id, account_id, words, prompt, seed, requested, attempt,
     revision, next_check_at, admitted_at, webhook_token, submitted_at, provider_prediction_id, raw_output,
-    unknown_words, cancel_requested_at, error_code, error, created_at, finished_at"""
+    unknown_words, cancel_requested_at, error_code, error, created_at, finished_at, title, look, provider_seconds"""
+
+ENDED_LISTED = listed(ENDED)
 
 
 async def insert(tx: UserTx, generation: Generation, key: str | None) -> bool:
@@ -23,8 +28,8 @@ async def insert(tx: UserTx, generation: Generation, key: str | None) -> bool:
     return (
         await tx.run(
             """insert into generation_trackers (user_id, id, status, model_version_id, account_id, idempotency_key,
-               words, prompt, seed, requested, next_check_at, leased_until, webhook_token, created_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+               words, prompt, seed, requested, next_check_at, leased_until, webhook_token, created_at, title, look)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
            on conflict (user_id, prompt, seed) do nothing""",
             (
                 generation.user_id,
@@ -41,6 +46,8 @@ async def insert(tx: UserTx, generation: Generation, key: str | None) -> bool:
                 lease_until(generation.next_check_at, generation.created_at),
                 generation.webhook_token,
                 generation.created_at,
+                generation.title,
+                generation.look,
             ),
         )
         == 1
@@ -65,45 +72,43 @@ async def by_key(tx: UserTx, key: str) -> Generation | None:
     )
 
 
-async def newest(tx: UserTx, limit: int = 50) -> list[Generation]:
-    """This member's generations, newest first."""
-    return await tx.all(
-        Generation,
-        f"select {COLUMNS} from generation_trackers order by created_at desc, id desc limit %s",  # noqa: S608
-        (limit,),
+async def nth_newest(tx: UserTx, number: int) -> datetime | None:
+    """When the n-th newest generation was asked for, of those that were not taken back before they were sent."""
+    found: datetime | None = await tx.value(
+        """select created_at from generation_trackers where attempt > 0 or status <> 'canceled'
+           order by created_at desc offset %s limit 1""",
+        (number - 1,),
     )
+    return found
 
 
-async def in_hand(tx: UserTx) -> list[Generation]:
-    """Generations on their way."""
-    return await tx.all(
-        Generation,
-        f"""select {COLUMNS} from generation_trackers
-            where status not in ('completed', 'failed', 'canceled', 'lost_at_provider')
-            order by created_at desc limit 50""",  # noqa: S608
-    )
+async def one_at_a_time(tx: UserTx) -> None:
+    """Let the member's other requests wait until this transaction has ended, so that a quota is exact."""
+    await tx.run("select pg_advisory_xact_lock(hashtextextended('generations ' || %s, 0))", (tx.user_id,))
 
 
-async def save(tx: UserTx, after: Generation, leased_until: datetime | None) -> bool:
-    """Store a decision made on `after.revision`; False where the row has moved on since.
+async def save(tx: UserTx, after: Generation, leased_until: datetime | None) -> Generation | None:
+    """Store a decision made on `after.revision`; the row as it is now, or None where it has moved on since.
 
     `leased_until`: how long the sweep leaves the row to the job at hand.
     """
-    return (
-        await tx.run(
-            """update generation_trackers set status = %(status)s, attempt = %(attempt)s, revision = revision + 1,
-               next_check_at = %(next_check_at)s, leased_until = %(leased_until)s, submitted_at = %(submitted_at)s,
+    return stored(
+        after,
+        await tx.maybe(
+            Stored,
+            f"""update generation_trackers set status = %(status)s, attempt = %(attempt)s, revision = revision + 1,
+               next_check_at = {NEXT_CHECK}, leased_until = %(leased_until)s, submitted_at = %(submitted_at)s,
                provider_prediction_id = %(provider_prediction_id)s, raw_output = %(raw_output)s,
                unknown_words = %(unknown_words)s, error_code = %(error_code)s, error = %(error)s,
-               finished_at = %(finished_at)s
-           where id = %(id)s and revision = %(revision)s""",
+               finished_at = %(finished_at)s, provider_seconds = %(provider_seconds)s
+           where id = %(id)s and revision = %(revision)s
+           returning {RETURNED}""",  # noqa: S608
             vars(after)
             | {
                 "leased_until": leased_until,
                 "raw_output": None if after.raw_output is None else Jsonb(after.raw_output),
             },
-        )
-        == 1
+        ),
     )
 
 
@@ -140,36 +145,37 @@ async def request_cancel(tx: UserTx, generation_id: UUID, now: datetime, leased_
 
 
 async def wake(tx: UserTx, generation_id: UUID, now: datetime, leased_until: datetime) -> bool:
-    """Make a waiting generation due; False where there is nothing to see.
+    """Make a waiting generation due; False where there is nothing to see, or not yet.
 
-    Where only looking is going on, the revision goes up as well: a look that began before this would put the next
-    one off. In `submitting` the paid call may be on its way, and its answer must still fit.
+    The revision goes up as well: a look that began before this would put the next one off. In `submitting` the answer
+    of the paid call is on its way: its lease has whoever records that go on at once (`guarded`).
     """
-    return (
-        await tx.run(
-            """update generation_trackers set next_check_at = %s, leased_until = %s,
-                   revision = revision + (status in ('submitted', 'running'))::int
-               where id = %s and status in ('submitting', 'submitted', 'running')""",
-            (now, leased_until, generation_id),
-        )
-        == 1
+    status = await tx.value(
+        """update generation_trackers set leased_until = %(leased)s,
+               next_check_at = case when status = 'submitting' then next_check_at else %(now)s end,
+               revision = revision + (status <> 'submitting')::int
+           where id = %(id)s and status in ('submitting', 'submitted', 'running') returning status""",
+        {"now": now, "leased": leased_until, "id": generation_id},
     )
+    return status not in (None, "submitting")
 
 
 async def claim_due(tx: SystemTx, now: datetime, lease_until: datetime, limit: int) -> list[DueRow]:
-    """Rows whose time has come, leased so that the next sweep leaves them to their job."""
+    """Rows whose time has come and that neither wait as a job nor have their list read, leased to the job they get."""
     # for update skip locked: two sweepers share the work instead of waiting for each other
     return await tx.all(
         DueRow,
-        """with due as (
+        f"""with due as (
                select id from generation_trackers
-               where status not in ('completed', 'failed', 'canceled', 'lost_at_provider') and next_check_at <= %s
+               where status not in ({ENDED_LISTED}) and next_check_at <= %(now)s
                    and (status <> 'queued' or admitted_at is not null)
-                   and coalesce(leased_until, '-infinity') <= %s
-               order by next_check_at limit %s for update skip locked)
-           update generation_trackers set leased_until = %s from due where generation_trackers.id = due.id
-           returning generation_trackers.id, generation_trackers.user_id""",
-        (now, now, limit, lease_until),
+                   and coalesce(leased_until, '-infinity') <= %(now)s
+                   and not {left_to_lists("generation_trackers")}
+                   and not {jobs.waits("generation", "generation_trackers.id")}
+               order by next_check_at limit %(limit)s for update skip locked)
+           update generation_trackers set leased_until = %(until)s from due where generation_trackers.id = due.id
+           returning generation_trackers.id, generation_trackers.user_id""",  # noqa: S608
+        {"now": now, "limit": limit, "until": lease_until},
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from portraitist.kit import failpoints
 from portraitist.kit.clock import Clock
 from portraitist.kit.logging import logger
 from portraitist.studio.db import StudioDatabase
@@ -34,6 +35,7 @@ class GenerationTwins:
 
     async def _end(self, user_id: str, start: Start, run: RemotePrediction, provider: Provider) -> int:
         outcome = run.status
+        failpoints.hit("twins.found")
         try:
             if not outcome.is_terminal:
                 outcome = (await provider.cancel_prediction(run.id)).status
@@ -45,6 +47,7 @@ class GenerationTwins:
         log.warning(
             "generation.twin_ended", generation=str(start.id), provider_id=run.id, outcome=str(outcome)
         )
+        failpoints.hit("twins.ended")
         async with self.db.member(user_id) as tx:
             await repository.add_twin(tx, start.id, note(run.id, outcome, self.clock.now()))
         return 1

@@ -31,13 +31,17 @@ class AccountsInvalid(StudioError):
 
 @dataclass(frozen=True)
 class Account:
-    """One account at one provider. `models_limit` None: as many as there is room for."""
+    """One account at one provider. `models_limit` None: as many as there is room for.
+
+    One that does not train is kept for the versions that live there.
+    """
 
     id: str
     base_url: str
     username: str
     token: SecretStr
     models_limit: int | None
+    trains: bool = True
 
 
 def read_file(path: Path, cloud_url: str) -> list[Account]:
@@ -80,7 +84,10 @@ def checked(accounts: Sequence[Account]) -> tuple[Account, ...]:
 
 def first_with_room(accounts: Sequence[Account], used: Mapping[str, int]) -> Account | None:
     """Where a new member's model goes: the first account, as configured, that has room; None where none has."""
-    return next((a for a in accounts if a.models_limit is None or used.get(a.id, 0) < a.models_limit), None)
+    return next(
+        (a for a in accounts if a.trains and (a.models_limit is None or used.get(a.id, 0) < a.models_limit)),
+        None,
+    )
 
 
 class AccountChanged(StudioError):

@@ -4,7 +4,7 @@ No HTTP and no JSON keys (see `replicate` and `wire`), and no decisions about tr
 are the slices'. Creating takes only what `architecture` has sealed.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -84,6 +84,15 @@ class RemotePrediction:
 
 
 @dataclass(frozen=True)
+class Glance:
+    """A run as far as a list tells cheaply: enough to see that nothing has changed. `logs` is the end of its log."""
+
+    id: str
+    status: RemoteStatus
+    logs: str
+
+
+@dataclass(frozen=True)
 class RemoteVersion:
     """One version of a model: complete weights under a 64-hex id, with the schema of its inputs."""
 
@@ -100,6 +109,15 @@ class RemoteFile:
 
     id: str
     url: str
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """Some bytes of an output file, from `first` on; `first` is 0 where the provider sends whole files only."""
+
+    first: int
+    data: bytes
+    is_last: bool
 
 
 @dataclass(frozen=True)
@@ -156,6 +174,14 @@ class ProviderRefused(ProviderError):
     def __init__(self, detail: str = "", *, http_status: int) -> None:
         super().__init__(detail)
         self.http_status = http_status
+
+    @property
+    def is_of_the_account(self) -> bool:
+        """Whether the account was refused, not what was asked for: an operator mends that, and it works again.
+
+        403 is no such refusal: so does an address answer whose signature has expired.
+        """
+        return self.http_status in (401, 402)
 
 
 class ProviderUnauthorized(ProviderRefused):
@@ -238,8 +264,15 @@ class Provider(Protocol):
         """Delete an uploaded file; fine if it is gone."""
         ...
 
+    async def turn_to_train(self) -> None:
+        """Take a turn of the account's shared rate for the next `create_training`, before its photos are packed.
+
+        Raises ProviderRateLimited where there is none yet.
+        """
+        ...
+
     async def create_training(self, sealed: ValidatedTraining, *, webhook: str | None) -> RemoteTraining:
-        """Start a training. Sent once."""
+        """Start a training, with the turn that was taken for it. Sent once."""
         ...
 
     async def get_training(self, training_id: str) -> RemoteTraining:
@@ -248,6 +281,10 @@ class Provider(Protocol):
 
     async def list_trainings(self, since: datetime) -> list[RemoteTraining]:
         """This account's trainings created at or after `since`, newest first; may lag behind creates."""
+        ...
+
+    def glance_at_trainings(self, since: datetime) -> AsyncIterator[list[Glance]]:
+        """The pages of the trainings' list, newest first, back to those created at `since`."""
         ...
 
     async def cancel_training(self, training_id: str) -> RemoteTraining:
@@ -268,12 +305,20 @@ class Provider(Protocol):
         """This account's predictions created at or after `since`, newest first; may lag behind creates."""
         ...
 
+    def glance_at_predictions(self, since: datetime) -> AsyncIterator[list[Glance]]:
+        """The pages of the predictions' list, newest first, back to those created at `since`."""
+        ...
+
     async def cancel_prediction(self, prediction_id: str) -> RemotePrediction:
         """Ask for an end; one that has ended stays as it is."""
         ...
 
     async def download(self, url: str, max_bytes: int) -> bytes:
         """An output file. Raises ProviderUntrustedAddress for hosts that are not the provider's."""
+        ...
+
+    async def download_part(self, url: str, first: int, size: int, max_bytes: int) -> FilePart:
+        """At most `size` bytes of an output file from `first` on, or all of it. Otherwise as `download`."""
         ...
 
     async def close(self) -> None:

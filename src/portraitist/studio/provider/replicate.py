@@ -5,16 +5,18 @@ should start at all is decided by the slices.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 from urllib.parse import quote
 
 from portraitist.kit.http import GuardedClient
-from portraitist.studio.architecture import ValidatedPrediction, ValidatedTraining
+from portraitist.studio.architecture import TRAINER, ValidatedPrediction, ValidatedTraining
 from portraitist.studio.provider import wire
 from portraitist.studio.provider.port import (
     JSON,
+    FilePart,
+    Glance,
     ProviderNotFound,
     ProviderRefused,
     ProviderUnavailable,
@@ -27,7 +29,10 @@ from portraitist.studio.provider.port import (
 from portraitist.studio.provider.transport import Limits, Pauses, Transport
 
 _HARDWARE: Final = "cpu"  # a model must name one; Replicate overrides it for trained versions
-_EVENTS: Final[list[JSON]] = ["start", "completed"]  # webhooks only wake; logs are read by polling
+RANGE_NOT_SATISFIABLE: Final = 416
+# Webhooks only wake, and logs are read by polling. A picture takes seconds: its start is not worth a look.
+_TRAINING_EVENTS: Final[list[JSON]] = ["start", "completed"]
+_PREDICTION_EVENTS: Final[list[JSON]] = ["completed"]
 _T = TypeVar("_T")
 _Run = TypeVar("_Run", RemoteTraining, RemotePrediction)
 
@@ -52,17 +57,26 @@ class ReplicateProvider:
 
     async def ensure_model(self, owner: str, name: str) -> None:
         """Make the private model; one that is there already must be private too."""
+        path = _model(owner, name)
+        try:  # mostly it is there, and creating takes from a much smaller rate than reading
+            found = await self._transport.get(path)
+        except ProviderNotFound:
+            found = await self._made_model(owner, name)
+        if wire.mapping(found).get("visibility") != "private":
+            raise ProviderRefused(f"{owner}/{name} exists and is not private", http_status=409)
+
+    async def _made_model(self, owner: str, name: str) -> JSON:
         body: dict[str, JSON] = {"owner": owner, "name": name, "visibility": "private", "hardware": _HARDWARE}
         try:
-            await self._transport.post("/models", body)
+            return await self._transport.post("/models", body)
         except ProviderRefused as refused:
             if refused.http_status != 409:
                 raise
-            found = wire.mapping(await self._transport.get(_model(owner, name)))
-            if found.get("visibility") != "private":
-                raise ProviderRefused(
-                    f"{owner}/{name} exists and is not private", http_status=409
-                ) from refused
+        return await self._transport.get(_model(owner, name))  # somebody else was faster
+
+    async def turn_to_train(self) -> None:
+        """A turn for the next `create_training`."""
+        await self._transport.reserve(_trainings_of(TRAINER))
 
     async def delete_model(self, owner: str, name: str) -> None:
         """Delete a model without versions."""
@@ -92,10 +106,11 @@ class ReplicateProvider:
 
     async def create_training(self, sealed: ValidatedTraining, *, webhook: str | None) -> RemoteTraining:
         """Start a training; sent once."""
-        model, _, version_id = sealed.trainer.partition(":")
         body: dict[str, JSON] = {"destination": sealed.destination, "input": {**sealed.input}}
-        path = f"/models/{model}/versions/{version_id}/trainings"
-        return _parsed(wire.training, await self._transport.post(path, body | _wake(webhook)))
+        path = _trainings_of(sealed.trainer)
+        body |= _wake(webhook, _TRAINING_EVENTS)
+        answer = await self._transport.post(path, body, reserved=True)
+        return _parsed(wire.training, answer)
 
     async def get_training(self, training_id: str) -> RemoteTraining:
         """One training as it stands."""
@@ -105,6 +120,10 @@ class ReplicateProvider:
         """Trainings created at or after `since`, newest first."""
         # The API has no filter by time for trainings.
         return await self._since("/trainings", {}, wire.training, since)
+
+    def glance_at_trainings(self, since: datetime) -> AsyncIterator[list[Glance]]:
+        """The pages of the trainings' list back to `since`."""
+        return self._glances("/trainings", {}, since)
 
     async def cancel_training(self, training_id: str) -> RemoteTraining:
         """Ask for an end."""
@@ -116,7 +135,8 @@ class ReplicateProvider:
     ) -> RemotePrediction:
         """Start a prediction; sent once."""
         body: dict[str, JSON] = {"version": sealed.version, "input": {**sealed.input}}
-        return _parsed(wire.prediction, await self._transport.post("/predictions", body | _wake(webhook)))
+        body |= _wake(webhook, _PREDICTION_EVENTS)
+        return _parsed(wire.prediction, await self._transport.post("/predictions", body))
 
     async def get_prediction(self, prediction_id: str) -> RemotePrediction:
         """One prediction as it stands."""
@@ -125,8 +145,11 @@ class ReplicateProvider:
 
     async def list_predictions(self, since: datetime) -> list[RemotePrediction]:
         """Predictions created at or after `since`, newest first."""
-        after = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        return await self._since("/predictions", {"created_after": after}, wire.prediction, since)
+        return await self._since("/predictions", _created_after(since), wire.prediction, since)
+
+    def glance_at_predictions(self, since: datetime) -> AsyncIterator[list[Glance]]:
+        """The pages of the predictions' list back to `since`."""
+        return self._glances("/predictions", _created_after(since), since)
 
     async def cancel_prediction(self, prediction_id: str) -> RemotePrediction:
         """Ask for an end."""
@@ -137,6 +160,18 @@ class ReplicateProvider:
         """An output file from the provider's own hosts."""
         return await self._transport.fetch(url, max_bytes)
 
+    async def download_part(self, url: str, first: int, size: int, max_bytes: int) -> FilePart:
+        """A part of an output file, from the provider's own hosts."""
+        try:
+            answer = await self._transport.fetch_range(url, first, size, max_bytes)
+        except ProviderRefused as refused:
+            if refused.http_status == RANGE_NOT_SATISFIABLE and first > 0:  # all of it is here already
+                return FilePart(first, b"", is_last=True)
+            raise
+        return wire.file_part(
+            answer.status, answer.headers.get("content-range", ""), answer.content, first, size
+        )
+
     async def close(self) -> None:
         """Give the connections back."""
         await self._transport.close()
@@ -146,12 +181,30 @@ class ReplicateProvider:
     ) -> list[_Run]:
         """The runs of a newest-first list, up to the page that reaches back before `since`."""
         found: list[_Run] = []
-        async for page in self._transport.pages(path, query):
+        async for page in self._pages_since(path, query, since):
             runs = _readable(parse, page)
             found += [run for run in runs if run.created_at is None or run.created_at >= since]
-            if runs and (last := runs[-1].created_at) is not None and last < since:
-                break
         return found
+
+    async def _glances(
+        self, path: str, query: dict[str, str], since: datetime
+    ) -> AsyncIterator[list[Glance]]:
+        async for page in self._pages_since(path, query, since):
+            yield _readable(wire.glance, page)
+
+    async def _pages_since(
+        self, path: str, query: dict[str, str], since: datetime
+    ) -> AsyncIterator[list[JSON]]:
+        """The pages of a newest-first list, up to the one that reaches back before `since`."""
+        async for page in self._transport.pages(path, query):
+            yield page
+            created = [wire.mapping(item).get("created_at") for item in page[-1:]]
+            if created and (last := wire.timestamp(created[0])) is not None and last < since:
+                return
+
+
+def _created_after(since: datetime) -> dict[str, str]:
+    return {"created_after": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
 
 
 def _parsed(parse: Callable[[JSON], _T], answer: JSON) -> _T:
@@ -181,12 +234,17 @@ def _text(answer: JSON, key: str) -> str:
     return value
 
 
-def _wake(webhook: str | None) -> dict[str, JSON]:
-    return {} if webhook is None else {"webhook": webhook, "webhook_events_filter": _EVENTS}
+def _wake(webhook: str | None, events: list[JSON]) -> dict[str, JSON]:
+    return {} if webhook is None else {"webhook": webhook, "webhook_events_filter": events}
 
 
 def _model(owner: str, name: str) -> str:
     return f"/models/{_segment(owner)}/{_segment(name)}"
+
+
+def _trainings_of(trainer: str) -> str:
+    model, _, version_id = trainer.partition(":")
+    return f"/models/{model}/versions/{version_id}/trainings"
 
 
 def _segment(text: str) -> str:

@@ -21,6 +21,7 @@ from portraitist.kit.http import (
     Response,
     ResponseTooLarge,
 )
+from portraitist.kit.limits import LimitedClient
 from portraitist.studio.provider import wire
 from portraitist.studio.provider.port import (
     JSON,
@@ -32,9 +33,6 @@ from portraitist.studio.provider.port import (
     ProviderUntrustedAddress,
 )
 from portraitist.studio.provider.problems import problem
-
-CREATE_DEADLINE_S: Final = 30.0
-"""Seconds after which a create without an answer is uncertain; whoever looks for it waits as long first."""
 
 OUTPUT_HOST: Final = "replicate.delivery"
 """Where the cloud keeps outputs, subdomains included. It needs no token and gets none."""
@@ -49,6 +47,8 @@ class Limits:
 
     read_s: float = 30.0
     """All attempts of one read together."""
+    create_s: float = 30.0
+    """Then a create without an answer is uncertain; whoever looks for it waits as long first."""
     download_s: float = 120.0
     upload_s: float = 300.0
     attempts: int = 5
@@ -93,9 +93,17 @@ class Transport:
 
         return await self._patiently(read, self._limits.read_s)
 
-    async def post(self, path: str, body: Mapping[str, JSON] | None) -> JSON:
-        """Send once and read the JSON answer."""
-        return _decoded(await self._own("POST", path, deadline_s=CREATE_DEADLINE_S, json=body))
+    async def post(self, path: str, body: Mapping[str, JSON] | None, *, reserved: bool = False) -> JSON:
+        """Send once and read the JSON answer. `reserved`: after `reserve`, whose turn it uses."""
+        answer = await self._own("POST", path, deadline_s=self._limits.create_s, json=body, reserved=reserved)
+        return _decoded(answer)
+
+    async def reserve(self, path: str) -> None:
+        """Take a turn for a POST there that needs preparing. Raises ProviderRateLimited where there is none yet."""
+        if isinstance(self._http, LimitedClient):
+            wait = await self._http.reserve("POST", f"{self._base}{path}")
+            if wait > 0:
+                raise ProviderRateLimited("our own share of the account's rate", retry_after_s=wait)
 
     async def upload(self, path: str, name: str, data: bytes, content_type: str) -> JSON:
         """Send one file once, as multipart, and read the JSON answer."""
@@ -125,15 +133,21 @@ class Transport:
 
     async def fetch(self, url: str, max_bytes: int) -> bytes:
         """The bytes of an output at the cloud's output hosts or the provider's own origin; retried."""
+        return (await self._fetched(url, max_bytes, {})).content
+
+    async def fetch_range(self, url: str, first: int, size: int, max_bytes: int) -> Response:
+        """As `fetch`, but so many bytes only, from `first` on: status 206, or 200 with everything."""
+        return await self._fetched(url, max_bytes, {"range": f"bytes={first}-{first + size - 1}"})
+
+    async def _fetched(self, url: str, max_bytes: int, wanted: Mapping[str, str]) -> Response:
         origin = _origin(url)
         own = origin == _origin(self._base)
         if not own and not _is_output_host(origin):
             raise ProviderUntrustedAddress(url[:200])
-        headers = {"authorization": self._headers["authorization"]} if own else {}
+        headers = {**wanted, **({"authorization": self._headers["authorization"]} if own else {})}
 
-        async def read(seconds: float) -> bytes:
-            response = await self._once("GET", url, headers, deadline_s=seconds, max_bytes=max_bytes)
-            return response.content
+        async def read(seconds: float) -> Response:
+            return await self._once("GET", url, headers, deadline_s=seconds, max_bytes=max_bytes)
 
         return await self._patiently(read, self._limits.download_s)
 
@@ -149,6 +163,7 @@ class Transport:
         deadline_s: float,
         json: object = None,
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        reserved: bool = False,
     ) -> Response:
         return await self._once(
             method,
@@ -158,6 +173,7 @@ class Transport:
             max_bytes=self._limits.answer_bytes,
             json=json,
             files=files,
+            reserved=reserved,
         )
 
     async def _once(
@@ -170,10 +186,13 @@ class Transport:
         max_bytes: int,
         json: object = None,
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        reserved: bool = False,
     ) -> Response:
         """One request, one successful answer or one of our errors."""
+        http = self._http
+        send = http.request_reserved if reserved and isinstance(http, LimitedClient) else http.request
         try:
-            response = await self._http.request(
+            response = await send(
                 method,
                 url,
                 headers=headers,

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from portraitist.studio.architecture import TRAINER_VERSION
 from portraitist.studio.provider.port import (
     JSON,
+    FilePart,
+    Glance,
     RemoteFile,
     RemotePrediction,
     RemoteStatus,
@@ -28,7 +30,15 @@ _TIMESTAMP = re.compile(
 _REFERENCE = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)(?::|/versions/)(?P<id>[0-9a-f]{64})", re.ASCII)
 _BARE_ID = re.compile(r"[0-9a-f]{64}")
 _API_PREFIX = re.compile(r"(?:v1/)?models/")
+_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", re.ASCII)
+PARTIAL = 206
+_UNSTORABLE = re.compile(r"\\u0000|\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+"""Where NUL and lone surrogates can come from; without it nothing needs to be replaced."""
 _OUTPUT_NAME = re.compile(r"/out-(\d{1,4})\.\w+\Z", re.ASCII)
+
+
+MOST_SECONDS = 1e9  # what a run can't have taken
+LOG_END = 2_000  # characters in which the last bar is
 
 
 class MalformedAnswer(ValueError):
@@ -54,7 +64,9 @@ class Unparsed:
 def decode(content: bytes) -> JSON:
     """JSON that PostgreSQL can store: NUL and lone surrogates are replaced. Raises MalformedAnswer."""
     try:
-        return _storable(json.loads(content, parse_constant=_refuse_constant))
+        text = content.decode(json.detect_encoding(content), "surrogatepass")
+        found = json.loads(text, parse_constant=_refuse_constant)
+        return _storable(found) if _UNSTORABLE.search(text) else cast(JSON, found)
     except (ValueError, RecursionError) as exc:  # ValueError covers bad UTF-8 and endless digits too
         raise MalformedAnswer("not JSON") from exc
 
@@ -104,6 +116,20 @@ def prediction(value: JSON) -> RemotePrediction:
     )
 
 
+def seconds_of(metrics: Mapping[str, JSON]) -> float | None:
+    """How long the provider's machine was at work, as it says itself; None where it says nothing that can be true."""
+    told = metrics.get("predict_time")
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= MOST_SECONDS:
+        return None
+    return float(told)
+
+
+def glance(value: JSON) -> Glance:
+    """A run of a list, only so far as to see whether it has moved. Raises MalformedAnswer without an id."""
+    found = mapping(value)
+    return Glance(_required(found, "id"), status(found.get("status")), _logs(found.get("logs"))[-LOG_END:])
+
+
 def version(value: JSON, owner: str, name: str) -> RemoteVersion:
     """A version object of the model `owner/name`. Raises MalformedAnswer without an id."""
     found = mapping(value)
@@ -120,6 +146,15 @@ def file(value: JSON) -> RemoteFile:
     """A file object. Raises MalformedAnswer without an id or an address."""
     found = mapping(value)
     return RemoteFile(_required(found, "id"), _required(mapping(found.get("urls")), "get"))
+
+
+def file_part(status: int, content_range: str, data: bytes, first: int, size: int) -> FilePart:
+    """What came of a file that was asked for from `first` on, `size` bytes at most: those, or all of it."""
+    said = _RANGE.fullmatch(content_range.strip())
+    if status != PARTIAL or said is None or int(said[1]) != first:
+        return FilePart(0, data, is_last=True)
+    is_last = len(data) < size if said[2] == "*" else first + len(data) >= int(said[2])
+    return FilePart(first, data, is_last)
 
 
 def status(value: JSON) -> RemoteStatus:

@@ -26,6 +26,8 @@ MAX_CLIPPED_DARK = 0.85
 MAX_CLIPPED_BRIGHT = 0.7
 """Share of practically white pixels. A person before a white wall fills over a third; a face at 2.5 times its
 light has 0.72."""
+GROUND = 64
+"""Kinds of colour that a background is told by: four levels each of red, green and blue."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Code(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     ANIMATED = "animated"
     UNREADABLE = "unreadable"
+    NO_FACE = "no_face"
+    MANY_FACES = "many_faces"
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,10 @@ class Measure:
     """Share of pixels that are practically white, 0 to 1."""
     dhash: int
     """Difference hash: 64 bits with a sign, as PostgreSQL's bigint holds them."""
+    warmth: float
+    """Mean red less mean blue, -255 to 255."""
+    ground: bytes
+    """The colours around the picture's middle: shares of 64 kinds of colour, 0 to 255 each (`GROUND`)."""
 
     @property
     def shorter_side(self) -> int:
@@ -124,6 +132,13 @@ def judge(measure: Measure, known_hashes: Iterable[tuple[str, int]], *, min_side
     return Accepted()
 
 
+def judge_faces(faces: int) -> Verdict:
+    """The verdict on a photo that is good otherwise, by how many faces it shows."""
+    if faces == 1:
+        return Accepted()
+    return refusal(Code.MANY_FACES if faces else Code.NO_FACE)
+
+
 def distance(one: int, other: int) -> int:
     """Bits in which two difference hashes differ, 0 to 64."""
     return ((one ^ other) & 0xFFFF_FFFF_FFFF_FFFF).bit_count()
@@ -162,6 +177,10 @@ _MESSAGES = {
     Code.TOO_BRIGHT: "This photo is too bright: its details are lost in white. "
     "Step out of the direct light and take it again.",
     Code.ANIMATED: "This is an animation, not a photo. Add a single still picture.",
+    Code.NO_FACE: "This photo shows no face that could be found. "
+    "Add one in which your face is seen well, from the front or the side.",
+    Code.MANY_FACES: "This photo shows more than one face. "
+    "Add one that shows you alone, or cut the others away.",
     Code.UNREADABLE: "This photo could not be opened: the file is damaged, incomplete or too complicated. "
     "Save it as a new JPEG, or copy it from the camera once more.",
 }

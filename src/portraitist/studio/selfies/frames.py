@@ -8,7 +8,7 @@ import struct
 from dataclasses import asdict
 from math import isfinite
 
-from portraitist.studio.selfies.domain import Code, Decoded, Limits, Measure
+from portraitist.studio.selfies.domain import GROUND, Code, Decoded, Limits, Measure
 
 LENGTH = struct.Struct(">I")
 READY = b"ready"
@@ -30,7 +30,8 @@ def pack_answer(result: Decoded | Code) -> bytes:
     """A sandbox's answer on one photo, without the outer length."""
     if isinstance(result, Code):
         return frame(json.dumps({"code": result}).encode())
-    return frame(json.dumps(asdict(result.measure)).encode()) + frame(result.jpeg) + frame(result.thumbnail)
+    measure = asdict(result.measure) | {"ground": list(result.measure.ground)}
+    return frame(json.dumps(measure).encode()) + frame(result.jpeg) + frame(result.thumbnail)
 
 
 def parse_answer(answer: bytes) -> Decoded | Code:
@@ -75,9 +76,14 @@ def _split(answer: bytes) -> list[bytes]:
 
 
 def _measure(fields: dict[str, object]) -> Measure:
-    def number(name: str) -> float:
+    def number(name: str, least: float = 0) -> float:
         value = fields[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not isfinite(value)
+            or value < least
+        ):
             raise AnswerError(f"{name} is no measure")
         return float(value)
 
@@ -92,4 +98,12 @@ def _measure(fields: dict[str, object]) -> Measure:
         clipped_dark=number("clipped_dark"),
         clipped_bright=number("clipped_bright"),
         dhash=dhash,
+        warmth=min(number("warmth", least=-255), 255),
+        ground=_ground(fields["ground"]),
     )
+
+
+def _ground(told: object) -> bytes:
+    if not isinstance(told, list) or len(told) != GROUND:
+        raise AnswerError("ground is no measure")
+    return bytes(told)  # raises ValueError and TypeError for what is no byte

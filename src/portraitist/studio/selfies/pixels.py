@@ -19,7 +19,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from portraitist.studio.selfies.domain import Code, Decoded, Limits, Measure
+from portraitist.studio.selfies.domain import GROUND, Code, Decoded, Limits, Measure
 
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 """A JPEG with further pictures opens as JPEG and calls itself "MPO" afterwards; its first is the photo."""
@@ -32,6 +32,8 @@ MEASURED_SIDE = 512
 BLACK, WHITE = 6, 249
 """Up to and from here a pixel is practically black or white, of 255."""
 TILES = 4
+GROUND_SIDE = 48
+"""Pixels of the square that a background is measured on."""
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -87,6 +89,8 @@ def measure(picture: Image.Image) -> Measure:
         clipped_dark=round(sum(histogram[: BLACK + 1]) / pixels, 4),
         clipped_bright=round(sum(histogram[WHITE:]) / pixels, 4),
         dhash=_difference_hash(grey),
+        warmth=_warmth(picture),
+        ground=_ground(picture),
     )
 
 
@@ -156,6 +160,26 @@ def _jpeg_of(picture: Image.Image, *, quality: int, subsampling: int) -> bytes:
     out = BytesIO()
     picture.save(out, "JPEG", quality=quality, subsampling=subsampling)
     return out.getvalue()
+
+
+def _warmth(picture: Image.Image) -> float:
+    red, _, blue = ImageStat.Stat(picture).mean
+    return round(red - blue, 2)
+
+
+def _ground(picture: Image.Image) -> bytes:
+    """Shares of colours beside and above the middle, where a portrait shows its place and not its person."""
+    small = picture.resize((GROUND_SIDE, GROUND_SIDE), Image.Resampling.BOX).tobytes()
+    middle = range(GROUND_SIDE // 4, GROUND_SIDE - GROUND_SIDE // 4)
+    shares = [0] * GROUND
+    for at in range(GROUND_SIDE * GROUND_SIDE):
+        y, x = divmod(at, GROUND_SIDE)
+        if x in middle and y >= GROUND_SIDE // 6:
+            continue
+        red, green, blue = small[3 * at : 3 * at + 3]
+        shares[(red >> 6) << 4 | (green >> 6) << 2 | blue >> 6] += 1
+    whole = sum(shares)
+    return bytes(round(255 * share / whole) for share in shares)
 
 
 def _sharpness(grey: Image.Image) -> float:

@@ -13,7 +13,8 @@ from typing import Any
 from uuid import UUID
 
 LOGS_TAIL_CHARS = 8_000  # enough for the last bars and an error; the whole log can be megabytes
-MAX_ATTEMPTS = 3  # starts that the provider is known not to have received
+MAX_ATTEMPTS = 3  # starts that were never answered and never seen in the provider's list
+RARER = 6  # looks where webhooks tell us
 
 
 class Status(StrEnum):
@@ -90,14 +91,22 @@ class Timing:
     """How long a test picture may take, from its start until it is fetched; providers delete it after an hour."""
     version_lag: timedelta = timedelta(minutes=10)
     """How long a new version may stay unreadable before that is a problem: providers take minutes at times."""
+    told: bool = False
+    """Whether the provider tells us by webhooks; then a look is only for those that were lost on the way."""
 
     def backoff(self, retries: int) -> timedelta:
         """Time before retry number `retries` (from 0): doubling from `retry_first` to `retry_most`."""
         return min(self.retry_most, self.retry_first * float(2 ** min(retries, 20)))
 
     def look_after(self, age: timedelta) -> timedelta:
-        """Time until the next look at a run of this age: long ones are looked at less often, up to six times."""
-        return min(max(self.poll, age / 60), 6 * self.poll)
+        """Time until the next look at a run of this age: the longer it takes the less often, up to twelve times."""
+        first = self.rarer * self.poll
+        return min(max(first, age / 60), 12 * first)
+
+    @property
+    def rarer(self) -> int:
+        """How many times less often runs are looked at."""
+        return RARER if self.told else 1
 
     @property
     def grace(self) -> timedelta:
@@ -154,6 +163,8 @@ class Training:
     verify_seed: int | None
     verify_submitted_at: datetime | None
     verify_prediction_id: str | None
+    past_seeds: list[int]
+    past_tests: list[str]
     cancel_requested_at: datetime | None
     error_code: str | None
     error: str | None
@@ -209,15 +220,24 @@ class Training:
             Status.SUBMITTED,
             now,
             provider_training_id=provider_id,
-            next_check_at=now + timing.poll,
+            next_check_at=now + timing.look_after(timedelta(0)),
             phase="queued",
         )
 
     def not_sent(self, now: datetime, delay: timedelta, code: str, message: str) -> "Training":
-        """Surely not received: back to the queue, with the reason shown, under a new token next time."""
+        """Surely not begun: back to the queue, with the reason shown, under a new token next time.
+
+        It has cost nothing, so it is no start that a budget counts.
+        """
+        return self._sent_again(now, delay, code, message, attempt=self.attempt - 1)
+
+    def _sent_again(
+        self, now: datetime, delay: timedelta, code: str, message: str, *, attempt: int
+    ) -> "Training":
         return self.to(
             Status.QUEUED,
             now,
+            attempt=attempt,
             submit_token=None,
             past_tokens=[*self.past_tokens, *([self.submit_token] if self.submit_token else [])],
             submitted_at=None,
@@ -235,9 +255,8 @@ class Training:
             return self.failed(
                 "start_lost", "The provider never confirmed the start. Nothing was trained.", now
             )
-        return self.not_sent(
-            now, timedelta(0), "start_lost", "The provider did not answer; sending it again."
-        )
+        told = "The provider did not answer; sending it again."
+        return self._sent_again(now, timedelta(0), "start_lost", told, attempt=self.attempt)
 
     def succeeded(self, output: Any, started_at: datetime | None, now: datetime) -> "Training":
         """Trained and paid for; which version it made is still to be found. The raw output is kept as it came."""
@@ -283,6 +302,11 @@ class Training:
             verify_seed=None,
             verify_submitted_at=None,
             verify_prediction_id=None,
+            past_seeds=[*self.past_seeds, *([self.verify_seed] if self.verify_seed is not None else [])],
+            past_tests=[
+                *self.past_tests,
+                *([self.verify_prediction_id] if self.verify_prediction_id else []),
+            ],
         )
 
     def overdue(self, now: datetime, timing: Timing) -> bool:
@@ -315,15 +339,26 @@ class FoundVersion:
 
 
 def the_one_new(
-    listed: Sequence[FoundVersion], known: AbstractSet[str], since: datetime | None
+    listed: Sequence[FoundVersion],
+    known: AbstractSet[str],
+    since: datetime | None,
+    until: datetime | None = None,
 ) -> str | None:
     """The version that a training without a version in its output must have made, or None where that is a guess.
 
-    There must be exactly one that we don't know and that is surely younger than the training's start.
+    There must be exactly one that we don't know, surely younger than the training's start (`since`) and older than the
+    next training of the destination whose version we don't know yet (`until`): that one's may be listed already.
     """
     if since is None:
         return None
-    new = {v.id for v in listed if v.id not in known and v.created_at is not None and v.created_at >= since}
+    new = {
+        version.id
+        for version in listed
+        if version.id not in known
+        and version.created_at is not None
+        and since <= version.created_at
+        and (until is None or version.created_at < until)
+    }
     return new.pop() if len(new) == 1 else None
 
 

@@ -86,8 +86,9 @@ class Extraction:
             return None
         async with self.db.member(training.user_id) as tx:
             known = await repository.known_versions(tx, training.id)
+            until = await repository.next_without_version(tx, training.id)
         found = [FoundVersion(version.id, version.created_at) for version in listed]
-        return the_one_new(found, known, training.started_at)
+        return the_one_new(found, known, training.started_at, until)
 
     def _unreadable(self, training: Training) -> Training:
         """A version may lag minutes behind its training: that is waited for, not reported."""

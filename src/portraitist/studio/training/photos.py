@@ -8,6 +8,7 @@ import secrets
 import zipfile
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from portraitist.kit import failpoints
 from portraitist.kit.objects import ObjectExists, ObjectStore
@@ -36,7 +37,7 @@ class PhotoCourier:
     async def pack(self, training: Training, provider: Provider) -> PackedPhotos:
         """Make the zip of a new attempt available to the provider. Raises PhotosGone."""
         token = secrets.token_hex(16)
-        key = f"{_folder(training)}/photos-{token}.zip"
+        key = f"{_folder(training.user_id, training.id)}/photos-{token}.zip"
         data = await self._zip(training)
         try:
             await self.objects.put_new(key, data)
@@ -58,9 +59,7 @@ class PhotoCourier:
 
     async def clear_away(self, training: Training, provider: Provider) -> None:
         """Delete every zip of this training here, those of broken-off attempts too, and the one at the provider."""
-        for key in await self.objects.list(_folder(training)):
-            if key.rpartition("/")[2].startswith("photos-"):
-                await self.objects.delete(key)
+        await delete_zips(self.objects, training.user_id, training.id)
         if training.photos_file_id is not None:
             await provider.delete_file(training.photos_file_id)
 
@@ -80,5 +79,14 @@ class PhotoCourier:
         return buffer.getvalue()
 
 
-def _folder(training: Training) -> str:
-    return f"members/{training.user_id}/trainings/{training.id}"
+async def delete_zips(objects: ObjectStore, user_id: str, training_id: UUID) -> int:
+    """Delete every zip of a training that we hold; returns how many there were."""
+    keys = await objects.list(_folder(user_id, training_id))
+    zips = [key for key in keys if key.rpartition("/")[2].startswith("photos-")]
+    for key in zips:
+        await objects.delete(key)
+    return len(zips)
+
+
+def _folder(user_id: str, training_id: UUID) -> str:
+    return f"members/{user_id}/trainings/{training_id}"

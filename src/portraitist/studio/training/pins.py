@@ -12,13 +12,13 @@ from portraitist.studio.provider.accounts import Account, first_with_room
 
 
 async def account_of(db: StudioDatabase, user_id: str, accounts: Sequence[Account]) -> Account:
-    """The account that the member's next training goes to: the pinned one, else the first with room.
+    """The account that the member's next training goes to: the pinned one if it trains, else the first with room.
 
     Raises Conflict where every account is full.
     """
     async with db.member(user_id) as tx:
-        pinned = await _pinned(tx)
-    if found := next((account for account in accounts if account.id == pinned), None):
+        there = await pinned(tx)
+    if found := next((a for a in accounts if a.id == there and a.trains), None):
         return found
     async with db.system() as tx:
         account = first_with_room(accounts, await models_used(tx))
@@ -35,14 +35,14 @@ async def move(tx: UserTx, accounts: Sequence[Account], account_id: str) -> Acco
     """Move the member's pin; earlier versions stay where they were trained. Raises NotFound."""
     if await tx.value("select id from users") is None:
         raise NotFound("member_not_found", "There is no such member.")
-    account = next((account for account in accounts if account.id == account_id), None)
+    account = next((a for a in accounts if a.id == account_id and a.trains), None)
     if account is None:
         raise NotFound("account_not_found", "There is no such provider account in the configuration.")
     await pin(tx, account)
     return account
 
 
-async def _pinned(tx: UserTx) -> str | None:
+async def pinned(tx: UserTx) -> str | None:
     """Where this member's trainings go: as pinned, else where the last one went."""
     found = await tx.value(
         """select coalesce((select next_account_id from user_models),

@@ -12,20 +12,24 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from portraitist.studio.db import DueRow, SystemTx, UserTx
+from portraitist.kit import jobs
+from portraitist.studio.db import DueRow, SystemTx, UserTx, listed
 from portraitist.studio.leases import lease_until
 from portraitist.studio.training import admission
 from portraitist.studio.training.admission import Room
-from portraitist.studio.training.domain import Training
+from portraitist.studio.training.domain import ENDED, Training
+from portraitist.studio.training.guarded import NEXT_CHECK, RETURNED, Stored, stored
+from portraitist.studio.training.looking import left_to_lists
 from portraitist.studio.training.progress import Durations
 from portraitist.studio.training.starts import Start
 
+ENDED_LISTED = listed(ENDED)
 COLUMNS = """user_id, id, status, account_id, trigger_word, destination, trainer, requested, effective, attempt,
     retries, revision, next_check_at, admitted_at, webhook_token, submit_token, past_tokens, submitted_at,
     photos_key, photos_file_id, photos_url,
     provider_training_id, phase, step, total_steps, logs_tail, raw_output, candidate_version, candidate_schema,
-    verify_seed, verify_submitted_at, verify_prediction_id, cancel_requested_at, error_code, error, created_at,
-    started_at, succeeded_at, finished_at"""
+    verify_seed, verify_submitted_at, verify_prediction_id, past_seeds, past_tests, cancel_requested_at,
+    error_code, error, created_at, started_at, succeeded_at, finished_at"""
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,6 @@ async def by_key(tx: UserTx, key: str) -> Training | None:
     )
 
 
-async def newest(tx: UserTx, limit: int = 50) -> list[Training]:
-    """This member's trainings, newest first."""
-    return await tx.all(
-        Training,
-        f"select {COLUMNS} from trainings order by created_at desc, id desc limit %s",  # noqa: S608
-        (limit,),
-    )
-
-
 async def in_hand(tx: UserTx) -> Training | None:
     """The one training that is neither ended nor parked."""
     return await tx.maybe(
@@ -113,14 +108,24 @@ async def in_hand(tx: UserTx) -> Training | None:
     )
 
 
-async def started_since(tx: UserTx, since: datetime) -> int:
-    """How many trainings of this member were begun since then and not taken back before they were sent."""
-    return int(
+async def parked(tx: UserTx) -> bool:
+    """Whether a training of the member is done and paid for, but its version could not be taken into use."""
+    return bool(
         await tx.value(
-            "select count(*) as n from trainings where created_at > %s and (attempt > 0 or status = 'queued')",
-            (since,),
+            """select exists (select from trainings
+               where status in ('extraction_failed', 'verification_failed')) as parked"""
         )
     )
+
+
+async def started_since(tx: UserTx, since: datetime) -> list[datetime]:
+    """When trainings of this member were begun since then and not taken back before they were sent, newest first."""
+    cursor = await tx.conn.execute(
+        """select created_at from trainings where created_at > %s and (attempt > 0 or status = 'queued')
+           order by created_at desc""",
+        (since,),
+    )
+    return [row["created_at"] for row in await cursor.fetchall()]
 
 
 async def newer_exists(tx: UserTx, training: Training) -> bool:
@@ -134,27 +139,33 @@ async def newer_exists(tx: UserTx, training: Training) -> bool:
     )
 
 
-async def save(tx: UserTx, after: Training, leased_until: datetime | None) -> bool:
-    """Store a decision made on `after.revision`; False where the row has moved on since.
+async def save(tx: UserTx, after: Training, leased_until: datetime | None) -> Training | None:
+    """Store a decision made on `after.revision`; the row as it is now, or None where it has moved on since.
 
+    A list that was read meanwhile may have written a later step: progress never goes back.
     `leased_until`: how long the sweep leaves the row to the job at hand.
     """
-    return (
-        await tx.run(
-            """update trainings set status = %(status)s, effective = %(effective)s, attempt = %(attempt)s,
-               retries = %(retries)s, revision = revision + 1, next_check_at = %(next_check_at)s,
+    return stored(
+        after,
+        await tx.maybe(
+            Stored,
+            f"""update trainings set status = %(status)s, effective = %(effective)s, attempt = %(attempt)s,
+               retries = %(retries)s, revision = revision + 1, next_check_at = {NEXT_CHECK},
                leased_until = %(leased_until)s,
                submit_token = %(submit_token)s, past_tokens = %(past_tokens)s,
                submitted_at = %(submitted_at)s, photos_key = %(photos_key)s,
                photos_file_id = %(photos_file_id)s, photos_url = %(photos_url)s,
                provider_training_id = %(provider_training_id)s,
-               phase = %(phase)s, step = %(step)s, total_steps = %(total_steps)s, logs_tail = %(logs_tail)s,
+               phase = %(phase)s, step = greatest(step, %(step)s),
+               total_steps = coalesce(%(total_steps)s, total_steps), logs_tail = %(logs_tail)s,
                raw_output = %(raw_output)s, candidate_version = %(candidate_version)s,
                candidate_schema = %(candidate_schema)s, verify_seed = %(verify_seed)s,
                verify_submitted_at = %(verify_submitted_at)s, verify_prediction_id = %(verify_prediction_id)s,
+               past_seeds = %(past_seeds)s, past_tests = %(past_tests)s,
                error_code = %(error_code)s, error = %(error)s, started_at = %(started_at)s,
                succeeded_at = %(succeeded_at)s, finished_at = %(finished_at)s
-           where id = %(id)s and revision = %(revision)s""",
+           where id = %(id)s and revision = %(revision)s
+           returning {RETURNED}""",  # noqa: S608
             vars(after)
             | {
                 "leased_until": leased_until,
@@ -162,8 +173,7 @@ async def save(tx: UserTx, after: Training, leased_until: datetime | None) -> bo
                 "raw_output": None if after.raw_output is None else Jsonb(after.raw_output),
                 "candidate_schema": None if after.candidate_schema is None else Jsonb(after.candidate_schema),
             },
-        )
-        == 1
+        ),
     )
 
 
@@ -172,9 +182,9 @@ async def starts(tx: UserTx) -> list[Start]:
     return await tx.all(
         Start,
         """select id, status, submit_token, past_tokens, webhook_token, provider_training_id, verify_seed,
-               verify_prediction_id,
+               verify_prediction_id, past_seeds, past_tests,
                array(select twin->>'provider_id' from jsonb_array_elements(twins) as twin) as twins
-           from trainings where attempt > 0 order by created_at desc limit 50""",
+           from trainings where attempt > 0 or past_tokens <> '{}' order by created_at desc limit 50""",
     )
 
 
@@ -197,31 +207,24 @@ async def known_versions(tx: UserTx, but: UUID) -> set[str]:
     return {row["id"] for row in await cursor.fetchall()}
 
 
+async def next_without_version(tx: UserTx, training_id: UUID) -> datetime | None:
+    """When the first training after this one to the same destination was asked for whose version we don't know."""
+    cursor = await tx.conn.execute(
+        """select min(later.created_at) as at
+           from trainings this join trainings later using (user_id, account_id, destination)
+           where this.id = %s and later.created_at > this.created_at and later.candidate_version is null""",
+        (training_id,),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row["at"]
+
+
 async def add_durations(tx: UserTx, account_id: str, took: Durations, now: datetime) -> None:
     """Remember how long a training took, without saying whose."""
     await tx.run(
         "insert into training_durations (account_id, day, waited_s, ran_s, checked_s) values (%s, %s, %s, %s, %s)",
         (account_id, now.date(), took.waited_s, took.ran_s, took.checked_s),
     )
-
-
-async def usual_durations(tx: UserTx, account_id: str) -> Durations | None:
-    """Medians of the last thirty trainings on this account, whoever's they were."""
-    return await tx.maybe(
-        Durations,
-        """select percentile_cont(0.5) within group (order by waited_s) as waited_s,
-                  percentile_cont(0.5) within group (order by ran_s) as ran_s,
-                  percentile_cont(0.5) within group (order by checked_s) as checked_s
-           from (select * from training_durations where account_id = %s order by id desc limit 30) as recent
-           having count(*) > 0""",
-        (account_id,),
-    )
-
-
-async def member_of(tx: SystemTx, training_id: UUID) -> str | None:
-    """Whose training this is."""
-    found = await tx.value("select user_id from trainings where id = %s", (training_id,))
-    return None if found is None else str(found)
 
 
 async def request_cancel(tx: UserTx, training_id: UUID, now: datetime, leased_until: datetime) -> None:
@@ -235,20 +238,20 @@ async def request_cancel(tx: UserTx, training_id: UUID, now: datetime, leased_un
 
 
 async def wake(tx: UserTx, training_id: UUID, now: datetime, leased_until: datetime) -> bool:
-    """Make a waiting training due; False where there is nothing to see.
+    """Make a waiting training due; False where there is nothing to see, or not yet.
 
     While only looking is going on, the revision goes up as well: a look that began before this would put the next
-    one off. In `submitting` and `verifying` a paid call may be on its way, and its answer must still fit.
+    one off. In `verifying` a paid call may be on its way, and its answer must still fit; in `submitting` it surely
+    is: its lease has whoever records that answer go on at once (`guarded`).
     """
-    return (
-        await tx.run(
-            """update trainings set next_check_at = %s, leased_until = %s,
-                   revision = revision + (status in ('submitted', 'training'))::int
-               where id = %s and status in ('submitting', 'submitted', 'training', 'verifying')""",
-            (now, leased_until, training_id),
-        )
-        == 1
+    status = await tx.value(
+        """update trainings set leased_until = %(leased)s,
+               next_check_at = case when status = 'submitting' then next_check_at else %(now)s end,
+               revision = revision + (status in ('submitted', 'training'))::int
+           where id = %(id)s and status in ('submitting', 'submitted', 'training', 'verifying') returning status""",
+        {"now": now, "leased": leased_until, "id": training_id},
     )
+    return status not in (None, "submitting")
 
 
 async def photos_of(tx: UserTx, training_id: UUID) -> list[bytes]:
@@ -310,7 +313,7 @@ async def version(tx: UserTx, version_id: UUID) -> ModelVersion | None:
     """A version of this member by the row's id."""
     return await tx.maybe(
         ModelVersion,
-        f"select {VERSION_COLUMNS} from model_versions where id = %s",  # noqa: S608
+        f"select {VERSION_COLUMNS} from model_versions where id = %s and erased_at is null",  # noqa: S608
         (version_id,),
     )
 
@@ -319,7 +322,7 @@ async def versions(tx: UserTx) -> list[ModelVersion]:
     """The member's history, newest first."""
     return await tx.all(
         ModelVersion,
-        f"select {VERSION_COLUMNS} from model_versions order by created_at desc, id desc",  # noqa: S608
+        f"select {VERSION_COLUMNS} from model_versions where erased_at is null order by created_at desc, id desc",  # noqa: S608
     )
 
 
@@ -354,19 +357,20 @@ async def activate(tx: UserTx, version: ModelVersion, trigger_word: str, now: da
 
 
 async def claim_due(tx: SystemTx, now: datetime, lease_until: datetime, limit: int) -> list[DueRow]:
-    """Rows whose time has come, leased so that the next sweep leaves them to their job."""
+    """Rows whose time has come and that neither wait as a job nor have their list read, leased to the job they get."""
     # for update skip locked: two sweepers share the work instead of waiting for each other
     return await tx.all(
         DueRow,
-        """with due as (
+        f"""with due as (
                select id from trainings
-               where status not in ('completed', 'failed', 'canceled') and next_check_at <= %s
+               where status not in ({ENDED_LISTED}) and next_check_at <= %(now)s
                    and (status <> 'queued' or admitted_at is not null)
-                   and coalesce(leased_until, '-infinity') <= %s
-               order by next_check_at limit %s for update skip locked)
-           update trainings set leased_until = %s from due where trainings.id = due.id
-           returning trainings.id, trainings.user_id""",
-        (now, now, limit, lease_until),
+                   and coalesce(leased_until, '-infinity') <= %(now)s
+                   and not {left_to_lists("trainings")} and not {jobs.waits("training", "trainings.id")}
+               order by next_check_at limit %(limit)s for update skip locked)
+           update trainings set leased_until = %(until)s from due where trainings.id = due.id
+           returning trainings.id, trainings.user_id""",  # noqa: S608
+        {"now": now, "limit": limit, "until": lease_until},
     )
 
 

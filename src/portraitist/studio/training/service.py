@@ -1,11 +1,10 @@
-"""What members do with trainings and model versions: start, look, cancel, retry, roll back.
+"""What members do with trainings and model versions: start, cancel, retry, roll back. Looking is in `views`.
 
 Each call works inside the member's transaction. The work itself happens in `tasks`, woken by a job that is
 enqueued in the same transaction.
 """
 
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 from uuid import UUID, uuid4
@@ -15,36 +14,19 @@ from psycopg import errors as pg
 from portraitist.kit import jobs
 from portraitist.studio import architecture
 from portraitist.studio.db import DueRow, SystemTx, UserTx
-from portraitist.studio.errors import Conflict, NotFound, StudioError, Unprocessable
+from portraitist.studio.errors import Conflict, NotFound, TooMany, Unprocessable
 from portraitist.studio.events import service as events
-from portraitist.studio.leases import LEASE
+from portraitist.studio.leases import leased_from
 from portraitist.studio.selfies import service as selfies
-from portraitist.studio.training import progress, repository
+from portraitist.studio.training import repository
 from portraitist.studio.training.admission import DAY, Room
 from portraitist.studio.training.domain import ENDED, PARKED, Status, Training
 from portraitist.studio.training.repository import ModelVersion
+from portraitist.studio.training.views import absent
 
 JOB = "training"
 ADMISSION = "admission"
 """Kind of the job that looks whose turn it is; its id is the kind of what waits."""
-
-
-class BudgetSpent(StudioError):
-    """The member has begun as many trainings as a day allows."""
-
-    status = 429
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A training as the member sees it: the row, the photos it saw, the version it led to, the time it takes."""
-
-    training: Training
-    photos: list[bytes]
-    version: ModelVersion | None
-    active: bool
-    elapsed_s: int
-    remaining_s: int | None
 
 
 async def start(
@@ -53,7 +35,7 @@ async def start(
     """Begin a training on all accepted photos, at this account of this owner.
 
     The same idempotency key gives the same training. Raises Unprocessable for too few photos, Conflict while
-    another training of this member is in hand, and BudgetSpent after `per_day` (None: any number) in 24 hours.
+    another training of this member is in hand, and TooMany after `per_day` (None: any number) in 24 hours.
     """
     if earlier := await _begun_with(tx, key):
         return earlier
@@ -67,11 +49,13 @@ async def start(
     if await repository.in_hand(tx) is not None:
         # it may have begun between the two looks, by this very click
         return await _begun_with(tx, key) or _refused_as_in_hand()
-    if per_day is not None and await repository.started_since(tx, now - DAY) >= per_day:
-        raise BudgetSpent(
+    starts = [] if per_day is None else await repository.started_since(tx, now - DAY)
+    if per_day is not None and len(starts) >= per_day:
+        raise TooMany(
             "start_budget_spent",
             f"{per_day} trainings in 24 hours are the most that this studio starts for one member.",
             next_step="Try again tomorrow; your model, if you have one, keeps working.",
+            retry_after_s=(starts[per_day - 1] + DAY - now).total_seconds(),
         )
     training = _queued(tx.user_id, owner, account_id, now)
     try:
@@ -96,39 +80,30 @@ def _refused_as_in_hand() -> NoReturn:
     )
 
 
-async def see(tx: UserTx, training_id: UUID) -> Seen:
+async def existing(tx: UserTx, training_id: UUID) -> Training:
     """One training of the member; raises NotFound."""
     training = await repository.get(tx, training_id)
     if training is None:
-        raise NotFound("training_not_found", "There is no such training.")
-    return await _seen(tx, training)
-
-
-async def see_all(tx: UserTx) -> list[Seen]:
-    """The member's trainings, newest first."""
-    return [await _seen(tx, training) for training in await repository.newest(tx)]
-
-
-async def in_hand(tx: UserTx) -> Seen | None:
-    """The training that is on its way, if any."""
-    training = await repository.in_hand(tx)
-    return None if training is None else await _seen(tx, training)
+        raise absent()
+    return training
 
 
 async def cancel(tx: UserTx, training_id: UUID, now: datetime) -> None:
     """Ask for the end of a training; a second wish changes nothing. Raises Conflict where it has ended."""
-    training = (await see(tx, training_id)).training
+    training = await existing(tx, training_id)
     if training.status is Status.CANCELED:
         return
     if training.status in ENDED:
-        raise Conflict("training_ended", "This training has already ended.")
-    await repository.request_cancel(tx, training_id, now, now + LEASE)
+        raise Conflict(
+            "training_ended", "This training has already ended.", next_step="Start another whenever you like."
+        )
+    await repository.request_cancel(tx, training_id, now, leased_from(now))
     await _wake(tx, training_id)
 
 
 async def retry(tx: UserTx, training_id: UUID, now: datetime) -> None:
     """Look for the version again, or test it again: the same run, no new cost."""
-    training = (await see(tx, training_id)).training
+    training = await existing(tx, training_id)
     if training.status not in PARKED:
         raise Conflict(
             "nothing_to_retry",
@@ -137,16 +112,8 @@ async def retry(tx: UserTx, training_id: UUID, now: datetime) -> None:
             if training.status in ENDED
             else "Wait for it to finish.",
         )
-    if await repository.save(tx, training.retried(now), now + LEASE):
+    if await repository.save(tx, training.retried(now), leased_from(now)):
         await _wake(tx, training_id)
-
-
-async def member_of(tx: SystemTx, training_id: UUID) -> str:
-    """Whose training this is, for the operator; raises NotFound."""
-    user_id = await repository.member_of(tx, training_id)
-    if user_id is None:
-        raise NotFound("training_not_found", "There is no such training.")
-    return user_id
 
 
 async def active_version(tx: UserTx) -> ModelVersion | None:
@@ -158,15 +125,31 @@ async def require_active_version(tx: UserTx) -> ModelVersion:
     """The gate of every generation: the member's own verified version, or the next step to get one."""
     version = await repository.active_version(tx)
     if version is None:
-        running = await repository.in_hand(tx) is not None
-        raise Conflict(
-            "no_model",
-            "Your model is still being trained." if running else "You have no trained model yet.",
-            next_step="Come back when it is ready."
-            if running
-            else "Add at least 10 photos and start a training.",
-        )
+        raise await _no_model(tx)
     return version
+
+
+async def _no_model(tx: UserTx) -> Conflict:
+    """Why there is no model yet, and what the member does about it."""
+    if await repository.in_hand(tx) is not None:
+        return Conflict(
+            "model_in_training",
+            "Your model is still being trained.",
+            next_step="Come back when it is ready; the page tells you.",
+        )
+    if await repository.parked(tx):
+        return Conflict(
+            "training_to_retry",
+            "Your model is trained, but it could not be taken into use yet.",
+            next_step="Retry its training (POST /api/v1/trainings/{id}/retry), at no cost, or train again.",
+        )
+    if len(await selfies.accepted(tx)) < selfies.MIN_PHOTOS:
+        return Conflict(
+            "no_photos_yet",
+            "You have no trained model yet, and too few photos for one.",
+            next_step=f"Add at least {selfies.MIN_PHOTOS} good photos, then start a training.",
+        )
+    return Conflict("no_model", "You have no trained model yet.", next_step="Start a training.")
 
 
 async def versions(tx: UserTx) -> list[tuple[ModelVersion, list[bytes]]]:
@@ -174,18 +157,28 @@ async def versions(tx: UserTx) -> list[tuple[ModelVersion, list[bytes]]]:
     return [(v, await repository.photos_of(tx, v.training_id)) for v in await repository.versions(tx)]
 
 
+async def version(tx: UserTx, version_id: UUID) -> ModelVersion:
+    """One version of this member's model, which a row of theirs names. Raises NotFound."""
+    found = await repository.version(tx, version_id)
+    if found is None:
+        raise NotFound(
+            "version_not_found",
+            "There is no such version of your model.",
+            next_step="Look at your versions (GET /api/v1/models).",
+        )
+    return found
+
+
 async def roll_back(tx: UserTx, version_id: UUID, now: datetime) -> ModelVersion:
     """Make an earlier version the active one. Raises NotFound."""
-    version = await repository.version(tx, version_id)
-    if version is None:
-        raise NotFound("version_not_found", "There is no such version of your model.")
-    await repository.activate(tx, version, architecture.trigger_word(tx.user_id), now)
-    return version
+    chosen = await version(tx, version_id)
+    await repository.activate(tx, chosen, architecture.trigger_word(tx.user_id), now)
+    return chosen
 
 
 async def wake(tx: UserTx, training_id: UUID, now: datetime) -> None:
     """A webhook says that it has moved: have it looked at now."""
-    if await repository.wake(tx, training_id, now, now + LEASE):
+    if await repository.wake(tx, training_id, now, leased_from(now)):
         await jobs.enqueue(tx.conn, JOB, str(training_id), user_id=tx.user_id)
 
 
@@ -240,6 +233,8 @@ def _queued(user_id: str, owner: str, account_id: str, now: datetime) -> Trainin
         verify_seed=None,
         verify_submitted_at=None,
         verify_prediction_id=None,
+        past_seeds=[],
+        past_tests=[],
         cancel_requested_at=None,
         error_code=None,
         error=None,
@@ -247,21 +242,6 @@ def _queued(user_id: str, owner: str, account_id: str, now: datetime) -> Trainin
         started_at=None,
         succeeded_at=None,
         finished_at=None,
-    )
-
-
-async def _seen(tx: UserTx, training: Training) -> Seen:
-    version = await repository.version_of(tx, training.id)
-    active = await repository.active_version(tx)
-    usual = await repository.usual_durations(tx, training.account_id)
-    now = await tx.value("select now()")
-    return Seen(
-        training,
-        await repository.photos_of(tx, training.id),
-        version,
-        active is not None and version is not None and active.id == version.id,
-        progress.elapsed_s(training, now),
-        progress.remaining_s(training, usual, now),
     )
 
 

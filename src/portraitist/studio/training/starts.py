@@ -9,7 +9,10 @@ from portraitist.studio.training.domain import Status
 
 @dataclass(frozen=True)
 class Start:
-    """What is known of one training's starts. `twins` are provider ids that were dealt with already."""
+    """What is known of one training's starts. `twins` are provider ids that were dealt with already.
+
+    `past_seeds` and `past_tests` are of test pictures that were judged before another seed was drawn.
+    """
 
     id: UUID
     status: Status
@@ -19,6 +22,8 @@ class Start:
     provider_training_id: str | None
     verify_seed: int | None
     verify_prediction_id: str | None
+    past_seeds: list[int]
+    past_tests: list[str]
     twins: list[str]
 
     def __post_init__(self) -> None:
@@ -38,8 +43,11 @@ class Start:
 
     def has_twin_test(self, remote: RemotePrediction) -> bool:
         """Whether this is a test picture of this training that it does not go by."""
-        if self.verify_seed is None or remote.input.get("seed") != self.verify_seed:
+        if remote.input.get("num_outputs") != 1:
             return False
-        if remote.input.get("num_outputs") != 1 or remote.id in (self.verify_prediction_id, *self.twins):
+        if remote.id in (self.verify_prediction_id, *self.past_tests, *self.twins):
             return False
-        return self.verify_prediction_id is not None or self.status is not Status.VERIFYING
+        seed = remote.input.get("seed")
+        if seed is not None and seed == self.verify_seed:  # while it is being sent it is about to be adopted
+            return self.verify_prediction_id is not None or self.status is not Status.VERIFYING
+        return seed in self.past_seeds

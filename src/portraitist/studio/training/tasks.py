@@ -6,16 +6,15 @@ of two that work on the same row one changes nothing. Decisions about statuses a
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
-from portraitist.kit import failpoints, jobs
+from portraitist.kit import failpoints
 from portraitist.kit.clock import Clock
 from portraitist.kit.logging import logger
 from portraitist.studio import architecture
 from portraitist.studio.db import StudioDatabase
-from portraitist.studio.events import service as events
-from portraitist.studio.leases import lease_until
 from portraitist.studio.provider import logs
 from portraitist.studio.provider.port import (
     Provider,
@@ -25,11 +24,10 @@ from portraitist.studio.provider.port import (
     ProviderRateLimited,
     ProviderRefused,
     ProviderUnauthorized,
-    ProviderUnavailable,
     RemoteStatus,
     RemoteTraining,
 )
-from portraitist.studio.training import repository
+from portraitist.studio.training import advancing, paid_calls, repository, telling
 from portraitist.studio.training.callbacks import Callbacks
 from portraitist.studio.training.domain import (
     ENDED,
@@ -41,13 +39,14 @@ from portraitist.studio.training.domain import (
     Training,
 )
 from portraitist.studio.training.extraction import Extraction
+from portraitist.studio.training.lookout import Watched
+from portraitist.studio.training.paid_calls import PaidCall
 from portraitist.studio.training.photos import PhotoCourier, PhotosGone
-from portraitist.studio.training.service import ADMISSION, JOB
+from portraitist.studio.training.service import JOB
 from portraitist.studio.training.verification import Verification
 from portraitist.studio.training.weights import Insurance
 
 log = logger(__name__)
-STEPS_AT_ONCE = 12  # a row that moves on more often than this at one go would be a loop
 Step = Callable[[Training, Provider], Awaitable[Training]]
 
 
@@ -67,14 +66,9 @@ class TrainingTasks:
 
     async def advance(self, training_id: str, user_id: str) -> None:
         """Move one training on until it has to wait or has ended. Safe to run twice, and at once."""
-        for _ in range(STEPS_AT_ONCE):
-            async with self.db.member(user_id) as tx:
-                training = await repository.get(tx, UUID(training_id))
-            if training is None or not _is_due(training, self.clock.now()):
-                return
-            after = await self._step(training)
-            if after is training or not await self._save(after, _left_its_place(training, after)):
-                return
+        async with self.db.member(user_id) as tx:
+            training = await repository.get(tx, UUID(training_id))
+        await advancing.advance(training, self._step, self._record, self._is_due)
 
     async def _step(self, training: Training) -> Training:
         provider = self.providers.get(training.account_id)
@@ -112,6 +106,7 @@ class TrainingTasks:
         owner, name = training.destination.split("/")
         try:
             await provider.ensure_model(owner, name)
+            await provider.turn_to_train()
             packed = await self.photos.pack(training, provider)
         except PhotosGone:
             return training.failed(
@@ -121,57 +116,51 @@ class TrainingTasks:
             if isinstance(exc, ProviderUnauthorized | ProviderNoCredit):
                 raise
             return training.failed(exc.code, exc.message, self.clock.now())
-        ready = training.submitting(packed, self.clock.now(), self.timing)
-        if not await self._save(ready):  # somebody else was faster: their zip counts, this one goes
+        ready = await self._save(training.submitting(packed, self.clock.now(), self.timing))
+        if ready is None:  # somebody else was faster: their zip counts, this one goes
             await self.photos.throw_away(packed, provider)
             return training
-        ready = replace(ready, revision=ready.revision + 1)
-        after = await self._send(ready, owner, provider)
+        after = await paid_calls.send(self._call(ready, provider), self.clock.now, self.timing)
         if after.status is Status.QUEUED:  # the next attempt packs its own
             await self._clear_away(ready, provider)
         return after
 
-    async def _send(self, training: Training, owner: str, provider: Provider) -> Training:
-        assert training.photos_url is not None
-        sealed = architecture.seal_training(training.user_id, owner, training.photos_url)
-        webhook = self.callbacks.url(training.account_id, "training", training.webhook_token)
-        failpoints.hit("training.before_post")
-        try:
-            remote = await provider.create_training(sealed, webhook=webhook)
-        except ProviderRateLimited as exc:
-            return training.not_sent(
-                self.clock.now(), timedelta(seconds=exc.retry_after_s), exc.code, exc.message
-            )
-        except (ProviderUnauthorized, ProviderNoCredit) as exc:
-            return training.not_sent(self.clock.now(), self.timing.pause, exc.code, exc.message)
-        except ProviderRefused as exc:
-            return training.failed(exc.code, exc.message, self.clock.now())
-        except ProviderUnavailable as exc:
-            if exc.sent:  # it may be running: found again in the provider's list
-                return training.wait(self.clock.now(), self.timing.poll)
-            return training.not_sent(self.clock.now(), self.timing.poll, exc.code, exc.message)
-        failpoints.hit("training.after_post")
-        return training.submitted(remote.id, self.clock.now(), self.timing)
+    def _call(self, training: Training, provider: Provider) -> PaidCall[Training]:
+        async def make() -> str:
+            assert training.photos_url is not None
+            owner = training.destination.split("/")[0]
+            sealed = architecture.seal_training(training.user_id, owner, training.photos_url)
+            webhook = self.callbacks.url(training.account_id, "training", training.webhook_token)
+            failpoints.hit("training.before_post")
+            run = await provider.create_training(sealed, webhook=webhook)
+            failpoints.hit("training.after_post")
+            return run.id
+
+        return PaidCall(
+            what=f"training {training.id}",
+            make=make,
+            find=lambda: self._find(training, provider),
+            started=lambda run_id, now: training.submitted(run_id, now, self.timing),
+            unanswered=training.wait,
+            not_sent=lambda now, delay, why: training.not_sent(now, delay, why.code, why.message),
+            refused=lambda now, why: training.failed(why.code, why.message, now),
+            lost=lambda now: training.lost_start(now, self.timing),
+        )
 
     async def _adopt(self, training: Training, provider: Provider) -> Training:
-        """A start whose answer we do not have: find it by its token, or be sure that there is none."""
-        found = await self._find(training, provider)
-        now = self.clock.now()
-        if found is not None:
-            log.info("training.adopted", training=str(training.id), provider_id=found.id)
-            return training.submitted(found.id, now, self.timing)
-        assert training.submitted_at is not None
-        if now > training.submitted_at + self.timing.grace:
+        call = self._call(training, provider)
+        after = await paid_calls.sort_out(call, training.submitted_at, self.clock.now, self.timing)
+        if after.status is Status.QUEUED:
             await self._clear_away(training, provider)
-            return training.lost_start(now, self.timing)
-        return training.wait(now, self.timing.poll)
+        return after
 
-    async def _find(self, training: Training, provider: Provider) -> RemoteTraining | None:
+    async def _find(self, training: Training, provider: Provider) -> str | None:
+        """The run that carries the token of this attempt, the first of them."""
         assert training.submitted_at is not None and training.submit_token is not None
-        since = training.submitted_at - timedelta(minutes=1)  # clocks differ
+        since = training.submitted_at - paid_calls.CLOCKS_DIFFER
         for remote in reversed(await provider.list_trainings(since)):
             if training.submit_token in f"{remote.input.get('input_images')} {remote.webhook}":
-                return remote
+                return remote.id
         return None
 
     async def _observe(self, training: Training, provider: Provider) -> Training:
@@ -206,7 +195,7 @@ class TrainingTasks:
                     Status.TRAINING,
                     now,
                     started_at=remote.started_at or now,
-                    next_check_at=now + self.timing.poll,
+                    next_check_at=now + self.timing.look_after(now - (training.submitted_at or now)),
                 )
             case _:
                 if remote.status is RemoteStatus.UNKNOWN:
@@ -235,7 +224,7 @@ class TrainingTasks:
             if found is None and now <= training.submitted_at + self.timing.grace:
                 return training.wait(now, self.timing.poll)
             if found is not None:
-                await provider.cancel_training(found.id)
+                await provider.cancel_training(found)
         elif training.provider_training_id is not None and training.status not in PARKED:
             try:
                 await provider.cancel_training(training.provider_training_id)
@@ -252,27 +241,42 @@ class TrainingTasks:
         except ProviderError as exc:  # the provider deletes files after a day by itself
             log.warning("training.photos_not_cleared", training=str(training.id), reason=str(exc))
 
-    async def _save(self, after: Training, place_free: bool = False) -> bool:
+    async def _record(self, before: Training, after: Training) -> Training | None:
+        left = before.status in IN_FLIGHT and after.status not in IN_FLIGHT
+        return await self._save(after, place_free=left)
+
+    async def _save(self, after: Training, *, place_free: bool = False) -> Training | None:
         failpoints.hit("training.before_save")
-        async with self.db.member(after.user_id) as tx:
-            leased_until = lease_until(after.next_check_at, self.clock.now())
-            saved = await repository.save(tx, after, leased_until)
-            if saved:
-                await events.announce(tx, JOB, after.id)
-            if saved and place_free:
-                await jobs.enqueue(tx.conn, ADMISSION, JOB, user_id=after.user_id, priority=2)
+        now = self.clock.now()
+        saved = await advancing.record(
+            self.db,
+            repository,
+            JOB,
+            after,
+            now,
+            place_free=place_free,
+            beside=partial(telling.tell, after, now),
+        )
         failpoints.hit("training.saved")
         return saved
 
-
-def _is_due(training: Training, now: datetime) -> bool:
-    waits_its_turn = training.status is Status.QUEUED and training.admitted_at is None
-    return training.status not in ENDED and not waits_its_turn and training.next_check_at <= now
+    def _is_due(self, training: Training) -> bool:
+        return advancing.is_due(training, ENDED, self.clock.now())
 
 
-def _left_its_place(before: Training, after: Training) -> bool:
-    """Whether somebody else may start now."""
-    return before.status in IN_FLIGHT and after.status not in IN_FLIGHT
+def watched(timing: Timing) -> Watched:
+    """What is in flight of this kind, for looking at many at once."""
+    return Watched(
+        job=JOB,
+        table="trainings",
+        priority=0,
+        poll=timing.poll,
+        sweep=timedelta(0),
+        rarer=timing.rarer,
+        look_after=timing.look_after,
+        pages=lambda provider, since: provider.glance_at_trainings(since),
+        still={Status.SUBMITTED: RemoteStatus.STARTING, Status.TRAINING: RemoteStatus.PROCESSING},
+    )
 
 
 def _with_progress(training: Training, remote: RemoteTraining) -> Training:

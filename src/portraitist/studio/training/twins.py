@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from portraitist.kit import failpoints
 from portraitist.kit.clock import Clock
 from portraitist.kit.logging import logger
 from portraitist.studio.db import StudioDatabase
@@ -75,6 +76,7 @@ class TrainingTwins:
 
     async def _end(self, user_id: str, start: Start, run: _Run, cancel: Callable[[str], Any]) -> int:
         outcome = run.status
+        failpoints.hit("twins.found")
         try:
             if not outcome.is_terminal:
                 outcome = (await cancel(run.id)).status
@@ -84,6 +86,7 @@ class TrainingTwins:
             )
             return 0
         log.warning("training.twin_ended", training=str(start.id), provider_id=run.id, outcome=str(outcome))
+        failpoints.hit("twins.ended")
         async with self.db.member(user_id) as tx:
             await repository.add_twin(tx, start.id, note(run.id, outcome, self.clock.now()))
         return 1

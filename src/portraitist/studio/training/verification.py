@@ -6,7 +6,7 @@ answer was lost is found again by version, prompt and seed. Promotion is one tra
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import uuid4
 
@@ -20,19 +20,18 @@ from portraitist.studio.leases import lease_until
 from portraitist.studio.prompting.compose import compose
 from portraitist.studio.provider.port import (
     Provider,
-    ProviderNoCredit,
     ProviderNotFound,
     ProviderOutputTooLarge,
     ProviderRefused,
-    ProviderUnauthorized,
     ProviderUnavailable,
     ProviderUntrustedAddress,
     RemotePrediction,
     RemoteStatus,
 )
-from portraitist.studio.training import progress, repository
+from portraitist.studio.training import paid_calls, progress, repository, telling
 from portraitist.studio.training.callbacks import Callbacks
 from portraitist.studio.training.domain import Status, Timing, Training
+from portraitist.studio.training.paid_calls import PaidCall
 from portraitist.studio.training.repository import ModelVersion
 
 TEST_WORDS = "portrait, plain background"
@@ -70,42 +69,50 @@ class Verification:
             next_check_at=now + 3 * self.timing.poll,
         )
         async with self.db.member(training.user_id) as tx:
-            if not await repository.save(tx, ready, lease_until(ready.next_check_at, now)):
-                return training
-        ready = replace(ready, revision=ready.revision + 1)
-        webhook = self.callbacks.url(training.account_id, "verification", training.webhook_token)
-        failpoints.hit("verification.before_post")
-        try:
-            remote = await provider.create_prediction(await self._sealed(ready), webhook=webhook)
-        except ProviderUnavailable as exc:
-            if exc.sent:
-                return ready.wait(self.clock.now(), self.timing.poll)
-            return self._unsent(ready)
-        except (ProviderUnauthorized, ProviderNoCredit):
-            return self._unsent(ready)
-        except ProviderRefused as exc:
-            return self._not_passed(ready, exc.code, f"The test picture was refused ({exc.detail[:200]})")
-        failpoints.hit("verification.after_post")
-        return ready.wait(self.clock.now(), timedelta(0), verify_prediction_id=remote.id)
-
-    def _unsent(self, training: Training) -> Training:
-        """To be sent again, under the same seed: should the first turn up after all, it is known by it."""
-        return training.wait(self.clock.now(), self.timing.poll, verify_submitted_at=None)
+            saved = await repository.save(tx, ready, lease_until(ready.next_check_at, now))
+        if saved is None:
+            return training
+        return await paid_calls.send(await self._call(saved, provider), self.clock.now, self.timing)
 
     async def _adopt(self, training: Training, provider: Provider) -> Training:
-        assert training.verify_submitted_at is not None
+        call = await self._call(training, provider)
+        return await paid_calls.sort_out(call, training.verify_submitted_at, self.clock.now, self.timing)
+
+    async def _call(self, training: Training, provider: Provider) -> PaidCall[Training]:
+        """Sent again it has the same seed: should the first turn up after all, it is known by it."""
         sealed = await self._sealed(training)
-        since = training.verify_submitted_at - timedelta(minutes=1)
-        for remote in await provider.list_predictions(since):
-            if (
-                remote.input.get("seed") == sealed.input["seed"]
-                and remote.input.get("prompt") == sealed.input["prompt"]
-            ):
-                return training.wait(self.clock.now(), timedelta(0), verify_prediction_id=remote.id)
-        now = self.clock.now()
-        if now > training.verify_submitted_at + self.timing.grace:
-            return self._unsent(training)
-        return training.wait(now, self.timing.poll)
+
+        async def make() -> str:
+            webhook = self.callbacks.url(training.account_id, "verification", training.webhook_token)
+            failpoints.hit("verification.before_post")
+            run = await provider.create_prediction(sealed, webhook=webhook)
+            failpoints.hit("verification.after_post")
+            return run.id
+
+        return PaidCall(
+            what=f"verification {training.id}",
+            make=make,
+            find=lambda: self._find(training, sealed, provider),
+            started=lambda run_id, now: training.wait(now, timedelta(0), verify_prediction_id=run_id),
+            unanswered=training.wait,
+            not_sent=lambda now, delay, why: training.wait(now, delay, verify_submitted_at=None),
+            refused=lambda now, why: self._not_passed(
+                training, why.code, f"The test picture was refused ({why.detail[:200]})"
+            ),
+            lost=lambda now: training.wait(now, self.timing.poll, verify_submitted_at=None),
+        )
+
+    async def _find(self, training: Training, sealed: ValidatedPrediction, provider: Provider) -> str | None:
+        """The run with this seed and prompt, of this very version: an earlier candidate's is not it."""
+        assert training.verify_submitted_at is not None
+        wanted = (sealed.input["seed"], sealed.input["prompt"])
+        for remote in await provider.list_predictions(
+            training.verify_submitted_at - paid_calls.CLOCKS_DIFFER
+        ):
+            same = (remote.input.get("seed"), remote.input.get("prompt")) == wanted
+            if same and (remote.version or "").rpartition(":")[2] == training.candidate_version:
+                return remote.id
+        return None
 
     async def _judge(self, training: Training, remote: RemotePrediction, provider: Provider) -> Training:
         late = training.test_overdue(self.clock.now(), self.timing)
@@ -166,6 +173,7 @@ class Verification:
                 await repository.add_durations(tx, training.account_id, took, now)
             failpoints.hit("verification.promoting")
             await events.announce(tx, "training", training.id)
+            await telling.tell(done, now, tx)
         failpoints.hit("verification.promoted")
         return done
 

@@ -1,1 +1,1 @@
-"""What the browser and live clients get: the status page, the API's pages, the stream of news."""
+"""What people see in a browser: pages, the stream of news, signed transfers. The only place with HTML."""

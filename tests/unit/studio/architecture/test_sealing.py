@@ -108,7 +108,19 @@ def test_a_training_has_the_pinned_trainer_and_every_hyperparameter() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "/etc/passwd", "file:///photos.zip", "data:application/zip;base64,AA", "https://"]
+    "address",
+    [
+        "",
+        "/etc/passwd",
+        "file:///photos.zip",
+        "data:application/zip;base64,AA",
+        "https://",
+        "https://[",
+        "https://studio.example@evil.example/zip",
+        "https://studio.example\\@evil.example/zip",
+        "https://studio.example/z ip",
+        "https://studio.example/zip\r\nx: y",
+    ],
 )
 def test_a_training_needs_an_address_of_photos(address: str) -> None:
     with pytest.raises(ArchitectureViolation):
@@ -138,6 +150,12 @@ def test_a_training_needs_an_address_of_photos(address: str) -> None:
         ({"seed": 1_000_000}, "seed"),
         ({"seed": True}, "seed"),
         ({"seed": 1.5}, "seed"),
+        ({"seed": 7.0}, "seed"),
+        ({"seed": "7"}, "seed"),
+        ({"prompt": f"user{USER} person\0"}, "prompt"),
+        ({"profile": replace(GENERATION)}, "profile"),
+        ({"profile": replace(GENERATION, go_fast=0)}, "profile"),
+        ({"profile": replace(VERIFY, num_outputs=True)}, "profile"),
         ({"profile": replace(GENERATION, guidance=0.9)}, "profile"),
         ({"profile": replace(GENERATION, disable_safety_checker=True)}, "profile"),
         ({"schema": MappedSchema({})}, "unknown_parameter"),
@@ -153,6 +171,15 @@ def test_an_input_key_that_names_weights_is_refused_even_from_a_tampered_mapping
     schema = map_schema(trained_version_schema())
     tampered = {**schema.fields, "prompt": replace(schema.fields["prompt"], key="replicate_weights")}
     assert code_of(schema=MappedSchema(tampered)) == "weights"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("prompt", "image"), ("seed", "prompt_strength"), ("guidance", "prompt")]
+)
+def test_a_tampered_mapping_sends_nothing_under_another_key(name: str, key: str) -> None:
+    schema = map_schema(trained_version_schema())
+    tampered = {**schema.fields, name: replace(schema.fields[name], key=key)}
+    assert code_of(schema=MappedSchema(tampered)) in {"foreign_key", "locked_value"}
 
 
 def test_sealed_requests_cannot_be_made_or_altered_by_hand() -> None:
@@ -177,6 +204,50 @@ def test_whatever_is_stored_only_own_versions_are_sealed(owner: str, model: str,
     except ArchitectureViolation:
         return
     assert prediction.version == f"{destination(owner, USER)}:{version_id}"
+
+
+ANYTHING = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.just(HASH)
+    | st.just(TRAINER_VERSION)
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["model", "version_id", "prompt", "seed", "profile", "user_id", "owner"]), ANYTHING
+    )
+)
+def test_whatever_a_builder_is_given_a_sealed_request_is_the_members_own_with_the_locked_parameters(
+    changes: dict[str, object],
+) -> None:
+    try:
+        prediction = sealed(**changes)
+    except (ArchitectureViolation, TypeError):
+        return  # a wrong type is a bug of the caller; nothing is sent
+    assert prediction.version.split("/")[1].startswith(f"{USER}-selfie-lora:")
+    assert "null" not in prediction.version
+    assert dict(prediction.input) | {"prompt": "", "seed": 0} == dict(sealed().input) | {
+        "prompt": "",
+        "seed": 0,
+    }
+
+
+@given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=60))
+def test_whatever_a_training_is_given_it_is_the_members_own_with_the_pinned_trainer(
+    user_id: str, owner: str, address: str
+) -> None:
+    try:
+        training = seal_training(user_id, owner, address)
+    except ArchitectureViolation:
+        return
+    assert training.destination == f"{owner}/{user_id}-selfie-lora"
+    assert (training.trainer, training.input["trigger_word"]) == (TRAINER, f"user{user_id}")
+    assert set(training.input) == {*HYPERPARAMETERS, "trigger_word", "input_images"}
 
 
 @given(st.sampled_from(SEEDS))

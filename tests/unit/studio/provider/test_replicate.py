@@ -266,6 +266,22 @@ async def test_a_public_model_of_that_name_is_not_used(bench: Bench) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_model_is_made_once_and_then_only_looked_at(bench: Bench) -> None:
+    for _ in range(3):
+        await bench.provider.ensure_model("studio", "zoe000000000-selfie-lora")
+    assert bench.cloud.models["studio/zoe000000000-selfie-lora"]["visibility"] == "private"
+    assert bench.cloud.sent("POST", "/v1/models") == 1
+
+
+@pytest.mark.anyio
+async def test_a_model_that_somebody_else_makes_meanwhile_is_taken(bench: Bench) -> None:
+    not_yet = Fault(404, '{"detail": "Not found."}', "application/problem+json")
+    bench.cloud.fail_next("GET", f"/v1/models/studio/{MODEL}", not_yet)
+    await bench.provider.ensure_model("studio", MODEL)
+    assert bench.cloud.sent("POST", "/v1/models") == 1  # refused: it is there
+
+
+@pytest.mark.anyio
 async def test_pictures_that_the_safety_checker_left_keep_their_index_and_owner(bench: Bench) -> None:
     bench.cloud.flagged = {1}
     run = await bench.provider.create_prediction(prediction(), webhook=None)

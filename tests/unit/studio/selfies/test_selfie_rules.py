@@ -27,6 +27,8 @@ GOOD = Measure(
     clipped_dark=0.1,
     clipped_bright=0.02,
     dhash=0x0F0F_3C3C_5A5A_6969,
+    warmth=20.0,
+    ground=bytes([255] + 63 * [0]),
 )
 HASHES = st.integers(-(2**63), 2**63 - 1)
 

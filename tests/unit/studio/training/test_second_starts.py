@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from portraitist.studio.provider import wire
-from portraitist.studio.provider.port import RemoteTraining
+from portraitist.studio.provider.port import RemotePrediction, RemoteTraining
 from portraitist.studio.training.domain import Status
 from portraitist.studio.training.starts import Start
 
@@ -19,6 +19,8 @@ def start(status: Status, **changes: Any) -> Start:
         "provider_training_id": None,
         "verify_seed": None,
         "verify_prediction_id": None,
+        "past_seeds": [],
+        "past_tests": [],
         "twins": [],
     }
     return Start(id=UUID(int=1), status=status, **usual | changes)
@@ -51,3 +53,25 @@ def test_while_it_is_being_sent_only_an_earlier_attempts_run_is_one() -> None:
 def test_a_run_with_other_tokens_is_not_ours() -> None:
     assert not start(Status.TRAINING, provider_training_id="own").has_twin(run("theirs"))
     assert not start(Status.TRAINING, submit_token=None, past_tokens=[], webhook_token=None).has_twin(run(""))
+
+
+def picture(seed: int | None, run_id: str = "run", outputs: int = 1) -> RemotePrediction:
+    return wire.prediction({"id": run_id, "input": {"seed": seed, "num_outputs": outputs}})
+
+
+def test_another_test_picture_of_the_seed_in_use_is_a_second_one_once_ours_is_known() -> None:
+    assert start(Status.VERIFYING, verify_seed=7, verify_prediction_id="own").has_twin_test(picture(7))
+    assert not start(Status.VERIFYING, verify_seed=7, verify_prediction_id="run").has_twin_test(picture(7))
+    assert not start(Status.VERIFYING, verify_seed=7).has_twin_test(picture(7))
+    assert not start(Status.COMPLETED).has_twin_test(picture(None))
+
+
+@pytest.mark.parametrize("status", [Status.VERIFYING, Status.COMPLETED, Status.VERIFICATION_FAILED])
+def test_a_test_picture_of_an_earlier_seed_is_a_second_one_but_for_the_one_that_was_judged(
+    status: Status,
+) -> None:
+    tried = start(status, verify_seed=8, past_seeds=[7], past_tests=["judged"])
+    assert tried.has_twin_test(picture(7))
+    assert not tried.has_twin_test(picture(7, "judged"))
+    assert not tried.has_twin_test(picture(7, outputs=3))
+    assert not tried.has_twin_test(picture(9))

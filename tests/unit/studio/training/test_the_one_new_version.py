@@ -21,6 +21,15 @@ def test_what_is_taken_is_unknown_younger_than_the_start_and_alone(
     assert taken == (young.pop() if len(young) == 1 else None)
 
 
+@given(VERSIONS, st.sets(st.sampled_from("abcd")), st.integers(0, 5))
+def test_what_is_as_young_as_the_next_training_may_be_its_version_and_counts_as_not_there(
+    listed: list[FoundVersion], known: set[str], hours: int
+) -> None:
+    until = START + timedelta(hours=hours)
+    older = [version for version in listed if version.created_at is not None and version.created_at < until]
+    assert the_one_new(listed, known, START, until) == the_one_new(older, known, START)
+
+
 @given(VERSIONS)
 def test_without_a_start_nothing_is_taken(listed: list[FoundVersion]) -> None:
     assert the_one_new(listed, set(), None) is None

@@ -1,0 +1,1 @@
+"""Passkeys and recovery codes: what a member has beside, or instead of, a password."""

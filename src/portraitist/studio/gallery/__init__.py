@@ -1,0 +1,1 @@
+"""The member's pictures as a collection: pages, search, albums, downloads of many."""

@@ -1,0 +1,1 @@
+"""What the studio says, in each member's language: English is the source, other languages are catalogs (`*.po`)."""

@@ -1,0 +1,1 @@
+"""The AI Photoshoot: looks as data, and sets of them shot as ordinary generations of the member's own model."""

@@ -1,0 +1,1 @@
+"""What members lend and take back: erasure with a receipt, consent withdrawn, export, how long things are kept."""

@@ -1,0 +1,1 @@
+"""Audit events: what was done that matters for security; appended, chained, and checked."""
