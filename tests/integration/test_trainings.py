@@ -85,6 +85,9 @@ async def test_a_start_that_surely_did_not_happen_is_made_again(studio: Studio) 
 
 
 async def test_no_credit_waits_with_the_reason_and_without_a_storm(studio: Studio) -> None:
+    await studio.stop_worker()
+    studio.settings = studio.settings.model_copy(update={"retry_seconds": 3600})
+    await studio.start_worker()
     studio.cloud.fail_next("POST", TRAININGS, *[NO_CREDIT] * 50)
     member = await ready(studio)
     training = await member.post("/api/v1/trainings")
