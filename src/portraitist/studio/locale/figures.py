@@ -3,10 +3,12 @@
 The time zone is the running task's: `web.speaking` sets it for each request. Nobody has set it: UTC, and times say so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, time, tzinfo
+from itertools import groupby
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -17,6 +19,7 @@ from portraitist.studio.locale.catalogs import SOURCE
 from portraitist.studio.locale.words import language
 
 MOST_OF_A_NAME = 64
+Thing = TypeVar("Thing")
 _zone: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 
 
@@ -43,6 +46,11 @@ def _known(name: str) -> tzinfo | None:
 def local(at: datetime) -> datetime:
     """The moment by the reader's clock."""
     return at.astimezone(_zone.get() or UTC)
+
+
+def by_day(things: Iterable[Thing], at: Callable[[Thing], datetime]) -> list[list[Thing]]:
+    """Things in order, together where they are of one day by the reader's clock."""
+    return [list(some) for _, some in groupby(things, key=lambda thing: local(at(thing)).date())]
 
 
 def midnight(day: date) -> datetime:

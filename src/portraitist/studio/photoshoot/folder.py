@@ -23,9 +23,8 @@ class Looks:
     def __init__(self, folder: Path | None) -> None:
         """Read it. Raises LooksInvalid with everything that is wrong, and OSError for a folder that can't be read."""
         self._folder = folder
-        self._seen: Seen | str = (
-            _seen(folder) if folder else ""
-        )  # before it is read: what comes meanwhile counts
+        # looked at before it is read, so that a change meanwhile is seen at the next look
+        self._seen: Seen | str = _seen(folder) if folder else ""
         self._book = reading.read(folder)
         self._turn = asyncio.Lock()
         self.problems: tuple[Problem, ...] = ()

@@ -1,7 +1,6 @@
 """What was recorded about a member, as a page: their audit events, and each look of an admin by break-glass."""
 
 from collections import Counter
-from itertools import groupby
 
 from starlette.responses import Response
 
@@ -26,7 +25,7 @@ async def activity_page(visit: AccountVisit, cursor: Cursor = None) -> Response:
         events, following = cut(await trail.page(tx, page), page, lambda event: Position(event.at, event.id))
         openings = [] if cursor else await glass.openings(tx)
     shown = {
-        "days": [list(some) for _, some in groupby(events, key=lambda event: figures.local(event.at).date())],
+        "days": figures.by_day(events, lambda event: event.at),
         "older": PAGE + query(cursor=following) if following else "",
         "first": cursor is None,
         "openings": [(each.glass, _counted(each), each.views) for each in openings],

@@ -1,6 +1,5 @@
 """Audit events as the admin's page: of everybody or about one member, newest first; and whether the chain is whole."""
 
-from itertools import groupby
 from uuid import UUID
 
 from starlette.responses import Response
@@ -48,7 +47,7 @@ async def _page(
         await service.verified(visit.core.db, await sealing.noted(visit.core.objects)) if verify else None
     )
     shown = {
-        "days": [list(some) for _, some in groupby(events, key=lambda event: figures.local(event.at).date())],
+        "days": figures.by_day(events, lambda event: event.at),
         "names": names,
         "member": member,
         "report": report,
