@@ -181,7 +181,7 @@ def _lifespan(settings: StudioSettings, clock: Clock | None):  # type: ignore[no
             )
             app.state.refusals = bootstrap.refusals(settings)
             app.state.looks = await asyncio.to_thread(bootstrap.looks, settings)
-            app.state.maya = bootstrap.maya(settings, core, await app.state.looks.now(), app.state.refusals)
+            app.state.maya = bootstrap.maya(settings, core, app.state.looks, app.state.refusals)
             app.state.maya.prepare()
             app.state.hub = Hub()
             app.state.vapid = bootstrap.vapid(settings)

@@ -29,15 +29,14 @@ from portraitist.studio.http import Core
 from portraitist.studio.images.copies import Copies
 from portraitist.studio.leases import LEASE
 from portraitist.studio.links import LinkSigner
-from portraitist.studio.maya.book import Book
 from portraitist.studio.maya.domain import Budget, Prices
 from portraitist.studio.maya.mind import Chosen
 from portraitist.studio.maya.model import LanguageModel
+from portraitist.studio.maya.open_book import OpenBook
 from portraitist.studio.maya.talking import Maya
 from portraitist.studio.notices.pushing import Vapid
 from portraitist.studio.notices.tasks import Pusher
 from portraitist.studio.photoshoot.folder import Looks
-from portraitist.studio.photoshoot.looks import LookBook
 from portraitist.studio.photoshoot.reading import LooksInvalid
 from portraitist.studio.photoshoot.tasks import Photoshoots
 from portraitist.studio.privacy.purging import Purging
@@ -272,14 +271,14 @@ def refusals(settings: StudioSettings) -> Refusals:
         raise SettingsInvalid([f"PEOPLE_FILE: {exc}."]) from exc
 
 
-def maya(settings: StudioSettings, core: Core, looks: LookBook, refused: Refusals) -> Maya:
+def maya(settings: StudioSettings, core: Core, looks: Looks, refused: Refusals) -> Maya:
     """Maya on a web process: with a language model where one is configured, else by the look book.
 
     Raises SettingsInvalid for a model of which nobody says where it is asked.
     """
     seconds = settings.maya_seconds
     if not settings.maya_model:
-        return Maya(core.db, core.clock, Book(looks, refused), "look book", refused, seconds=seconds)
+        return Maya(core.db, core.clock, OpenBook(looks, refused), "look book", refused, seconds=seconds)
     key, most = settings.maya_api_key.get_secret_value(), settings.maya_answer_tokens
     chosen = Chosen(settings.maya_model, key, settings.maya_url, settings.maya_output, most)
     try:

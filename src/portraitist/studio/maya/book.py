@@ -49,7 +49,7 @@ class _Page:
 
 @dataclass(frozen=True)
 class Book:
-    """A mind that needs nobody else."""
+    """Answers by rule, over these looks."""
 
     looks: LookBook
     refusals: Refusals = field(default_factory=Refusals)
@@ -75,12 +75,6 @@ class Book:
             voice.suggestions(page.about, seed, has_colours=bool(asked.style.colours)),
             remember=tuple(each[0].strip()[:LONGEST_NOTE] for each in _KEEP.finditer(asked.words)),
         )
-
-    async def ready(self) -> None:
-        """It always is."""
-
-    async def close(self) -> None:
-        """There is nothing to let go of."""
 
     def _page(self, asked: Asked) -> _Page:
         seed = f"{len(asked.said)} {asked.words}"
