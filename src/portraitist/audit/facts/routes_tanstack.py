@@ -13,10 +13,10 @@ from portraitist.audit.facts.mounts import Guard, normalise
 from portraitist.audit.facts.routes_files import functions_before
 from portraitist.audit.facts.routes_javascript import handler_targets
 from portraitist.audit.link.module import Module
+from portraitist.audit.link.reach import FILE_ROUTE_MAKERS
 from portraitist.audit.link.targets import Target
 
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "ANY"}
-_MAKERS = {"createFileRoute", "createServerFileRoute", "createAPIFileRoute", "createLazyFileRoute"}
 _PAGES = ("component", "loader", "beforeLoad")
 
 
@@ -24,7 +24,7 @@ def routes(ctx: Context) -> Iterator[Route]:
     """Every route and server function that one of the library's makers makes."""
     for module in ctx.modules:
         if module.language == "javascript":
-            for call in module.calls(_MAKERS):
+            for call in module.calls(FILE_ROUTE_MAKERS):
                 yield from _of_file(ctx, module, call)
             for call in module.calls({"handler"}):
                 yield from _server_function(ctx, module, call)

@@ -24,15 +24,9 @@ _PY_ENTRY = re.compile(
     r"^(index|main|server|app|bot|worker|cli|start|run|manage|wsgi|asgi|settings|urls|celery|tasks|admin|apps|models|signals|__main__"
     r"|conftest|setup|streamlit_app|handler|lambda_function|gunicorn\w*|function_app)\.py$"
 )
-_ROUTE_MAKERS = {
-    "createFileRoute",
-    "createServerFileRoute",
-    "createAPIFileRoute",
-    "createLazyFileRoute",
-    "createRootRoute",
-    "createRootRouteWithContext",
-}
-"""Calls of TanStack's router: a file that makes a route is found by its generator, not by an import."""
+FILE_ROUTE_MAKERS = {"createFileRoute", "createServerFileRoute", "createAPIFileRoute", "createLazyFileRoute"}
+"""Calls of TanStack's router that make a route: such a file is found by its generator, not by an import."""
+_ROUTE_MAKERS = FILE_ROUTE_MAKERS | {"createRootRoute", "createRootRouteWithContext"}
 _PY_FOLDERS = {"migrations", "alembic", "versions", "management", "commands", "templatetags", "pages"}
 
 

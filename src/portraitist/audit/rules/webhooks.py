@@ -13,6 +13,9 @@ from portraitist.audit.link.targets import Target
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, names_in, of_body, provider_behind
 
+_TOLD = {"status", "output"}
+"""What a handler that asks the provider itself does not read from the body."""
+
 
 def webhook_unverified(ctx: Context) -> Iterator[Finding]:
     """A route that receives the provider's webhooks and checks neither signature nor secret.
@@ -62,9 +65,6 @@ def _is_told(ctx: Context, module: Module, node: ir.Node) -> bool:
     taken = any(each.key in _TOLD for each in node.target.props)
     parsed = any(each.name in {"json", "body"} for each in ir.find(node.value or node.target, ir.Attr))
     return taken and parsed and provider_behind(ctx, module, node.value) is None
-
-
-_TOLD = {"status", "output"}
 
 
 MAX_VERIFIED = 4
