@@ -31,6 +31,7 @@ from portraitist.studio.config import CLOUD_URL
 OLDEST_PYTHON = (3, 11)
 ANSWER_S = 10.0
 WORKER_STARTS_S = 15.0
+LOOK_EVERY_S = 0.5
 TORCH_MEND = (
     "Install it: https://pytorch.org/get-started/locally/ shows the line; make up does it with TORCH=."
 )
@@ -183,7 +184,7 @@ async def _settled(operator: StudioApi) -> StudioStatus:
         status = await operator.status()
         if status.raw["worker"]["ok"] or time.monotonic() > until:
             return status
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _as_told(status: Json) -> list[Finding]:
