@@ -96,8 +96,14 @@ def main() -> int:
     parser.add_argument(
         "--fetch", action="store_true", help="clone what is missing from github.com at its commit"
     )
+    parser.add_argument(
+        "--facts",
+        type=Path,
+        default=Path(__file__).with_name("audit_facts.json"),
+        help="another list of facts",
+    )
     options = parser.parse_args()
-    listed = json.loads(Path(__file__).with_name("audit_facts.json").read_text("utf-8"))["repositories"]
+    listed = json.loads(options.facts.read_text("utf-8"))["repositories"]
     names = (
         "facts",
         "call sites, precision",
