@@ -15,10 +15,18 @@ CASES = Path(__file__).parent / "cases" / "rules"
 Auditor = Callable[[dict[str, str]], Audit]
 
 
-def _half(rule: str, half: str) -> dict[str, str]:
+ALL = sorted(each.stem for each in CASES.glob("*.txt"))
+"""A rule's own case, and further ones for its other mechanisms: `rule@mechanism`."""
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {each.partition("@")[0] for each in ALL} == set(RULES)
+
+
+def _half(case: str, half: str) -> dict[str, str]:
     """The files of a case below `hit/` or `miss/`; those below `both/` belong to either."""
     files: dict[str, str] = {"package.json": "{}"}
-    for part in re.split(r"^=== ", (CASES / f"{rule}.txt").read_text("utf-8"), flags=re.M)[1:]:
+    for part in re.split(r"^=== ", (CASES / f"{case}.txt").read_text("utf-8"), flags=re.M)[1:]:
         name, _, body = part.partition("\n")
         folder, _, path = name.strip().partition("/")
         if folder in {half, "both"}:
@@ -26,9 +34,10 @@ def _half(rule: str, half: str) -> dict[str, str]:
     return files
 
 
-@pytest.mark.parametrize("rule", sorted(RULES))
-def test_a_rule_hits_its_fixture_on_the_marked_line(rule: str, audit_files: Auditor) -> None:
-    files = _half(rule, "hit")
+@pytest.mark.parametrize("case", ALL)
+def test_a_rule_hits_its_fixture_on_the_marked_line(case: str, audit_files: Auditor) -> None:
+    files = _half(case, "hit")
+    rule = case.partition("@")[0]
     found = [(each.path, each.line) for each in audit_files(files).findings if each.rule == rule]
     marked = [
         (path, number)
@@ -40,12 +49,12 @@ def test_a_rule_hits_its_fixture_on_the_marked_line(rule: str, audit_files: Audi
     assert set(marked) <= set(found), found
 
 
-@pytest.mark.parametrize("rule", sorted(RULES))
-def test_a_rule_leaves_its_near_miss_alone(rule: str, audit_files: Auditor) -> None:
+@pytest.mark.parametrize("case", ALL)
+def test_a_rule_leaves_its_near_miss_alone(case: str, audit_files: Auditor) -> None:
     found = [
         f"{each.path}:{each.line} {each.message}"
-        for each in audit_files(_half(rule, "miss")).findings
-        if each.rule == rule
+        for each in audit_files(_half(case, "miss")).findings
+        if each.rule == case.partition("@")[0]
     ]
     assert not found
 

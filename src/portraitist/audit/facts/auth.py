@@ -158,6 +158,15 @@ def _of_class(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Mo
     return found
 
 
+def asks_who(ctx: Context, func: ir.Func) -> bool:
+    """Whether a function, such as one on the way to a paid call, asks who calls and turns the others away."""
+    if func not in ctx.asking:
+        ctx.asking[func] = False  # a function that calls itself says nothing
+        module = ctx.program.module_of[func]
+        ctx.asking[func] = any(_call_check(ctx, module, func, each) for each in ir.find(func, ir.Call))
+    return ctx.asking[func]
+
+
 def in_body(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Module, ir.Node]]:
     """The first check in a function's body that denies, as (name, module, node)."""
     for node in ir.walk(func):
@@ -184,8 +193,10 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
             or denial.is_guard_name(ctx, name)
             or re.search(r"auth|user|session|token|admin|permission", name, re.I)
         )
-        for each in own if relevant else []:
+        for each in own:
             assert isinstance(each.node, ir.Func) and each.module is not None
+            if not relevant and not asks_who(ctx, each.node):
+                continue
             if _throws(ctx, each.module, each.node):
                 return name
             reads = any(_reads_identity(ctx, inner) for inner in ir.find(each.node, ir.Call))
@@ -271,6 +282,26 @@ def _bound_names(call: ir.Call) -> set[str]:
     return set()
 
 
+_CARRIERS = {"req", "request", "ctx", "session", "g", "context", "c", "locals"}
+"""What a framework hangs the one who asks on."""
+
+
+_WHO = {"user", "session", "userid", "user_id", "auth", "token"}
+
+
+def _kept_under(node: ir.Node) -> str:
+    """The name under which something is asked for directly on the request: `request["user"]`, `c.get("user")`."""
+    if isinstance(node, ir.Index):
+        carrier, key = node.obj, ir.text_of(node.key)
+    elif (
+        isinstance(node, ir.Call) and isinstance(node.func, ir.Attr) and node.func.name == "get" and node.args
+    ):
+        carrier, key = node.func.obj, ir.text_of(node.args[0])
+    else:
+        return ""
+    return (key or "") if isinstance(carrier, ir.Name) and carrier.id in _CARRIERS else ""
+
+
 def _test_check(ctx: Context, node: ir.If) -> str:
     """A test of `req.user`, `request.user.is_authenticated`, `session["user_id"]` that turns callers away."""
     if not denial.refuses_in(ctx, node.then):
@@ -283,10 +314,14 @@ def _test_check(ctx: Context, node: ir.If) -> str:
             return ir.plain_dotted(part)
         if (
             isinstance(part, ir.Attr)
-            and isinstance(part.obj, ir.Name)
-            and part.obj.id in {"req", "request", "ctx", "session", "g", "context", "c"}
-        ) and part.name.lower() in {"user", "session", "userid", "user_id", "auth", "token"}:
+            and (
+                (isinstance(part.obj, ir.Name) and part.obj.id in _CARRIERS)
+                or (isinstance(part.obj, ir.Attr) and part.obj.name in {"locals", "context"})
+            )
+        ) and part.name.lower() in _WHO:
             return ir.plain_dotted(part)
+        if (kept := _kept_under(part)) and kept.lower() in _WHO:
+            return kept
         if isinstance(part, ir.Attr) and ir.plain_dotted(part) in {
             "req.session.userId",
             "req.session.user",

@@ -167,6 +167,7 @@ class Context:
         self.dead_modules: set[str] = set()
         self.flows: list[Flow] = []
         self.denies: dict[ir.Func, bool] = {}
+        self.asking: dict[ir.Func, bool] = {}
         self.reached: Reach
 
     @functools.cached_property

@@ -93,8 +93,8 @@ def _backwards(ctx: Context, call: ProviderCall) -> list[Flow]:
         for route in entries.get(func, []):
             place = Place(route.module.path, route.node.line)
             found.append(Flow(route.key, route, call, _with(place, steps), funcs))
-        if any(route.is_http or route.method == "PAGE" for route in entries.get(func, [])):
-            continue  # a job goes on: to who enqueues it
+        if any(route.method == "PAGE" for route in entries.get(func, [])):
+            continue  # a job goes on to who enqueues it, a handler to those that call it as a helper
         found.extend(_decorated(ctx, call, func, steps, funcs))
         for module, node in _sites(ctx, func):
             owner = ir.enclosing(node, ir.Func)

@@ -1,7 +1,7 @@
 """Ways in: dispatches to the frameworks' collectors and adds `route` facts.
 
-JavaScript frameworks are in `routes_javascript`, `routes_files`, `routes_trpc` and `routes_tanstack`, Python ones in
-`routes_python`.
+JavaScript frameworks are in `routes_javascript`, `routes_files`, `routes_cloud`, `routes_trpc` and `routes_tanstack`,
+Python ones in `routes_python`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 
 from portraitist.audit.facts import (
     jobs,
+    routes_cloud,
     routes_files,
     routes_javascript,
     routes_python,
@@ -21,7 +22,10 @@ from portraitist.audit.facts.base import Context, Route
 
 def find(ctx: Context) -> None:
     """Finds every route, action, page and job in live and in dead code."""
-    for collector in (routes_javascript, routes_files, routes_trpc, routes_tanstack, routes_python, jobs):
+    collectors = (
+        routes_javascript, routes_files, routes_cloud, routes_trpc, routes_tanstack, routes_python, jobs,
+    )  # fmt: skip
+    for collector in collectors:
         ctx.routes.extend(collector.routes(ctx))
     ctx.routes.sort(key=lambda each: (each.module.path, each.node.line, each.key))
 

@@ -25,6 +25,8 @@ _PLAIN_API = re.compile(r"^(?P<path>api/.*)\.(?:ts|js|mjs)$")
 _EDGE = re.compile(r"(?:^|/)supabase/functions/(?P<name>[\w-]+)/index\.(?:ts|js)$")
 _NETLIFY = re.compile(r"(?:^|/)netlify/(?:edge-)?functions/(?P<name>[\w-]+)(?:/index)?\.(?:ts|js|mjs)$")
 _SVELTE = re.compile(r"(?:^|/)routes/(?P<path>.*/)?\+server\.(?:ts|js)$")
+_SVELTE_PAGE = re.compile(r"(?:^|/)routes/(?P<path>.*/)?\+page\.server\.(?:ts|js)$")
+_REMIX = re.compile(r"(?:^|/)app/routes/(?P<path>.+)\.(?:tsx?|jsx?)$")
 _NITRO = re.compile(
     r"(?:^|/)server/(?P<path>(?:api|routes)/.*?)(?:\.(?P<method>get|post|put|patch|delete))?\.(?:ts|js|mjs)$"
 )
@@ -44,6 +46,10 @@ def _of_file(ctx: Context, module: Module) -> Iterator[Route]:
     path = module.path
     if (found := _APP_ROUTE.search(path)) or (found := _SVELTE.search(path)):
         yield from _exported_methods(ctx, module, _app_path(found.group("path") or ""))
+    elif found := _SVELTE_PAGE.search(path):
+        yield from _form_actions(ctx, module, _app_path(found.group("path") or ""))
+    elif found := _REMIX.search(path):
+        yield from _loaders(ctx, module, _remix_path(found.group("path")))
     elif found := _EXPO.search(path):
         yield from _exported_methods(ctx, module, _pages_path(_app_path(found.group("path"))))
     elif found := _APP_PAGE.search(path):
@@ -62,6 +68,37 @@ def _of_file(ctx: Context, module: Module) -> Iterator[Route]:
         yield from _default(ctx, module, ["ANY"], f"/.netlify/functions/{found.group('name')}", "netlify")
     elif (found := _PLAIN_API.search(path)) and not _registers_routes(module):
         yield from _default(ctx, module, _tested_methods(module), _pages_path(found.group("path")), "vercel")
+
+
+def _form_actions(ctx: Context, module: Module, path: str) -> Iterator[Route]:
+    """SvelteKit: `export const actions = { name: async (event) => … }`, and the page's `load`."""
+    for binding in module.top.names.get("actions", []):
+        for prop in binding.value.props if isinstance(binding.value, ir.Obj) else []:
+            way = path if prop.key == "default" else f"{path}?/{prop.key}"
+            targets = handler_targets(ctx, module, prop.value)
+            if targets:
+                yield Route("POST", way, module, prop, tuple(targets), (), "svelte")
+    yield from _named(ctx, module, "load", "GET", path)
+
+
+def _loaders(ctx: Context, module: Module, path: str) -> Iterator[Route]:
+    """Remix and React Router: what a route's file exports as `action` and `loader` runs on the server."""
+    yield from _named(ctx, module, "action", "POST", path)
+    yield from _named(ctx, module, "loader", "GET", path)
+
+
+def _named(ctx: Context, module: Module, name: str, method: str, path: str) -> Iterator[Route]:
+    found = _exported(ctx, module, name)
+    if found is not None and found[1]:
+        yield Route(method, path, module, found[0], tuple(found[1]), tuple(found[2]), "loader")
+
+
+def _remix_path(path: str) -> str:
+    """`api.images.$id` and `api/images/$id`: dots part as slashes do, `$id` is a hole, `_index` nothing."""
+    parts = [
+        each for each in re.split(r"[./]", path) if each and not each.startswith("_") and each != "route"
+    ]
+    return "/" + "/".join(f"[{each[1:]}]" if each.startswith("$") else each for each in parts)
 
 
 def _is_nitro(module: Module) -> bool:

@@ -14,6 +14,8 @@ from portraitist.audit.link.values import Items, literals, render
 
 _DECORATORS = {"get", "post", "put", "patch", "delete", "route", "api_route", "websocket", "head"}
 _MOUNTS = {"register_blueprint", "include_router", "mount", "add_namespace"}
+_REGISTERING = {"add_url_rule", "add_api_route", "add_resource"}
+_VERBS = {"get", "post", "put", "patch", "delete"}
 _CLIENTS = {"requests", "httpx", "session", "client", "mock", "patch", "responses", "respx"}
 
 
@@ -144,12 +146,14 @@ def _mount(ctx: Context, mounts: Mounts, module: Module, call: ir.Call, func: ir
 
 
 def _registered(ctx: Context, mounts: Mounts, module: Module, call: ir.Call) -> Iterator[Route]:
-    """`add_url_rule`, `add_api_route` and Flask-RESTful's `add_resource`."""
-    if not isinstance(call.func, ir.Attr) or call.func.name not in {
-        "add_url_rule",
-        "add_api_route",
-        "add_resource",
-    }:
+    """`add_url_rule`, `add_api_route`, Flask-RESTful's `add_resource`, aiohttp's `add_post` and `web.post`."""
+    if not isinstance(call.func, ir.Attr):
+        return
+    verb = call.func.name.removeprefix("add_")
+    plain = verb in _VERBS and (
+        call.func.name.startswith("add_") or ir.plain_dotted(call.func) == f"web.{verb}"
+    )
+    if call.func.name not in _REGISTERING and not plain:
         return
     texts = [text for each in call.args if (text := ir.text_of(each)) and text.startswith("/")]
     view = ir.keyword(call, "view_func", "endpoint") or next(
@@ -159,7 +163,8 @@ def _registered(ctx: Context, mounts: Mounts, module: Module, call: ir.Call) -> 
         return
     made = creations(ctx, module, call.func.obj)
     prefix = mounts.paths(made[0] if made else None)[0] + _own_prefix(ctx, module, made[0] if made else None)
-    for method, target in _view_methods(ctx, module, view, _methods(ctx, module, call)):
+    methods = [verb.upper()] if plain else _methods(ctx, module, call)
+    for method, target in _view_methods(ctx, module, view, methods):
         yield Route(method, normalise(f"{prefix}/{texts[0]}"), module, call, (target,), (), "python")
 
 

@@ -15,7 +15,7 @@ from portraitist.audit.link.program import Program
 _ENTRY = re.compile(
     r"(^|/)(app/(.*/)?(page|layout|route|template|loading|error|global-error|not-found|default|opengraph-image|sitemap|robots|manifest|icon)"
     r"\.(tsx?|jsx?)|pages/.*|middleware\.(ts|js)|instrumentation\.(ts|js)|[\w.-]+\.config\.\w+|supabase/functions/.*|netlify/functions/.*"
-    r"|(api|routes)/[^/]+\.(ts|js)|server/(api|routes|middleware|plugins)/.*|\+\w+(\.server)?\.(ts|js)|trigger/.*)$"
+    r"|(api|routes)/[^/]+\.(ts|js)|app/routes/.*|server/(api|routes|middleware|plugins)/.*|\+\w+(\.server)?\.(ts|js)|trigger/.*)$"
 )
 _JS_ENTRY = re.compile(
     r"^(index|main|server|app|bot|worker|cli|start|bootstrap|run|handler|lambda_function|i18n|_app|_document|serviceWorker|sw)\.\w+$"

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts import flows
+from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
-from portraitist.audit.facts.denial import denies, is_guard_name
+from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -29,12 +30,14 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     """A live HTTP route or server action that reaches a paid provider call, or one that deletes, and denies nobody.
 
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
-    are reported as unresolved instead.
+    are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
     """
     reported: set[Route] = set()
     for flow in (*ctx.flows, *_to_deletions(ctx)):
         route = flow.route
         if route is None or route in reported or not route.is_http or route.guarded_by:
+            continue
+        if any(asks_who(ctx, each) for each in flow.funcs):
             continue
         if ctx.role_at(route.module, route.node) not in LIVE_ROLES or _is_webhook(ctx, route):
             continue
@@ -83,7 +86,16 @@ def _behind_middleware(ctx: Context, route: Route) -> bool:
     if any(_excepts_everything(each) for each in files):
         return False
     covering = [each for each in files if _chosen(each, route)]
+    if route.framework == "action" and any(_leaves_open(ctx, each) for each in covering):
+        return False
     return any(_denies_all(ctx, each, route) and _matches(each, route) for each in covering)
+
+
+def _leaves_open(ctx: Context, module: Module) -> bool:
+    """Whether some page needs no login, if only the login page itself: from there every server action can be called."""
+    public = any(_makes_matcher(each) for each in module.all(ir.Call))
+    words = [each.value for each in module.all(ir.Lit) if isinstance(each.value, str)]
+    return public or any(each.startswith("/") and ctx.words.matches("login_place", each) for each in words)
 
 
 def _excepts_everything(module: Module) -> bool:
@@ -127,6 +139,8 @@ def _denies_all(ctx: Context, module: Module, route: Route) -> bool:
         if len(each) > 1 and each != "/api"
     ):
         return False
+    if _elsewhere(ctx, module, route):
+        return False
     codes = any(each.value in {401, 403} for each in module.all(ir.Lit) if not isinstance(each.value, bool))
     guards = any(is_guard_name(ctx, ir.dotted(each.func)) for each in module.all(ir.Call))
     if codes or guards:
@@ -134,6 +148,36 @@ def _denies_all(ctx: Context, module: Module, route: Route) -> bool:
     excepted = any(each.startswith("/api") for each in plain)
     reexported = any("next-auth" in each.module or "@/auth" in each.module for each in module.all(ir.Import))
     return not excepted and (reexported or any(denies(ctx, module, each) for each in module.all(ir.Func)))
+
+
+def _elsewhere(ctx: Context, module: Module, route: Route) -> bool:
+    """Whether every branch that turns callers away asks for a path first that the route does not have."""
+    branches = [
+        each
+        for each in module.all(ir.If)
+        if refuses_in(ctx, each.then) and not any(isinstance(one, ir.If) for one in each.then)
+    ]
+    return bool(branches) and all(_other_path(each, route) for each in branches)
+
+
+def _other_path(branch: ir.If, route: Route) -> bool:
+    """`!user && path.startsWith("/dashboard")`, also nested, where the route does not lie below `/dashboard`."""
+    around = [each.test for each in ir.ancestors(branch) if isinstance(each, ir.If) and branch in each.then]
+    for part in (one for test in (branch.test, *around) for one in _conjuncts(test)):
+        words = [each.value for each in ir.find(part, ir.Lit) if isinstance(each.value, str)]
+        places = [each for each in words if each.startswith("/")]
+        negated = any(isinstance(each, ir.Bin) and each.op in {"not", "!=", "!=="} for each in ir.walk(part))
+        if places and not negated and not any(route.path.startswith(each.rstrip("/")) for each in places):
+            return True
+    return False
+
+
+def _conjuncts(test: ir.Node) -> Iterator[ir.Node]:
+    if isinstance(test, ir.Bin) and test.op == "and" and test.right is not None:
+        yield from _conjuncts(test.left)
+        yield from _conjuncts(test.right)
+    else:
+        yield test
 
 
 def _matches(module: Module, route: Route) -> bool:
