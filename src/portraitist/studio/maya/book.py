@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Final
 
-from portraitist.studio.maya import matching, refining, voice, weaving
+from portraitist.studio.maya import denying, matching, refining, voice, weaving
 from portraitist.studio.maya.domain import FEWEST_CARDS, LONGEST_NOTE, Concept, Role
 from portraitist.studio.maya.matching import Shelf
 from portraitist.studio.maya.mind import Answer, Asked, Piece
@@ -84,10 +84,11 @@ class Book:
             return _Page(voice.said("thanks", seed), ())
         if _HELLO.match(asked.words):
             return _Page(voice.said("greeting", seed), self._fitting(asked, Named(), asked.words))
+        asked, denied = _without_denied(asked)
         named = weaving.named(asked.words)
         concepts = self._fitting(asked, named, _in_context(asked))
         remarks = [] if not _own(asked, named) else [voice.said("own_colours", seed)]
-        if asked.style.no_go and not asked.said:
+        if denied or (asked.style.no_go and not asked.said):
             remarks.append(voice.said("no_go", seed, no_go=_and(asked.style.no_go[:2])))
         about = matching.topics(asked.words)
         return _Page(voice.opening(asked.words, named, seed), concepts, about, remarks)
@@ -97,7 +98,7 @@ class Book:
         liked = " ".join(
             [*asked.style.settings, *(note for note in asked.notes if not _AGAINST.search(note))]
         )
-        ranked = self._shelf.ranked(words, liked, turned=len(asked.said))
+        ranked = self._shelf.ranked(words, liked, " ".join(asked.style.no_go), turned=len(asked.said))
         rank = [look for look in ranked if look.monochrome is named.monochrome]
         own = self._own(asked, named, rank) if named.is_own else iter(())
         woven = (self._woven(asked, named, look, place) for place, look in enumerate(_several(rank)))
@@ -132,6 +133,7 @@ class Book:
         look = self.looks.look(card.look or "") or self._nearest(card)
         parts = card.parts or look.parts(card.shot)
         if wanted is None:
+            asked, _ = _without_denied(asked)
             named = weaving.named(asked.words)
             concepts = self._fitting(asked, named, f"{asked.words} {asked.words} {card.title}")
             return _Page(voice.opening(asked.words, named, seed), concepts, ("refining",))
@@ -180,11 +182,18 @@ class Book:
         return self._judged[lines]
 
 
+def _without_denied(asked: Asked) -> tuple[Asked, bool]:
+    """The question by what is wanted; what is denied is a no-go of this answer. And whether something is."""
+    wanted, denied = denying.apart(asked.words)
+    style = replace(asked.style, no_go=(*denied, *asked.style.no_go))
+    return (replace(asked, words=wanted, style=style), True) if denied else (asked, False)
+
+
 def _in_context(asked: Asked) -> str:
     """The words, with those before them where they only say what should be different."""
     before = [line.text for line in asked.said if line.by is Role.MEMBER]
     if before and _CHANGE.search(asked.words):
-        return f"{asked.words} {asked.words} {before[-1]}"
+        return f"{asked.words} {asked.words} {denying.apart(before[-1])[0]}"
     return asked.words
 
 

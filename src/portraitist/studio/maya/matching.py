@@ -52,15 +52,20 @@ class Shelf:
         rarity = {word: 1 + math.log(len(looks) / count) for word, count in counted.items()}
         return cls(tuple(looks), weights, rarity)
 
-    def ranked(self, words: str, liked: str = "", *, turned: int = 0) -> list[Look]:
+    def ranked(self, words: str, liked: str = "", unwanted: str = "", *, turned: int = 0) -> list[Look]:
         """The looks, best first; `liked` is what the member likes in general, and counts a little.
 
-        `turned`: with another number, others come first of those that fit equally well.
+        What is `unwanted` counts against a look, and so does what means the same. `turned`: with another number,
+        others come first of those that fit equally well.
         """
-        said, taste = _meant(words_of(words)), _meant(words_of(liked))
+        said, taste, against = (_meant(words_of(each)) for each in (words, liked, unwanted))
         count = len(self.looks)
         scored = [
-            (self._score(said, at) + 0.15 * self._score(taste, at), (at + 7 * turned) % max(1, count), look)
+            (
+                self._score(said, at) + 0.15 * self._score(taste, at) - self._score(against, at),
+                (at + 7 * turned) % max(1, count),
+                look,
+            )
             for at, look in enumerate(self.looks)
         ]
         return [look for _, _, look in sorted(scored, key=lambda each: (-each[0], each[1]))]
