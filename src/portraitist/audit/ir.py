@@ -70,11 +70,15 @@ class Name(Node):
 
 @dataclass(slots=True, eq=False)
 class Attr(Node):
-    """`obj.name`; `name_line` is where the attribute itself stands in a chain over several lines."""
+    """`obj.name`; `name_line` is where the attribute itself stands in a chain over several lines.
+
+    `maybe` marks `obj?.name`, which is nothing where `obj` is nothing.
+    """
 
     obj: Node
     name: str
     name_line: int
+    maybe: bool = False
     plain: str | None = field(default=None, init=False, repr=False)
 
     def children(self) -> Sequence[Node]:

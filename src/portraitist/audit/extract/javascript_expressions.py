@@ -49,7 +49,8 @@ class Expressions(Converter):
             obj, prop = self.convert(parts[0]), parts[2]
             last = prop.end_point.row + 1
             name = self.cut(prop.start_byte, prop.end_byte).lstrip("#")
-            return ir.Attr(node.start_point.row + 1, last, obj, name, prop.start_point.row + 1)
+            maybe = parts[1].type == "optional_chain"
+            return ir.Attr(node.start_point.row + 1, last, obj, name, prop.start_point.row + 1, maybe)
         written = node.child_by_field_name("property")
         obj = self.convert(node.child_by_field_name("object"))
         if written is None:

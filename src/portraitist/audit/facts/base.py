@@ -176,6 +176,11 @@ class Context:
         return self.tree.paths - {each.path for each in self.tree.files}
 
     @functools.cached_property
+    def call_at(self) -> dict[ir.Call, ProviderCall]:
+        """The provider calls by their syntax, once all are found."""
+        return {each.call: each for each in self.calls}
+
+    @functools.cached_property
     def handled_by(self) -> dict[ir.Func, list[Route]]:
         """The routes of each handler, once all routes are found."""
         found: dict[ir.Func, list[Route]] = {}

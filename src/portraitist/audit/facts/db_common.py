@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
 from portraitist.audit.facts.mounts import creations
+from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import structs
 
@@ -66,12 +68,35 @@ def columns_in(
                     uses.extend(
                         ColumnUse(one.key, one.path, one.line, one.value, one.node) for one in inner.fields
                     )
+    if not uses:
+        return tuple(use for row in _rows(module, node) for use in columns_in(ctx, module, row, names))
     unique: dict[tuple[str, str, int], list[ColumnUse]] = {}
     for use in uses:  # what they are worth is compared only where all else is the same
         alike = unique.setdefault((use.column, use.path, use.line), [])
         if use not in alike:
             alike.append(use)
     return tuple(each for alike in unique.values() for each in alike)
+
+
+def _rows(module: Module, node: ir.Node) -> Iterator[ir.Node]:
+    """The rows of a list that is made by a callback or filled one by one: `urls.map((url) => ({ url }))`, `push`."""
+    if isinstance(node, ir.Call) and isinstance(node.func, ir.Attr) and node.func.name in {"map", "flatMap"}:
+        for func in (each for each in node.args if isinstance(each, ir.Func)):
+            yield from (each for each in returns(func) if isinstance(each, ir.Obj))
+    elif isinstance(node, ir.Name):
+        found = module.lookup(node.id, node)
+        for binding in visible(found[1], node) if found else []:
+            if isinstance(binding.value, ir.Call) and not binding.keys:
+                yield from _rows(module, binding.value)
+            elif isinstance(binding.value, ir.Arr) and not binding.value.items:
+                yield from _filled(module, node)
+
+
+def _filled(module: Module, name: ir.Name) -> Iterator[ir.Node]:
+    for call in module.calls({"push", "append"}):
+        into = call.func.obj if isinstance(call.func, ir.Attr) else None
+        if isinstance(into, ir.Name) and into.id == name.id and call.within is name.within:
+            yield from (each for each in call.args if isinstance(each, ir.Obj))
 
 
 def made(

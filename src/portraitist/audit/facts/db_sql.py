@@ -5,6 +5,7 @@ Joins the text of a call with its holes and parameters; the reading of SQL itsel
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, Unknown, Value
 
 _HOLE = re.compile(r"^\{(\d+)\}(?:::\w+(?:\[\])?)?$")
+_ANONYMOUS = ("?", "%s")
 _DOLLAR = re.compile(r"^\$(\d+)(?:::\w+(?:\[\])?)?$")
 _NAMED = re.compile(r"^(?:%\((\w+)\)s|[:@](\w+))$")
 _QUOTED = re.compile(r"^'((?:[^']|'')*)'(?:::\w+)?$")
@@ -116,18 +118,20 @@ def _flatten(node: ir.Node) -> Iterator[ir.Node]:
 
 
 def _statement(ctx: Context, text: SqlText, call: ir.Call, found: sql.SqlStatement) -> Statement:
-    parameters = [each for each in call.args if each is not text.node]
+    parameters = [each for each in _bound(call).args if each is not text.node]
+    numbered = _numbered(text, [each.value for each in found.columns] + [each for _, each in found.where])
     columns = tuple(
         ColumnUse(
             each.name,
             text.module.path,
             text.line(each.offset),
-            *_value(ctx, text, call, parameters, each.value),
+            *_value(ctx, text, call, parameters, written),
         )
-        for each in found.columns
+        for each, written in zip(found.columns, numbered, strict=False)
     )
     where_values = []
-    for name, placeholder in found.where:
+    asked = numbered[len(columns) :]
+    for (name, _), placeholder in zip(found.where, asked, strict=True):
         node = _node_of(text, call, parameters, placeholder)
         if node is not None:
             where_values.append((name, node))
@@ -146,6 +150,22 @@ def _statement(ctx: Context, text: SqlText, call: ir.Call, found: sql.SqlStateme
         found.insert,
         tuple(where_values),
     )
+
+
+def _bound(call: ir.Call) -> ir.Call:
+    """The call that is given the parameters: `run` of `db.prepare(text).run(a, b)`, else the statement's own."""
+    after = call.parent.parent if isinstance(call.parent, ir.Attr) else None
+    prepares = isinstance(call.func, ir.Attr) and call.func.name == "prepare"
+    return after if prepares and isinstance(after, ir.Call) and after.func is call.parent else call
+
+
+def _numbered(text: SqlText, written: list[str]) -> list[str]:
+    """`?` and `%s` by their place, `$1` and so on, where each of the text is the plain value of a column."""
+    anonymous = [each for each in written if each in _ANONYMOUS]
+    if len(anonymous) != sum(text.text.count(each) for each in _ANONYMOUS):
+        return written
+    count = itertools.count(1)
+    return [f"${next(count)}" if each in _ANONYMOUS else each for each in written]
 
 
 def _value(

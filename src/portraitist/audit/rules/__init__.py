@@ -13,6 +13,7 @@ from portraitist.audit.model import Finding
 from portraitist.audit.rules import (
     access,
     code,
+    completion,
     models,
     outcomes,
     product,
@@ -55,7 +56,7 @@ RULES: dict[str, Rule] = {
     "secret-in-repo": secrets.secret_in_repo,
     "weights-url-guess": provider.weights_url_guess,
     "packaged-extraction": provider.packaged_extraction,
-    "no-retry": models.no_retry,
+    "no-retry": completion.no_retry,
     "stuck-status": outcomes.stuck_status,
     "version-unnormalised": versions.version_unnormalised,
     "version-parse-fragile": versions.version_parse_fragile,

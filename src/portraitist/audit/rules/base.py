@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
+from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -74,30 +75,70 @@ def module_of(ctx: Context, use: ColumnUse) -> Module:
     return ctx.program.modules[use.path]
 
 
+Found = Iterator[tuple[Module, ir.Node]]
+
+
 def trace(
-    ctx: Context, module: Module, node: ir.Node | None, depth: int = 0
-) -> Iterator[tuple[Module, ir.Node]]:
-    """`node` and the nodes its value comes from, through names, members and pass-through calls."""
+    ctx: Context, module: Module, node: ir.Node | None, depth: int = 0, *, helpers: bool = False
+) -> Found:
+    """`node` and the nodes its value comes from, through names, members and pass-through calls.
+
+    With `helpers`, also through what functions of the repository give back, by the member that is taken of it.
+    """
     if node is None or depth > 6:
         return
     yield module, node
     if isinstance(node, ir.Name):
-        found = module.lookup(node.id, node)
-        for binding in found[1] if found else []:
-            earlier = binding.kind in {"assign", "loop"} and binding.node.line <= node.line
-            if binding.value is not None and earlier:
-                yield from trace(ctx, module, binding.value, depth + 1)
-            elif binding.kind == "param":
-                yield from trace(ctx, module, _iterated(binding.node), depth + 1)
+        yield from _bound_to(ctx, module, node, depth, helpers)
     elif isinstance(node, ir.Attr | ir.Index):
-        yield from trace(ctx, module, node.obj, depth)
+        key = node.name if isinstance(node, ir.Attr) else ir.text_of(node.key)
+        calls = list(_made_by(module, node.obj)) if helpers and key is not None else []
+        yield from trace(ctx, module, node.obj, depth, helpers=helpers and not calls)
+        for call in calls:
+            yield from _given_back(ctx, call, key, depth)
     elif isinstance(node, ir.Bin | ir.Cond | ir.Tmpl | ir.Arr):
         for child in node.children():
-            yield from trace(ctx, module, child, depth + 1)
+            yield from trace(ctx, module, child, depth + 1, helpers=helpers)
     elif isinstance(node, ir.Call) and _passes(node):
         for child in (node.func, *node.args):
             if not isinstance(child, ir.Func):
-                yield from trace(ctx, module, child, depth + 1)
+                yield from trace(ctx, module, child, depth + 1, helpers=helpers)
+    elif isinstance(node, ir.Call) and helpers:
+        yield from _given_back(ctx, node, None, depth)
+
+
+def _bound_to(ctx: Context, module: Module, name: ir.Name, depth: int, helpers: bool) -> Found:
+    """What a variable was set to before, and what a callback's parameter runs over."""
+    found = module.lookup(name.id, name)
+    for binding in visible(found[1], name) if found else []:
+        earlier = binding.kind in {"assign", "loop"} and binding.node.line <= name.line
+        if binding.value is not None and earlier:
+            yield from trace(ctx, module, binding.value, depth + 1, helpers=helpers and not binding.keys)
+            if helpers and binding.keys and isinstance(binding.value, ir.Call):
+                yield from _given_back(ctx, binding.value, binding.keys[0], depth)
+        elif binding.kind == "param":
+            yield from trace(ctx, module, _iterated(binding.node), depth + 1, helpers=helpers)
+
+
+def _made_by(module: Module, node: ir.Node) -> Iterator[ir.Call]:
+    """The calls whose answer an expression plainly is."""
+    if isinstance(node, ir.Call):
+        yield node
+    elif isinstance(node, ir.Name):
+        found = module.lookup(node.id, node)
+        for binding in visible(found[1], node) if found else []:
+            if isinstance(binding.value, ir.Call) and not binding.keys:
+                yield binding.value
+
+
+def _given_back(ctx: Context, call: ir.Call, key: str | int | None, depth: int) -> Found:
+    """Where the answer of a function of the repository comes from, or its entry `key` where it is an object."""
+    for target in ctx.program.functions_called(call):
+        for value in returns(target.node) if isinstance(target.node, ir.Func) and target.module else ():
+            assert target.module is not None
+            entry = value.get(key) if isinstance(value, ir.Obj) and isinstance(key, str) else None
+            if entry is not None or not isinstance(value, ir.Obj):
+                yield from trace(ctx, target.module, entry or value, depth + 1, helpers=True)
 
 
 def _iterated(param: ir.Node) -> ir.Node | None:
@@ -121,10 +162,9 @@ def provider_behind(
 
     With `helpers`, also through one helper that gives back what the provider answered.
     """
-    calls = {each.call: each for each in ctx.calls}
     for _where, part in trace(ctx, module, node):
-        if isinstance(part, ir.Call) and part in calls:
-            return calls[part]
+        if isinstance(part, ir.Call) and part in ctx.call_at:
+            return ctx.call_at[part]
         for target in ctx.program.functions_called(part) if helpers and isinstance(part, ir.Call) else ():
             for value in returns(target.node) if isinstance(target.node, ir.Func) and target.module else ():
                 assert target.module is not None

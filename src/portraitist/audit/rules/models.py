@@ -8,16 +8,14 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
-from portraitist.audit.link.bindings import block_of
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import Known, OneOf, Text, is_null, literals, render
+from portraitist.audit.link.values import Text, is_null, render
 from portraitist.audit.model import Fact, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
     last_name,
     live_statements,
     module_of,
-    names_in,
     place,
     provider_behind,
     trace,
@@ -31,8 +29,6 @@ _MODEL_PATH = re.compile(
     r"output\.(version|model)|destination|model_?(path|name|version)|split|trained_?model|model(\.|_?)url$",
     re.I,
 )
-_DONE = {"completed", "succeeded", "ready", "trained", "done", "success", "complete", "finished"}
-_STATUS_COLUMN = re.compile(r"(^|_)(status|state)$")
 
 
 def clears_working_model(ctx: Context) -> Iterator[Finding]:
@@ -149,124 +145,6 @@ def _unwritten(
                 key = f"{table}.{column}"
                 message = f"{key} is read for generation and never written; {', '.join(others[:2])} is written instead"
                 yield finding("column-mismatch", where, part, message, key=key, weight=75)
-
-
-def no_retry(ctx: Context) -> Iterator[Finding]:
-    """A training is marked completed although no version may have been stored.
-
-    Checks literals of done-states, and states tested to be one, next to model columns whose value may be null, or
-    that are only set inside a test of the provider's output that the status does not depend on. Of a helper it asks
-    whether one of its calls tells it a done-state. Other functions are not looked at.
-    """
-    yield from _stored_under_a_test(ctx)
-    for statement in live_statements(ctx, "write"):
-        states = [each for each in statement.columns if _STATUS_COLUMN.search(snake(each.column))]
-        for use in statement.columns:
-            empty = isinstance(use.value, OneOf) and None in literals(use.value)
-            if snake(use.column) not in ctx.words.model_columns or not (empty or _optional(use.node)):
-                continue
-            done = [each for each in states if _is_done(each) or _tested_done(each)]
-            done = done or _told_done(ctx, statement, use, states)
-            if done:
-                key = f"{statement.table}.{use.column}"
-                message = f"status becomes done even when {key} could not be extracted"
-                yield finding(
-                    "no-retry",
-                    module_of(ctx, use),
-                    ir.Other(use.line, use.line, []),
-                    message,
-                    key=key,
-                    weight=65,
-                    evidence=[Place(done[0].path, done[0].line)],
-                )
-                break
-
-
-def _tested_done(use: ColumnUse) -> bool:
-    """`status: body.status` under `if (body.status === "succeeded")`."""
-    name = ir.plain_dotted(use.node) if use.node is not None else ""
-    tests = (
-        [each.test for each in ir.ancestors(use.node) if isinstance(each, ir.If)] if name and use.node else []
-    )
-    return any(
-        each.op in {"==", "==="}
-        and ir.plain_dotted(each.left) == name
-        and (ir.text_of(each.right) or "").lower() in _DONE
-        for test in tests
-        for each in ir.find(test, ir.Bin)
-    )
-
-
-def _told_done(
-    ctx: Context, statement: Statement, use: ColumnUse, states: list[ColumnUse]
-) -> list[ColumnUse]:
-    """The status columns of a helper where the call that hands it this column tells it a done-state.
-
-    A column that the helper itself makes null for want of a parameter is handed by every call that may leave it out.
-    """
-    sites = ctx.program.callers.get(statement.func, []) if statement.func is not None else []
-    for site in sites:
-        within = site.module.path == use.path and site.call.line <= use.line <= site.call.end
-        told = [*site.call.args, *(each.value for arg in site.call.args for each in _entries(arg))]
-        if any((ir.text_of(each) or "").lower() in _DONE for each in told) and (
-            within or _may_lack(site.call, use)
-        ):
-            return states
-    return []
-
-
-def _entries(arg: ir.Node) -> list[ir.Prop]:
-    return arg.props if isinstance(arg, ir.Obj) else []
-
-
-def _may_lack(call: ir.Call, use: ColumnUse) -> bool:
-    """Whether a helper's `param ?? null` gets nothing from this call, or a part: `a?.b.split(":")[1]`."""
-    param = last_name(use.node.left) if isinstance(use.node, ir.Bin) else ""
-    given = [each.value for arg in call.args for each in _entries(arg) if each.key == param]
-    return bool(param) and all(isinstance(each, ir.Index) for each in given)
-
-
-def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
-    """`row.status = done` beside `if output: row.version = …`, with no way out for the other case."""
-    done: dict[tuple[ir.Func | None, str], list[ColumnUse]] = {}
-    writes = list(live_statements(ctx, "write"))
-    for statement in writes:
-        marks = [
-            each for each in statement.columns if _STATUS_COLUMN.search(snake(each.column)) and _is_done(each)
-        ]
-        done.setdefault((statement.func, statement.table), []).extend(marks)
-    for statement in writes:
-        for use in statement.columns:
-            if use.node is None or snake(use.column) not in ctx.words.model_columns:
-                continue
-            for mark in done.get((statement.func, statement.table), []):
-                if mark.node is not None and _only_if_output(use.node, mark.node):
-                    key = f"{statement.table}.{use.column}"
-                    message = f"status becomes done whether or not the output holds {key}"
-                    yield finding("no-retry", module_of(ctx, use), ir.Other(use.line, use.line, []), message, key=key,
-                                  weight=65, evidence=[Place(mark.path, mark.line)])  # fmt: skip
-                    break
-
-
-def _only_if_output(use: ir.Node, mark: ir.Node) -> bool:
-    """Whether the write stands under a test of the output that the mark stands beside."""
-    test = next((each for each in ir.ancestors(use) if isinstance(each, ir.If | ir.Func)), None)
-    if not isinstance(test, ir.If) or test.other or not names_in(test.test) & {"output", "weights"}:
-        return False
-    return test not in set(ir.ancestors(mark)) and block_of(test) is block_of(mark)
-
-
-def _is_done(use: ColumnUse) -> bool:
-    return isinstance(use.value, Known) and str(use.value.value).lower() in _DONE
-
-
-def _optional(node: ir.Node | None) -> bool:
-    return (
-        isinstance(node, ir.Bin)
-        and node.op == "or"
-        and isinstance(node.right, ir.Lit)
-        and not node.right.value
-    )
 
 
 def shared_mutable_default(ctx: Context) -> Iterator[Finding]:

@@ -60,7 +60,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
             ]
             if _asks_helper(ctx, func):
                 continue
-            keeps = _keeps_state(ctx, module, func) and not module.path.endswith((".tsx", ".jsx"))
+            page = module.path.endswith((".tsx", ".jsx"))
+            keeps = _ends_timer(func) if page else _keeps_state(ctx, module, func)
             if missing and keeps and not _has_else(func) and not _passes_status_on(ctx, module, func):
                 node = words["succeeded"]
                 yield finding(
@@ -191,10 +192,35 @@ def _keeps_state(ctx: Context, module: Module, func: ir.Func) -> bool:
     writes = any(
         each.kind == "write"
         and ((each.module is module and func.line <= each.line <= func.end) or each.func in helpers)
-        and any(re.search(r"status|state", use.column, re.I) for use in each.columns)
+        and any(_STATE_COLUMN.search(snake(use.column)) for use in each.columns)
         for each in ctx.statements
     )
     return loops or writes
+
+
+_STATE_COLUMN = re.compile(
+    r"status|state|(^|_)(in_|is_)?(training|trained|processing|generating|ready|completed?|done|finished)$"
+)
+
+
+def _ends_timer(func: ir.Func) -> bool:
+    """Whether a page's timer goes on until the state is the one that is asked for: `clearInterval` under that test."""
+    tests = [each for each in ir.find(func, ir.If) if "succeeded" in names_in(each.test)]
+    ends = [call for each in tests for part in each.then for call in ir.find(part, ir.Call)]
+    inside = {each for each in ends if last_name(each.func) == "clearInterval"}
+    timed = any(last_name(each.func) == "setInterval" for each in ir.find(func, ir.Call))
+    cleaning = {
+        call
+        for each in ir.find(func, ir.Return)
+        if isinstance(each.value, ir.Func)
+        for call in ir.find(each.value, ir.Call)
+    }
+    others = [
+        each
+        for each in ir.find(func, ir.Call)
+        if last_name(each.func) == "clearInterval" and each not in inside and each not in cleaning
+    ]
+    return timed and bool(inside) and not others
 
 
 def _waits(loop: ir.Loop) -> bool:
@@ -335,9 +361,9 @@ def _handed_temporary(ctx: Context, statement: Statement, use: ColumnUse) -> lis
 
 def _parts(ctx: Context, module: Module, node: ir.Node | None) -> list[tuple[Module, ir.Node]]:
     """Where a column's value comes from, through the entries of one object too: `{ ...old, [name]: url }`."""
-    found = list(trace(ctx, module, node))
+    found = list(trace(ctx, module, node, helpers=True))
     inside = [(where, prop.value) for where, part in found if isinstance(part, ir.Obj) for prop in part.props]
-    return [*found, *(one for where, part in inside for one in trace(ctx, where, part))]
+    return [*found, *(one for where, part in inside for one in trace(ctx, where, part, helpers=True))]
 
 
 def _receives(ctx: Context, path: str, line: int) -> bool:
@@ -347,12 +373,10 @@ def _receives(ctx: Context, path: str, line: int) -> bool:
 def _is_temporary(ctx: Context, statement: Statement, use: ColumnUse, bodies: set[ir.Node | None]) -> bool:
     module = module_of(ctx, use)
     nodes = _parts(ctx, module, use.node)
-    if any(isinstance(part, ir.Call) and _UPLOADS.search(ir.dotted(part.func)) for _, part in nodes):
-        return False
     behind = next(
-        (each for _, part in nodes if (each := provider_behind(ctx, module, part)) is not None), None
+        (each for _, part in nodes if isinstance(part, ir.Call) and (each := ctx.call_at.get(part))), None
     )
-    if behind is not None and behind.purpose in {"generation", "status"}:
+    if behind is not None and (behind.purpose in {"generation", "status"} or behind.api == "wait"):
         names = {last_name(part) for _, part in nodes}
         return behind.api in {"run", "async_run", "stream"} or bool(names & {"output", "urls"})
     func = statement.func

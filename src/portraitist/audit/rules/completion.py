@@ -1,0 +1,236 @@
+"""Risk of a training that counts as done although what it made was not stored.
+
+Where other columns are cleared or mixed up is in `models`, states that stay open are in `outcomes`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import ColumnUse, Context, Route, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import block_of, visible
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import Known, OneOf, literals
+from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
+
+_DONE = {"completed", "succeeded", "ready", "trained", "done", "success", "complete", "finished"}
+_STATUS_COLUMN = re.compile(r"(^|_)(status|state)$")
+_DONE_FLAG = re.compile(r"(^|_)(trained|ready|completed?|done|finished)$")
+_MODEL_COLUMN = re.compile(
+    r"(^|_)(lora|weights?|tensor|safetensors|model)(_\w+)?_(url|path|file|uri)$|(^|_)version(_id)?$|(^|_)lora_weights$"
+)
+
+
+def no_retry(ctx: Context) -> Iterator[Finding]:
+    """A training is marked completed although no version may have been stored.
+
+    Checks literals of done-states, and states tested to be one, next to model columns whose value may be null, or
+    that are only set inside a test of the provider's output that the status does not depend on. Of a helper it asks
+    whether one of its calls tells it a done-state. A webhook's handler that asks for no state calls failures done too.
+    Other functions are not looked at.
+    """
+    yield from _stored_under_a_test(ctx)
+    yield from _done_untold(ctx)
+    for statement in live_statements(ctx, "write"):
+        states = [each for each in statement.columns if _says_done(each.column)]
+        for use in statement.columns:
+            empty = isinstance(use.value, OneOf) and None in literals(use.value)
+            if not _holds_model(ctx, use) or not (empty or _optional(module_of(ctx, use), use.node)):
+                continue
+            done = [each for each in states if _is_done(each) or _tested_done(each)]
+            done = done or _told_done(ctx, statement, use, states)
+            if done:
+                key = f"{statement.table}.{use.column}"
+                message = f"status becomes done even when {key} could not be extracted"
+                yield finding(
+                    "no-retry",
+                    module_of(ctx, use),
+                    ir.Other(use.line, use.line, []),
+                    message,
+                    key=key,
+                    weight=65,
+                    evidence=[Place(done[0].path, done[0].line)],
+                )
+                break
+
+
+def _done_untold(ctx: Context) -> Iterator[Finding]:
+    """A handler of the provider's webhooks that calls the training done without a look at the state it is told."""
+    told = {each: route for route in ctx.routes for each in _handlers_of(ctx, route)}
+    for statement in live_statements(ctx, "write"):
+        for mark, use in _marks_and_models(ctx, statement):
+            func = next((each for each in ir.ancestors(mark) if each in told), None)
+            if isinstance(func, ir.Func) and not any(
+                _names_state(each.test) for each in ir.find(func, ir.If)
+            ):
+                key = f"{statement.table}.{use.column}"
+                message = f"{key} and its done-mark are set whatever state the webhook tells"
+                node = ir.Other(use.line, use.line, [])
+                yield finding("no-retry", module_of(ctx, use), node, message, key=key, weight=65)
+                break
+
+
+def _handlers_of(ctx: Context, route: Route) -> list[ir.Node]:
+    place = (route.module.path, route.node.line)
+    known = any((each.path, each.line) == place for each in ctx.of("webhook"))
+    return [each.node for each in route.handlers if each.node is not None] if known else []
+
+
+def _marks_and_models(ctx: Context, statement: Statement) -> Iterator[tuple[ir.Node, ColumnUse]]:
+    """Each done-mark of a statement that also stores a model, where it is written in the code."""
+    model = next((each for each in statement.columns if _holds_model(ctx, each)), None)
+    for mark in statement.columns if model is not None else ():
+        if model is not None and mark.node is not None and _says_done(mark.column) and _is_done(mark):
+            yield mark.node, model
+
+
+def _names_state(test: ir.Node) -> bool:
+    return any(re.search(r"status|state|succe", each, re.I) for each in names_in(test))
+
+
+def _tested_done(use: ColumnUse) -> bool:
+    """`status: body.status` under `if (body.status === "succeeded")`."""
+    name = ir.plain_dotted(use.node) if use.node is not None else ""
+    tests = (
+        [each.test for each in ir.ancestors(use.node) if isinstance(each, ir.If)] if name and use.node else []
+    )
+    return any(
+        each.op in {"==", "==="}
+        and ir.plain_dotted(each.left) == name
+        and (ir.text_of(each.right) or "").lower() in _DONE
+        for test in tests
+        for each in ir.find(test, ir.Bin)
+    )
+
+
+def _told_done(
+    ctx: Context, statement: Statement, use: ColumnUse, states: list[ColumnUse]
+) -> list[ColumnUse]:
+    """The status columns of a helper where the call that hands it this column tells it a done-state.
+
+    A column that the helper itself makes null for want of a parameter is handed by every call that may leave it out.
+    """
+    sites = ctx.program.callers.get(statement.func, []) if statement.func is not None else []
+    for site in sites:
+        within = site.module.path == use.path and site.call.line <= use.line <= site.call.end
+        told = [*site.call.args, *(each.value for arg in site.call.args for each in _entries(arg))]
+        if any((ir.text_of(each) or "").lower() in _DONE for each in told) and (
+            within or _may_lack(site.call, use)
+        ):
+            return states
+    return []
+
+
+def _entries(arg: ir.Node) -> list[ir.Prop]:
+    return arg.props if isinstance(arg, ir.Obj) else []
+
+
+def _may_lack(call: ir.Call, use: ColumnUse) -> bool:
+    """Whether a helper's `param ?? null` gets nothing from this call, or a part: `a?.b.split(":")[1]`."""
+    param = last_name(use.node.left) if isinstance(use.node, ir.Bin) else ""
+    given = [each.value for arg in call.args for each in _entries(arg) if each.key == param]
+    return bool(param) and all(isinstance(each, ir.Index) for each in given)
+
+
+def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
+    """`row.status = done` beside `if output: row.version = …`, with no way out for the other case."""
+    done: dict[tuple[ir.Func | None, str], list[ColumnUse]] = {}
+    writes = list(live_statements(ctx, "write"))
+    for statement in writes:
+        marks = [each for each in statement.columns if _says_done(each.column) and _is_done(each)]
+        done.setdefault((statement.func, statement.table), []).extend(marks)
+    for statement in writes:
+        for use in statement.columns:
+            if use.node is None or not _holds_model(ctx, use):
+                continue
+            for mark in done.get((statement.func, statement.table), []):
+                apart = mark not in statement.columns
+                if mark.node is not None and (
+                    _only_if_output(use.node, mark.node)
+                    or (apart and _beside(module_of(ctx, use), use.node, mark.node))
+                ):
+                    key = f"{statement.table}.{use.column}"
+                    message = f"status becomes done whether or not the output holds {key}"
+                    yield finding("no-retry", module_of(ctx, use), ir.Other(use.line, use.line, []), message, key=key,
+                                  weight=65, evidence=[Place(mark.path, mark.line)])  # fmt: skip
+                    break
+
+
+def _only_if_output(use: ir.Node, mark: ir.Node) -> bool:
+    """Whether the write stands under a test of the output that the mark stands beside."""
+    test = next((each for each in ir.ancestors(use) if isinstance(each, ir.If | ir.Func)), None)
+    if not isinstance(test, ir.If) or test.other or not names_in(test.test) & {"output", "weights"}:
+        return False
+    return test not in set(ir.ancestors(mark)) and block_of(test) is block_of(mark)
+
+
+def _beside(module: Module, use: ir.Node, mark: ir.Node) -> bool:
+    """Whether two columns are set one after the other in the same block, the first to what may be nothing."""
+    return block_of(use) is block_of(mark) and _optional(module, use)
+
+
+def _is_done(use: ColumnUse) -> bool:
+    if not isinstance(use.value, Known):
+        return False
+    if use.value.value is True:
+        return _DONE_FLAG.search(snake(use.column)) is not None
+    return str(use.value.value).lower() in _DONE
+
+
+def _says_done(column: str) -> bool:
+    """Whether a column tells a state, or whether something is done: `training_status`, `is_trained`."""
+    return bool(_STATUS_COLUMN.search(snake(column)) or _DONE_FLAG.search(snake(column)))
+
+
+def _holds_model(ctx: Context, use: ColumnUse) -> bool:
+    name = snake(use.column)
+    return name in ctx.words.model_columns or _MODEL_COLUMN.search(name) is not None
+
+
+def _optional(module: Module, node: ir.Node | None, depth: int = 0) -> bool:
+    """Whether an expression may give nothing and nobody asks: `x or None`, `a?.b`, `answer.get("version")`."""
+    if isinstance(node, ir.Bin) and node.op == "or":
+        falls = isinstance(node.right, ir.Lit) and not node.right.value
+        return falls or (node.right is not None and all(_optional(module, each) for each in node.children()))
+    if isinstance(node, ir.Name) and depth < 3:
+        found = module.lookup(node.id, node)
+        values = [each for each in (visible(found[1], node) if found else []) if not each.keys]
+        given = any(_optional(module, each.value, depth + 1) for each in values)
+        return given and not _asked(node, {node.id})
+    if isinstance(node, ir.Cond):
+        return any(isinstance(each, ir.Lit) and not each.value for each in (node.then, node.other))
+    return _may_be_nothing(node) and not _asked(node, _spelt(node))
+
+
+def _may_be_nothing(node: ir.Node | None) -> bool:
+    while isinstance(node, ir.Attr | ir.Index | ir.Call):
+        if isinstance(node, ir.Attr) and node.maybe:
+            return True
+        if isinstance(node, ir.Call):
+            func = node.func
+            if isinstance(func, ir.Attr) and func.name == "get" and len(node.args) == 1 and not node.kw:
+                return ir.text_of(node.args[0]) is not None
+            node = func
+        else:
+            node = node.obj
+    return False
+
+
+def _spelt(node: ir.Node | None) -> set[str]:
+    """The last names of a chain: a test that holds one of them may have looked at it."""
+    own = {each.name for each in ir.find(node, ir.Attr)} if node is not None else set()
+    texts = (
+        {text for each in ir.find(node, ir.Lit) if (text := ir.text_of(each))} if node is not None else set()
+    )
+    return (own | texts) - {"get", "status"}
+
+
+def _asked(node: ir.Node | None, names: set[str]) -> bool:
+    """Whether a test before, or around, holds one of the names."""
+    func = ir.enclosing(node, ir.Func) if node is not None else None
+    tests = ir.find(func, ir.If) if func is not None else ()
+    return node is not None and any(each.line <= node.line and names & names_in(each.test) for each in tests)
