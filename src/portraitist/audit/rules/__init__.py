@@ -12,6 +12,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
 from portraitist.audit.rules import (
     access,
+    charges,
     code,
     completion,
     models,
@@ -70,7 +71,7 @@ RULES: dict[str, Rule] = {
     "schema-drift": models.schema_drift,
     "undefined-name": code.undefined_name,
     "mock-data": product.mock_data,
-    "credit-before-check": product.credit_before_check,
+    "credit-before-check": charges.credit_before_check,
     "env-undeclared": code.env_undeclared,
     "env-unused": code.env_unused,
     "broken-import": code.broken_import,

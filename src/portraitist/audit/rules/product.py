@@ -1,4 +1,4 @@
-"""Risks on the product's paths: mock data, credits taken unseen, failures answered as successes."""
+"""Risks on the product's paths: mock data, failures answered as successes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
-from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, live_statements, names_in, place
+from portraitist.audit.rules.base import finding, names_in, place
 
 _MOCK_NAME = re.compile(
     r"^(mock|dummy|fake|sample|placeholder)_?(data|images?|photos?|pictures?|results?|responses?|users?|models?|urls?|predictions?|trainings?"
     r"|generations?|logs?|outputs?)",
     re.I,
 )
-
-
-_CREDIT = re.compile(r"credit|balance|quota|tokens?_(left|balance|amount)|coins|(model|image)_tokens", re.I)
 
 
 def mock_data(ctx: Context) -> Iterator[Finding]:
@@ -64,62 +60,6 @@ def _declared(node: ir.Func | ir.Assign) -> str:
     if isinstance(node, ir.Func):
         return node.name
     return node.target.id if isinstance(node.target, ir.Name) and (node.decl or node.within is None) else ""
-
-
-def credit_before_check(ctx: Context) -> Iterator[Finding]:
-    """A paid call is made before credits are looked at, in a function that does take credits.
-
-    A check in a guard or another service is not seen; such flows are left out.
-    """
-    for call in ctx.creates():
-        func = call.func
-        while func is not None and ir.enclosing(func, ir.Func) is not None:
-            func = ir.enclosing(func, ir.Func)
-        if func is None:
-            continue
-        inside = [
-            each
-            for each in live_statements(ctx, "write")
-            if each.module is call.module and func.line <= each.line <= func.end
-        ]
-        writes = [each for each in inside if any(_CREDIT.search(snake(use.column)) for use in each.columns)]
-        if not writes:
-            continue
-        tests = [
-            each
-            for each in ir.find(func, ir.If)
-            if each.line <= call.call.line and any(_CREDIT.search(name) for name in names_in(each.test))
-        ]
-        where = [
-            each
-            for each in writes
-            if any(_CREDIT.search(name) for name in each.where) and each.line < call.call.line
-        ]
-        if not tests and not where and not _credit_helper(func, call.call.line):
-            yield finding(
-                "credit-before-check",
-                call.module,
-                call.call,
-                f"{call.api} runs before any look at the credits that are taken",
-                key=call.api,
-                weight=52,
-                evidence=[place(call).__class__(writes[0].module.path, writes[0].line)],
-            )
-        elif tests and any(each.line < tests[0].line for each in writes):
-            yield finding(
-                "credit-before-check",
-                call.module,
-                writes[0].node,
-                "credits are taken before they are checked",
-                key=call.api,
-                weight=52,
-                line=writes[0].line,
-                end=writes[0].end,
-            )
-
-
-def _credit_helper(func: ir.Func, line: int) -> bool:
-    return any(_CREDIT.search(ir.dotted(each.func)) and each.line < line for each in ir.find(func, ir.Call))
 
 
 def fallback_swallow(ctx: Context) -> Iterator[Finding]:

@@ -1,0 +1,315 @@
+"""The risk of credits that are not asked for, not taken, or not given back around a paid call.
+
+Works on the functions between a route and the paid call, and on what helpers of the repository do for them.
+What a database does by itself is not seen, but that a trigger takes credits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.flows import Flow
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.base import finding, names_in, place
+from portraitist.audit.rules.ledger import MONEY, NOTHING, Event, Ledger
+
+_TRIGGER = re.compile(
+    r"returns\s+trigger\b(?:(?!\$\$\s*;).){0,800}?(credit|balance|coin|count)\w*\s*-\s*\w", re.I | re.S
+)
+
+
+def credit_before_check(ctx: Context) -> Iterator[Finding]:
+    """Credits around a paid call: not asked for, taken after it, not taken at all, or kept when it fails.
+
+    Judged for each way from a route to the paid call: a call that nothing asks before while another paid route's
+    credits are asked; a take behind the call (requests side by side all pass the check) or before the check; a take
+    before the call that no code on the way gives back when it fails; credits that are looked at and never taken on
+    the way or by a webhook. A check in a guard, a plan or a payment that is asked counts as a check.
+    """
+    ledger = Ledger(ctx)
+    flows = [each for each in ctx.flows if each.route is not None and each.route.is_http]
+    seen: set[tuple[str, int]] = set()
+    hooks = _hook_handlers(ctx)
+    if not _has_credits(ctx, ledger, flows):
+        return
+    for flow in flows:
+        if any(func in hooks for func in flow.funcs):
+            continue
+        for found in _judged(ctx, ledger, flow, hooks):
+            if (found.path, found.line) not in seen:
+                seen.add((found.path, found.line))
+                yield found
+
+
+def _has_credits(ctx: Context, ledger: Ledger, flows: list[Flow]) -> bool:
+    """Whether the product knows credits: something takes them, stores them, or asks for them on a paid way."""
+    kinds = ledger.kinds
+    return (
+        any("take" in each for each in kinds.values())
+        or any("check" in kinds.get(func, NOTHING) for flow in flows for func in flow.funcs)
+        or any("check" in kinds.get(func, NOTHING) for func in ctx.handled_by)
+    )
+
+
+def _hook_handlers(ctx: Context) -> set[ir.Func]:
+    """The handlers of any webhook, and of jobs: what they start was asked for before."""
+    places = {(each.path, each.line) for each in ctx.of("webhook")}
+    return {
+        target.node
+        for route in ctx.routes
+        for target in route.handlers
+        if isinstance(target.node, ir.Func)
+        and (
+            (route.module.path, route.node.line) in places
+            or re.search(r"webhook|callback|/hooks?/|cron", route.path, re.I)
+        )
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event on a way, and whether it stands before the way's next step."""
+
+    event: Event
+    before: bool
+    func: ir.Func
+    module: Module
+
+
+def _steps(ctx: Context, ledger: Ledger, flow: Flow) -> list[Step]:
+    found: dict[ir.Node, Step] = {}
+    steps: list[Step] = []
+    for func in flow.funcs:
+        module = ctx.program.module_of[func]
+        line = _goes_on(flow, module, func)
+        for event in ledger.events(func):
+            if event.line == line and event.end >= line and _leads_on(event.node, flow):
+                continue
+            step = Step(event, event.line < line, func, module)
+            known = found.setdefault(event.node, step)
+            if known is step or known.event.kind != event.kind:
+                steps.append(step)
+    return steps
+
+
+def _goes_on(flow: Flow, module: Module, func: ir.Func) -> int:
+    """The line at which a function of the way goes on to the next."""
+    lines = [
+        each.line for each in flow.steps if each.path == module.path and func.line < each.line <= func.end
+    ]
+    return max(lines, default=func.end)
+
+
+def _leads_on(node: ir.Node, flow: Flow) -> bool:
+    """Whether an event is the very call that leads to the paid one, a wrapper around it included."""
+    return node is flow.call.call or (isinstance(node, ir.Call) and flow.call.call in set(ir.walk(node)))
+
+
+def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: set[ir.Func]) -> Iterator[Finding]:
+    steps = _steps(ctx, ledger, flow)
+    kinds = {each.event.kind for each in steps}
+    if "take" not in kinds:
+        if not kinds and not _asked_in_front(flow):
+            yield _unasked(ctx, flow)
+        elif any(_is_asked_for(each) for each in steps) and _untaken_everywhere(ctx, ledger, flow, hooks):
+            yield _untaken(flow)
+        return
+    takes = [each for each in steps if each.event.kind == "take"]
+    checks = [each for each in steps if each.event.kind == "check"]
+    early = [each for each in takes if each.before]
+    if early:
+        if not _in_transaction(flow.call.call):
+            yield from _kept(ledger, flow, steps, early[0])
+            yield from _kept_by_webhook(ctx, ledger, flow, early[0], hooks)
+        yield from _taken_unchecked(flow, early[0], checks)
+    elif not any(each.before and _asks(each) for each in steps):
+        yield _at_call(
+            flow,
+            f"the paid {flow.call.purpose} runs before any look at the credits that are taken",
+            52,
+            takes[0],
+        )
+    else:
+        yield _at_step(
+            flow,
+            takes[0],
+            f"credits are taken only after the paid {flow.call.purpose}: requests side by side all pass",
+            46,
+        )
+
+
+def _asks(step: Step) -> bool:
+    """Whether a step tests or calls something; a row that is only read decides nothing."""
+    return step.event.kind == "check" or isinstance(step.event.node, ir.If | ir.Cond)
+
+
+def _is_asked_for(step: Step) -> bool:
+    """Whether a step asks for something that is taken: credits, not a quota that is counted from rows."""
+    if step.event.kind != "check" or not step.before:
+        return False
+    words = names_in(
+        step.event.node.test if isinstance(step.event.node, ir.If | ir.Cond) else step.event.node
+    )
+    return any(re.search(r"credit|balance|coins", each, re.I) for each in words if " " not in each)
+
+
+def _asked_in_front(flow: Flow) -> bool:
+    """Whether a guard of the route, or a dependency that its handler declares, is named for money or a role."""
+    guards = [node for _, node in flow.route.guards] if flow.route is not None else []
+    declared = [each.default for func in flow.funcs for each in func.params if each.default is not None]
+    return any(MONEY.search(snake(name)) for each in (*guards, *declared) for name in names_in(each))
+
+
+def _taken_unchecked(flow: Flow, take: Step, checks: list[Step]) -> Iterator[Finding]:
+    """A take that stands before every check in its own function."""
+    if any(each.event.node is take.event.node for each in checks):
+        return  # the take itself checks
+    mine = [each for each in checks if each.func is take.func]
+    before = [each for each in mine if each.before]
+    later = before and all(each.event.line > take.event.end for each in before)
+    elsewhere = any(each.func is not take.func for each in checks)
+    if later and not elsewhere and not _answer_tested(take, before):
+        yield _at_step(flow, take, "credits are taken before they are checked", 52)
+
+
+def _answer_tested(take: Step, later: list[Step]) -> bool:
+    """Whether the tests behind a take ask for its answer: `const took = await use(); if (!took.credits) …`."""
+    made = next((each for each in ir.ancestors(take.event.node) if isinstance(each, ir.Assign)), None)
+    names = {each.id for each in ir.find(made.target, ir.Name)} if made is not None else set()
+    return any(
+        names & names_in(each.event.node.test)
+        for each in later
+        if isinstance(each.event.node, ir.If | ir.Cond)
+    )
+
+
+def _kept(ledger: Ledger, flow: Flow, steps: list[Step], take: Step) -> Iterator[Finding]:
+    """A take before the call that nothing on the way gives back, or not everything that leaves."""
+    left = _leaves_without(ledger, take)
+    if not any(each.event.kind == "give" for each in steps):
+        message = f"credits are taken before the paid {flow.call.purpose} and not given back when it fails"
+        yield _at_step(flow, take, message, 50)
+    elif left is not None:
+        message = f"credits are taken here and kept when line {left.line} leaves with an error"
+        yield _at_step(flow, take, message, 50)
+
+
+def _kept_by_webhook(
+    ctx: Context, ledger: Ledger, flow: Flow, take: Step, hooks: set[ir.Func]
+) -> Iterator[Finding]:
+    """A take before the call that the handler of the provider's webhook does not give back on a failure."""
+    if not (flow.call.fields("webhook") or flow.call.api.endswith("create")):
+        return
+    places = {(each.path, each.line) for each in ctx.of("webhook")}
+    for func in hooks:
+        branch = _failed_branch(func)
+        module = ctx.program.module_of[func]
+        told = branch is not None and (module.path, func.line) in places
+        if told and branch is not None and not any(each.kind == "give" for each in ledger.events(func)):
+            message = "a failure is heard of here and the credits taken for it are not given back"
+            yield finding("credit-before-check", module, branch, message, key="refund", weight=48,
+                          end=branch.test.end, evidence=[Place(take.module.path, take.event.line)])  # fmt: skip
+
+
+def _in_transaction(call: ir.Call) -> bool:
+    """Whether a paid call stands inside a transaction, which takes everything back when it throws."""
+    around = (each for each in ir.ancestors(call) if isinstance(each, ir.Call))
+    return any(re.search(r"transaction|atomic", ir.dotted(each.func)) for each in around)
+
+
+def _leaves_without(ledger: Ledger, take: Step) -> ir.Return | None:
+    """An error answered behind a take, in a branch that gives nothing back and does not ask for the take's answer."""
+    gives = {each.node for each in ledger.events(take.func) if each.kind == "give"}
+    made = next((each for each in ir.ancestors(take.event.node) if isinstance(each, ir.Assign)), None)
+    names = {each.id for each in ir.find(made.target, ir.Name)} if made is not None else set()
+    for leave in ir.find(take.func, ir.Return):
+        branch = next(
+            (each for each in ir.ancestors(leave) if isinstance(each, ir.If | ir.Handler | ir.Func)), None
+        )
+        caught = any(isinstance(each, ir.Handler) for each in ir.ancestors(leave))
+        outside = leave.within is not take.func or leave.throws or caught or leave.line <= take.event.end
+        if outside or not isinstance(branch, ir.If) or names & names_in(branch.test):
+            continue
+        if _is_error(leave) and not gives & set(ir.walk(branch)):
+            return leave
+    return None
+
+
+def _is_error(leave: ir.Return) -> bool:
+    """Whether an answer has a status of 400 or more."""
+    return any(
+        each.key in {"status", "status_code"}
+        and isinstance(each.value, ir.Lit)
+        and isinstance(each.value.value, int)
+        and each.value.value >= 400
+        for each in ir.find(leave, ir.Prop)
+    )
+
+
+def _failed_branch(func: ir.Func) -> ir.If | None:
+    """The branch of a webhook's handler for work that failed."""
+    return next((each for each in ir.find(func, ir.If) if names_in(each.test) & {"failed", "canceled"}), None)
+
+
+def _untaken_everywhere(ctx: Context, ledger: Ledger, flow: Flow, hooks: set[ir.Func]) -> bool:
+    """Whether credits are taken elsewhere in the product, but by no webhook, job or poll when this work is done.
+
+    Where a trigger of the database takes some, that may be the one that takes these.
+    """
+    triggers = (each for each in ctx.tree.files if each.language in {"sql", "doc"})
+    if any(_TRIGGER.search(each.text) for each in triggers):
+        return False
+    if not any("take" in each for each in ledger.kinds.values()):
+        return False
+    later = set(hooks)
+    for route in ctx.routes:
+        waits = re.search(r"status|poll|sync|complete|finish|check", route.path, re.I)
+        if route.method == "JOB" or (waits and flow.call.api != "run"):
+            later |= {each.node for each in route.handlers if isinstance(each.node, ir.Func)}
+    return not any(each.kind == "take" for func in later for each in ledger.events(func))
+
+
+def _unasked(ctx: Context, flow: Flow) -> Finding:
+    return _at_call(
+        flow,
+        f"the {flow.call.purpose} is paid here and nothing on the way asks for credits or a limit",
+        50,
+        None,
+    )
+
+
+def _untaken(flow: Flow) -> Finding:
+    return _at_call(
+        flow,
+        f"credits are looked at before the paid {flow.call.purpose} and never taken on this way",
+        45,
+        None,
+    )
+
+
+def _at_call(flow: Flow, message: str, weight: int, take: Step | None) -> Finding:
+    """A finding at the line by which the way's first function goes on to the paid call."""
+    module, node = _first_step(flow)
+    evidence = [Place(take.module.path, take.event.line)] if take is not None else [place(flow.call)]
+    return finding("credit-before-check", module, node, message, key=flow.call.api, weight=weight,
+                   evidence=evidence, line=node.line)  # fmt: skip
+
+
+def _first_step(flow: Flow) -> tuple[Module, ir.Node]:
+    assert flow.route is not None
+    call = flow.call
+    for each in flow.steps[1:]:
+        if each.path == flow.route.module.path:
+            return flow.route.module, ir.Other(each.line, each.line, [])
+    return call.module, call.call
+
+
+def _at_step(flow: Flow, step: Step, message: str, weight: int) -> Finding:
+    return finding("credit-before-check", step.module, step.event.node, message, key=flow.call.api, weight=weight,
+                   line=step.event.line, end=step.event.end, evidence=[place(flow.call)])  # fmt: skip

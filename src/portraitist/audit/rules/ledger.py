@@ -1,0 +1,186 @@
+"""What each function does with credits: takes them, gives them back, asks for them; its helpers included.
+
+Reads names, statements and tests; whether their order is right is judged in `charges`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.module import Module
+from portraitist.audit.rules.base import last_name, live_statements, names_in, trace
+
+CREDIT = re.compile(
+    r"credit(?!_?card)|balance|quota|(^|_)tokens_(left|balance|amount|count)|coins|(model|image)_tokens"
+    r"|generations?_(left|remaining)|remaining_(generations?|images?|uses)",
+    re.I,
+)
+MONEY = re.compile(
+    CREDIT.pattern
+    + r"|_limit|limit_|limits|limiter|allowance|entitle|eligib|(^|_)usage|subscri|(^|_)paid|payment|purchase"
+    r"|premium|(^|_)plans?(_|$)|(^|_)tiers?(_|$)|trial|billing|stripe|invoice|licen[sc]e|(^|_)pro(_|$)|is_admin|admin_"
+    r"|(^|_)role$|whitelist|allowed|can_(\w+_)?(generate|train|create|use)|throttle|api_keys?$",
+    re.I,
+)
+"""What may decide whether a member may spend money: where one of these is asked, nothing is said to be unasked."""
+_THING = r"(credits?|tokens|coins?|balance|quota|points|reserve|wallet|charge|hold)"
+_TAKES = re.compile(
+    rf"(^|_)(use|consume|charge|spend|deduct|decrement|subtract|take|debit|reduce|withdraw|burn)_(\w+_)?{_THING}"
+    rf"|{_THING}_(consume|charge|spend|deduct|decrement|debit)",
+    re.I,
+)
+_GIVES = re.compile(
+    rf"refund|(^|_)(restore|return|give_back|add|grant|increment|release|revert|reset|rollback|top_up)_(\w+_)?{_THING}"
+    rf"|{_THING}_(refund|restore|add|grant|increment)",
+    re.I,
+)
+MAX_DEPTH = 3
+"""How many helpers below a function what they do still counts as its own."""
+
+Kinds = frozenset[str]
+NOTHING: Kinds = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something done with credits at a line: take, give, check or look (a test of anything that money may buy)."""
+
+    kind: str
+    node: ir.Node
+    line: int
+    end: int
+
+
+class Ledger:
+    """What every function does with credits: its own events, and what its helpers do."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.own: dict[ir.Func, list[Event]] = {}
+        for statement in live_statements(ctx, "write", "read"):
+            for event in _of_statement(ctx, statement):
+                self._add(statement.func, event)
+        for module in (each for each in ctx.live if _on_server(each)):
+            for call in module.all(ir.Call):
+                for kind in _named(call):
+                    self._add(call.within, Event(kind, call, call.line, call.end))
+            tests: list[ir.If | ir.Cond] = [*module.all(ir.If), *module.all(ir.Cond)]
+            for test in tests:
+                for kind in _asked(test.test):
+                    self._add(test.within, Event(kind, test, test.line, test.test.end))
+        self.kinds = self._propagated()
+
+    def _add(self, func: ir.Func | None, event: Event) -> None:
+        if func is not None:
+            self.own.setdefault(func, []).append(event)
+
+    def _propagated(self) -> dict[ir.Func, Kinds]:
+        """The kinds of events in each function and in those it calls, up to `MAX_DEPTH` of them."""
+        kinds = {func: frozenset(each.kind for each in events) for func, events in self.own.items()}
+        edges = [
+            (call.within, target.node)
+            for call, targets in self.ctx.program.callees.items()
+            for target in targets
+            if call.within is not None and isinstance(target.node, ir.Func)
+        ]
+        for _ in range(MAX_DEPTH):
+            grown = dict(kinds)
+            for caller, callee in edges:
+                if callee in kinds:
+                    grown[caller] = grown.get(caller, NOTHING) | kinds[callee]
+            kinds = grown
+        return kinds
+
+    def events(self, func: ir.Func) -> list[Event]:
+        """Everything in a function and the functions written inside it, its calls of helpers included, by line."""
+        found: list[Event] = []
+        for inner in ir.find(func, ir.Func):
+            found.extend(self.own.get(inner, ()))
+        for call in ir.find(func, ir.Call):
+            for target in self.ctx.program.functions_called(call):
+                kinds = self.kinds.get(target.node, NOTHING) if isinstance(target.node, ir.Func) else NOTHING
+                found.extend(Event(kind, call, call.line, call.end) for kind in sorted(kinds))
+        return sorted(dict.fromkeys(found), key=lambda each: (each.line, each.kind))
+
+
+def _on_server(module: Module) -> bool:
+    """Whether a file is no component of a page: what a browser asks or takes protects nothing."""
+    return not module.path.endswith((".tsx", ".jsx")) or "use server" in module.file.text
+
+
+def _asked(test: ir.Node) -> Iterator[str]:
+    """What a test asks for; a limit counts as asked for where something is compared with it."""
+    words = [snake(each) for each in names_in(test) if " " not in each]
+    compared = any(
+        each.op in {"<", ">", "<=", ">="}
+        and re.search(
+            r"(?<!rate)(?<!rate_)(?<![a-z])limits?(?![a-z])",
+            snake(last_name(each.left) + " " + last_name(each.right)),
+        )
+        and not isinstance(each.left, ir.Lit)
+        and not isinstance(each.right, ir.Lit)
+        for each in ir.find(test, ir.Bin)
+    )
+    if compared or any(CREDIT.search(each) for each in words):
+        yield "check"
+    if compared or any(MONEY.search(each) for each in words):
+        yield "look"
+
+
+def _named(call: ir.Call) -> Iterator[str]:
+    """What a call does by its name, or by the name of the stored procedure that it runs."""
+    func = call.func
+    name = func.name if isinstance(func, ir.Attr) else func.id if isinstance(func, ir.Name) else ""
+    if name == "rpc" and call.args:
+        name = ir.text_of(call.args[0]) or ""
+    plain = snake(name)
+    if _TAKES.search(plain):
+        yield "take"
+    elif _GIVES.search(plain):
+        yield "give"
+    elif CREDIT.search(plain) and not plain.startswith("set_"):
+        yield "check"
+    if MONEY.search(plain):
+        yield "look"
+
+
+def _of_statement(ctx: Context, statement: Statement) -> Iterator[Event]:
+    about = bool(CREDIT.search(snake(statement.table)))
+    named = [each for each in statement.columns if CREDIT.search(snake(each.column))]
+    if about or named or any(MONEY.search(snake(each)) for each in (statement.table, *statement.where)):
+        yield Event("look", statement.node, statement.line, statement.end)
+    if statement.kind != "write" or not (about or named):
+        return
+    module = statement.module
+    for use in named or statement.columns:
+        where = ctx.program.modules.get(use.path, module)
+        parts = list(trace(ctx, where, use.node)) if use.node is not None else []
+        signs = {_sign(inner) for _, part in parts for inner in ir.walk(part)} - {""}
+        if not parts and statement.node is not None:
+            text = "\n".join(module.lines[statement.line - 1 : max(statement.end, statement.line)])
+            signs = {
+                "take" if sign == "-" else "give"
+                for sign in re.findall(rf"{re.escape(use.column)}\s*=[^,;\n]*?([-+])\s*[\w$:%({{]", text)
+            }
+        back = {"give"} if named and not signs and not statement.insert else set()
+        for kind in sorted(signs or back):  # what is set to a former value is given back
+            yield Event(kind, statement.node, statement.line, statement.end)
+
+
+def _sign(node: ir.Node) -> str:
+    """`take` for a difference or a decrement, `give` for a sum or an increment."""
+    if isinstance(node, ir.Bin) and node.right is not None and node.op in {"-", "+", "-=", "+="}:
+        return "take" if node.op.startswith("-") else "give"
+    if isinstance(node, ir.Obj):
+        keys = {each.key for each in node.props}
+        return "take" if "decrement" in keys else "give" if "increment" in keys else ""
+    if isinstance(node, ir.Tmpl | ir.Lit):
+        text = "".join(str(each.value) if isinstance(each, ir.Lit) else "x" for each in ir.find(node, ir.Lit))
+        found = re.search(r"\w\W{0,3}\s([-+])\s*\w", text)
+        return "" if found is None else "take" if found.group(1) == "-" else "give"
+    return ""
