@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
+from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 
@@ -190,10 +191,36 @@ def _columns(ctx: Context, module: Module, kw: ir.Obj | None) -> tuple[ColumnUse
 
 def _statement(
     kind: str, table: TableDef, columns: tuple[ColumnUse, ...], where: tuple[str, ...], site: tuple[Module, ir.Node],
-    *, insert: bool = False,
+    *, insert: bool = False, values: tuple[tuple[str, ir.Node], ...] = (),
 ) -> Statement:  # fmt: skip
     module, node = site
-    return Statement(kind, table.name, columns, where, module, node, node.line, node.end, insert)
+    return Statement(kind, table.name, columns, where, module, node, node.line, node.end, insert, values)
+
+
+def _values(node: ir.Node) -> tuple[tuple[str, ir.Node], ...]:
+    """The columns that a chain filters by, each with what it is compared to; `get(key)` asks for the id."""
+    found: list[tuple[str, ir.Node]] = []
+    for call in ir.find(node, ir.Call):
+        name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
+        if name in _FILTERS and call.kw is not None:
+            found.extend((each.key.partition("__")[0], each.value) for each in call.kw.props if each.key)
+        if name in {"filter", "where"}:
+            for test in (one for each in call.args for one in ir.find(each, ir.Bin) if one.op == "=="):
+                if isinstance(test.left, ir.Attr) and test.right is not None:
+                    found.append((test.left.name, test.right))
+        if name == "get" and call.args and not call.kw and ir.text_of(call.args[-1]) is None:
+            found.append(("id", call.args[-1]))
+    return tuple(found)
+
+
+_FILTERS = {"filter_by", "filter", "get", "get_object_or_404"}
+
+
+def _found_by(module: Module, row: ir.Node) -> tuple[tuple[str, ir.Node], ...]:
+    """How the row behind a variable was asked for."""
+    found = module.lookup(row.id, row) if isinstance(row, ir.Name) else None
+    origins = [each.value for each in visible(found[1], row)] if found else []
+    return _values(origins[0]) if len(origins) == 1 and origins[0] is not None else ()
 
 
 def _in_chain(rows: Rows, module: Module, node: ir.Node) -> TableDef | None:
@@ -247,7 +274,9 @@ def _update(ctx: Context, rows: Rows, module: Module, call: ir.Call) -> Iterator
                     value = ctx.ev.eval(module, prop.value)
                     columns.append(ColumnUse(prop.computed.name, module.path, prop.line, value, prop.value))
     if columns:
-        yield _statement("write", table, tuple(columns), _where(call.func), (module, call))
+        yield _statement(
+            "write", table, tuple(columns), _where(call.func), (module, call), values=_values(call.func)
+        )
 
 
 def _delete(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
@@ -257,7 +286,10 @@ def _delete(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
     if table is None and isinstance(call.func, ir.Attr) and not call.args:
         table = rows.of_row(module, call.func.obj)
     if table is not None:
-        yield _statement("delete", table, (), _where(call), (module, call))
+        row = call.args[0] if call.args else call.func.obj if isinstance(call.func, ir.Attr) else call
+        values = _values(call) or _found_by(module, row)
+        where = _where(call) or tuple(name for name, _ in values)
+        yield _statement("delete", table, (), where, (module, call), values=values)
 
 
 def _read(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
@@ -274,7 +306,7 @@ def _read(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
         None,
     )
     if table is not None:
-        yield _statement("read", table, (), _where(call), (module, call))
+        yield _statement("read", table, (), _where(call), (module, call), values=_values(call))
 
 
 def _attribute_set(ctx: Context, rows: Rows, module: Module, assign: ir.Assign) -> Iterator[Statement]:
@@ -288,4 +320,6 @@ def _attribute_set(ctx: Context, rows: Rows, module: Module, assign: ir.Assign) 
         return
     value = ctx.ev.eval(module, assign.value)
     use = ColumnUse(target.name, module.path, assign.line, value, assign.value)
-    yield _statement("write", table, (use,), ("id",), (module, assign))
+    values = _found_by(module, target.obj)
+    where = tuple(name for name, _ in values) or ("id",)
+    yield _statement("write", table, (use,), where, (module, assign), values=values)

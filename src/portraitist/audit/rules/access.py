@@ -8,22 +8,16 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts import flows
 from portraitist.audit.facts.auth import asks_who
-from portraitist.audit.facts.base import Context, Route, Statement
-from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import (
     finding,
-    live_statements,
-    names_in,
     place,
-    trace,
 )
 from portraitist.audit.rules.webhooks import verifies
-
-_REQUEST = {"req", "request"}
 
 
 def missing_auth(ctx: Context) -> Iterator[Finding]:
@@ -39,7 +33,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
             continue
         if any(asks_who(ctx, each) for each in flow.funcs):
             continue
-        if ctx.role_at(route.module, route.node) not in LIVE_ROLES or _is_webhook(ctx, route):
+        if ctx.role_at(route.module, route.node) not in LIVE_ROLES or is_webhook(ctx, route):
             continue
         if "webhook" in route.path.lower() and _signed(ctx, route):
             continue
@@ -73,7 +67,7 @@ def _signed(ctx: Context, route: Route) -> bool:
     return any(verifies(ctx, each.module, each.node) for each in handled if each.node is not None)
 
 
-def _is_webhook(ctx: Context, route: Route) -> bool:
+def is_webhook(ctx: Context, route: Route) -> bool:
     handlers = {(each.path, each.line) for each in ctx.of("webhook") if each.value == route.key}
     return (route.module.path, route.node.line) in handlers
 
@@ -197,145 +191,3 @@ def _matches(module: Module, route: Route) -> bool:
         elif re.match(re.sub(r":\w+\*|\(.*?\)\*?", ".*", each), route.path) or each.startswith("/(api"):
             return True
     return False
-
-
-def idor(ctx: Context) -> Iterator[Finding]:
-    """A row is changed or deleted by an id of the request, without its owner, while other statements use the owner.
-
-    Only tables with an owner column, and no webhooks: those have a rule of their own. Row-level security in the
-    database is not seen, nor a check in another service.
-    """
-    owned = _owned_tables(ctx)
-    handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
-    for statement in live_statements(ctx, "write", "delete"):
-        owner = owned.get(statement.table)
-        where = {snake(each) for each in statement.where}
-        if owner is None or statement.insert or not where or where & ctx.words.owner_columns:
-            continue
-        route = _route_of(statement, handlers)
-        if (
-            route is None
-            or _is_webhook(ctx, route)
-            or not _by_request(ctx, statement, set(handlers))
-            or _compares_owner(ctx, statement)
-            or not _is_id(where)
-        ):
-            continue
-        if statement.kind == "write" and statement.table.lower().rstrip("s") in {"user", "profile"}:
-            continue
-        key = statement.table
-        message = (
-            f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner[0]}"
-        )
-        yield finding(
-            "idor",
-            statement.module,
-            statement.node,
-            message,
-            key=key,
-            weight=76 if route.guarded_by else 57,
-            line=statement.line,
-            end=statement.end,
-            evidence=[owner[1]],
-        )
-
-
-def _is_id(where: set[str]) -> bool:
-    return any(each == "id" or each.endswith("_id") or each.endswith("uuid") for each in where)
-
-
-def _owned_tables(ctx: Context) -> dict[str, tuple[str, Place]]:
-    """Tables whose rows some statement selects by their owner, where the owner is a column and not the key itself.
-
-    It is where more than the owner selects, where a definition has it, and where an insert sets it.
-    """
-    found: dict[str, tuple[str, Place]] = {}
-    set_by_insert = {
-        each.table
-        for each in live_statements(ctx, "write")
-        if each.insert and {snake(use.column) for use in each.columns} & ctx.words.owner_columns
-    }
-    for each in ctx.statements:
-        mine = [name for name in each.where if snake(name) in ctx.words.owner_columns]
-        if (
-            mine
-            and each.module.role in LIVE_ROLES
-            and (
-                len(each.where) > 1
-                or each.table in set_by_insert
-                or {snake(one) for one in columns_of(ctx, each.table)} & ctx.words.owner_columns
-            )
-        ):
-            found.setdefault(each.table, (mine[0], Place(each.module.path, each.line)))
-    return found
-
-
-def _route_of(statement: Statement, handlers: dict[ir.Node | None, Route]) -> Route | None:
-    func = statement.func
-    while func is not None:
-        if func in handlers:
-            return handlers[func]
-        func = ir.enclosing(func, ir.Func)
-    return None
-
-
-def _by_request(ctx: Context, statement: Statement, handlers: set[ir.Node | None]) -> bool:
-    """Whether an id in the condition comes from the request: from `req` or from a parameter of the handler."""
-    given = set(_REQUEST)
-    func = statement.func
-    while func is not None:
-        if func in handlers:
-            given |= {each.id for param in func.params for each in ir.find(param, ir.Name)}
-            given |= {param.name for param in func.params}
-        func = ir.enclosing(func, ir.Func)
-    for column, node in statement.where_values:
-        if _is_id({snake(column)}):
-            for _, part in trace(ctx, statement.module, node):
-                root = ir.root_of(part)
-                if isinstance(root, ir.Name) and root.id in given:
-                    return True
-    return False
-
-
-def _compares_owner(ctx: Context, statement: Statement) -> bool:
-    """Whether the function reads the row with its owner, or compares the owner, before."""
-    func = statement.func
-    for each in ctx.statements:
-        same = each.table == statement.table and each.func is func
-        if same and {snake(one) for one in each.where} & ctx.words.owner_columns:
-            return True
-    ids = {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
-    while func is not None:
-        if any(_tests_owner(ctx, each) for each in ir.find(func, ir.Bin)):
-            return True
-        if any(call.line < statement.line and _asks_for_own(call, ids) for call in ir.find(func, ir.Call)):
-            return True
-        func = ir.enclosing(func, ir.Func)
-    return False
-
-
-def _tests_owner(ctx: Context, test: ir.Bin) -> bool:
-    compares = test.op in {"!=", "!==", "==", "===", "not in", "in"}
-    return compares and bool(
-        {snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"})
-    )
-
-
-def _asks_for_own(call: ir.Call, ids: set[str]) -> bool:
-    """`getJobForUser(id, user.id)`: a helper that is given both the id and who is asking."""
-    arguments = [*call.args, *([call.kw] if call.kw else [])]
-    given = [{name.id for name in ir.find(each, ir.Name)} for each in arguments]
-    if isinstance(call.func, ir.Attr) and call.func.name in {
-        "log",
-        "error",
-        "info",
-        "warn",
-        "json",
-        "eq",
-        "and",
-        "where",
-    }:
-        return False
-    who = re.compile(r"user|profile|session|member|owner|account|auth", re.I)
-    asked = any(who.search(" ".join(each)) and not each & ids for each in given)
-    return len(given) > 1 and any(each & ids for each in given) and asked

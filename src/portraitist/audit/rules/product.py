@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, ProviderCall
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, names_in, place
+from portraitist.audit.rules.base import finding, last_name, names_in, place
+from portraitist.audit.rules.repeats import repeats
 
 _MOCK_NAME = re.compile(
     r"^(mock|dummy|fake|sample|placeholder)_?(data|images?|photos?|pictures?|results?|responses?|users?|models?|urls?|predictions?|trainings?"
@@ -66,20 +69,22 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     """The failure of a paid call is answered as a success, or disappears.
 
     Looks at the handlers around the call, and around the calls of a helper that lets its failure through: one that
-    neither leaves, throws nor reports an error swallows it, and so does one that gives back what it was given. A
+    neither leaves, throws nor reports an error swallows it, and so does one that gives back what it was given, or a
+    picture that stands in, also as a promise's `catch`. A
     result that is tested behind the handler is not swallowed, nor is a failure in a loop that tries again.
     """
     seen: set[ir.Handler] = set()
     for call in ctx.creates():
+        yield from _caught_promise(ctx, call)
         for module, attempt, inner in _attempts(ctx, call.module, call.call, call.func, 0):
             if (
                 _tested_after(attempt, inner)
-                or _goes_round(attempt)
+                or _goes_round(attempt, inner)
                 or ctx.role_at(module, attempt) not in LIVE_ROLES
             ):
                 continue
             for handler in (each for each in attempt.handlers if each not in seen):
-                verdict = _swallows(handler)
+                verdict = _swallows(ctx, attempt, handler)
                 if verdict:
                     seen.add(handler)
                     yield finding(
@@ -93,6 +98,35 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
                         end=handler.end,
                     )
                     break
+
+
+def _caught_promise(ctx: Context, call: ProviderCall) -> Iterator[Finding]:
+    """`run(…).catch(() => picture)`: nothing is thrown, and nobody asks afterwards whether there is a result."""
+    for each in ir.ancestors(call.call):
+        if not isinstance(each, ir.Attr | ir.Call):
+            return
+        given = (
+            each.args[0]
+            if isinstance(each, ir.Call) and each.args and last_name(each.func) == "catch"
+            else None
+        )
+        if not isinstance(given, ir.Func) or call.func is None:
+            continue
+        throws = any(one.throws for one in ir.find(given, ir.Return)) or not all(
+            isinstance(one, ir.Lit) or _stands_in(ctx, one) for one in returns(given)
+        )
+        names = (
+            {one.id for one in ir.find(each.parent.target, ir.Name)}
+            if isinstance(each.parent, ir.Assign)
+            else set()
+        )
+        branches: list[ir.If | ir.Cond] = [*ir.find(call.func, ir.If), *ir.find(call.func, ir.Cond)]
+        tests = [one.test for one in branches if one.line >= each.line]
+        asked = any(names & names_in(one) for one in tests)
+        if not throws and returns(given) and names and not asked:
+            message = f"a failure of {call.api} is answered with what stands in"
+            yield finding("fallback-swallow", call.module, given, message,
+                          key=call.api, weight=49, evidence=[place(call)], end=given.end)  # fmt: skip
 
 
 MAX_HOPS = 2
@@ -113,11 +147,11 @@ def _attempts(
             yield from _attempts(ctx, site.module, site.call, owner, hops + 1)
 
 
-def _goes_round(attempt: ir.Try) -> bool:
-    """Whether a loop around the handler has a test of its own, or none: what failed has another turn."""
+def _goes_round(attempt: ir.Try, call: ir.Node) -> bool:
+    """Whether a loop around the handler has a test of its own, or none, or counts attempts: what failed has a turn."""
     func = ir.enclosing(attempt, ir.Func)
-    loops = (each for each in ir.ancestors(attempt) if isinstance(each, ir.Loop) and each.target is None)
-    return any(ir.enclosing(each, ir.Func) is func for each in loops)
+    loops = [each for each in ir.ancestors(attempt) if isinstance(each, ir.Loop) and each.within is func]
+    return any(each.target is None or repeats(each, call) for each in loops)
 
 
 def _tested_after(attempt: ir.Try, call: ir.Node) -> bool:
@@ -134,7 +168,7 @@ def _tested_after(attempt: ir.Try, call: ir.Node) -> bool:
     return any(each.line > attempt.end and names & names_in(each) for each in tests)
 
 
-def _swallows(handler: ir.Handler) -> str:
+def _swallows(ctx: Context, attempt: ir.Try, handler: ir.Handler) -> str:
     names: set[str] = set()
     for each in handler.body:
         names |= names_in(each)
@@ -156,9 +190,49 @@ def _swallows(handler: ir.Handler) -> str:
     ]
     if not returns and not told and not any(isinstance(each, ir.Assign) for each in nodes):
         return "is only logged"
+    if any(_stands_in(ctx, each) for each in _answers(handler, attempt)):
+        return "is answered with a picture that stands in"
     func = ir.enclosing(handler, ir.Func)
     given = {each.name for each in func.params} if func is not None else set()
     values = [each.value for each in returns]
     if values and all(isinstance(each, ir.Name) and each.id in given for each in values):
         return "is answered with what was given"
     return ""
+
+
+_STAND_IN = re.compile(
+    r"placeholder|fallback|default|mock|demo|sample|dummy|picsum|unsplash|\.(png|jpe?g|webp|gif|svg)(\?|$)",
+    re.I,
+)
+
+
+def _answers(handler: ir.Handler, attempt: ir.Try) -> list[ir.Node]:
+    """What a handler gives back, or puts where the result would have been."""
+    made = {
+        ir.plain_dotted(each.target)
+        for part in attempt.body
+        for each in ir.find(part, ir.Assign)
+        if each.value is not None
+    }
+    nodes = [node for each in handler.body for node in ir.walk(each)]
+    put = [
+        each.value for each in nodes if isinstance(each, ir.Assign) and ir.plain_dotted(each.target) in made
+    ]
+    given = [each.value for each in nodes if isinstance(each, ir.Return) and not each.throws]
+    return [each for each in (*put, *given) if each is not None]
+
+
+def _stands_in(ctx: Context, node: ir.Node) -> bool:
+    """A literal picture, also inside an object, or the answer of something called mock, placeholder or the like."""
+    if isinstance(node, ir.Obj):
+        plain = [each.value for each in node.props if snake(each.key or "") in ctx.words.picture_columns]
+        return any(_stands_in(ctx, each) for each in plain)
+    if isinstance(node, ir.Arr):
+        return any(_stands_in(ctx, each) for each in node.items)
+    if isinstance(node, ir.Call):
+        return _MOCK_CALL.search(ir.dotted(node.func)) is not None
+    text = ir.text_of(node)
+    return text is not None and text.startswith(("/", "http")) and _STAND_IN.search(text) is not None
+
+
+_MOCK_CALL = re.compile(r"mock|placeholder|dummy|(^|\.)(get|create|generate)_?(fallback|demo)", re.I)

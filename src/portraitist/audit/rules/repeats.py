@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, ProviderCall
+from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 
@@ -35,7 +36,8 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
             decorated = isinstance(each, ir.Func) and any(
                 re.search(r"retry|backoff|on_exception", ir.dotted(one)) for one in each.decorators
             )
-            if _repeats(each, call.call) or helper or decorated:
+            own = isinstance(each, ir.Call) and _own_retry(ctx, each)
+            if repeats(each, call.call) or helper or own or decorated or _calls_itself(each, call):
                 yield finding(
                     "blind-post-retry",
                     call.module,
@@ -48,6 +50,28 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                 break
             if isinstance(each, ir.Func) and not decorated and each.name:
                 break
+
+
+def _own_retry(ctx: Context, call: ir.Call) -> bool:
+    """Whether a function that is handed to a helper of the repository is called there again when it fails."""
+    for func in (each.node for each in ctx.program.functions_called(call)):
+        if not isinstance(func, ir.Func):
+            continue
+        handed = {each.name for each in func.params if isinstance(argument_for(call, func, each), ir.Func)}
+        calls = (
+            one for one in ir.find(func, ir.Call) if isinstance(one.func, ir.Name) and one.func.id in handed
+        )
+        if any(repeats(each, one) for one in calls for each in ir.ancestors(one)):
+            return True
+    return False
+
+
+def _calls_itself(attempt: ir.Node, call: ProviderCall) -> bool:
+    """Whether the handler of a failed call calls the function that it stands in: `return paint(prompt, tries + 1)`."""
+    if not isinstance(attempt, ir.Try) or call.func is None or not call.func.name:
+        return False
+    again = (one for each in attempt.handlers for one in ir.find(each, ir.Call))
+    return any(last_name(one.func) == call.func.name for one in again)
 
 
 def _second_attempts(ctx: Context) -> Iterator[Finding]:
@@ -98,7 +122,7 @@ def _repeating_helpers(ctx: Context) -> Iterator[Finding]:
             target, depth = pending.pop()
             for request in ir.find(target.node, ir.Call) if target.node is not None and target.module else ():
                 sends = last_name(request.func).lower() in ctx.words.http_verbs
-                loops = [each for each in ir.ancestors(request) if _repeats(each, request)] if sends else []
+                loops = [each for each in ir.ancestors(request) if repeats(each, request)] if sends else []
                 if loops and request not in seen and target.module is not None:
                     seen.add(request)
                     message = f"every request through here is repeated on failure, {call.api} as well, each time paid"
@@ -143,7 +167,7 @@ def _anything(caught: ir.Node | None) -> bool:
     return caught is None or bool(names_in(caught) & {"Exception", "BaseException"})
 
 
-def _repeats(loop: ir.Node, call: ir.Call) -> bool:
+def repeats(loop: ir.Node, call: ir.Node) -> bool:
     """Whether a loop asks again when the call fails: it counts, or has no end of its own, around a catch."""
     endless = isinstance(loop, ir.Loop) and loop.target is None
     return (endless and any(_around(one, call) for one in ir.find(loop, ir.Try))) or _counts_attempts(
@@ -151,14 +175,27 @@ def _repeats(loop: ir.Node, call: ir.Call) -> bool:
     )
 
 
-def _counts_attempts(loop: ir.Node, call: ir.Call) -> bool:
+def _counts_attempts(loop: ir.Node, call: ir.Node) -> bool:
     """`for attempt in range(n)` around a try around the call."""
     if not isinstance(loop, ir.Loop) or not isinstance(loop.source, ir.Call) or loop.target is None:
         return False
     names = " ".join(names_in(loop.target) | names_in(loop.source))
-    tries = any(_around(one, call) for one in ir.find(loop, ir.Try))
-    return tries and bool(re.search(r"attempt|retr(y|ies)|tries", names, re.I))
+    tries = [one for one in ir.find(loop, ir.Try) if _around(one, call)]
+    named = re.search(r"attempt|retr(y|ies)|tries", names, re.I) is not None
+    return bool(tries) and (named or (last_name(loop.source.func) == "range" and _leaves(tries[0], call)))
 
 
-def _around(attempt: ir.Try, call: ir.Call) -> bool:
+def _leaves(attempt: ir.Try, call: ir.Node) -> bool:
+    """Whether what the call gives is returned at once, and a failure goes on to the next round."""
+    gives = any(
+        isinstance(each, ir.Return) and not each.throws and each.within is attempt.within
+        for part in attempt.body
+        for each in ir.walk(part)
+        if each.line >= call.line
+    )
+    ends = [one for each in attempt.handlers for one in ir.find(each, ir.Return)]
+    return gives and not any(each in handler.body for each in ends for handler in attempt.handlers)
+
+
+def _around(attempt: ir.Try, call: ir.Node) -> bool:
     return bool(attempt.handlers) and attempt in set(ir.ancestors(call))

@@ -1,0 +1,256 @@
+"""The risk that somebody changes or deletes rows of others: writes by an id of the request, without the owner.
+
+Routes that ask nobody at all are in `access`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Route, Statement
+from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.calls import argument_for
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.access import is_webhook
+from portraitist.audit.rules.base import finding, last_name, live_statements, names_in, trace
+
+_REQUEST = {"req", "request"}
+
+
+def idor(ctx: Context) -> Iterator[Finding]:
+    """A row is changed or deleted by an id of the request, without its owner, while other statements use the owner.
+
+    Also where the owner is the one that the request names. Only tables with an owner column, and no webhooks: those
+    have a rule of their own. Row-level security in the database is not seen, nor a check in another service.
+    """
+    owned = _owned_tables(ctx)
+    handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
+    for statement in live_statements(ctx, "write", "delete"):
+        named = _owner_of_request(ctx, statement, handlers)
+        if named is not None:
+            yield named
+        owner = owned.get(statement.table)
+        where = {snake(each) for each in statement.where}
+        if owner is None or statement.insert or not where or where & ctx.words.owner_columns:
+            continue
+        route = _route_of(statement, handlers) or _route_through_helper(ctx, statement, handlers)
+        if (
+            route is None
+            or is_webhook(ctx, route)
+            or _for_staff(route, statement)
+            or not (_by_request(ctx, statement, set(handlers)) or _route_of(statement, handlers) is None)
+            or _compares_owner(ctx, statement)
+            or not _is_id(where)
+        ):
+            continue
+        if statement.kind == "write" and statement.table.lower().rstrip("s") in {"user", "profile"}:
+            continue
+        key = statement.table
+        message = (
+            f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner[0]}"
+        )
+        yield finding(
+            "idor",
+            statement.module,
+            statement.node,
+            message,
+            key=key,
+            weight=76 if route.guarded_by else 57,
+            line=statement.line,
+            end=statement.end,
+            evidence=[owner[1]],
+        )
+
+
+_GIVEN = re.compile(r"(^|\.)(body|json|query|params|formData|searchParams|args|form|get_json|values)(\.|$)")
+
+
+def _owner_of_request(
+    ctx: Context, statement: Statement, handlers: dict[ir.Node | None, Route]
+) -> Finding | None:
+    """A write for whoever the request names as the owner, by a route that knows who is asking and does not compare."""
+    route = _route_of(statement, handlers)
+    if route is None or not route.guarded_by or _for_staff(route, statement) or statement.func is None:
+        return None
+    others = {snake(each) for each in statement.where} - ctx.words.owner_columns
+    if _is_id(others) or any(_tests_owner(ctx, each) for each in ir.find(statement.func, ir.Bin)):
+        return None
+    for column, node in statement.where_values:
+        ways = [ir.dotted(part) for _, part in trace(ctx, statement.module, node)]
+        given = any(_GIVEN.search(each) and each.partition(".")[0] in _REQUEST for each in ways)
+        if snake(column) in ctx.words.owner_columns and given:
+            message = f"{statement.kind} on {statement.table} for the {column} that the request names"
+            return finding("idor", statement.module, statement.node, message, key=statement.table, weight=76,
+                           line=statement.line, end=statement.end)  # fmt: skip
+    return None
+
+
+def _is_id(where: set[str]) -> bool:
+    return any(each == "id" or each.endswith("_id") or each.endswith("uuid") for each in where)
+
+
+def _owned_tables(ctx: Context) -> dict[str, tuple[str, Place]]:
+    """Tables whose rows some statement selects by their owner, where the owner is a column and not the key itself.
+
+    It is where more than the owner selects, where a definition has it, and where an insert sets it.
+    """
+    found: dict[str, tuple[str, Place]] = {}
+    set_by_insert = {
+        each.table
+        for each in live_statements(ctx, "write")
+        if each.insert and {snake(use.column) for use in each.columns} & ctx.words.owner_columns
+    }
+    for each in ctx.statements:
+        mine = [name for name in each.where if snake(name) in ctx.words.owner_columns]
+        if (
+            mine
+            and each.module.role in LIVE_ROLES
+            and (
+                len(each.where) > 1
+                or each.table in set_by_insert
+                or {snake(one) for one in columns_of(ctx, each.table)} & ctx.words.owner_columns
+            )
+        ):
+            found.setdefault(each.table, (mine[0], Place(each.module.path, each.line)))
+    return found
+
+
+def _route_of(statement: Statement, handlers: dict[ir.Node | None, Route]) -> Route | None:
+    func = statement.func
+    while func is not None:
+        if func in handlers:
+            return handlers[func]
+        func = ir.enclosing(func, ir.Func)
+    return None
+
+
+def _route_through_helper(
+    ctx: Context, statement: Statement, handlers: dict[ir.Node | None, Route]
+) -> Route | None:
+    """The route whose handler hands a storage helper nothing but an id of the request: `remove(req.params.id)`."""
+    func = statement.func
+    ids = [node for column, node in statement.where_values if _is_id({snake(column)})]
+    param = (
+        next((each for each in func.params if ids and last_name(ids[0]) == each.name), None) if func else None
+    )
+    if func is None or param is None or any(_WHO_ASKS.search(each.name) for each in func.params):
+        return None
+    for site in ctx.program.callers.get(func, []):
+        outer = ir.enclosing(site.call, ir.Func)
+        passed = argument_for(site.call, func, param)
+        root = ir.root_of(passed) if passed is not None else None
+        named = isinstance(root, ir.Name) and root.id in _REQUEST | {"params"}
+        alone = not any(_WHO_ASKS.search(each) for arg in site.call.args for each in names_in(arg))
+        if outer in handlers and named and alone and not _checks_before(ctx, outer, site.call):
+            return handlers[outer]
+    return None
+
+
+_WHO_ASKS = re.compile(r"user|owner|session|account|member|auth|profile|customer|uid", re.I)
+
+
+def _checks_before(ctx: Context, handler: ir.Func | None, call: ir.Call) -> bool:
+    """Whether a handler compares an owner, or looks for the row as somebody's, before it calls the helper."""
+    if handler is None:
+        return True
+    tests = any(_tests_owner(ctx, each) for each in ir.find(handler, ir.Bin))
+    asked = (each for each in ir.find(handler, ir.Call) if each.line < call.line and len(each.args) > 1)
+    return tests or any(_WHO_ASKS.search(one) for each in asked for arg in each.args for one in names_in(arg))
+
+
+def _by_request(ctx: Context, statement: Statement, handlers: set[ir.Node | None]) -> bool:
+    """Whether an id in the condition comes from the request: from `req` or from a parameter of the handler."""
+    given = set(_REQUEST)
+    func = statement.func
+    while func is not None:
+        if func in handlers:
+            asked = [each for each in func.params if not _is_dependency(each)]
+            given |= {each.id for param in asked for each in ir.find(param, ir.Name)}
+            given |= {param.name for param in asked}
+        func = ir.enclosing(func, ir.Func)
+    for column, node in statement.where_values:
+        if _is_id({snake(column)}):
+            for _, part in trace(ctx, statement.module, node):
+                root = ir.root_of(part)
+                if isinstance(root, ir.Name) and root.id in given:
+                    return True
+    return False
+
+
+_STAFF = re.compile(r"admin|superuser|staff|operator|moderator", re.I)
+
+
+def _for_staff(route: Route, statement: Statement) -> bool:
+    """Whether only staff may come here: by the path, a guard's name, or a test of a role that leaves."""
+    func = statement.func
+    tests = [each.test for each in ir.find(func, ir.If) if exits(each.then)] if func is not None else []
+    named = [
+        route.path,
+        *(name for name, _ in route.guarded_by),
+        *(one for each in tests for one in names_in(each)),
+    ]
+    return any(_STAFF.search(each) for each in named)
+
+
+def _is_dependency(param: ir.Param) -> bool:
+    """Whether a framework fills a parameter itself: FastAPI's `Depends`, a session, whoever is signed in."""
+    nodes = [each for each in (param.default, param.annotation) if each is not None]
+    depends = any(
+        ir.dotted(call.func).endswith("Depends") for each in nodes for call in ir.find(each, ir.Call)
+    )
+    return depends or re.search(r"^(db|session|self|cls)$|user$", param.name) is not None
+
+
+def _compares_owner(ctx: Context, statement: Statement) -> bool:
+    """Whether the function reads the row with its owner, or compares the owner, before."""
+    func = statement.func
+    for each in ctx.statements:
+        same = each.table == statement.table and each.func is func
+        if same and {snake(one) for one in each.where} & ctx.words.owner_columns:
+            return True
+    ids = {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
+    while func is not None:
+        if any(_tests_owner(ctx, each) for each in ir.find(func, ir.Bin)):
+            return True
+        before = [call for call in ir.find(func, ir.Call) if call.line < statement.line]
+        if any(_asks_for_own(call, ids) or _is_told_owner(ctx, call) for call in before):
+            return True
+        func = ir.enclosing(func, ir.Func)
+    return False
+
+
+def _is_told_owner(ctx: Context, call: ir.Call) -> bool:
+    """`ensure_own(row.user_id, current_user)`: a helper that is given the row's owner beside who is asking."""
+    owners = ctx.words.owner_columns - {"user", "uid"}
+    told = [isinstance(each, ir.Attr) and snake(each.name) in owners for each in call.args]
+    return len(told) > 1 and any(told) and not all(told)
+
+
+def _tests_owner(ctx: Context, test: ir.Bin) -> bool:
+    compares = test.op in {"!=", "!==", "==", "===", "not in", "in"}
+    return compares and bool(
+        {snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"})
+    )
+
+
+def _asks_for_own(call: ir.Call, ids: set[str]) -> bool:
+    """`getJobForUser(id, user.id)`: a helper that is given both the id and who is asking."""
+    arguments = [*call.args, *([call.kw] if call.kw else [])]
+    given = [{name.id for name in ir.find(each, ir.Name)} for each in arguments]
+    if isinstance(call.func, ir.Attr) and call.func.name in {
+        "log",
+        "error",
+        "info",
+        "warn",
+        "json",
+        "eq",
+        "and",
+        "where",
+    }:
+        return False
+    who = re.compile(r"user|profile|session|member|owner|account|auth", re.I)
+    asked = any(who.search(" ".join(each)) and not each & ids for each in given)
+    return len(given) > 1 and any(each & ids for each in given) and asked
