@@ -66,7 +66,9 @@ def _guard(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> str:
             if isinstance(each.node, ir.Class)
             else []
         )
-        if each.module is not None and any(denial.denies(ctx, each.module, one) for one in methods):
+        if each.module is not None and any(
+            denial.denies(ctx, each.module, one) or denial.decides(one) for one in methods
+        ):
             return name
     if classes:
         return name if denial.is_guard_name(ctx, name) else ""

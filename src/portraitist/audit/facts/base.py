@@ -97,6 +97,25 @@ class Route:
         return f"{self.method} {self.path}"
 
     @property
+    def home(self) -> tuple[Module, ir.Node]:
+        """Where a reader looks for what is missing: the view behind a list of URLs, else the registration itself."""
+        listed = self.framework == "python" and isinstance(self.node, ir.Call)
+        for each in self.handlers if listed else ():
+            if each.module is not None and isinstance(each.node, ir.Func):
+                return each.module, each.node
+        return self.module, self.node
+
+    @property
+    def head(self) -> int:
+        """The line on which the handler itself begins, below its decorators, else the registration's."""
+        module, node = self.home
+        own = [
+            each.node for each in self.handlers if each.module is module and isinstance(each.node, ir.Func)
+        ]
+        lines = [each.line for each in own if node.line <= each.line <= max(node.end, node.line)]
+        return max(lines, default=node.line)
+
+    @property
     def is_http(self) -> bool:
         """Whether somebody outside can call it."""
         return self.method not in {"JOB", "SCRIPT", "PAGE"}

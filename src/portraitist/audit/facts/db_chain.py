@@ -232,6 +232,8 @@ def _supabase(ctx: Context, tables: Tables, module: Module, call: ir.Call, func:
         call_name(each) in {"insert", "update", "upsert", "delete"} for each in chain_calls(func.obj)
     )
     table = fold(ctx.ev.eval(module, source.args[0]))
+    if isinstance(table, list) and isinstance(source.args[0], ir.Name):
+        table = "{" + source.args[0].id + "}"  # a helper for several tables
     if later or not isinstance(table, str):
         return None
     whole = outermost(call)

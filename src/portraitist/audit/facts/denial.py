@@ -9,6 +9,7 @@ import re
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 
 _CODES = {401, 403, "401", "403", "UNAUTHORIZED", "FORBIDDEN", "Unauthorized"}
@@ -51,6 +52,12 @@ def denies(ctx: Context, module: Module, func: ir.Func, depth: int = 0) -> bool:
         ctx.denies[func] = False
         ctx.denies[func] = _can_refuse(ctx, func, depth)
     return ctx.denies[func]
+
+
+def decides(method: ir.Func) -> bool:
+    """Whether a guard's `canActivate` gives back anything but a plain yes: a no is a refusal there."""
+    given = returns(method) if method.name == "canActivate" else []
+    return any(not (isinstance(each, ir.Lit) and each.value is True) for each in given)
 
 
 def _can_refuse(ctx: Context, func: ir.Func, depth: int) -> bool:

@@ -67,16 +67,13 @@ def _fact(ctx: Context, flow: Flow) -> None:
     first = flow.steps[0]
     module = ctx.program.modules[first.path]
     anchor = flow.route.node if flow.route is not None else ir.Other(first.line, first.line, [])
-    ctx.add(
-        "flow",
-        flow.call.api,
-        module,
-        anchor,
-        value=flow.entry,
-        line=first.line,
-        evidence=flow.steps,
-        shows="",
-    )
+    _add(ctx, flow, module, anchor, first.line)
+    if flow.route is not None and (home := flow.route.home)[1] is not flow.route.node:
+        _add(ctx, flow, *home, home[1].line)
+
+
+def _add(ctx: Context, flow: Flow, module: Module, anchor: ir.Node, line: int) -> None:
+    ctx.add("flow", flow.call.api, module, anchor, value=flow.entry, line=line, evidence=flow.steps, shows="")
 
 
 def _backwards(ctx: Context, call: ProviderCall) -> list[Flow]:

@@ -6,12 +6,25 @@ Adds `replicate.call`, `http`, `payload`, `webhook` (the address sent) and `cons
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, sent_fields
 from portraitist.audit.facts.transport import http_calls
+from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import OneOf, Outside, Struct, Text, Value, fold, render, structs
+from portraitist.audit.link.values import (
+    Field,
+    OneOf,
+    Outside,
+    Struct,
+    Text,
+    Value,
+    fold,
+    render,
+    renderings,
+    structs,
+)
 from portraitist.audit.model import Place
 
 _CLIENT = re.compile(
@@ -205,14 +218,35 @@ def _payload(ctx: Context, found: ProviderCall) -> None:
             evidence=[Place(found.module.path, found.call.line)],
         )
         if each.key == "webhook" and not each.spread:
-            ctx.add(
-                "webhook",
-                _webhook_path(each.value),
-                module,
-                anchor,
-                value=render(each.value),
-                shows="webhook",
-            )
+            _webhook(ctx, module, anchor, each)
+
+
+def _webhook(ctx: Context, module: Module, anchor: ir.Node, sent: Field) -> None:
+    """The address given for webhooks; where callers hand a helper several ones, each of them, and there too."""
+    addresses = {_webhook_path(text): text for text in renderings(sent.value)}
+    addresses = {path: text for path, text in addresses.items() if path.startswith("/")}
+    if len(addresses) < 2:
+        text = render(sent.value)
+        ctx.add("webhook", _webhook_path(text), module, anchor, value=text, shows="webhook")
+        return
+    for path, text in addresses.items():
+        ctx.add("webhook", path, module, anchor, value=text, shows="webhook")
+    for where, argument in arguments_behind(ctx, module, sent.node):
+        text = render(ctx.ev.eval(where, argument))
+        if (path := _webhook_path(text)) in addresses:
+            ctx.add("webhook", path, where, argument, value=text, shows="webhook")
+
+
+def arguments_behind(ctx: Context, module: Module, node: ir.Node | None) -> Iterator[tuple[Module, ir.Node]]:
+    """What callers hand over for a name that is a parameter."""
+    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+    for binding in found[1] if found else []:
+        func = binding.node.parent
+        if binding.kind == "param" and isinstance(binding.node, ir.Param) and isinstance(func, ir.Func):
+            for site in ctx.program.callers.get(func, []):
+                argument = argument_for(site.call, func, binding.node)
+                if argument is not None:
+                    yield site.module, argument
 
 
 def _value(value: Value) -> object:
@@ -223,9 +257,8 @@ def _value(value: Value) -> object:
     return fold(value)
 
 
-def _webhook_path(value: Value) -> str:
-    text = render(value) or "{}"
-    text = re.sub(r"^(https?://[^/]+|\{[^}]*\})", "", text)
+def _webhook_path(address: str | None) -> str:
+    text = re.sub(r"^(https?://[^/]+|\{[^}]*\})", "", address or "{}")
     return text.partition("?")[0].rstrip("/") or "{}"
 
 

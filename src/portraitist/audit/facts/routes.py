@@ -1,7 +1,7 @@
 """Ways in: dispatches to the frameworks' collectors and adds `route` facts.
 
-JavaScript frameworks are in `routes_javascript`, `routes_files`, `routes_cloud`, `routes_trpc` and `routes_tanstack`,
-Python ones in `routes_python`.
+JavaScript frameworks are in `routes_javascript`, `routes_nest`, `routes_files`, `routes_cloud`, `routes_trpc` and
+`routes_tanstack`, Python ones in `routes_python`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from portraitist.audit.facts import (
     routes_cloud,
     routes_files,
     routes_javascript,
+    routes_nest,
     routes_python,
     routes_tanstack,
     routes_trpc,
@@ -23,7 +24,7 @@ from portraitist.audit.facts.base import Context, Route
 def find(ctx: Context) -> None:
     """Finds every route, action, page and job in live and in dead code."""
     collectors = (
-        routes_javascript, routes_files, routes_cloud, routes_trpc, routes_tanstack, routes_python, jobs,
+        routes_javascript, routes_nest, routes_files, routes_cloud, routes_trpc, routes_tanstack, routes_python, jobs,
     )  # fmt: skip
     for collector in collectors:
         ctx.routes.extend(collector.routes(ctx))
@@ -36,6 +37,9 @@ def collect(ctx: Context) -> None:
         if route.is_http:
             token = ctx.shown(route.module, route.node.line, route.node.end, _token(route))
             ctx.add("route", route.key, route.module, route.node, shows=token, end=_end(route))
+            module, view = route.home
+            if view is not route.node:
+                ctx.add("route", route.key, module, view, shows="")
 
 
 def _end(route: Route) -> int:

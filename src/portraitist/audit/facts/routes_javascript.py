@@ -1,4 +1,4 @@
-"""Routes that are registered by calls: Express, Fastify, Hono, Koa and friends, and Nest controllers.
+"""Routes that are registered by calls: Express, Fastify, Hono, Koa and friends.
 
 Finds handlers and the guards given as arguments, on routers and on mounts. Denial is judged in `auth`.
 """
@@ -15,8 +15,6 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Site, Target
 from portraitist.audit.link.values import renderings
 
-_NEST = {"Get", "Post", "Put", "Patch", "Delete", "All"}
-
 
 def routes(ctx: Context) -> Iterator[Route]:
     """Every registered route of the JavaScript modules."""
@@ -25,7 +23,6 @@ def routes(ctx: Context) -> Iterator[Route]:
         if module.language == "javascript":
             for call in module.calls(ctx.words.route_methods | {"route"}):
                 yield from _registered(ctx, mounts, module, call)
-            yield from _nest(ctx, module)
 
 
 def _registered(ctx: Context, mounts: Mounts, module: Module, call: ir.Call) -> Iterator[Route]:
@@ -43,7 +40,10 @@ def _registered(ctx: Context, mounts: Mounts, module: Module, call: ir.Call) -> 
     handlers, guards = _split_handlers(ctx, module, call.args if head not in call.args else call.args[1:])
     if not handlers:
         return
-    for text in _paths(ctx, module, head):
+    texts = _paths(ctx, module, head)
+    if not texts and isinstance(head, ir.Name | ir.Attr) and _is_made_router(ctx, module, receiver):
+        texts = [f"/{{{ir.dotted(head).rpartition('.')[2]}}}"]
+    for text in texts:
         yield from _mounted(
             ctx, mounts, Registration(module, call, name.upper(), text, receiver, handlers, guards)
         )
@@ -97,15 +97,22 @@ def _paths(ctx: Context, module: Module, head: ir.Node) -> list[str]:
     return [each for each in texts if each.startswith(("/", "*")) or each == ""]
 
 
-def is_router(ctx: Context, module: Module, receiver: ir.Node) -> bool:
-    """Whether an object takes routes: made by a web framework, or unresolved and named like a router."""
-    targets = ctx.program.resolve(module, receiver)
-    for each in targets:
+def _is_made_router(ctx: Context, module: Module, receiver: ir.Node) -> bool:
+    """Whether an object was made by a web framework, which is certain where a name is not."""
+    for each in ctx.program.resolve(module, receiver):
         root = each.origin.partition("(")[0].partition(".")[0]
         if root in ctx.words.router_origins or any(
             root.startswith(f"{known}/") for known in ctx.words.router_origins
         ):
             return True
+    return False
+
+
+def is_router(ctx: Context, module: Module, receiver: ir.Node) -> bool:
+    """Whether an object takes routes: made by a web framework, or unresolved and named like a router."""
+    if _is_made_router(ctx, module, receiver):
+        return True
+    targets = ctx.program.resolve(module, receiver)
     outside = [each for each in targets if each.origin and not each.origin.startswith(("param:", "global:"))]
     if outside or any(isinstance(each.node, ir.Class | ir.Obj | ir.Func) for each in targets):
         return False
@@ -248,39 +255,3 @@ def _mount_one(
 def _makes_router(ctx: Context, call: ir.Call) -> bool:
     name = ir.dotted(call.func).rpartition(".")[2].lower()
     return name in ctx.words.router_names or name.endswith(("router", "hono", "express", "fastify", "app"))
-
-
-def _nest(ctx: Context, module: Module) -> Iterator[Route]:
-    """Controllers: `@Controller("x")` over methods with `@Post("y")`, guards in `@UseGuards`."""
-    for cls in module.all(ir.Class):
-        prefix = _decorator_text(cls.decorators, {"Controller"})
-        if prefix is None:
-            continue
-        above = _use_guards(module, cls.decorators)
-        for func in (each for each in cls.body if isinstance(each, ir.Func)):
-            for decorator in func.decorators:
-                name = ir.dotted(decorator).rpartition(".")[2]
-                if name in _NEST:
-                    text = _decorator_text([decorator], _NEST) or ""
-                    guards = [*above, *_use_guards(module, func.decorators)]
-                    path = normalise(f"{prefix}/{text}")
-                    method = "ANY" if name == "All" else name.upper()
-                    anchor = ir.Other(decorator.line, func.end, [])
-                    anchor.parent = cls
-                    yield Route(method, path, module, anchor, (Target(module, func),), tuple(guards), "nest")
-
-
-def _decorator_text(decorators: list[ir.Node], names: set[str]) -> str | None:
-    for each in decorators:
-        if ir.dotted(each).rpartition(".")[2] in names:
-            return (ir.text_of(each.args[0]) or "") if isinstance(each, ir.Call) and each.args else ""
-    return None
-
-
-def _use_guards(module: Module, decorators: list[ir.Node]) -> list[Guard]:
-    calls = [
-        each
-        for each in decorators
-        if isinstance(each, ir.Call) and ir.dotted(each.func).endswith("UseGuards")
-    ]
-    return [(module, arg) for each in calls for arg in each.args]

@@ -16,6 +16,7 @@ _DECORATORS = {"get", "post", "put", "patch", "delete", "route", "api_route", "w
 _MOUNTS = {"register_blueprint", "include_router", "mount", "add_namespace"}
 _REGISTERING = {"add_url_rule", "add_api_route", "add_resource"}
 _VERBS = {"get", "post", "put", "patch", "delete"}
+_ROUTERS = {"APIRouter", "FastAPI", "Flask", "Blueprint", "Sanic", "Quart", "Starlette", "Router", "NinjaAPI"}
 _CLIENTS = {"requests", "httpx", "session", "client", "mock", "patch", "responses", "respx"}
 
 
@@ -44,6 +45,8 @@ def _decorated(
         return
     head = decorator.args[0] if decorator.args else ir.keyword(decorator, "path", "rule")
     text = render(ctx.ev.eval(module, head)) if head is not None else ""
+    if text is None and _takes_routes(ctx, module, decorator.func.obj):
+        text = f"/{{{ir.dotted(head).rpartition('.')[2]}}}" if head is not None else ""
     if text is None or not (text == "" or text.startswith("/")):
         return
     methods = (
@@ -54,6 +57,12 @@ def _decorated(
     methods = ["WEBSOCKET"] if name == "websocket" else methods
     guards = [*_dependencies(module, decorator), *_other_decorators(module, func, decorator)]
     yield from _mounted(ctx, mounts, (module, func, decorator), (methods, text), guards)
+
+
+def _takes_routes(ctx: Context, module: Module, receiver: ir.Node) -> bool:
+    """Whether an object is a framework's application or router: then a path that is not known is still a path."""
+    made = (each for each in creations(ctx, module, receiver) if isinstance(each, ir.Call))
+    return any(ir.dotted(each.func).rpartition(".")[2] in _ROUTERS for each in made)
 
 
 def _methods(ctx: Context, module: Module, call: ir.Call) -> list[str]:

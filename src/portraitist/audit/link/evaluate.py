@@ -233,6 +233,8 @@ class Evaluator:
             found = self.member(base, node.name)
             if not isinstance(found, Unknown):
                 return found
+        if (exported := self._of_module(module, node, depth)) is not None:
+            return exported
         targets = self.program.resolve(module, node)
         values = [
             self.target(each, depth)
@@ -241,6 +243,21 @@ class Evaluator:
         ]
         outside = Outside("field", name or node.name)
         return one_of(values) if values else self._field(module, node, depth) or outside
+
+    def _of_module(self, module: Module, node: ir.Attr, depth: int) -> Value | None:
+        """A name of a module that was imported as a whole: `routes.START`."""
+        for target in (
+            self.program.resolve(module, node.obj) if isinstance(node.obj, ir.Name | ir.Attr) else ()
+        ):
+            if (
+                target.module is not None
+                and isinstance(target.node, ir.Other)
+                and target.node.kind == "program"
+            ):
+                value = self.names.exported(target.module, node.name, depth)
+                if value is not None and not isinstance(value, Unknown):
+                    return value
+        return None
 
     def _field(self, module: Module, node: ir.Attr, depth: int) -> Value | None:
         """A class field, a class static or a member set on `this`."""

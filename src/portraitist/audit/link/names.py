@@ -146,18 +146,25 @@ class Names:
         assert isinstance(node, ir.Import)
         path = self.ev.program.resolver.resolve(module.path, node.module, module.language)
         other = self.ev.program.modules.get(path) if path else None
-        if other is not None and depth < MAX_IMPORTS:
-            entry = other.exports.get(str(binding.keys[0]), str(binding.keys[0]))
-            if isinstance(entry, ir.Import):
-                again = Binding("import", entry, keys=(entry.names[0][0],))
-                return self._imported(other, again, depth + 1)
-            if isinstance(entry, ir.Node):
-                return self.ev.eval(other, entry, None, depth + 1)
-            assigned = [each for each in other.top.names.get(entry, []) if each.kind in {"assign", "import"}]
-            if assigned:
-                return one_of([self._binding(other, each, None, depth + 1) for each in assigned[-3:]])
+        value = self.exported(other, str(binding.keys[0]), depth) if other is not None else None
+        if value is not None:
+            return value
         targets = [self.ev.target(each, depth) for each in self.ev.program.bound(module, binding)]
         return one_of(targets or [Unknown("import")])
+
+    def exported(self, module: Module, name: str, depth: int) -> Value | None:
+        """The value that a module binds to a name it exports, None where it binds none."""
+        if depth >= MAX_IMPORTS:
+            return None
+        entry = module.exports.get(name, name)
+        if isinstance(entry, ir.Import):
+            again = Binding("import", entry, keys=(entry.names[0][0],))
+            return self._imported(module, again, depth + 1)
+        if isinstance(entry, ir.Node):
+            return self.ev.eval(module, entry, None, depth + 1)
+        assigned = [each for each in module.top.names.get(entry, []) if each.kind in {"assign", "import"}]
+        values = [self._binding(module, each, None, depth + 1) for each in assigned[-3:]]
+        return one_of(values) if values else None
 
     def _picked(
         self, value: Value, binding: Binding, module: Module, frame: Frame | None, depth: int

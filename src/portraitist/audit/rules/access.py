@@ -41,15 +41,13 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
         if _behind_middleware(ctx, route):
             ctx.puzzled(
                 "missing-auth",
-                route.module,
-                route.node,
+                *route.home,
                 f"{route.key} has no check of its own; a middleware file may cover it",
             )
             continue
         message = f"{route.key} reaches {flow.call.api} without a check that denies"
         weight = 90 if flow.call.creates else 80
-        line = route.node.line
-        yield finding("missing-auth", route.module, route.node, message, key=route.key, weight=weight, end=line,
+        yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place(flow.call)])  # fmt: skip
 
 

@@ -41,8 +41,8 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         verified = verified or any(_asks_itself(ctx, each) for each in handled)
         if not verified and not any(_names_check(ctx, names_in(node)) for _, node in route.guards):
             message = f"{route.key} trusts its body without checking the signature"
-            yield finding("webhook-unverified", route.module, route.node, message, key=route.key, weight=82,
-                          end=route.node.line, evidence=fact.evidence)  # fmt: skip
+            yield finding("webhook-unverified", *route.home, message, key=route.key, weight=82,
+                          end=route.head, evidence=fact.evidence)  # fmt: skip
 
 
 def _asks_itself(ctx: Context, handler: Target) -> bool:
