@@ -99,7 +99,7 @@ class Route:
     @property
     def home(self) -> tuple[Module, ir.Node]:
         """Where a reader looks for what is missing: the view behind a list of URLs, else the registration itself."""
-        listed = self.framework == "python" and isinstance(self.node, ir.Call)
+        listed = self.framework == "python" and "urlpatterns" in self.module.top.names
         for each in self.handlers if listed else ():
             if each.module is not None and isinstance(each.node, ir.Func):
                 return each.module, each.node
@@ -198,6 +198,17 @@ class Context:
     def call_at(self) -> dict[ir.Call, ProviderCall]:
         """The provider calls by their syntax, once all are found."""
         return {each.call: each for each in self.calls}
+
+    @functools.cached_property
+    def statements_under(self) -> dict[ir.Func, list[Statement]]:
+        """The statements of each function and of those written inside it, once all are found."""
+        found: dict[ir.Func, list[Statement]] = {}
+        for each in self.statements:
+            func = each.func
+            while func is not None:
+                found.setdefault(func, []).append(each)
+                func = func.within
+        return found
 
     @functools.cached_property
     def handled_by(self) -> dict[ir.Func, list[Route]]:

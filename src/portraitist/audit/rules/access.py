@@ -12,7 +12,8 @@ from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules import open_data
 from portraitist.audit.rules.base import (
     finding,
     place,
@@ -21,8 +22,9 @@ from portraitist.audit.rules.webhooks import verifies
 
 
 def missing_auth(ctx: Context) -> Iterator[Finding]:
-    """A live HTTP route or server action that reaches a paid provider call, or one that deletes, and denies nobody.
+    """A live HTTP route or server action that asks nobody who calls, and pays, deletes, or serves members.
 
+    It deletes at the provider, or it reads or changes a row of a member by an id that the request names (`open_data`).
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
     are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
     """
@@ -49,6 +51,29 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
         weight = 90 if flow.call.creates else 80
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place(flow.call)])  # fmt: skip
+    for route in ctx.routes:
+        if route not in reported and _is_open(ctx, route):
+            yield from _serves_members(ctx, route)
+
+
+def _is_open(ctx: Context, route: Route) -> bool:
+    """Whether anybody can call a live route, as far as the repository says."""
+    asked = not route.is_http or route.guarded_by or route.method in {"OPTIONS", "HEAD"}
+    if asked or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
+        return False
+    return not is_webhook(ctx, route) and not _behind_middleware(ctx, route)
+
+
+def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
+    told = open_data.told(ctx, route)
+    if told is not None:
+        here, statement, column = told
+        does = f"{open_data.DOES[statement.kind]} {statement.table} by the {column} of the request"
+        message = f"{route.key} {does} and asks nobody"
+        weight = 62 if statement.kind == "read" else 72
+        place_of = Place(here.module.path, statement.line)
+        yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
+                      evidence=[place_of])  # fmt: skip
 
 
 def _to_deletions(ctx: Context) -> Iterator[Flow]:

@@ -6,22 +6,25 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.weights import same_path
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
-from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, names_in, of_body, provider_behind
+from portraitist.audit.rules.requests import below, is_given
 
 _TOLD = {"status", "output"}
 """What a handler that asks the provider itself does not read from the body."""
 
 
 def webhook_unverified(ctx: Context) -> Iterator[Finding]:
-    """A route that receives the provider's webhooks and checks neither signature nor secret.
+    """A route that receives webhooks and checks neither signature nor secret.
 
-    Looks at the handler and four calls deep, for tests of a secret two. A check by a proxy is not seen. A handler
-    that believes nothing of the body but an id, and asks the provider for the state itself, is left alone.
+    The provider's are known by the address sent to it or by their path. Another service's count where they change
+    a row that their body names. Looks at the handler and four calls deep, for tests of a secret two. A check by a
+    proxy is not seen. A handler that believes nothing of the body but an id, and asks for the state itself, is left
+    alone.
     """
     handlers = {
         (each.path, each.line): each
@@ -29,20 +32,73 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         if isinstance(each.value, str) and " /" in each.value
     }
     for route in ctx.routes:
-        fact = handlers.get((route.module.path, route.node.line))
-        if fact is None or route.method == "GET" or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
-            continue
-        if not fact.evidence and not re.search(
-            r"replicate|training|prediction", route.path + route.module.path, re.I
+        if (
+            not route.is_http
+            or route.method == "GET"
+            or ctx.role_at(route.module, route.node) not in LIVE_ROLES
         ):
             continue
-        handled = [each for each in route.handlers if isinstance(each.node, ir.Func) and each.module]
-        verified = any(verifies(ctx, each.module, each.node) for each in handled if each.node is not None)
-        verified = verified or any(_asks_itself(ctx, each) for each in handled)
-        if not verified and not any(_names_check(ctx, names_in(node)) for _, node in route.guards):
-            message = f"{route.key} trusts its body without checking the signature"
-            yield finding("webhook-unverified", *route.home, message, key=route.key, weight=82,
-                          end=route.head, evidence=fact.evidence)  # fmt: skip
+        fact = handlers.get((route.module.path, route.node.line))
+        own = fact is not None and (fact.evidence or _names_provider(route))
+        changed = None if own else _changed_by_body(ctx, route)
+        if (not own and changed is None) or _is_verified(ctx, route):
+            continue
+        message = f"{route.key} trusts its body without checking the signature"
+        evidence = fact.evidence if own and fact is not None else [changed] if changed is not None else []
+        yield finding("webhook-unverified", *route.home, message, key=route.key, weight=82 if own else 71,
+                      end=route.head, evidence=evidence)  # fmt: skip
+
+
+def _names_provider(route: Route) -> bool:
+    return re.search(r"replicate|training|prediction", route.path + route.module.path, re.I) is not None
+
+
+def _is_verified(ctx: Context, route: Route) -> bool:
+    """Whether the handler, or a guard in front of it, checks who sent the request, or asks for the state itself."""
+    handled = [each for each in route.handlers if isinstance(each.node, ir.Func) and each.module]
+    if any(verifies(ctx, each.module, each.node) or _asks_itself(ctx, each) for each in handled if each.node):
+        return True
+    for module, node in route.guards:
+        if _names_check(ctx, names_in(node)):
+            return True
+        made = node.func if isinstance(node, ir.Call) else node
+        if any(verifies(ctx, each.module, each.node) for each in ctx.program.resolve(module, made)
+               if each.node is not None and each.module is not None):  # fmt: skip
+            return True
+    return False
+
+
+_PEOPLES = re.compile(
+    r"telegram|slack|discord|whatsapp|twilio|(^|[/_-])o?auth|login|sign-?in|messenger|github|bot\b", re.I
+)
+"""Services whose callers are people or that are told apart in other ways."""
+
+
+_LOOKED_UP = re.compile(
+    r"retrieve|verify|lookup|(payment|order|invoice|transaction|session|event|status)s?\W*(get|fetch)", re.I
+)
+
+
+def _changed_by_body(ctx: Context, route: Route) -> Place | None:
+    """The row that another service's unguarded webhook changes on the word of its body, else None.
+
+    None too where something that the body names is looked up first.
+    """
+    path = f"{route.path} {route.module.path}"
+    named = re.search(r"web-?_?hook|callback|/ipn\b", route.path, re.I) and not _PEOPLES.search(path)
+    if not named or route.guarded_by:
+        return None
+    changed: list[Place] = []
+    for here in below(ctx, route):
+        for call in ir.find(here.func, ir.Call):
+            name = ir.dotted(call.func)
+            if _LOOKED_UP.search(name) and any(is_given(here, each) for each in call.args):
+                return None
+        for each in ctx.statements_under.get(here.func, []):
+            told = [node for _, node in each.where_values] + [one.node for one in each.columns if each.insert]
+            if each.kind != "read" and any(is_given(here, node) for node in told):
+                changed.append(Place(here.module.path, each.line))
+    return changed[0] if changed else None
 
 
 def _asks_itself(ctx: Context, handler: Target) -> bool:

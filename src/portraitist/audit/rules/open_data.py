@@ -1,0 +1,138 @@
+"""Members' rows that a route reads or changes for whoever names them: who is asked nothing, by an id of the request.
+
+Which tables are members' own, and which statements their database would still protect. Part of `missing-auth`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit import ir
+from portraitist.audit.facts.auth import asks_who
+from portraitist.audit.facts.base import Context, Route, Statement
+from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.facts.denial import flat
+from portraitist.audit.facts.mounts import creations
+from portraitist.audit.link.values import OneOf, Outside, fold
+from portraitist.audit.rules.requests import Given, below, is_given
+
+_MEANT_OPEN = re.compile(
+    r"webhook|callback|cron|login|log-in|signin|sign-in|signup|sign-up|register|reset|forgot|verif|confirm|unsubscribe"
+    r"|/share|public|/auth\b|/auth/|health|invite|track|analytics|test|debug|/og\b|sitemap|contact|waitlist|newsletter",
+    re.I,
+)
+_OPEN_COLUMNS = re.compile(
+    r"public|publish|shared?|token|slug|secret|code|visib|hash|email|username|handle|signature|featured", re.I
+)
+_PEOPLE = re.compile(r"(^|_)(users?|profiles?|accounts?|members?|customers?|subscriptions?)$", re.I)
+_SHOWN = re.compile(
+    r"stores?|shops?|products?|posts?|articles?|templates?|styles?|presets?|galler|feeds?|listings?|plans?|pric|comments?"
+    r"|reviews?|blogs?|categor|packs?|themes?|settings|configs?|pages?|sites?",
+    re.I,
+)
+"""Tables whose rows are made to be seen by all."""
+_IDS = {"id", "pk", "uuid"}
+DOES = {"read": "reads", "write": "changes", "delete": "deletes from"}
+"""What a statement does to a table, for a message."""
+_SERVICE = re.compile(r"service|secret|admin", re.I)
+
+
+def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
+    """The gravest statement of an open route on a row that the request names: a change before a read, else None.
+
+    Nothing where anything on the way asks who calls, where the row's owner is not the request's word, or where the
+    database may still protect the row because it is asked with the visitor's own rights.
+    """
+    if _MEANT_OPEN.search(route.path) or _MEANT_OPEN.search(route.module.path):
+        return None
+    found: list[tuple[int, Given, Statement, str]] = []
+    for here in below(ctx, route):
+        if any(asks_who(ctx, each) for each in here.way) or _knows_who(ctx, here.func):
+            return None
+        for statement in ctx.statements_under.get(here.func, []):
+            column = _named_by(ctx, here, statement)
+            if column:
+                grave = 0 if statement.kind != "read" else 1
+                found.append((grave, here, statement, column))
+    best = min(found, key=lambda each: each[0], default=None)
+    return best[1:] if best is not None else None
+
+
+def _knows_who(ctx: Context, func: ir.Func) -> bool:
+    """Whether a function reads who is asking at all, tested or not, or a cookie or header that may say so."""
+    for call in ir.find(func, ir.Call):
+        name = ir.plain_dotted(call.func) or ir.dotted(call.func)
+        if flat(name) in ctx.words.identity_readers and flat(name) not in {"decode", "verify"}:
+            return True
+    return any(_says_who(each) for each in ir.walk(func))
+
+
+def _says_who(node: ir.Node) -> bool:
+    """`req.headers`, `ctx.user`, `cookies()`, `session`."""
+    if isinstance(node, ir.Attr) and isinstance(node.obj, ir.Name):
+        hung = node.name in {"headers", "cookies", "session", "user", "auth"}
+        return hung and node.obj.id in {"req", "request", "ctx", "context", "c"}
+    return isinstance(node, ir.Name) and node.id in {"cookies", "headers", "session", "current_user"}
+
+
+def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
+    """The column by which the request chooses whose row this is, or ""."""
+    where = {snake(each): node for each, node in statement.where_values}
+    owners = ctx.words.owner_columns
+    if any(_OPEN_COLUMNS.search(each) for each in statement.where) or not _unprotected(ctx, statement):
+        return ""
+    if any(snake(each) in owners for each in statement.where):
+        mine = [each for each in where if each in owners]
+        return mine[0] if mine and all(is_given(here, where[each]) for each in mine) else ""
+    if statement.insert or (statement.kind == "write" and not statement.where):
+        given = [each for each in statement.columns if snake(each.column) in owners - {"user", "uid"}]
+        people = _PEOPLE.search(statement.table)
+        return next((each.column for each in given if not people and is_given(here, each.node)), "")
+    shown = statement.kind == "read" and _SHOWN.search(statement.table)
+    if shown or not _is_members(ctx, statement.table):
+        return ""
+    ids = [each for each in where if each in _IDS or each.endswith("_id") or statement.kind == "delete"]
+    return next((each for each in ids if is_given(here, where[each])), "")
+
+
+def _is_members(ctx: Context, table: str) -> bool:
+    """Whether the rows of a table belong to somebody: by definition, by name, or by what statements set and ask."""
+    owners = ctx.words.owner_columns
+    if _PEOPLE.search(table) or {snake(each) for each in columns_of(ctx, table)} & owners:
+        return True
+    return any(
+        each.table == table
+        and (
+            {snake(one) for one in each.where} & owners
+            or (each.insert and {snake(one.column) for one in each.columns} & owners)
+        )
+        for each in ctx.statements
+    )
+
+
+def _unprotected(ctx: Context, statement: Statement) -> bool:
+    """Whether the database lets everybody through: it does but for a client that asks with a visitor's rights."""
+    called = [each for each in chain_calls(statement.node) if call_name(each) in {"from", "from_", "table"}]
+    source = next((each for each in called if each.args and isinstance(each.func, ir.Attr)), None)
+    if source is None or not isinstance(source.func, ir.Attr):
+        return True
+    if not isinstance(fold(ctx.ev.eval(statement.module, source.args[0])), str | list):
+        return True  # a table object of a query builder, which connects as the owner of the database
+    client = source.func.obj
+    return bool(_SERVICE.search(ir.dotted(client))) or any(
+        _with_all_rights(ctx, each) for each in creations(ctx, statement.module, client)
+    )
+
+
+def _with_all_rights(ctx: Context, made: ir.Node) -> bool:
+    """Whether a client was made with the key that passes by every policy: by the name of its maker or of the key."""
+    if not isinstance(made, ir.Call):
+        return False
+    if _SERVICE.search(ir.dotted(made.func)):
+        return True
+    top = [*ir.ancestors(made)][-1:]
+    module = next((each for each in ctx.modules if [each.body] == top), None)
+    values = [ctx.ev.eval(module, each) for each in made.args[1:2]] if module is not None else []
+    keys = [each for value in values for each in (value.options if isinstance(value, OneOf) else [value])]
+    return any(isinstance(each, Outside) and _SERVICE.search(each.name) for each in keys)

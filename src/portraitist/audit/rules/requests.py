@@ -1,0 +1,199 @@
+"""What a request hands to which statement: from a handler's parameters over its helpers and the tasks it queues.
+
+Follows names, members, parsers and converters. What is read from cookies, headers or a session is not the request's
+word for who somebody is, and counts as not given; so does what a helper makes of the request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.link.calls import argument_for
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
+
+MAX_DEPTH = 3
+"""How many calls below a handler a value of the request is followed."""
+
+_CARRIERS = {"req", "request", "_req", "_request", "c", "ctx", "context", "event", "e", "info"}
+"""Names of what a framework hands over as the request: only some of their members are what the caller wrote."""
+_RAW = {"Request", "HttpRequest", "WebSocket", "WSGIRequest", "HTTPConnection"}
+_WRITTEN = {
+    "body", "query", "params", "param", "nextUrl", "url", "json", "form", "args", "POST", "GET", "data", "values",
+    "req", "files", "formData", "input", "request", "get_json", "searchParams", "queryStringParameters", "FILES",
+    "match_info", "path_params", "query_params", "pathParameters", "rawBody", "text", "valid", "view_args", "rawInput",
+}  # fmt: skip
+_OTHERS = {
+    "user",
+    "session",
+    "auth",
+    "cookies",
+    "headers",
+    "locals",
+    "state",
+    "META",
+    "cookie",
+    "header",
+    "clerk",
+}
+"""Members that hold what the server knows of the caller, or what needs a check of its own."""
+_METHODS = {
+    "get", "getAll", "json", "text", "formData", "trim", "toString", "parse", "safeParse", "parseAsync", "strip",
+    "lower", "toLowerCase", "at", "pop", "replace", "split", "slice", "dict", "model_dump", "get_json", "param",
+    "query", "valid", "validate", "loads", "decode", "getlist", "first", "parseBody",
+}  # fmt: skip
+_CONVERTERS = re.compile(
+    r"^(String|Number|parseInt|parseFloat|int|str|float|UUID|uuid|ObjectId|URL|URLSearchParams|decodeURIComponent|doc"
+    r"|(validate|parse|sanitize|clean|normali[sz]e|to|as)_?[A-Z]?\w*)$"
+)
+_NOT_GIVEN = re.compile(
+    r"Depends|Security|Session|BackgroundTasks|Response|Client|Database|Engine|Connection"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """A function below a handler, with the names in it whose values the request gave; `way` is handler first."""
+
+    module: Module
+    func: ir.Func
+    names: frozenset[str]
+    way: tuple[ir.Func, ...]
+
+
+def below(ctx: Context, route: Route) -> Iterator[Given]:
+    """The route's handlers and the functions they hand parts of the request to."""
+    queue = [
+        Given(each.module, each.node, frozenset(_parameters(route, each.node)), (each.node,))
+        for each in route.handlers
+        if isinstance(each.node, ir.Func) and each.module is not None
+    ]
+    seen = {each.func for each in queue}
+    while queue:
+        here = queue.pop(0)
+        yield here
+        for call, target in _calls(ctx, here) if len(here.way) <= MAX_DEPTH else ():
+            func, module = target.node, target.module
+            if not isinstance(func, ir.Func) or module is None or func in seen:
+                continue
+            names = frozenset(_handed(here, call, func))
+            if names:
+                seen.add(func)
+                queue.append(Given(module, func, names, (*here.way, func)))
+
+
+def _calls(ctx: Context, here: Given) -> Iterator[tuple[ir.Call, Target]]:
+    for call in ir.find(here.func, ir.Call):
+        for target in ctx.program.functions_called(call):
+            yield call, target
+        name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
+        queued = handed_on(call) if here.module.language == "python" and name in HANDING_ON else None
+        for target in ctx.program.resolve(here.module, queued.func) if queued is not None else ():
+            if queued is not None:
+                yield queued, target
+
+
+def _parameters(route: Route, func: ir.Func) -> Iterator[str]:
+    """The parameters of a handler that the caller fills; those that a framework injects are none."""
+    if route.framework in {"express", "edge", "pages", "vercel", "nitro", "loader", "svelte", "cloud"}:
+        params = func.params[:1]
+    else:
+        params = func.params
+    for each in params:
+        default = ir.dotted(each.default) if each.default is not None else ""
+        annotation = ir.dotted(each.annotation) if each.annotation is not None else ""
+        if _NOT_GIVEN.search(f"{default} {annotation}") or each.name in {"self", "cls", "db"}:
+            continue
+        yield from _bound(each, lambda key: key not in {"ctx", "session", "user", *_OTHERS})
+    if route.framework == "python":
+        yield "request"
+
+
+def _bound(param: ir.Param, wanted: object) -> Iterator[str]:
+    if param.name:
+        yield param.name
+    for prop in param.pattern.props if isinstance(param.pattern, ir.Obj) else ():
+        if callable(wanted) and wanted(prop.key):
+            yield from (each.id for each in ir.find(prop.value, ir.Name))
+
+
+def _handed(here: Given, call: ir.Call, func: ir.Func) -> Iterator[str]:
+    """The parameters of a called function that get something of the request."""
+    for param in func.params:
+        argument = argument_for(call, func, param)
+        if argument is None:
+            continue
+        if isinstance(argument, ir.Obj) and isinstance(param.pattern, ir.Obj):
+            for prop in param.pattern.props:
+                value = argument.get(prop.key) if prop.key else None
+                if value is not None and is_given(here, value):
+                    yield from (each.id for each in ir.find(prop.value, ir.Name))
+        elif is_given(here, argument) and not _is_carrier(argument):
+            yield from _bound(param, lambda key: True)
+
+
+def _is_carrier(node: ir.Node) -> bool:
+    return isinstance(node, ir.Name) and node.id in _CARRIERS
+
+
+def _is_body(here: Given, node: ir.Node) -> bool:
+    """Whether a Python parameter called `request` is the parsed body: by its type, which is no framework's request."""
+    found = here.module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+    for binding in found[1] if found and here.module.language == "python" else []:
+        if isinstance(binding.node, ir.Param) and binding.node.annotation is not None:
+            return ir.dotted(binding.node.annotation).rpartition(".")[2] not in _RAW
+    return False
+
+
+def is_given(here: Given, node: ir.Node | None, depth: int = 0) -> bool:
+    """Whether an expression is worth what the request says."""
+    if node is None or depth > 8:
+        return False
+    if isinstance(node, ir.Name):
+        return _name_given(here, node, depth)
+    if isinstance(node, ir.Attr):
+        if node.name in _OTHERS:
+            return False
+        if node.name not in _WRITTEN and _is_carrier(node.obj) and not _is_body(here, node.obj):
+            return False
+        return is_given(here, node.obj, depth)
+    if isinstance(node, ir.Index):
+        return ir.text_of(node.key) not in _OTHERS and is_given(here, node.obj, depth)
+    if isinstance(node, ir.Call):
+        return _call_given(here, node, depth)
+    if isinstance(node, ir.Bin | ir.Tmpl):
+        return any(is_given(here, each, depth + 1) for each in node.children())
+    if isinstance(node, ir.Cond):
+        return is_given(here, node.then, depth + 1) or is_given(here, node.other, depth + 1)
+    return False
+
+
+def _name_given(here: Given, node: ir.Name, depth: int) -> bool:
+    found = here.module.lookup(node.id, node)
+    bindings = found[1] if found else []
+    if any(each.kind == "param" for each in bindings) or not any(each.value for each in bindings):
+        return node.id in here.names
+    earlier = [each for each in bindings if each.value is not None and each.node.line <= node.line]
+    return any(
+        not any(str(key) in _OTHERS for key in each.keys)
+        and each.node.within is not None
+        and is_given(here, each.value, depth + 1)
+        for each in earlier
+    )
+
+
+def _call_given(here: Given, call: ir.Call, depth: int) -> bool:
+    if isinstance(call.func, ir.Attr):
+        if call.func.name in _METHODS and not (call.func.name == "get" and _is_carrier(call.func.obj)):
+            return is_given(here, call.func.obj, depth) or (
+                call.func.name in {"parse", "safeParse", "parseAsync", "loads", "validate"}
+                and any(is_given(here, each, depth + 1) for each in call.args)
+            )
+        if _is_carrier(call.func.obj):
+            return call.func.name in _WRITTEN and call.func.obj.id in here.names  # type: ignore[attr-defined]
+    name = ir.plain_dotted(call.func).rpartition(".")[2]
+    return bool(_CONVERTERS.match(name)) and any(is_given(here, each, depth + 1) for each in call.args)
