@@ -6,6 +6,7 @@ Adds `auth` facts where something really denies; a route without one has an empt
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts import denial, routes_trpc
@@ -100,24 +101,39 @@ def _parameters(
     found: list[tuple[str, Module, ir.Node]] = []
     if module.language != "python" or depth > 3:
         return found
-    for param in func.params:
-        nodes = [each for each in (param.default, *_annotated(module, param.annotation)) if each is not None]
-        for node in nodes:
-            for call in ir.find(node, ir.Call):
-                if ir.dotted(call.func).rpartition(".")[2] in {"Depends", "Security"} and call.args:
-                    name = _dependency(ctx, module, call.args[0], depth)
-                    if name:
-                        found.append((name, module, param))
+    for param, where, depended in dependencies(ctx, module, func):
+        name = _dependency(ctx, where, depended, depth)
+        if name:
+            found.append((name, module, param))
     return found
 
 
-def _annotated(module: Module, annotation: ir.Node | None) -> list[ir.Node]:
+def dependencies(ctx: Context, module: Module, func: ir.Func) -> Iterator[tuple[ir.Param, Module, ir.Node]]:
+    """What a FastAPI function depends on: the parameter, and the expression in `Depends` with its module."""
+    for param in func.params if module.language == "python" else ():
+        nodes = [(module, param.default)] if param.default is not None else []
+        for where, node in (*nodes, *_annotated(ctx, module, param.annotation)):
+            for call in ir.find(node, ir.Call):
+                if ir.dotted(call.func).rpartition(".")[2] in {"Depends", "Security"} and call.args:
+                    yield param, where, call.args[0]
+
+
+def _annotated(
+    ctx: Context, module: Module, annotation: ir.Node | None, depth: int = 0
+) -> list[tuple[Module, ir.Node]]:
+    """An annotation, and what its name is an alias of, imported or not."""
     if annotation is None:
         return []
-    nodes = [annotation]
-    if isinstance(annotation, ir.Name):
-        found = module.lookup(annotation.id, annotation)
-        nodes.extend(each.value for each in (found[1] if found else []) if each.value is not None)
+    nodes = [(module, annotation)]
+    found = module.lookup(annotation.id, annotation) if isinstance(annotation, ir.Name) else None
+    for binding in found[1] if found else []:
+        if binding.value is not None:
+            nodes.append((module, binding.value))
+        elif binding.kind == "import" and isinstance(binding.node, ir.Import) and depth < 4:
+            path = ctx.program.resolver.resolve(module.path, binding.node.module, module.language)
+            other = ctx.program.modules.get(path) if path else None
+            inner = [each.value for each in other.top.names.get(str(binding.keys[0]), [])] if other else []
+            nodes.extend((other, each) for each in inner if other is not None and each is not None)
     return nodes
 
 

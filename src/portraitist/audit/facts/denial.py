@@ -21,7 +21,7 @@ _WORDS = re.compile(
     re.I,
 )
 _ERROR_NAMES = re.compile(
-    r"unauthori|forbidden|auth|permission|notlogged|accessdenied|not_authenticated", re.I
+    r"unauthori|forbidden|auth|permission|not_?(logged|signed)|accessdenied|not_authenticated", re.I
 )
 _HELPER = re.compile(r"auth|user|session|token|check|verify|ensure|require|valid|guard|access", re.I)
 
@@ -62,7 +62,7 @@ def decides(method: ir.Func) -> bool:
 
 def _can_refuse(ctx: Context, func: ir.Func, depth: int) -> bool:
     for node in ir.walk(func):
-        if isinstance(node, ir.Return) and node.throws and _is_auth_error(node):
+        if isinstance(node, ir.Return) and node.throws and (_is_auth_error(node) or _makes_error(ctx, node)):
             return True
         if isinstance(node, ir.Call):
             if _refuses(ctx, node):
@@ -97,6 +97,13 @@ def _is_auth_error(node: ir.Return) -> bool:
         _is_code(each) or (isinstance(each.value, str) and _WORDS.search(each.value))
         for each in ir.find(value, ir.Lit)
     ) or any(re.search(r"40[13]|UNAUTHORIZED|FORBIDDEN", each.name) for each in ir.find(value, ir.Attr))
+
+
+def _makes_error(ctx: Context, node: ir.Return) -> bool:
+    """`raise refusal()`: a helper that makes the error."""
+    made = ctx.program.functions_called(node.value) if isinstance(node.value, ir.Call) else []
+    values = [value for each in made if isinstance(each.node, ir.Func) for value in returns(each.node)]
+    return any(_ERROR_NAMES.search(ir.dotted(each)) for each in values)
 
 
 def _is_code(node: ir.Lit) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import asks_who
+from portraitist.audit.facts.auth import asks_who, dependencies
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.db_common import call_name, chain_calls
@@ -35,6 +35,7 @@ _SHOWN = re.compile(
 _IDS = {"id", "pk", "uuid"}
 DOES = {"read": "reads", "write": "changes", "delete": "deletes from"}
 """What a statement does to a table, for a message."""
+_STORE = re.compile(r"db|session|store|conn|client|settings|config|repo|service", re.I)
 _SERVICE = re.compile(r"service|secret|admin", re.I)
 
 
@@ -44,7 +45,7 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
     Nothing where anything on the way asks who calls, where the row's owner is not the request's word, or where the
     database may still protect the row because it is asked with the visitor's own rights.
     """
-    if _MEANT_OPEN.search(route.path) or _MEANT_OPEN.search(route.module.path):
+    if _MEANT_OPEN.search(route.path) or _MEANT_OPEN.search(route.module.path) or _may_refuse(ctx, route):
         return None
     found: list[tuple[int, Given, Statement, str]] = []
     for here in below(ctx, route):
@@ -57,6 +58,29 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
                 found.append((grave, here, statement, column))
     best = min(found, key=lambda each: each[0], default=None)
     return best[1:] if best is not None else None
+
+
+def _may_refuse(ctx: Context, route: Route) -> bool:
+    """Whether a FastAPI dependency of the handler can raise for whatever reason: it may be the one that asks."""
+    for handler in route.handlers:
+        if not isinstance(handler.node, ir.Func) or handler.module is None:
+            continue
+        for _, where, depended in dependencies(ctx, handler.module, handler.node):
+            made = ctx.program.resolve(where, depended)
+            if any(isinstance(each.node, ir.Func) and _raises(ctx, each.node) for each in made):
+                return True
+            if not any(each.node is not None for each in made) and not _STORE.search(ir.dotted(depended)):
+                return True
+    return False
+
+
+def _raises(ctx: Context, func: ir.Func, depth: int = 0) -> bool:
+    if any(each.throws and each.value is not None for each in ir.find(func, ir.Return)):
+        return True
+    called = [target.node for call in ir.find(func, ir.Call) for target in ctx.program.functions_called(call)]
+    for _, where, depended in dependencies(ctx, ctx.program.module_of[func], func):
+        called.extend(each.node for each in ctx.program.resolve(where, depended))
+    return depth < 2 and any(isinstance(each, ir.Func) and _raises(ctx, each, depth + 1) for each in called)
 
 
 def _knows_who(ctx: Context, func: ir.Func) -> bool:
@@ -87,7 +111,7 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
         return mine[0] if mine and all(is_given(here, where[each]) for each in mine) else ""
     if statement.insert or (statement.kind == "write" and not statement.where):
         given = [each for each in statement.columns if snake(each.column) in owners - {"user", "uid"}]
-        people = _PEOPLE.search(statement.table)
+        people = re.search(r"(^|_)(users?|profiles?|accounts?|members?|customers?)$", statement.table, re.I)
         return next((each.column for each in given if not people and is_given(here, each.node)), "")
     shown = statement.kind == "read" and _SHOWN.search(statement.table)
     if shown or not _is_members(ctx, statement.table):
