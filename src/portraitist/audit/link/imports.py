@@ -90,8 +90,10 @@ class Resolver:
         return next((found for each in options if (found := self._file(_join(folder, each)))), None)
 
     def _conventional(self, folders: list[str], module: str) -> str | None:
-        """Bundler aliases that live in code: `@/x`, `~/x` and `@name/x` for a folder `name`."""
-        if module.startswith(("@/", "~/")):
+        """Bundler aliases that live in code: `@/x`, `~/x`, SvelteKit's `$lib/x` and `@name/x` for a folder `name`."""
+        if module.startswith("$lib/"):
+            rest = [module[1:]]
+        elif module.startswith(("@/", "~/")):
             rest = [module[2:]]
         elif module.startswith("@") and "/" in module:
             rest = [module[1:]]

@@ -81,11 +81,13 @@ def _handlers_of(ctx: Context, route: Route) -> list[ir.Node]:
 
 
 def _marks_and_models(ctx: Context, statement: Statement) -> Iterator[tuple[ir.Node, ColumnUse]]:
-    """Each done-mark of a statement that also stores a model, where it is written in the code."""
-    model = next((each for each in statement.columns if _holds_model(ctx, each)), None)
-    for mark in statement.columns if model is not None else ():
-        if model is not None and mark.node is not None and _says_done(mark.column) and _is_done(mark):
-            yield mark.node, model
+    """Each done-mark of a statement, with the model that is stored beside it: by the same caller of a helper."""
+    models = [each for each in statement.columns if each.node is not None and _holds_model(ctx, each)]
+    for mark in statement.columns if models else ():
+        if mark.node is not None and _says_done(mark.column) and _is_done(mark):
+            func = ir.enclosing(mark.node, ir.Func)
+            beside = (each for each in models if each.node and ir.enclosing(each.node, ir.Func) is func)
+            yield from ((mark.node, each) for each in list(beside)[:1])
 
 
 def _names_state(test: ir.Node) -> bool:
