@@ -11,7 +11,10 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.answers import dropped_catches, unread_answers, unread_responses
 from portraitist.audit.rules.base import finding, last_name, names_in, place
+from portraitist.audit.rules.handlers import left_out, nothing_for_an_answer, quiet_handlers
+from portraitist.audit.rules.quiet import working
 from portraitist.audit.rules.repeats import repeats
 
 _MOCK_NAME = re.compile(
@@ -70,9 +73,17 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
 
     Looks at the handlers around the call, and around the calls of a helper that lets its failure through: one that
     neither leaves, throws nor reports an error swallows it, and so does one that gives back what it was given, or a
-    picture that stands in, also as a promise's `catch`. A
-    result that is tested behind the handler is not swallowed, nor is a failure in a loop that tries again.
+    picture that stands in, also as a promise's `catch`. A result that is tested behind the handler is not swallowed,
+    nor is a failure in a loop that tries again. Also errors in answers that nobody reads, a webhook's failures that
+    its sender never hears of, and loops that leave out what failed (`answers`, `handlers`).
     """
+    ways = working(ctx)
+    yield from unread_answers(ctx, ways)
+    yield from unread_responses(ctx)
+    yield from dropped_catches(ctx, ways)
+    yield from quiet_handlers(ctx, ways)
+    yield from nothing_for_an_answer(ctx, ways)
+    yield from left_out(ctx, ways)
     seen: set[ir.Handler] = set()
     for call in ctx.creates():
         yield from _caught_promise(ctx, call)

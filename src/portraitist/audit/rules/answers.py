@@ -1,0 +1,185 @@
+"""Part of the rule on swallowed failures: answers that carry an error nobody looks at.
+
+A client that answers with `{ data, error }` instead of throwing, a response that is not `ok`, a promise's `.catch`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.base import finding, live_statements, names_in
+from portraitist.audit.rules.quiet import Ways, only_logs
+
+_BESIDE = re.compile(r"(^|_)(logs?|audit|events?|analytics|metrics|counters|notifications?)(_|$)", re.I)
+"""Tables whose rows only tell what happened."""
+_CHANGES = {"insert", "update", "upsert", "delete"}
+
+
+def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """Rows written behind a paid call or in a webhook's handler by a client that throws nothing, its error unread."""
+    for statement in live_statements(ctx, "write", "delete"):
+        func = statement.func
+        if func is None or func not in ways or not _answers_with_error(statement):
+            continue
+        before = func not in ways.hooks and statement.line < ways.paid[func]
+        if before or _BESIDE.search(statement.table):
+            continue
+        module = statement.module
+        told = _error_of(statement)
+        key = ".".join([statement.table, *(each.column for each in statement.columns[:1])])
+        if isinstance(told, ir.If):
+            message = f"a failed write to {statement.table} is only logged, and the work goes on as if it were stored"
+            yield finding("fallback-swallow", module, told, message, key=key, weight=44, end=told.line)
+        elif told is None:
+            message = f"the error in the answer of this write to {statement.table} is never looked at"
+            yield finding("fallback-swallow", module, statement.node, message, key=key, weight=43,
+                          line=statement.line, end=statement.end)  # fmt: skip
+
+
+def _answers_with_error(statement: Statement) -> bool:
+    """Whether a statement is one of Supabase's client in JavaScript, that was not told to throw."""
+    if statement.module.language != "javascript" or not isinstance(statement.node, ir.Call):
+        return False
+    names = [call_name(each) for each in chain_calls(statement.node)]
+    return (
+        "from" in names and bool(_CHANGES & set(names)) and not {"throwOnError", "then", "catch"} & set(names)
+    )
+
+
+def _error_of(statement: Statement) -> ir.Node | None:
+    """What is done with a statement's error: the test that only logs it, None for nothing, else something."""
+    node, func = statement.node, statement.func
+    up = node.parent
+    if isinstance(up, ir.Assign) and up.value is node and isinstance(up.target, ir.Obj):
+        return _of_parts(up.target, up, func)
+    if isinstance(up, ir.Assign) and up.value is node and isinstance(up.target, ir.Name):
+        used = _uses(func, up.target.id, up)
+        return used[0] if used else None
+    if isinstance(up, ir.Func | ir.If | ir.Loop | ir.Try | ir.Handler):
+        test = isinstance(up, ir.If) and up.test is node
+        return node if test else None
+    return node
+
+
+def _of_parts(target: ir.Obj, assign: ir.Assign, func: ir.Func | None) -> ir.Node | None:
+    """The same for `const { data, error } = …`."""
+    named = {each.key: each.value for each in target.props if isinstance(each.value, ir.Name)}
+    error, data = named.get("error"), named.get("data")
+    if error is None:
+        used = _uses(func, data.id, assign) if isinstance(data, ir.Name) else []
+        return (
+            used[0]
+            if used or ("data" not in named and named)
+            else (assign if any(each.spread for each in target.props) else None)
+        )
+    assert isinstance(error, ir.Name)
+    uses = [each for each in _uses(func, error.id, assign) if not _in_log(each)]
+    tests = [each for use in uses if (each := _test_of(use)) is not None]
+    if not uses:
+        return None
+    if len(tests) == len(uses) and all(_goes_on(each) for each in tests):
+        return tests[0]
+    return uses[0]
+
+
+def _uses(func: ir.Func | None, name: str, after: ir.Assign) -> list[ir.Name]:
+    """Where a name is read behind an assignment, up to the next one of the same name."""
+    found: list[ir.Name] = []
+    for each in ir.find(func, ir.Name) if func is not None else ():
+        if each.id != name or each.first <= after.first or each in set(ir.walk(after)):
+            continue
+        assign = next((one for one in ir.ancestors(each) if isinstance(one, ir.Assign)), None)
+        if assign is not None and each in set(ir.walk(assign.target)):
+            break
+        found.append(each)
+    return found
+
+
+def _in_log(node: ir.Node) -> bool:
+    calls = (each for each in ir.ancestors(node) if isinstance(each, ir.Call))
+    return any(ir.dotted(each.func).startswith(("console.", "logger.", "log.")) for each in calls)
+
+
+def _test_of(node: ir.Node) -> ir.If | None:
+    """The branch in whose test a name stands."""
+    inside: ir.Node = node
+    for each in ir.ancestors(node):
+        if isinstance(each, ir.If):
+            return each if each.test is inside else None
+        if isinstance(each, ir.Func):
+            return None
+        inside = each
+    return None
+
+
+def _goes_on(test: ir.If) -> bool:
+    """Whether a branch for a failure does nothing but log."""
+    return only_logs(test.then)
+
+
+def unread_responses(ctx: Context) -> Iterator[Finding]:
+    """A refusal of the provider (`!response.ok`) that is only logged before the code goes on."""
+    for call in ctx.calls:
+        assign = call.call.parent
+        if call.sdk or not isinstance(assign, ir.Assign) or not isinstance(assign.target, ir.Name):
+            continue
+        if call.func is None or ctx.role_at(call.module, call.call) not in LIVE_ROLES:
+            continue
+        for test in ir.find(call.func, ir.If):
+            names = names_in(test.test)
+            asks = assign.target.id in names and names & {"ok", "status", "status_code"}
+            if asks and test.line > assign.line and not test.other and only_logs(test.then):
+                message = f"a refusal of {call.api.partition(' ')[0]} by the provider is only logged"
+                yield finding(
+                    "fallback-swallow", call.module, test, message, key=call.api, weight=46, end=test.end
+                )
+
+
+def dropped_catches(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """`.catch` that makes a failed write or provider call disappear, or makes an answer that nobody takes."""
+    paid: set[ir.Node] = {each.call for each in ctx.calls}
+    works = {each.node for each in live_statements(ctx, "write", "delete")} | paid
+    for module in ctx.live:
+        for call in module.calls({"catch"}):
+            handler = call.args[0] if call.args else None
+            if not isinstance(call.func, ir.Attr) or ctx.role_at(module, call) not in LIVE_ROLES:
+                continue
+            inside = works & set(ir.walk(call.func.obj)) if isinstance(handler, ir.Func) else set()
+            if isinstance(handler, ir.Func) and inside:
+                near = call.within in ways or not inside.isdisjoint(paid)
+                yield from _dropped_catch(module, call, handler, near)
+
+
+def _dropped_catch(module: Module, call: ir.Call, handler: ir.Func, near: bool) -> Iterator[Finding]:
+    unused = isinstance(call.parent, ir.Func | ir.If | ir.Try | ir.Loop | ir.Handler)
+    made = [each.value for each in handler.body if isinstance(each, ir.Return)]
+    answers = [each for each in made if isinstance(each, ir.Call) and _is_answer(each)]
+    message = ""
+    if unused and answers:
+        message = (
+            "the answer made in this .catch is dropped, and what follows answers as if nothing had failed"
+        )
+    elif unused and near and (only_logs(handler.body) or _plain(made)):
+        message = "a failure of what stands before this .catch disappears in it"
+    line = call.func.name_line if isinstance(call.func, ir.Attr) else call.line
+    if message:
+        yield finding("fallback-swallow", module, call, message, key="catch", weight=45, line=line,
+                      end=max(line, call.end))  # fmt: skip
+
+
+def _is_answer(call: ir.Call) -> bool:
+    return bool({"Response", "NextResponse", "status"} & set(ir.dotted(call.func).split(".")))
+
+
+def _plain(values: list[ir.Node | None]) -> bool:
+    """Whether an arrow gives back nothing, or what a log gives back."""
+    return bool(values) and all(
+        each is None or isinstance(each, ir.Lit) or (isinstance(each, ir.Call) and only_logs([each]))
+        for each in values
+    )

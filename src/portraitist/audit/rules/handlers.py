@@ -1,0 +1,270 @@
+"""Part of the rule on swallowed failures: handlers that log and go on, where somebody waits for the outcome.
+
+Webhooks whose sender is told that all is well, helpers that answer with nothing, loops that leave out what failed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.calls import returns
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
+from portraitist.audit.rules.quiet import Ways, only_logs
+
+_FETCHES = re.compile(r"download|fetch|upload|(^|\.)(get|put|put_object|putObject|save|send|write)$", re.I)
+_FAILS = re.compile(r"err|fail|\bok\b|status", re.I)
+_LIMITS = re.compile(r"throttle|rate_?limit|quota|limiter", re.I)
+_GOODS = re.compile(
+    r"credit|balance|subscri|payment|paid|status|state|image|photo|version|weights|output", re.I
+)
+_UPKEEP = re.compile(r"admin|debug|cron|sync|recover|poll|emergency|fix|migrat|clean|backfill", re.I)
+"""Routes of those who look after the product: they answer with what failed, and somebody reads it."""
+_PASS = {"pass_statement", "empty_statement", "comment"}
+
+
+def quiet_handlers(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """Handlers that hide a failure from a webhook's sender, from a row's state, or from a limit of paid calls."""
+    writes = list(live_statements(ctx, "write", "delete"))
+    writers: set[ir.Node | None] = {each.func for each in writes}
+    nodes = {each.node for each in writes}
+    told: dict[tuple[ir.Func, str, int], list[Finding]] = {}
+    for module in ctx.live:
+        for attempt in module.all(ir.Try):
+            func = attempt.within
+            if func is None or not attempt.handlers or ctx.role_at(module, attempt) not in LIVE_ROLES:
+                continue
+            verdict = ""
+            changes = func in ways and _changes(ctx, attempt, nodes, writers)
+            handler = attempt.handlers[-1]
+            if _LIMITS.search(func.name) or (func.owner and _LIMITS.search(func.owner)):
+                verdict = _opens(attempt)
+            elif func in ways and changes and _is_empty(handler):
+                verdict = "a failed write disappears without a word"
+            elif func in ways.hooks and changes and not _calls_own(ctx, handler):
+                verdict = _told_well(handler)
+            if verdict:
+                weight = 43 if _matters(attempt) else 30
+                found = finding("fallback-swallow", module, handler, verdict, key=verdict, weight=weight,
+                                end=handler.end)  # fmt: skip
+                told.setdefault((func, verdict, weight), []).append(found)
+    for same in told.values():
+        yield replace(same[0], evidence=tuple(each.place for each in same[1:4]))
+
+
+def _matters(attempt: ir.Try) -> bool:
+    """Whether what is tried is about money, a state, a model or a picture."""
+    return any(_GOODS.search(each) for part in attempt.body for each in names_in(part) if " " not in each)
+
+
+def _changes(ctx: Context, attempt: ir.Try, nodes: set[ir.Node], writers: set[ir.Node | None]) -> bool:
+    """Whether something in a `try` writes rows, itself or in a helper."""
+    inside = {each for part in attempt.body for each in ir.walk(part)}
+    calls = (each for each in inside if isinstance(each, ir.Call))
+    helpers = (target.node for call in calls for target in ctx.program.functions_called(call))
+    return not nodes.isdisjoint(inside) or any(each in writers for each in helpers)
+
+
+def _calls_own(ctx: Context, handler: ir.Handler) -> bool:
+    """Whether a handler calls a function of the repository, which may deal with the failure."""
+    return any(isinstance(each, ir.Call) and ctx.program.functions_called(each) for each in ir.walk(handler))
+
+
+def _is_empty(handler: ir.Handler) -> bool:
+    return all(isinstance(each, ir.Other) and each.kind in _PASS for each in handler.body)
+
+
+def _told_well(handler: ir.Handler) -> str:
+    """What a webhook's sender is told about a failure; "" where it hears of it."""
+    answers = [each for part in handler.body for each in ir.find(part, ir.Return)]
+    if only_logs(handler.body):
+        return "a failure is only logged, and the sender of the webhook is told that all went well"
+    rest = [each for each in handler.body if not isinstance(each, ir.Return)]
+    answered = [each for each in answers if isinstance(each.value, ir.Call) and _is_answer(each.value)]
+    if answered and only_logs(rest) and not any(each.throws or _says_failure(each.value) for each in answers):
+        return "a failure is answered with 200, so that the sender never tries again"
+    return ""
+
+
+def _is_answer(call: ir.Call) -> bool:
+    return bool(
+        {"Response", "NextResponse", "JSONResponse", "jsonify"} & set(ir.dotted(call.func).split("."))
+    )
+
+
+def _says_failure(value: ir.Node | None) -> bool:
+    """Whether an answer names a status of 400 or more, or one that is not known."""
+    if value is None:
+        return True
+    for each in ir.find(value, ir.Prop):
+        if each.key in {"status", "status_code", "statusCode"} and not isinstance(each.value, ir.Obj):
+            return not (isinstance(each.value, ir.Lit) and each.value.value in {200, 201, 202, 204})
+    numbers = [each.value for each in ir.find(value, ir.Lit) if isinstance(each.value, int)]
+    return any(not isinstance(each, bool) and 400 <= each < 600 for each in numbers)
+
+
+def _opens(attempt: ir.Try) -> str:
+    """A limit that throws, and that lets everybody through when what counts for it fails."""
+    refuses = any(each.throws for part in attempt.body for each in ir.find(part, ir.Return))
+    handler = attempt.handlers[-1]
+    leaves = [each for part in handler.body for each in ir.find(part, ir.Return)]
+    silent = any(not each.throws and (each.value is None or _is_true(each.value)) for each in leaves)
+    if refuses and (silent or only_logs(handler.body)):
+        return "the limit lets everybody through when what counts for it fails"
+    return ""
+
+
+def _is_true(node: ir.Node) -> bool:
+    return isinstance(node, ir.Lit) and node.value is True
+
+
+def nothing_for_an_answer(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """A helper that logs its failure and answers with nothing, which nobody tests on the way to a paid call."""
+    for module in ctx.live:
+        for attempt in module.all(ir.Try):
+            func = attempt.within
+            if func is None or func in ways.hooks or ctx.role_at(module, attempt) not in LIVE_ROLES:
+                continue
+            for handler in attempt.handlers:
+                leave = next((each for each in handler.body if isinstance(each, ir.Return)), None)
+                rest = [each for each in handler.body if each is not leave]
+                empty = leave is not None and not leave.throws and _is_nothing(leave.value)
+                if not (empty and only_logs(rest) and _works(attempt)):
+                    continue
+                assert leave is not None
+                caller = _trusting(ctx, ways, func)
+                if caller is not None:
+                    message = f"{func.name} answers with nothing when it fails; {caller} pays with that"
+                    yield finding("fallback-swallow", module, leave, message, key=func.name, weight=44,
+                                  line=handler.line, end=handler.end, evidence=[caller])  # fmt: skip
+
+
+def _is_nothing(value: ir.Node | None) -> bool:
+    if isinstance(value, ir.Arr):
+        return bool(value.items) and all(_is_nothing(each) for each in value.items)
+    return value is None or (isinstance(value, ir.Lit) and value.value in {None, ""})
+
+
+def _works(attempt: ir.Try) -> bool:
+    calls = (each for part in attempt.body for each in ir.find(part, ir.Call))
+    return any(_FETCHES.search(ir.dotted(each.func)) for each in calls)
+
+
+def _trusting(ctx: Context, ways: Ways, func: ir.Func) -> Place | None:
+    """A call of a helper on the way to a paid call, whose answer is kept, sent on, and not tested."""
+    for site in ctx.program.callers.get(func, []):
+        owner = site.call.within
+        assign = next(
+            (each for each in ir.ancestors(site.call) if isinstance(each, ir.Assign | ir.Func)), None
+        )
+        if owner not in ways.paid or not isinstance(assign, ir.Assign) or site.call.line >= ways.paid[owner]:
+            continue
+        if func in ways.paid or any(isinstance(each, ir.Bin | ir.Cond) for each in ir.ancestors(site.call)):
+            continue
+        names = {each.id for each in ir.find(assign.target, ir.Name)}
+        tests: list[ir.If | ir.Cond] = [*ir.find(owner, ir.If), *ir.find(owner, ir.Cond)]
+        tested = any(names & names_in(each.test) for each in tests)
+        used = any(each.id in names and each.line > assign.end for each in ir.find(owner, ir.Name))
+        if (
+            used
+            and not tested
+            and not any(each.op == "or" and names & names_in(each.left) for each in ir.find(owner, ir.Bin))
+        ):
+            return Place(site.module.path, site.call.line)
+    return None
+
+
+def left_out(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """What fails in a loop is left out: before a paid call that counts nothing, or for a success regardless."""
+    funcs = {func: ctx.program.module_of[func] for func in {*ways.paid, *ways.hooks, *ctx.handled_by}}
+    for func, module in sorted(funcs.items(), key=lambda each: (each[1].path, each[0].line)):
+        for loop in ir.find(func, ir.Loop):
+            if loop.within is not func or ctx.role_at(module, loop) not in LIVE_ROLES:
+                continue
+            paid = ways.paid.get(func, 0)
+            yield from _skipped(module, func, loop, paid)
+            upkeep = any(_UPKEEP.search(each.path) for each in ctx.handled_by.get(func, ()))
+            if not upkeep and loop.end >= paid:
+                yield from _success_anyway(module, func, loop)
+
+
+def _skipped(module: Module, func: ir.Func, loop: ir.Loop, paid: int) -> Iterator[Finding]:
+    if loop.end >= paid or not any(_FETCHES.search(ir.dotted(each.func)) for each in ir.find(loop, ir.Call)):
+        return
+    counted = any(loop.end < each.line < paid and _leaves(each) for each in ir.find(func, ir.If))
+    for skip in () if counted else _skips(loop):
+        branch = skip.parent
+        rest = (
+            branch.body
+            if isinstance(branch, ir.Handler)
+            else branch.then
+            if isinstance(branch, ir.If)
+            else []
+        )
+        if only_logs([each for each in rest if each is not skip]):
+            message = (
+                "what cannot be fetched is left out, and nothing counts what is left before the paid call"
+            )
+            yield finding("fallback-swallow", module, skip, message, key="continue", weight=44)
+
+
+def _skips(loop: ir.Loop) -> Iterator[ir.Other]:
+    """Where a loop goes on to the next one because of a failure."""
+    for skip in ir.find(loop, ir.Other):
+        branch = skip.parent
+        failed = isinstance(branch, ir.Handler) or (
+            isinstance(branch, ir.If)
+            and skip in branch.then
+            and _FAILS.search(" ".join(names_in(branch.test)))
+        )
+        if skip.kind == "continue_statement" and failed:
+            yield skip
+
+
+def _leaves(test: ir.If) -> bool:
+    counts = names_in(test.test) & {"length", "len", "size", "count"} or any(
+        isinstance(each, ir.Bin) and each.op in {"<", "<=", "==", "==="} for each in ir.walk(test.test)
+    )
+    return bool(counts) and any(isinstance(each, ir.Return) for part in test.then for each in ir.walk(part))
+
+
+def _success_anyway(module: Module, func: ir.Func, loop: ir.Loop) -> Iterator[Finding]:
+    """`success: true` behind a loop whose handler goes on to the next one, with no look at how many were left."""
+    quiet: list[ir.Node] = [
+        handler
+        for attempt in ir.find(loop, ir.Try)
+        for handler in attempt.handlers
+        if attempt.within is func and not any(isinstance(each, ir.Return) for each in ir.walk(handler))
+    ]
+    quiet.extend(_skips(loop))
+    calls = list(ir.find(loop, ir.Call))
+    if not quiet or not any(
+        _FETCHES.search(ir.dotted(each.func)) or last_name(each.func) == "run" for each in calls
+    ):
+        return
+    made = {last_name(ir.root_of(each.func)) for each in calls}
+    made |= {last_name(each.target) for each in ir.find(loop, ir.Assign)}
+    for value in returns(func):
+        claims = [
+            each
+            for each in ir.find(value, ir.Prop)
+            if each.key in {"success", "ok"} and isinstance(each.value, ir.Lit) and each.value.value is True
+        ]
+        tests = [each for each in ir.find(func, ir.If) if loop.end < each.line <= value.line]
+        if (
+            claims
+            and value.line > loop.end
+            and not any(made & names_in(each.test) and _ends(each) for each in tests)
+        ):
+            message = "success is answered although everything in the loop above may have failed"
+            yield finding("fallback-swallow", module, claims[0], message, key="success", weight=43,
+                          evidence=[Place(module.path, quiet[0].line)])  # fmt: skip
+
+
+def _ends(test: ir.If) -> bool:
+    return any(isinstance(each, ir.Return) for part in test.then for each in ir.walk(part))

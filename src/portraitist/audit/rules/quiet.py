@@ -1,0 +1,80 @@
+"""What the rules on swallowed failures share: which functions do paid work or hear of it, and what only logs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+
+_LOGS = re.compile(r"^(console|print|logger|log|logging|traceback|sentry|captureException|toast)\b", re.I)
+MAX_HELPERS = 2
+"""How many helpers below a webhook's handler still count as its own."""
+
+
+@dataclass(slots=True)
+class Ways:
+    """Functions on the way to paid calls, with the line at which each goes on to it, and those of webhooks."""
+
+    paid: dict[ir.Func, int] = field(default_factory=dict)
+    hooks: set[ir.Func] = field(default_factory=set)
+
+    def __contains__(self, func: object) -> bool:
+        return func in self.paid or func in self.hooks
+
+
+def working(ctx: Context) -> Ways:
+    """The functions that live ways lead through: to paid calls, and below the handlers of webhooks of any sender."""
+    ways = Ways()
+    for flow in ctx.flows:
+        for func in flow.funcs:
+            module = ctx.program.module_of[func]
+            lines = [
+                each.line
+                for each in flow.steps
+                if each.path == module.path and func.line < each.line <= func.end
+            ]
+            ways.paid[func] = min(ways.paid.get(func, func.end), max(lines, default=func.line))
+    places = {(each.path, each.line) for each in ctx.of("webhook")}
+    for route in ctx.routes:
+        if (route.module.path, route.node.line) in places or re.search(r"webhook", route.path, re.I):
+            ways.hooks |= {each.node for each in route.handlers if isinstance(each.node, ir.Func)}
+    below = ways.hooks
+    for _ in range(MAX_HELPERS):
+        below = {
+            target.node
+            for func in below
+            for call in ir.find(func, ir.Call)
+            for target in ctx.program.functions_called(call)
+            if isinstance(target.node, ir.Func)
+        }
+        ways.hooks |= below
+    return ways
+
+
+def only_logs(body: Iterable[ir.Node]) -> bool:
+    """Whether statements do nothing but log: no way out, no assignment, no other call."""
+    for each in body:
+        for node in ir.walk(each):
+            if isinstance(node, ir.Return | ir.Assign):
+                return False
+            if isinstance(node, ir.Other) and node.kind in {"continue_statement", "break_statement"}:
+                return False
+            if (
+                isinstance(node, ir.Call)
+                and not _LOGS.match(ir.dotted(node.func))
+                and not _inside_log(node, each)
+            ):
+                return False
+    return True
+
+
+def _inside_log(node: ir.Node, top: ir.Node) -> bool:
+    for each in ir.ancestors(node):
+        if isinstance(each, ir.Call) and _LOGS.match(ir.dotted(each.func)):
+            return True
+        if each is top:
+            break
+    return False
