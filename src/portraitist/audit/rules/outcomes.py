@@ -23,6 +23,7 @@ from portraitist.audit.rules.base import (
     provider_behind,
     trace,
 )
+from portraitist.audit.rules.open_ends import open_ends
 from portraitist.audit.rules.unfinished import left_in_progress
 
 _UPLOADS = re.compile(
@@ -36,9 +37,11 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     A handler that stores the provider's status as it is counts as knowing all of them. A handler of the provider's
     webhooks that waits for a word the provider never says stays open too; only its body's status is looked at.
     So does work whose webhook is put inside `input`, where the provider does not look for it, and a row that is
-    marked as running before a paid call whose failure is caught without a change of it.
+    marked as running before a paid call whose failure is caught without a change of it. And rows that only a webhook
+    closes, or nothing, webhooks that pass over failures, and parameters of their addresses that are never sent.
     """
     yield from left_in_progress(ctx)
+    yield from open_ends(ctx)
     yield from _never_said(ctx)
     yield from _webhook_in_input(ctx)
     for module in (each for each in ctx.live if "succeeded" in each.file.text):

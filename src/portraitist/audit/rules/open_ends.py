@@ -1,0 +1,293 @@
+"""Part of the rule on states that stay open: what no failure, no lost webhook and no early way out ever changes.
+
+What something outside the repository puts right (a job of the platform, a trigger of the database) is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
+from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.facts.weights import same_path
+from portraitist.audit.link.values import Known, render
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import (
+    finding,
+    last_name,
+    live_statements,
+    module_of,
+    names_in,
+    place,
+    provider_behind,
+)
+from portraitist.audit.rules.quiet import Ways, only_logs, working
+
+_OPEN = {
+    "training", "processing", "generating", "running", "in_progress", "starting", "started", "pending", "queued",
+    "created", "submitted", "waiting",
+}  # fmt: skip
+_STATE = re.compile(r"(^|_)(status|state|phase)$")
+_GIVEN_ID = re.compile(r"(prediction|training|replicate|job|external|request)_?\w*id$")
+_WAITING = {"run", "async_run", "stream", "async_stream", "generateImage", "experimental_generateImage"}
+_RESTING = {"pending", "queued", "created", "submitted", "waiting"}
+"""States in which work may be begun anew."""
+_WORDS = {"failed", "canceled", "cancelled"}
+
+
+def open_ends(ctx: Context) -> Iterator[Finding]:
+    """Rows of started work that only a webhook, or nothing, closes; webhooks that pass over failures."""
+    ways = working(ctx)
+    yield from _only_told(ctx, ways)
+    yield from _left_early(ctx, ways)
+    yield from _failures_passed_over(ctx)
+    yield from _unlisted_words(ctx)
+    yield from _unsent_parameters(ctx)
+
+
+def _states(statement: Statement) -> list[ColumnUse]:
+    return [each for each in statement.columns if _STATE.search(snake(each.column))]
+
+
+def _is_open(ctx: Context, use: ColumnUse) -> bool:
+    """Whether a state is a word for work under way, or the provider's own word at the start."""
+    if isinstance(use.value, Known):
+        return str(use.value.value).lower().replace("-", "_") in _OPEN
+    behind = provider_behind(ctx, module_of(ctx, use), use.node) if use.node is not None else None
+    return behind is not None and behind.creates
+
+
+def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """A row of started work whose state only the provider's webhook changes, or nothing, and nobody asks for it."""
+    asked = {_kind(each) for each in ctx.calls if each.purpose == "status" and _asks(ctx, ways, each)}
+    started = [each for each in ctx.creates() if each.api not in _WAITING and _is_left(each)]
+    left = {each for each in started if not {_kind(each), "any"} & asked}
+    waited = {func for flow in ctx.flows if flow.call in left for func in flow.funcs} - ways.hooks
+    told = {func for flow in ctx.flows if _may_be_told(flow.call) for func in flow.funcs}
+    writes = list(live_statements(ctx, "write"))
+    found: dict[tuple[ir.Func | None, str], Finding] = {}
+    for statement in (each for each in writes if each.func in waited):
+        marks = [each for each in _states(statement) if _is_open(ctx, each)]
+        others = [
+            each
+            for each in writes
+            if each.table == statement.table and _states(each) and each is not statement
+        ]
+        chosen = any(_STATE.search(snake(one)) for each in others for one in each.where)
+        known = bool(marks) or _is_default(ctx, statement, bool(others))
+        if not known or chosen or any(each.func not in ways for each in others):
+            continue
+        ends = [each for each in others if each.func in ways.hooks and statement.func in told]
+        what = "only the webhook" if ends else "nothing"
+        message = f"{what} ever changes the state of {statement.table} set here, and nobody asks the provider for it"
+        line = marks[0].line if marks and marks[0].path == statement.module.path else statement.line
+        found[statement.func, statement.table] = finding(
+            "stuck-status", statement.module, statement.node, message, key=f"{statement.table}.open",
+            weight=42 if ends else 58, line=line, end=line if marks else statement.end,
+            evidence=[Place(ends[0].module.path, ends[0].line)] if ends else [],
+        )  # fmt: skip
+    yield from found.values()
+
+
+def _may_be_told(call: ProviderCall) -> bool:
+    """Whether a call gives the address of a webhook, or sends something that is not known."""
+    return bool(call.fields("webhook")) or not call.options or any(each.open for each in call.options)
+
+
+def _kind(call: ProviderCall) -> str:
+    """Trainings and predictions are asked for apart; an address out of an answer may be either's."""
+    name = call.api.lower()
+    return "training" if "training" in name else "prediction" if "prediction" in name else "any"
+
+
+def _asks(ctx: Context, ways: Ways, call: ProviderCall) -> bool:
+    """Whether a live request for a state stands anywhere but in the webhook's own handler."""
+    return ctx.role_at(call.module, call.call) in LIVE_ROLES and call.func not in ways.hooks
+
+
+def _is_left(call: ProviderCall) -> bool:
+    """Whether work goes on after the call: nothing in its function waits for it."""
+    return not any(
+        isinstance(each, ir.Loop) and each.target is None for each in ir.find(call.func or call.call, ir.Loop)
+    )
+
+
+def _is_default(ctx: Context, statement: Statement, told: bool) -> bool:
+    """Whether a row that keeps the provider's id begins with the default of a state that others write."""
+    ids = any(_GIVEN_ID.search(snake(each.column)) for each in statement.columns)
+    known = any(_STATE.search(snake(each)) for each in columns_of(ctx, statement.table))
+    return statement.insert and ids and known and told and not _states(statement)
+
+
+def _left_early(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """A row marked as running, and a way out behind it, before the paid call, that does not set it back."""
+    writes = list(live_statements(ctx, "write", "delete"))
+    for statement in (each for each in writes if each.kind == "write" and each.func in ways.paid):
+        marks = [each for each in _states(statement) if isinstance(each.value, Known) and _is_open(ctx, each)]
+        func = statement.func
+        marks = [each for each in marks if isinstance(each.value, Known) and each.value.value not in _RESTING]
+        if not marks or func is None or statement.insert:
+            continue
+        own = {each.node for each in writes if each.table == statement.table}
+        for leave in ir.find(func, ir.Return):
+            if leave.within is not func or not statement.end < leave.line < ways.paid[func]:
+                continue
+            branch = next(
+                (each for each in ir.ancestors(leave) if isinstance(each, ir.If | ir.Handler | ir.Func)), None
+            )
+            settled = isinstance(branch, ir.If) and (
+                own & set(ir.walk(branch)) or _asks_write(branch, statement)
+            )
+            if isinstance(branch, ir.If) and not settled and _refuses(leave):
+                key = f"{statement.table}.{marks[0].column}"
+                message = f"{key} is set here and stays so when line {leave.line} leaves with an error"
+                yield finding("stuck-status", statement.module, statement.node, message, key=key, weight=52,
+                              line=statement.line, end=statement.end,
+                              evidence=[Place(statement.module.path, leave.line)])  # fmt: skip
+                break
+
+
+def _asks_write(branch: ir.If, statement: Statement) -> bool:
+    """Whether a branch tests the answer of the write itself."""
+    made = next(
+        (each for each in ir.ancestors(statement.node) if isinstance(each, ir.Assign | ir.Func)), None
+    )
+    names = {each.id for each in ir.find(made.target, ir.Name)} if isinstance(made, ir.Assign) else set()
+    return bool(names & names_in(branch.test))
+
+
+def _refuses(leave: ir.Return) -> bool:
+    """Whether an answer has a status of 400 or more."""
+    numbers = [each.value for each in ir.find(leave, ir.Lit) if isinstance(each.value, int)]
+    return not leave.throws and any(not isinstance(each, bool) and 400 <= each < 600 for each in numbers)
+
+
+def _hooks(ctx: Context) -> Iterator[tuple[ir.Func, str]]:
+    """The handlers of the provider's webhooks, with their files."""
+    places = {(each.path, each.line) for each in ctx.of("webhook")}
+    for route in ctx.routes:
+        for func in (each.node for each in route.handlers if isinstance(each.node, ir.Func)):
+            if (route.module.path, route.node.line) in places and ctx.role_at(
+                route.module, func
+            ) in LIVE_ROLES:
+                yield func, route.module.path
+
+
+def _failures_passed_over(ctx: Context) -> Iterator[Finding]:
+    """A branch of a webhook's handler for work that did not succeed, which stores nothing of it."""
+    writes = list(live_statements(ctx, "write", "delete"))
+    writers = {each.func for each in writes}
+    nodes = {each.node for each in writes}
+    for func, path in _hooks(ctx):
+        tests = [each for each in ir.find(func, ir.If) if _is_for_failures(each)]
+        stored = [each for each in tests if _stores(ctx, each.then, nodes, writers)]
+        if not tests or stored or not _stores(ctx, func.body, nodes, writers):
+            continue
+        leaves = any(isinstance(each, ir.Return) for test in tests for each in test.then)
+        other = (each for each in writes if each.func is func and _states(each))
+        told = any(each.line < tests[0].line or (each.line > tests[-1].end and not leaves) for each in other)
+        if told or not all(_passes(each) for each in tests):
+            continue
+        message = (
+            "work that failed is passed over here: nothing is stored, and it stays open for whoever waits"
+        )
+        yield finding("stuck-status", ctx.program.modules[path], tests[-1], message, key="failed", weight=54,
+                      end=tests[-1].test.end)  # fmt: skip
+
+
+def _passes(test: ir.If) -> bool:
+    """Whether a branch only logs and answers that all is well."""
+    leaves = [each for each in test.then if isinstance(each, ir.Return)]
+    rest = [each for each in test.then if not isinstance(each, ir.Return)]
+    return only_logs(rest) and not any(each.throws or _refuses(each) for each in leaves)
+
+
+def _is_for_failures(test: ir.If) -> bool:
+    for each in ir.find(test.test, ir.Bin):
+        word = ir.text_of(each.right)
+        state = re.search(r"status|state", " ".join(names_in(each.left)), re.I)
+        if state and (
+            (each.op in {"==", "==="} and word in _WORDS)
+            or (each.op in {"!=", "!=="} and word == "succeeded")
+        ):
+            return True
+    return False
+
+
+def _stores(ctx: Context, body: list[ir.Node], nodes: set[ir.Node], writers: set[ir.Func | None]) -> bool:
+    inside = [each for part in body for each in ir.walk(part)]
+    return any(
+        each in nodes
+        or (
+            isinstance(each, ir.Call)
+            and any(
+                target.node in writers or _reaches(ctx, target.node, writers)
+                for target in ctx.program.functions_called(each)
+            )
+        )
+        for each in inside
+    )
+
+
+def _reaches(ctx: Context, func: ir.Node | None, writers: set[ir.Func | None]) -> bool:
+    """Whether a function calls one of the writers itself."""
+    calls = ir.find(func, ir.Call) if isinstance(func, ir.Func) else ()
+    return any(target.node in writers for call in calls for target in ctx.program.functions_called(call))
+
+
+def _unlisted_words(ctx: Context) -> Iterator[Finding]:
+    """A schema of a webhook's body that lists the provider's states, but not all of the last ones."""
+    paths = {path for _, path in _hooks(ctx)}
+    for module in (ctx.program.modules[each] for each in sorted(paths)):
+        for call in module.calls({"enum", "nativeEnum", "picklist", "oneOf", "enums"}):
+            for listed in (each for each in call.args if isinstance(each, ir.Arr)):
+                words = {ir.text_of(each) for each in listed.items}
+                missing = [
+                    each
+                    for each in ("failed", "canceled")
+                    if each not in words and each.replace("l", "ll", 1) not in words
+                ]
+                if "succeeded" in words and missing:
+                    message = f"{' and '.join(missing)} of the provider does not pass this schema: such work stays open"
+                    yield finding(
+                        "stuck-status", module, call, message, key="schema", weight=56, line=listed.line
+                    )
+
+
+def _unsent_parameters(ctx: Context) -> Iterator[Finding]:
+    """A parameter of its address that a webhook's handler reads and that no call ever puts into the address."""
+    sent = [(each.value, call) for call in ctx.creates() for each in call.fields("webhook")]
+    asked = [(render(value) or "{}", call) for value, call in sent]
+    for route in ctx.routes:
+        given = [(text, call) for text, call in asked if same_path(route.path, _path(text))]
+        names = [set(re.findall(r"[?&]([^=&?]+)=", text)) for text, _ in given]
+        if not any(names) or any("{" in name for each in names for name in each) or len(given) < len(asked):
+            continue
+        for func in (each.node for each in route.handlers if isinstance(each.node, ir.Func)):
+            for name, node in _read_parameters(func):
+                if not any(name in each for each in names):
+                    told = ", ".join(sorted(set().union(*names)))
+                    message = f"{name} is read from the webhook's address, which never has it: it has {told}"
+                    yield finding("stuck-status", route.module, node, message, key=name, weight=73,
+                                  evidence=[place(given[0][1])])  # fmt: skip
+
+
+def _path(text: str) -> str:
+    return re.sub(r"^(https?://[^/]+|\{[^}]*\})", "", text).partition("?")[0].rstrip("/")
+
+
+def _read_parameters(func: ir.Func) -> Iterator[tuple[str, ir.Node]]:
+    for call in ir.find(func, ir.Call):
+        holder = call.func.obj if isinstance(call.func, ir.Attr) and call.func.name == "get" else None
+        name = ir.text_of(call.args[0]) if call.args else None
+        if (
+            name
+            and holder is not None
+            and last_name(holder) in {"searchParams", "args", "query_params", "GET"}
+        ):
+            yield name, call
+    for attr in ir.find(func, ir.Attr):
+        if last_name(attr.obj) == "query" and ir.plain_dotted(attr.obj).count(".") == 1:
+            yield attr.name, attr
