@@ -90,7 +90,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A judged risk. `key` and `scope` make its fingerprint, so that a moved line is the same finding."""
+    """A judged risk. `key` and `scope` make its fingerprint, so that a moved line is the same finding.
+
+    `fix` names the fix in the plan where the rule has several.
+    """
 
     rule: str
     path: str
@@ -103,6 +106,7 @@ class Finding:
     weight: int = 0
     rank: int | None = None
     fingerprint: str = ""
+    fix: str = ""
 
     @property
     def place(self) -> Place:

@@ -109,8 +109,11 @@ def _prisma(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: i
         "client",
         "database",
     }
+    called = "prisma" in ir.plain_dotted(receiver).rpartition(".")[2].lower()
     if not (
-        "PrismaClient" in origin or (model is not None and named) or ir.plain_dotted(receiver) == "prisma"
+        "PrismaClient" in origin
+        or (model is not None and (named or called))
+        or ir.plain_dotted(receiver) == "prisma"
     ):
         return None
     options = call.args[0] if call.args else None

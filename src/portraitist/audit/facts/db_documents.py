@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
-from portraitist.audit.facts.db_common import Tables, call_name, chain_calls, columns_in, keys_of, made
+from portraitist.audit.facts.db_common import (
+    Tables,
+    call_name,
+    chain_calls,
+    columns_in,
+    keys_of,
+    made,
+    pairs_of,
+)
 from portraitist.audit.facts.mounts import creations
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Outside, Value, fold
@@ -85,7 +93,7 @@ FIRESTORE_FUNCTIONS = {
 
 
 def _appwrite(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr) -> Statement | None:
-    if func.name not in _APPWRITE:
+    if func.name not in _APPWRITE or "swagger" in ir.dotted(func.obj).lower():
         return None
     collection = ir.keyword(call, "collectionId", "collection_id", "tableId") or (
         call.args[1] if len(call.args) > 1 else None
@@ -104,7 +112,14 @@ def _appwrite(ctx: Context, tables: Tables, module: Module, call: ir.Call, func:
     kind = _APPWRITE[func.name]
     columns = columns_in(ctx, module, data) if kind == "write" else ()
     insert = func.name.lower().startswith("create")
-    return made(kind, name, columns, () if insert else ("id",), (module, call), insert=insert)
+    document = ir.keyword(call, "documentId", "document_id", "rowId") or next(iter(call.args[2:3]), None)
+    values = (
+        (("id", document),)
+        if document is not None and func.name not in {"listDocuments", "list_documents"}
+        else ()
+    )
+    where = () if insert else ("id",)
+    return made(kind, name, columns, where, (module, call), insert=insert, values=() if insert else values)
 
 
 def _typeorm(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr) -> Statement | None:
@@ -118,8 +133,10 @@ def _typeorm(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: 
     columns: tuple[ColumnUse, ...] = ()
     if kind == "write" and len(args) > position:
         columns = columns_in(ctx, module, args[position])
-    where = keys_of(args[0]) if args and func.name != "save" else ()
-    return made(kind, entity.name, columns, where, (module, call), insert=func.name == "insert")
+    asked = args[0] if args and func.name != "save" else None
+    inner = asked.get("where") if isinstance(asked, ir.Obj) else None
+    return made(kind, entity.name, columns, keys_of(asked), (module, call), insert=func.name == "insert",
+                values=pairs_of(inner or asked))  # fmt: skip
 
 
 def _entity(
@@ -150,10 +167,12 @@ def _mongoose(ctx: Context, tables: Tables, module: Module, call: ir.Call, func:
         return None
     position = 0 if func.name in {"create", "insertMany"} else 1
     data = call.args[position] if kind == "write" and len(call.args) > position else None
-    where = keys_of(call.args[0]) if position and call.args else ()
+    asked = call.args[0] if position and call.args else None
+    where, values = keys_of(asked), pairs_of(asked)
     if func.name.startswith("findById"):
-        where = ("id",)
-    return made(kind, table.name, columns_in(ctx, module, data), where, (module, call), insert=position == 0)
+        where, values = ("id",), (("id", asked),) if asked is not None else ()
+    columns = columns_in(ctx, module, data)
+    return made(kind, table.name, columns, where, (module, call), insert=position == 0, values=values)
 
 
 def _firestore(
@@ -169,7 +188,19 @@ def _firestore(
         return None
     kind = _FIRESTORE[func.name]
     columns = columns_in(ctx, module, call.args[0]) if kind == "write" and call.args else ()
-    return made(kind, table, columns, ("id",), (module, call), insert=func.name == "add")
+    values = tuple(_firestore_asked(func.obj))
+    where = tuple(name for name, _ in values) or ("id",)
+    return made(kind, table, columns, where, (module, call), insert=func.name == "add", values=values)
+
+
+def _firestore_asked(chain: ir.Node) -> Iterator[tuple[str, ir.Node]]:
+    """`.doc(id)` asks for the id, `.where("owner", "==", x)` for a column."""
+    for each in chain_calls(chain):
+        column = ir.text_of(each.args[0]) if each.args else None
+        if call_name(each) == "where" and column is not None and len(each.args) > 2:
+            yield column, each.args[2]
+        elif call_name(each) in {"doc", "document"} and each.args:
+            yield "id", each.args[0]
 
 
 def firestore_function(ctx: Context, module: Module, call: ir.Call, name: str) -> Iterator[Statement]:
@@ -183,7 +214,9 @@ def firestore_function(ctx: Context, module: Module, call: ir.Call, name: str) -
                 columns = (
                     columns_in(ctx, module, call.args[1]) if kind == "write" and len(call.args) > 1 else ()
                 )
-                yield made(kind, table, columns, ("id",), (module, call), insert=name == "addDoc")
+                values = (("id", inner.args[2]),) if len(inner.args) > 2 else ()
+                site = (module, call)
+                yield made(kind, table, columns, ("id",), site, insert=name == "addDoc", values=values)
                 return
 
 

@@ -35,9 +35,10 @@ def environment(ctx: Context, cites: Citations) -> Section:
             ),
             Block(
                 ["Inconsistent:"],
-                [_fact_row(each, cites) for each in ctx.of("env.inconsistent", "env.dynamic")],
+                [_fact_row(each, cites) for each in ctx.of("env.inconsistent")],
                 1.0,
             ),
+            Block(["Computed names:"], [_fact_row(each, cites) for each in ctx.of("env.dynamic")], 0.6),
             Block(
                 ["Pinned versions:"],
                 [_const_row(each, cites) for each in ctx.of("const") if each.role in {"src", "script"}],
@@ -108,7 +109,7 @@ def plan(ctx: Context, findings: list[Finding]) -> Section:
     """Section 9: the fixed fix of each ranked risk, one bullet for each rule, at most seven and one."""
     rows: dict[str, Row] = {}
     for each in findings:
-        fix = ctx.words.fixes.get(each.rule)
+        fix = ctx.words.fixes.get(each.fix or each.rule)
         if each.rank is not None and fix and each.rule not in rows:
             text = fix.format(key=code(each.key or each.path, 60))
             rows[each.rule] = Row(f"- {text} {at(each.place)}", ((each.place, ""),))

@@ -205,7 +205,16 @@ def schema_drift(ctx: Context) -> Iterator[Finding]:
         evidence = (*first.evidence, *(each.place for each in facts[1:6]))
         key = f"{table}.{names[0]}"
         yield Finding(
-            "schema-drift", path, first.line, first.end_line, message, key, first.scope, evidence, 50
+            "schema-drift",
+            path,
+            first.line,
+            first.end_line,
+            message,
+            key,
+            first.scope,
+            evidence,
+            50,
+            fix="schema-drift.missing",
         )
     for fact in ctx.of("table.type_conflict"):
         if fact.role in {"src", "script"}:

@@ -12,27 +12,28 @@ from portraitist.audit.facts.auth import asks_who, dependencies
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.facts.db_documents import FIRESTORE_FUNCTIONS
 from portraitist.audit.facts.denial import flat
 from portraitist.audit.facts.mounts import creations
 from portraitist.audit.link.values import OneOf, Outside, fold
 from portraitist.audit.rules.requests import Given, below, is_given
 
-_MEANT_OPEN = re.compile(
+MEANT_OPEN = re.compile(
     r"webhook|callback|cron|login|log-in|signin|sign-in|signup|sign-up|register|reset|forgot|verif|confirm|unsubscribe"
-    r"|/share|public|/auth\b|/auth/|health|invite|track|analytics|test|debug|/og\b|sitemap|contact|waitlist|newsletter",
+    r"|/share|public|/auth\b|/auth/|health|invite|track|analytics|/og\b|sitemap|contact|waitlist|newsletter",
     re.I,
 )
 _OPEN_COLUMNS = re.compile(
     r"public|publish|shared?|token|slug|secret|code|visib|hash|email|username|handle|signature|featured", re.I
 )
-_PEOPLE = re.compile(r"(^|_)(users?|profiles?|accounts?|members?|customers?|subscriptions?)$", re.I)
+PEOPLE = re.compile(r"(^|_)(users?|profiles?|accounts?|members?|customers?|subscriptions?)$", re.I)
 _SHOWN = re.compile(
     r"stores?|shops?|products?|posts?|articles?|templates?|styles?|presets?|galler|feeds?|listings?|plans?|pric|comments?"
-    r"|reviews?|blogs?|categor|packs?|themes?|settings|configs?|pages?|sites?",
+    r"|reviews?|creators?|artists?|blogs?|categor|packs?|themes?|settings|configs?|pages?|sites?",
     re.I,
 )
 """Tables whose rows are made to be seen by all."""
-_IDS = {"id", "pk", "uuid"}
+IDS = {"id", "pk", "uuid"}
 DOES = {"read": "reads", "write": "changes", "delete": "deletes from"}
 """What a statement does to a table, for a message."""
 _STORE = re.compile(r"db|session|store|conn|client|settings|config|repo|service", re.I)
@@ -45,7 +46,7 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
     Nothing where anything on the way asks who calls, where the row's owner is not the request's word, or where the
     database may still protect the row because it is asked with the visitor's own rights.
     """
-    if _MEANT_OPEN.search(route.path) or _MEANT_OPEN.search(route.module.path) or _may_refuse(ctx, route):
+    if MEANT_OPEN.search(route.path) or MEANT_OPEN.search(route.module.path) or _may_refuse(ctx, route):
         return None
     found: list[tuple[int, Given, Statement, str]] = []
     for here in below(ctx, route):
@@ -104,7 +105,7 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     """The column by which the request chooses whose row this is, or ""."""
     where = {snake(each): node for each, node in statement.where_values}
     owners = ctx.words.owner_columns
-    if any(_OPEN_COLUMNS.search(each) for each in statement.where) or not _unprotected(ctx, statement):
+    if any(_OPEN_COLUMNS.search(each) for each in statement.where) or not unprotected(ctx, statement):
         return ""
     if any(snake(each) in owners for each in statement.where):
         mine = [each for each in where if each in owners]
@@ -113,17 +114,22 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
         given = [each for each in statement.columns if snake(each.column) in owners - {"user", "uid"}]
         people = re.search(r"(^|_)(users?|profiles?|accounts?|members?|customers?)$", statement.table, re.I)
         return next((each.column for each in given if not people and is_given(here, each.node)), "")
-    shown = statement.kind == "read" and _SHOWN.search(statement.table)
-    if shown or not _is_members(ctx, statement.table):
+    if not is_private(statement) or not _is_members(ctx, statement.table):
         return ""
-    ids = [each for each in where if each in _IDS or each.endswith("_id") or statement.kind == "delete"]
+    ids = [each for each in where if each in IDS or each.endswith("_id") or statement.kind == "delete"]
     return next((each for each in ids if is_given(here, where[each])), "")
+
+
+def is_private(statement: Statement) -> bool:
+    """Whether a statement is none of those that read what is there to be seen, by its table or by what it asks for."""
+    shown = statement.kind == "read" and _SHOWN.search(statement.table)
+    return not shown and not any(_OPEN_COLUMNS.search(each) for each in statement.where)
 
 
 def _is_members(ctx: Context, table: str) -> bool:
     """Whether the rows of a table belong to somebody: by definition, by name, or by what statements set and ask."""
     owners = ctx.words.owner_columns
-    if _PEOPLE.search(table) or {snake(each) for each in columns_of(ctx, table)} & owners:
+    if PEOPLE.search(table) or {snake(each) for each in columns_of(ctx, table)} & owners:
         return True
     return any(
         each.table == table
@@ -135,8 +141,10 @@ def _is_members(ctx: Context, table: str) -> bool:
     )
 
 
-def _unprotected(ctx: Context, statement: Statement) -> bool:
+def unprotected(ctx: Context, statement: Statement) -> bool:
     """Whether the database lets everybody through: it does but for a client that asks with a visitor's rights."""
+    if isinstance(statement.node, ir.Call) and call_name(statement.node) in FIRESTORE_FUNCTIONS:
+        return False  # the browser's library, which asks with the visitor's rights on a server too
     called = [each for each in chain_calls(statement.node) if call_name(each) in {"from", "from_", "table"}]
     source = next((each for each in called if each.args and isinstance(each.func, ir.Attr)), None)
     if source is None or not isinstance(source.func, ir.Attr):

@@ -14,6 +14,7 @@ from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules import others_rows
 from portraitist.audit.rules.access import is_webhook
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in, trace
 
@@ -23,11 +24,16 @@ _REQUEST = {"req", "request"}
 def idor(ctx: Context) -> Iterator[Finding]:
     """A row is changed or deleted by an id of the request, without its owner, while other statements use the owner.
 
-    Also where the owner is the one that the request names. Only tables with an owner column, and no webhooks: those
-    have a rule of their own. Row-level security in the database is not seen, nor a check in another service.
+    Also where the owner is the one that the request names, and where a paying route reads such a row to work with it
+    (`others_rows`). Only tables with an owner column, and no webhooks: those have a rule of their own. Row-level
+    security in the database is not seen, nor a check in another service.
     """
     owned = _owned_tables(ctx)
     handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
+    everyones = _compared_tables(ctx) | owned
+    for way_in in ctx.routes:
+        if way_in.is_http and not is_webhook(ctx, way_in) and not _STAFF.search(way_in.path):
+            yield from others_rows.given_away(ctx, way_in, everyones, _asks_on_the_way)
     for statement in live_statements(ctx, "write", "delete"):
         named = _owner_of_request(ctx, statement, handlers)
         if named is not None:
@@ -116,6 +122,40 @@ def _owned_tables(ctx: Context) -> dict[str, tuple[str, Place]]:
         ):
             found.setdefault(each.table, (mine[0], Place(each.module.path, each.line)))
     return found
+
+
+def _compared_tables(ctx: Context) -> dict[str, tuple[str, Place]]:
+    """Tables whose rows are compared with their owner somewhere: `job.user_id !== user.id`."""
+    found: dict[str, tuple[str, Place]] = {}
+    for statement in live_statements(ctx, "read"):
+        made = next((each for each in ir.ancestors(statement.node) if isinstance(each, ir.Assign)), None)
+        names = {each.id for each in ir.find(made.target, ir.Name)} if made is not None else set()
+        for test in ir.find(statement.func, ir.Bin) if statement.func is not None and names else ():
+            for side in (test.left, test.right):
+                owner = side.name if isinstance(side, ir.Attr) else ""
+                root = ir.root_of(side) if side is not None else None
+                if snake(owner) in ctx.words.owner_columns and isinstance(root, ir.Name) and root.id in names:
+                    found.setdefault(statement.table, (owner, Place(statement.module.path, test.line)))
+    return found
+
+
+def _asks_on_the_way(ctx: Context, statement: Statement, way: tuple[ir.Func, ...]) -> bool:
+    """Whether a function between the handler and the statement asks for the owner, or for an id as somebody's."""
+    if _compares_owner(ctx, statement):
+        return True
+    ids = {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
+    for func in way:
+        for each in ctx.statements_under.get(func, []):
+            where = {snake(one) for one in each.where}
+            if where & ctx.words.owner_columns and (
+                each.table == statement.table or _is_id(where - ctx.words.owner_columns)
+            ):
+                return True
+        if any(_tests_owner(ctx, each) for each in ir.find(func, ir.Bin)):
+            return True
+        if any(_asks_for_own(each, ids) or _is_told_owner(ctx, each) for each in ir.find(func, ir.Call)):
+            return True
+    return False
 
 
 def _route_of(statement: Statement, handlers: dict[ir.Node | None, Route]) -> Route | None:

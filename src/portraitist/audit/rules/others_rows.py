@@ -1,0 +1,77 @@
+"""Rows of others that a signed-in visitor is given: reads by an id of the request, without the owner. Part of `idor`.
+
+Writes are in `ownership`, routes that ask nobody in `open_data`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.auth import asks_who
+from portraitist.audit.facts.base import Context, Route, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
+from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules import open_data
+from portraitist.audit.rules.base import finding, names_in
+from portraitist.audit.rules.requests import Given, below, is_given
+
+Owners = dict[str, tuple[str, Place]]
+Compares = Callable[[Context, Statement, tuple[ir.Func, ...]], bool]
+
+
+_ROLE = re.compile(r"admin|superuser|staff|operator|moderator|^role$|member", re.I)
+_ASKS = re.compile(r"(^|_)(verify|check|ensure|assert|require|can|has|is|authori[sz]e)_?[A-Z]?\w*"
+                   r"(member|owner|access|permi|allow|role|admin|belong|authori)", re.I)  # fmt: skip
+
+
+def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) -> Iterator[Finding]:
+    """The first read of each table by which a paying route works with the row that its visitor names.
+
+    Not where anything on the way asks for the owner, for a role or a membership, or compares the owner (`compares`),
+    nor where the database may know the visitor, nor for tables of people and of what is there to be seen.
+    """
+    pays = any(flow.route is route for flow in ctx.flows)
+    seen: set[str] = set()
+    for here in below(ctx, route) if pays and not open_data.MEANT_OPEN.search(route.path) else ():
+        asked = bool(route.guarded_by) or any(asks_who(ctx, each) for each in here.way)
+        if any(_asks_more(each) for each in here.way):
+            continue
+        for statement in ctx.statements_under.get(here.func, []):
+            owner = owned.get(statement.table)
+            if owner is None or statement.table in seen or not _by_id_alone(ctx, here, statement):
+                continue
+            if compares(ctx, statement, here.way):
+                continue
+            seen.add(statement.table)
+            message = f"{route.key} reads {statement.table} by an id of the request, without {owner[0]}"
+            yield finding("idor", statement.module, statement.node, message, key=f"{statement.table} read",
+                          weight=68 if asked else 52, line=statement.line, end=statement.end,
+                          evidence=[owner[1], Place(route.module.path, route.node.line)])  # fmt: skip
+
+
+def _asks_more(func: ir.Func) -> bool:
+    """Whether a function asks for a membership by a helper, or tests a role and leaves."""
+    if any(_ASKS.search(ir.dotted(each.func).rpartition(".")[2]) for each in ir.find(func, ir.Call)):
+        return True
+    tests = (each.test for each in ir.find(func, ir.If) if exits(each.then))
+    return any(_ROLE.search(name) for each in tests for name in names_in(each))
+
+
+def _by_id_alone(ctx: Context, here: Given, statement: Statement) -> bool:
+    where = {snake(each) for each in statement.where}
+    if (
+        statement.kind != "read"
+        or open_data.PEOPLE.search(statement.table)
+        or where & ctx.words.owner_columns
+        or not open_data.is_private(statement)
+    ):
+        return False
+    ids = [
+        node
+        for each, node in statement.where_values
+        if snake(each) in open_data.IDS or each.endswith(("_id", "Id"))
+    ]
+    return any(is_given(here, each) for each in ids) and open_data.unprotected(ctx, statement)
