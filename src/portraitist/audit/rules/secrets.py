@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules import given_secrets, spelled_secrets
 from portraitist.audit.rules.base import finding
 
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
@@ -33,7 +34,12 @@ _MARKS = ("r8_", "sk-", "AKIA", "sk_live_", "ghp_", "xox", "-----BEGIN", "whsec_
 
 
 def client_exposed_token(ctx: Context) -> Iterator[Finding]:
-    """A secret read through a variable that the bundler puts into the browser's code."""
+    """A secret that the browser gets: read through a public variable, answered by a route, or in a bundler's settings.
+
+    Also the provider's client in code that runs in the browser. Values that travel through several functions before
+    they are answered are not seen (`given_secrets`).
+    """
+    yield from given_secrets.handed_over(ctx)
     seen: set[str] = set()
     for fact in ctx.of("env.read"):
         exposed = _PUBLIC.match(fact.key) and _SECRETISH.search(fact.key) and not _HARMLESS.search(fact.key)
@@ -72,8 +78,10 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
 def secret_in_repo(ctx: Context) -> Iterator[Finding]:
     """A provider's key in a committed file, by its form; values in environment files that are no placeholder.
 
+    Also secrets by the name they are given in code, and fallbacks of keys that sign (`spelled_secrets`).
     The secret itself is never printed.
     """
+    yield from spelled_secrets.spelled(ctx)
     for file in ctx.tree.files:
         if file.role in {"generated"}:
             continue
