@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.env_libraries import MANIFEST, read_by_library
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, Outside, fold, renderings
@@ -41,13 +42,6 @@ _PLATFORM = {
     "PYTHONPATH", "RENDER", "RAILWAY_ENVIRONMENT", "FLY_APP_NAME", "TEMP", "TMP", "SHELL",
     "npm_package_version",
 }  # fmt: skip
-
-# Variables that libraries read by themselves, so that no line of the repository does.
-_IMPLICIT = re.compile(
-    r"^(AUTH_|NEXTAUTH_|(NEXT_PUBLIC_)?CLERK_|AWS_|REPLICATE_API_TOKEN|OPENAI_|ANTHROPIC_|GOOGLE_|KINDE_|SENTRY_|NODE_|BLOB_READ|KV_|POSTGRES_"
-    r"|PG[A-Z]+$|UPSTASH_|QSTASH_|LANGCHAIN_|LANGSMITH_|HF_|HUGGING|FAL_KEY|VERCEL|FLASK_|DJANGO_|DATABASE_URL|DIRECT_URL|SUPABASE_|INNGEST_"
-    r"|CLOUDINARY_URL|TRIGGER_|NEXT_TELEMETRY|PORT$|PYTHON)"
-)
 
 
 def collect(ctx: Context) -> None:
@@ -321,8 +315,9 @@ def _undeclared(ctx: Context) -> None:
         for each in ctx.of("env.dynamic")
     ]
     text_names = _mentioned(ctx, set(declared) - read_names)
+    manifests = "\n".join(each.text for each in ctx.tree.files if MANIFEST.search(each.path))
     for name, fact in sorted(declared.items()):
-        if _IMPLICIT.match(name):
+        if read_by_library(name, manifests):
             continue
         if (
             name not in read_names

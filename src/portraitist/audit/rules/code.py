@@ -223,12 +223,21 @@ def _loads_names(target: Module) -> bool:
 
 
 def env_undeclared(ctx: Context) -> Iterator[Finding]:
-    """A variable that live code reads without a default and that no example file declares."""
+    """A variable that live code reads and that no example file declares.
+
+    With a default it counts where the provider is meant, or where its siblings, or a name so like it that it must be
+    the same, are declared.
+    """
     defaults = {each.key for each in ctx.of("env.default")}
+    declared = {each.key for each in ctx.of("env.declared")}
+    unused = {each.key for each in ctx.of("env.unused")}
     touching = {each.path for each in ctx.of("file.touches_replicate")}
     for fact in ctx.of("env.undeclared"):
-        if fact.key not in defaults and not _is_second_name(ctx, fact):
+        if fact.key in defaults and not _expected(fact.key, declared, unused):
+            continue
+        if not _is_second_name(ctx, fact):
             weight = 34 if fact.path in touching or "REPLICATE" in fact.key else 22
+            weight -= 10 if fact.key in defaults else 0
             yield Finding(
                 "env-undeclared",
                 fact.path,
@@ -240,6 +249,14 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
                 fact.evidence,
                 weight,
             )
+
+
+def _expected(name: str, declared: set[str], unused: set[str]) -> bool:
+    """Whether an example file would name a variable that has a default: with two siblings, or under a like name."""
+    family = name.rpartition("_")[0]
+    siblings = [each for each in declared if family and each.rpartition("_")[0] == family]
+    alike = any(each.startswith(f"{name}_") or name.startswith(f"{each}_") for each in unused)
+    return name.startswith("REPLICATE_") or len(siblings) > 1 or alike
 
 
 def _is_second_name(ctx: Context, fact: Fact) -> bool:

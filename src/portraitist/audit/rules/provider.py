@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
-from portraitist.audit.link.values import Known, OneOf, Outside, Text, Value, fold, literals, render
+from portraitist.audit.link.values import Known, OneOf, Outside, Text, Value, fold, literals
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
@@ -136,51 +136,6 @@ def _names(value: Value) -> str:
         if isinstance(value, Text)
         else ""
     )
-
-
-def hardcoded_owner(ctx: Context) -> Iterator[Finding]:
-    """The account that owns the models is a literal in the code, for destinations and created models."""
-    seen: set[tuple[str, int]] = set()
-    for call in ctx.calls:
-        if ctx.role_at(call.module, call.call) not in LIVE_ROLES:
-            continue
-        for (path, line), key, value, text in _owners(call):
-            owner = re.match(r"^([\w.-]+)/", text)
-            if owner and (path, line) not in seen:
-                seen.add((path, line))
-                yield finding(
-                    "hardcoded-owner",
-                    ctx.program.modules[path],
-                    ir.Other(line, line, []),
-                    f"the owner {owner.group(1)} is a literal{_instead(value)}",
-                    key=key,
-                    weight=48,
-                    evidence=[place(call)],
-                )
-
-
-def _owners(call: ProviderCall) -> Iterator[tuple[tuple[str, int], str, Value, str]]:
-    """Where a call names an account (`owner/…` as text): a destination, or the owner of a model it creates."""
-    for field in call.fields("destination") if call.purpose == "training" else []:
-        yield (field.path, field.line), field.key, field.value, str(render(field.value) or "")
-    if call.api not in {"models.create", "models.async_create", "POST /v1/models"}:
-        return
-    for field in call.fields("owner"):
-        yield (field.path, field.line), field.key, field.value, f"{fold(field.value) or ''}/"
-    first = call.call.args[0] if call.sdk and call.call.args else None
-    if isinstance(first, ir.Lit | ir.Name | ir.Attr) and call.model is not None:
-        yield (call.module.path, first.line), "owner", call.model, f"{fold(call.model) or ''}/"
-
-
-def _instead(value: Value) -> str:
-    """Says so where the literal only stands in for a setting that is missing."""
-    options = [each for part in value.parts for each in _options(part)] if isinstance(value, Text) else []
-    named = [each.name for each in options if isinstance(each, Outside) and each.kind == "env"]
-    return f" where {named[0]} is not set" if named else ""
-
-
-def _options(value: Value) -> tuple[Value, ...]:
-    return value.options if isinstance(value, OneOf) else (value,)
 
 
 def weights_url_guess(ctx: Context) -> Iterator[Finding]:
