@@ -11,6 +11,7 @@ import re
 from portraitist.audit import ir
 from portraitist.audit.facts import db_chain, db_common, db_python, db_sql
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
+from portraitist.audit.facts.schema_text import DOCUMENT
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold, is_null
 from portraitist.audit.model import Place
@@ -124,20 +125,39 @@ def _line_of(module: Module, use: ColumnUse, statement: Statement) -> int:
     return next((each for each in lines if spelled.search(module.text(each))), use.line)
 
 
+_LITERAL = {"create table", "alter table", "generated types", DOCUMENT}
+"""Sources of definitions that spell the columns as the database does."""
+
+
+def _as_spelled(ctx: Context, statement: Statement) -> set[str] | None:
+    """The columns in lower case where a client sends the very names it is given (`from("x")`), else None."""
+    if not isinstance(statement.node, ir.Call) or not statement.columns:
+        return None
+    starts = {db_common.call_name(each) for each in db_common.chain_calls(statement.node)}
+    definitions = ctx.tables[statement.table]
+    if not starts & {"from", "table"} or any(each.source not in _LITERAL for each in definitions):
+        return None
+    return {name.lower() for each in definitions for name in each.columns}
+
+
 def _missing_columns(ctx: Context) -> None:
     for statement in ctx.statements:
         created = any(each.source != "alter table" for each in ctx.tables.get(statement.table, []))
         known = {snake(each) for each in columns_of(ctx, statement.table)}
         if not known or not created:
             continue
+        documented = all(each.source == DOCUMENT for each in ctx.tables[statement.table])
+        alike = {each.replace("_", "") for each in known} if documented else set()
+        exact = _as_spelled(ctx, statement)
         for use in statement.columns:
             name = use.column
             relation = isinstance(use.value, object) and name.endswith("_id") and name[:-3] in known
             if (
-                snake(name) in known
+                (snake(name) in known if exact is None else name.lower() in exact)
                 or relation
                 or not re.match(r"^[A-Za-z_]\w*$", name)
                 or f"{snake(name)}_id" in known
+                or (documented and snake(name).replace("_", "") not in alike)
             ):
                 continue
             module = ctx.program.modules[use.path]

@@ -6,6 +6,7 @@ Says which addresses are the provider's; which call site a request belongs to is
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portraitist.audit import ir
@@ -27,15 +28,18 @@ from portraitist.audit.link.values import (
     text,
 )
 
-_HOST = re.compile(r"^https?://api\.replicate\.com(?P<path>/[^?#]*)?")
+_PROVIDER = r"[\w-]*api[\w-]*\.replicate\.com"  # trainings of old, and some trials, have hosts of their own
+_HOST = re.compile(rf"^https?://{_PROVIDER}(:443)?(?P<path>/[^?#]*)?")
 _OPERATIONS = r"/(predictions|trainings|models|deployments|files|hardware|account|collections|webhooks)"
 _OPERATION = re.compile(rf"^(/v1)?{_OPERATIONS}(/[^/]+)*/?$")
 _CONFIGURED = re.compile(
     rf"^(https?://)?\{{[^}}]*\}}(/replicate)?(/v1)?(?P<path>{_OPERATIONS}(/[^/?#]+)*)/?([?#].*)?$"
 )
-_ANOTHER_PLACE = re.compile(r"/|https?://(?!api\.replicate\.com|[^/]*\{)")
-_ANOTHER_HOST = re.compile(r"https?://(?!api\.replicate\.com)[^/{]+/")
+_ANOTHER_PLACE = re.compile(rf"/|https?://(?!{_PROVIDER}|[^/]*\{{)")
+_ANOTHER_HOST = re.compile(rf"https?://(?!{_PROVIDER})[^/{{]+/")
 _ANSWER_URL = re.compile(r"(^|\.)urls\.(get|cancel|stream)$")
+_NODE = {"http", "https"}
+"""Node's own clients, which are given the host and the path apart; Python's `http.client` has the same root."""
 _METHODS = {"get", "post", "put", "patch", "delete", "head"}
 
 
@@ -111,6 +115,8 @@ def request_of(ctx: Context, module: Module, call: ir.Call, frame: Frame | None 
     bodies = _bodies(options)
     if not bodies and "axios" in origin and method in {"POST", "PUT", "PATCH"} and len(call.args) > 1:
         bodies = structs(ctx.ev.eval(module, call.args[1], frame))
+    if not bodies and origin.partition(".")[0] in _NODE:
+        bodies = [found for each in _written(call) for found in structs(ctx.ev.eval(module, each, frame))]
     return Request(address, method or "GET", tuple(bodies), call.args[0] if call.args else None)
 
 
@@ -123,7 +129,7 @@ def _options(ctx: Context, module: Module, call: ir.Call, frame: Frame | None) -
 def _verb_first(call: ir.Call) -> bool:
     """`client.request("POST", address)`, `httpx.Request("POST", address)`: the method comes first."""
     name = call.func.name if isinstance(call.func, ir.Attr) else ""
-    if len(call.args) < 2:
+    if len(call.args) < 2 or ir.plain_dotted(call.func).partition(".")[0] in _NODE:
         return False
     first = call.args[0]
     says = ir.text_of(first) or (first.id if isinstance(first, ir.Name) else "")
@@ -169,7 +175,19 @@ def _address(ctx: Context, module: Module, call: ir.Call, head: ir.Node | None, 
         found = struct.get("url", "uri", "endpoint")
         if found is not None:
             return found
+        host, path = struct.get("hostname", "host"), struct.get("path")
+        if host is not None and path is not None:
+            return text([Known("https://"), host, path])
     return Unknown("address")
+
+
+def _written(call: ir.Call) -> Iterator[ir.Node]:
+    """What is written into a request of Node's own client: `const req = https.request(…); req.write(body)`."""
+    assign, func = call.parent, call.within
+    name = assign.target if isinstance(assign, ir.Assign) else None
+    for each in ir.find(func, ir.Call) if func is not None and isinstance(name, ir.Name) else ():
+        if isinstance(name, ir.Name) and ir.plain_dotted(each.func) in {f"{name.id}.write", f"{name.id}.end"}:
+            yield from each.args[:1]
 
 
 def _method(call: ir.Call, origin: str, options: list[Struct]) -> str:
@@ -192,6 +210,8 @@ def _base_url(ctx: Context, module: Module, call: ir.Call) -> Value | None:
     made = _creation(ctx, module, call.func.obj)
     if made is None:
         return None
+    if ir.dotted(made[1].func).rpartition(".")[2] == "HTTPSConnection" and made[1].args:
+        return text([Known("https://"), ctx.ev.eval(made[0], made[1].args[0])])
     value = ctx.ev.eval(made[0], ir.keyword(made[1], "baseURL", "prefixUrl", "base_url"))
     return None if isinstance(value, Unknown) else value
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from portraitist.audit import ir
 from portraitist.audit.facts import sql
 from portraitist.audit.facts.base import Context, TableDef
+from portraitist.audit.facts.schema_text import DOCUMENT, documented_sql, generated_types
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Place
 from portraitist.audit.source import SourceFile
@@ -41,13 +43,26 @@ def collect(ctx: Context) -> None:
             found.extend(_ddl(file.path, file.text, 1, file.role))
         elif file.language == "prisma":
             found.extend(_prisma(file))
+        elif file.language == "javascript" and file.role in LIVE_ROLES | {"generated"}:
+            found.extend(generated_types(file))
     for module in ctx.modules:
         found.extend(_in_code(ctx, module))
+    found.extend(_documented(ctx, {each.name for each in found}))
     roles = {each.path: each.role for each in ctx.tree.files}
     for each in found:
         ctx.tables.setdefault(each.name, []).append(each)
         _facts(ctx, each, roles.get(each.path, "src"))
     _conflicts(ctx)
+
+
+def _documented(ctx: Context, known: set[str]) -> Iterator[TableDef]:
+    """Tables that only documents define, the first definition of each."""
+    for file in ctx.tree.files:
+        for text, line in documented_sql(file):
+            for each in _ddl(file.path, text, line, "src"):
+                if each.name not in known and each.source == "create table":
+                    known.add(each.name)
+                    yield replace(each, source=DOCUMENT)
 
 
 def _facts(ctx: Context, table: TableDef, role: str) -> None:
