@@ -31,6 +31,7 @@ _NITRO = re.compile(
     r"(?:^|/)server/(?P<path>(?:api|routes)/.*?)(?:\.(?P<method>get|post|put|patch|delete))?\.(?:ts|js|mjs)$"
 )
 _NITRO_HANDLERS = {"defineEventHandler", "eventHandler", "defineCachedEventHandler", "createNuxtApiHandler"}
+_PROJECT_FILES = ("package.json", "next.config.js", "next.config.mjs", "next.config.ts")
 _METHOD_TEST = re.compile(r"\bmethod\b")
 
 
@@ -54,7 +55,7 @@ def _of_file(ctx: Context, module: Module) -> Iterator[Route]:
         yield from _exported_methods(ctx, module, _pages_path(_app_path(found.group("path"))))
     elif found := _APP_PAGE.search(path):
         yield from _default(ctx, module, ["PAGE"], _app_path(found.group("path") or ""), "page")
-    elif found := _PAGES_API.search(path):
+    elif (found := _PAGES_API.search(path)) and _is_project(ctx, path[: found.start()]):
         yield from _default(ctx, module, _tested_methods(module), _pages_path(found.group("path")), "pages")
     elif found := _PAGES_PAGE.search(path):
         yield from _default(ctx, module, ["PAGE"], _pages_path(found.group("path")), "page")
@@ -99,6 +100,12 @@ def _remix_path(path: str) -> str:
         each for each in re.split(r"[./]", path) if each and not each.startswith("_") and each != "route"
     ]
     return "/" + "/".join(f"[{each[1:]}]" if each.startswith("$") else each for each in parts)
+
+
+def _is_project(ctx: Context, folder: str) -> bool:
+    """Whether a folder with `pages` in it is a project's: the root, its `src`, or one with a package of its own."""
+    above = re.sub(r"(^|/)src$", "", folder)
+    return not above or any(f"{above}/{each}" in ctx.tree.paths for each in _PROJECT_FILES)
 
 
 def _is_nitro(module: Module) -> bool:

@@ -24,7 +24,8 @@ from portraitist.audit.rules.webhooks import verifies
 def missing_auth(ctx: Context) -> Iterator[Finding]:
     """A live HTTP route or server action that asks nobody who calls, and pays, deletes, or serves members.
 
-    It deletes at the provider, or it reads or changes a row of a member by an id that the request names (`open_data`).
+    It deletes at the provider, or it reads or changes a row of a member by an id that the request names, or asks the
+    provider for what has that id while other routes are guarded (`open_data`).
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
     are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
     """
@@ -66,7 +67,9 @@ def _is_open(ctx: Context, route: Route) -> bool:
 
 def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
     told = open_data.told(ctx, route)
-    if told is not None:
+    if told is None:
+        yield from _asks_the_provider(ctx, route)
+    else:
         here, statement, column = told
         does = f"{open_data.DOES[statement.kind]} {statement.table} by the {column} of the request"
         message = f"{route.key} {does} and asks nobody"
@@ -74,6 +77,17 @@ def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
         place_of = Place(here.module.path, statement.line)
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place_of])  # fmt: skip
+
+
+def _asks_the_provider(ctx: Context, route: Route) -> Iterator[Finding]:
+    """A route that answers with any training or prediction whose id it is given, where other routes ask who calls."""
+    if not any(each.guarded_by for each in ctx.routes):
+        return
+    call = open_data.looked_up(ctx, route)
+    if call is not None:
+        message = f"{route.key} gives {call.api} of any id of the request and asks nobody"
+        yield finding("missing-auth", *route.home, message, key=route.key, weight=46, end=route.head,
+                      evidence=[place(call)])  # fmt: skip
 
 
 def _to_deletions(ctx: Context) -> Iterator[Flow]:

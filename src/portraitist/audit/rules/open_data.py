@@ -9,7 +9,7 @@ import re
 
 from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who, dependencies
-from portraitist.audit.facts.base import Context, Route, Statement
+from portraitist.audit.facts.base import Context, ProviderCall, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.facts.db_documents import FIRESTORE_FUNCTIONS
@@ -59,6 +59,23 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
                 found.append((grave, here, statement, column))
     best = min(found, key=lambda each: each[0], default=None)
     return best[1:] if best is not None else None
+
+
+def looked_up(ctx: Context, route: Route) -> ProviderCall | None:
+    """The provider's answer that an open route gives for an id of the request: a training's or a prediction's."""
+    if MEANT_OPEN.search(route.path) or _may_refuse(ctx, route):
+        return None
+    found: ProviderCall | None = None
+    for here in below(ctx, route):
+        if any(asks_who(ctx, each) for each in here.way) or _knows_who(ctx, here.func):
+            return None
+        for call in ctx.calls if found is None else ():
+            single = call.api.endswith((".get", "async_get")) or call.api.startswith("GET ")
+            if call.func is here.func and call.purpose == "status" and single:
+                named = call.call.kw.props if call.call.kw is not None else []
+                arguments = [*call.call.args[:1], *(each.value for each in named)]
+                found = call if any(is_given(here, each) for each in arguments) else None
+    return found
 
 
 def _may_refuse(ctx: Context, route: Route) -> bool:

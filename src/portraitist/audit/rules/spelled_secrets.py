@@ -62,7 +62,10 @@ def spelled(ctx: Context) -> Iterator[Finding]:
         ):
             continue
         for number, line in enumerate(file.text.split("\n"), 1):
-            if len(line) < 2000 and (_opens(line) or (file.language != "env" and _serves(line))):
+            if len(line) < 2000 and (
+                (file.role != "doc" and not file.path.endswith(".md") and _opens(line))
+                or (file.language != "env" and _serves(line))
+            ):
                 yield _found(file.path, number, "")
 
 
