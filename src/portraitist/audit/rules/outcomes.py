@@ -12,6 +12,7 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, structs
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.addresses import loose_addresses
 from portraitist.audit.rules.base import (
     finding,
     last_name,
@@ -314,10 +315,11 @@ def _by_clock(ctx: Context, module: Module, value: ir.Node) -> bool:
 
 
 def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
-    """A picture column gets the provider's own address, which is gone after an hour.
+    """A picture column gets the provider's own address, which is gone after an hour, or an answer does.
 
     Follows the value back to a provider call or to a webhook's body; stops at anything that uploads or copies.
     """
+    yield from loose_addresses(ctx)
     bodies = {
         each.node
         for route in ctx.routes
@@ -327,7 +329,7 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     for statement in live_statements(ctx, "write"):
         for use in statement.columns:
             name = snake(use.column)
-            picture = name.endswith(("image_url", "picture_url", "photo_url", "output_url"))
+            picture = re.search(r"(image|picture|photo|output)_urls?$", name) is not None
             if not (picture or name in ctx.words.picture_columns) or use.node is None:
                 continue
             own = Place(statement.module.path, statement.line)

@@ -21,7 +21,8 @@ MAX_HELPERS = 3
 def blind_post_retry(ctx: Context) -> Iterator[Finding]:
     """A paid create call that is repeated on failure: in a loop with a catch, in the catch, under a retry helper, task.
 
-    A helper that repeats every request it is given repeats the paid ones too.
+    A helper that repeats every request it is given repeats the paid ones too. Where only a call that was turned away
+    (429) is made again, nothing is paid twice.
     """
     yield from _repeating_helpers(ctx)
     yield from _repeating_tasks(ctx)
@@ -198,4 +199,12 @@ def _leaves(attempt: ir.Try, call: ir.Node) -> bool:
 
 
 def _around(attempt: ir.Try, call: ir.Node) -> bool:
-    return bool(attempt.handlers) and attempt in set(ir.ancestors(call))
+    return bool(attempt.handlers) and attempt in set(ir.ancestors(call)) and not _only_when_refused(attempt)
+
+
+def _only_when_refused(attempt: ir.Try) -> bool:
+    """Whether only a call that was turned away (429) is made again, and any other failure leaves."""
+    inside = [each for handler in attempt.handlers for each in ir.walk(handler)]
+    leaves = any(isinstance(each, ir.Return) and each.throws for each in inside)
+    asks = any(isinstance(each, ir.Lit) and each.value in {429, "429"} for each in inside)
+    return leaves and asks
