@@ -1,7 +1,7 @@
 """Ways in: dispatches to the frameworks' collectors and adds `route` facts.
 
-JavaScript frameworks are in `routes_javascript`, `routes_nest`, `routes_files`, `routes_cloud`, `routes_trpc` and
-`routes_tanstack`, Python ones in `routes_python`.
+JavaScript frameworks are in `routes_javascript`, `routes_nest`, `routes_files`, `routes_cloud`, `routes_servers`,
+`routes_trpc` and `routes_tanstack`, Python ones in `routes_python` and `routes_python_views`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from portraitist.audit.facts import (
     routes_javascript,
     routes_nest,
     routes_python,
+    routes_python_views,
+    routes_servers,
     routes_tanstack,
     routes_trpc,
 )
@@ -24,7 +26,8 @@ from portraitist.audit.facts.base import Context, Route
 def find(ctx: Context) -> None:
     """Finds every route, action, page and job in live and in dead code."""
     collectors = (
-        routes_javascript, routes_nest, routes_files, routes_cloud, routes_trpc, routes_tanstack, routes_python, jobs,
+        routes_javascript, routes_nest, routes_files, routes_cloud, routes_servers, routes_trpc, routes_tanstack,
+        routes_python, routes_python_views, jobs,
     )  # fmt: skip
     for collector in collectors:
         ctx.routes.extend(collector.routes(ctx))

@@ -29,8 +29,11 @@ def _registered(ctx: Context, mounts: Mounts, module: Module, call: ir.Call) -> 
     if not isinstance(call.func, ir.Attr):
         return
     name = call.func.name
-    if name == "route" and len(call.args) == 1 and isinstance(call.args[0], ir.Obj):
-        yield from _fastify_object(ctx, mounts, module, call, call.args[0])
+    if name == "route" and len(call.args) == 1 and isinstance(call.args[0], ir.Obj | ir.Arr):
+        listed = call.args[0].items if isinstance(call.args[0], ir.Arr) else [call.args[0]]
+        for each in listed:
+            if isinstance(each, ir.Obj):
+                yield from _fastify_object(ctx, mounts, module, call, each)
         return
     if name not in ctx.words.route_methods or not call.args:
         return

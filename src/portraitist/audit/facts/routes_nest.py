@@ -25,7 +25,7 @@ def routes(ctx: Context) -> Iterator[Route]:
     for module in ctx.modules:
         classes = [each for each in module.all(ir.Class) if each.decorators]
         for cls in classes if module.language == "javascript" else ():
-            heads = _texts(ctx, module, cls.decorators, {"Controller"})
+            heads = _texts(ctx, module, cls.decorators, {"Controller", "JsonController"})
             if heads:
                 prefix = _global_prefix(ctx) if prefix is None else prefix
                 yield from _of_class(ctx, module, cls, [f"{prefix}/{each}" for each in heads])

@@ -14,7 +14,7 @@ from portraitist.audit.link.program import Program
 
 _ENTRY = re.compile(
     r"(^|/)(app/(.*/)?(page|layout|route|template|loading|error|global-error|not-found|default|opengraph-image|sitemap|robots|manifest|icon)"
-    r"\.(tsx?|jsx?)|pages/.*|middleware\.(ts|js)|instrumentation\.(ts|js)|[\w.-]+\.config\.\w+|supabase/functions/.*|netlify/functions/.*"
+    r"\.(tsx?|jsx?)|pages/.*|middleware\.(ts|js)|instrumentation\.(ts|js)|[\w.-]+\.config\.\w+|supabase/functions/.*|netlify/functions/.*|convex/.*"
     r"|(api|routes)/[^/]+\.(ts|js)|app/routes/.*|server/(api|routes|middleware|plugins)/.*|\+\w+(\.server)?\.(ts|js)|trigger/.*)$"
 )
 _JS_ENTRY = re.compile(
