@@ -141,8 +141,13 @@ def _is_carrier(node: ir.Node) -> bool:
 
 
 def _is_body(here: Given, node: ir.Node) -> bool:
-    """Whether a Python parameter called `request` is the parsed body: by its type, which is no framework's request."""
+    """Whether `request` is the parsed body: a Python parameter of a type of its own, or a variable made of the body."""
     found = here.module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+    values = (
+        [each.value for each in found[1] if each.value is not None and each.kind == "assign"] if found else []
+    )
+    if any(is_given(here, each, 1) for each in values):
+        return True
     for binding in found[1] if found and here.module.language == "python" else []:
         if isinstance(binding.node, ir.Param) and binding.node.annotation is not None:
             return ir.dotted(binding.node.annotation).rpartition(".")[2] not in _RAW

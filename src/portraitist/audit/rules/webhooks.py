@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, names_in, of_body, provider_behind
+from portraitist.audit.rules.open_checks import only_logged, open_check
 from portraitist.audit.rules.requests import below, is_given
 
 _TOLD = {"status", "output"}
@@ -22,9 +24,10 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
     """A route that receives webhooks and checks neither signature nor secret.
 
     The provider's are known by the address sent to it or by their path. Another service's count where they change
-    a row that their body names. Looks at the handler and four calls deep, for tests of a secret two. A check by a
-    proxy is not seen. A handler that believes nothing of the body but an id, and asks for the state itself, is left
-    alone.
+    a row that their body names. A check that is left out where the secret is not set, or where no signature was sent,
+    is named as such; what the environment is sure to have is not known. Looks at the handler and four calls deep, for
+    tests of a secret two. A check by a proxy is not seen. A handler that believes nothing of the body but an id, and
+    asks for the state itself, is left alone.
     """
     handlers = {
         (each.path, each.line): each
@@ -41,12 +44,24 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         fact = handlers.get((route.module.path, route.node.line))
         own = fact is not None and (fact.evidence or _names_provider(route))
         changed = None if own else _changed_by_body(ctx, route)
-        if (not own and changed is None) or _is_verified(ctx, route):
+        if not own and changed is None:
+            continue
+        lacks = _open_check(ctx, route) if _is_verified(ctx, route) else "anything"
+        if not lacks:
             continue
         message = f"{route.key} trusts its body without checking the signature"
+        if lacks != "anything":
+            message = f"{route.key} checks who sent its body only where {lacks}"
+        if lacks == _LOGGED:
+            message = f"{route.key} only logs that its body is not signed as it should be, and goes on"
         evidence = fact.evidence if own and fact is not None else [changed] if changed is not None else []
-        yield finding("webhook-unverified", *route.home, message, key=route.key, weight=82 if own else 71,
+        weight = _WEIGHTS.get(lacks, 82 if own else 71)
+        yield finding("webhook-unverified", *route.home, message, key=route.key, weight=weight,
                       end=route.head, evidence=evidence)  # fmt: skip
+
+
+_LOGGED = "nothing but the log"
+_WEIGHTS = {_LOGGED: 78, "the secret is set": 58, "a signature was sent": 74}
 
 
 def _names_provider(route: Route) -> bool:
@@ -66,6 +81,40 @@ def _is_verified(ctx: Context, route: Route) -> bool:
                if each.node is not None and each.module is not None):  # fmt: skip
             return True
     return False
+
+
+def _open_check(ctx: Context, route: Route) -> str:
+    """Where alone the handler checks a request; "" where it always does, or a guard or the provider decides."""
+    for each in route.handlers:
+        func, module = each.node, each.module
+        if not isinstance(func, ir.Func) or module is None or _asks_itself(ctx, each):
+            return ""
+        if not verifies(ctx, module, func):
+            return ""
+        compares = functools.partial(_compares, ctx)
+        if lacks := open_check(ctx, module, func, compares):
+            return lacks
+        if only_logged(module, func, compares) is not None:
+            return _LOGGED
+    return ""
+
+
+def _compares(ctx: Context, node: ir.Node) -> bool:
+    """Whether an expression by itself compares a secret or a signature, or hands it to something that verifies."""
+    if isinstance(node, ir.Name | ir.Attr):
+        return _names_check(ctx, {node.id if isinstance(node, ir.Name) else node.name})
+    if isinstance(node, ir.Call):
+        return _is_verification(node) or _VERIFIES.search(ir.dotted(node.func).rpartition(".")[2]) is not None
+    if not isinstance(node, ir.Bin) or node.right is None or node.op in {*_NO_COMPARISON, "or"}:
+        return False
+    nothing = isinstance(node.right, ir.Lit) or ir.plain_dotted(node.right) == "undefined"
+    return not nothing and _SECRETS.search(" ".join(names_in(node))) is not None
+
+
+_VERIFIES = re.compile(
+    r"verif|valid|compare|equal|unwrap|constructEvent|check_?(signature|secret|token)", re.I
+)
+_SECRETS = re.compile(r"secret|token|signature|hmac|digest|\bsig\b|\bhash", re.I)
 
 
 _PEOPLES = re.compile(
