@@ -197,6 +197,9 @@ def _optional(module: Module, node: ir.Node | None, depth: int = 0) -> bool:
     """Whether an expression may give nothing and nobody asks: `x or None`, `a?.b`, `answer.get("version")`."""
     if isinstance(node, ir.Bin) and node.op == "or":
         falls = isinstance(node.right, ir.Lit) and not node.right.value
+        whole = isinstance(node.right, ir.Name) and last_name(ir.root_of(node.left)) == node.right.id
+        if whole and isinstance(node.left, ir.Attr):
+            return True  # `output?.version || output`: what holds the version stands in for it
         return falls or (node.right is not None and all(_optional(module, each) for each in node.children()))
     if isinstance(node, ir.Name) and depth < 3:
         found = module.lookup(node.id, node)

@@ -80,13 +80,35 @@ def id_overloaded(ctx: Context) -> Iterator[Finding]:
             kind = _id_kind(ctx, statement, use)
             if kind:
                 seen.setdefault(f"{statement.table}.{use.column}", {}).setdefault(kind, (statement, use))
+    run = _run_columns(ctx)
     for key, kinds in sorted(seen.items()):
+        column = snake(key.partition(".")[2])
+        named = re.search(r"training|prediction|job", column) is not None
+        if set(kinds) == {"training"} and column in run and not named:
+            use = kinds["training"][1]
+            message = f"{key} gets a training id here and is run as a model elsewhere"
+            yield finding("id-overloaded", module_of(ctx, use), ir.Other(use.line, use.line, []), message, key=key,
+                          weight=95, evidence=[run[column]])  # fmt: skip
         if len(kinds) == 2:
             first, second = kinds["training"][1], kinds["model"][1]
             module = module_of(ctx, first)
             message = f"{key} holds a training id here and a model path elsewhere"
             yield finding("id-overloaded", module, ir.Other(first.line, first.line, []), message, key=key, weight=95,
                           evidence=[Place(second.path, second.line)])  # fmt: skip
+
+
+def _run_columns(ctx: Context) -> dict[str, Place]:
+    """The members of rows that are handed to a generation as its model or version."""
+    found: dict[str, Place] = {}
+    for call in ctx.creates():
+        given = [(ctx.program.modules[each.path], each.node) for each in call.fields("version", "model")]
+        if call.sdk and call.call.args and not isinstance(call.call.args[0], ir.Obj):
+            given.append((call.module, call.call.args[0]))
+        for module, node in given if call.purpose == "generation" else ():
+            for _, part in trace(ctx, module, node):
+                if isinstance(part, ir.Attr):
+                    found.setdefault(snake(part.name), place(call))
+    return found
 
 
 def _id_kind(ctx: Context, statement: Statement, use: ColumnUse) -> str:

@@ -1,4 +1,4 @@
-"""Risks in what is done with the provider's answers: states, progress, addresses, repeated calls."""
+"""Risks in what is done with the provider's answers: states that stay open, addresses that do not last."""
 
 from __future__ import annotations
 
@@ -260,58 +260,6 @@ def _passes_status_on(ctx: Context, module: Module, func: ir.Func) -> bool:
                 ):
                     return True
     return False
-
-
-_PROGRESS = re.compile(r"progress|percent", re.I)
-
-
-def _speaks_of_progress(module: Module) -> bool:
-    """Whether a file names both a progress and a training."""
-    text = module.lowered
-    return ("progress" in text or "percent" in text) and (
-        "training" in text or "replicate" in text or "prediction" in text
-    )
-
-
-def time_progress(ctx: Context) -> Iterator[Finding]:
-    """A progress value of a training computed from elapsed time instead of its log.
-
-    Only values whose name says progress or percent, in files that speak of trainings.
-    """
-    for module in (each for each in ctx.live if _speaks_of_progress(each)):
-        seen: set[ir.Func | None] = set()
-        nodes: list[ir.Assign | ir.Prop] = [*module.all(ir.Assign), *module.all(ir.Prop)]
-        for node in nodes:
-            name = last_name(node.target) if isinstance(node, ir.Assign) else node.key or ""
-            value = node.value
-            if value is None or not _PROGRESS.search(name):
-                continue
-            func = ir.enclosing(node, ir.Func)
-            if func in seen:
-                continue
-            if _by_clock(ctx, module, value) and ctx.role_at(module, node) in LIVE_ROLES:
-                seen.add(func)
-                yield finding(
-                    "time-progress", module, node, f"{name} is computed from the clock", key=name, weight=47
-                )
-
-
-def _by_clock(ctx: Context, module: Module, value: ir.Node) -> bool:
-    parts = [value]
-    for each in ir.find(value, ir.Name):
-        found = module.lookup(each.id, each)
-        parts.extend(one.value for one in (found[1] if found else []) if one.value is not None)
-    divides = any(
-        isinstance(each, ir.Bin) and each.op in {"/", "*"} for each in ir.walk(value)
-    ) or "Math.min" in {ir.plain_dotted(c.func) for c in ir.find(value, ir.Call)}
-    clock = any(
-        ir.plain_dotted(call.func)
-        in {"Date.now", "time.time", "datetime.now", "datetime.utcnow", "time.monotonic", "performance.now"}
-        or ir.dotted(call.func).endswith("getTime")
-        for part in parts
-        for call in ir.find(part, ir.Call)
-    ) or bool(re.search(r"elapsed|duration", " ".join(names_in(value)), re.I))
-    return divides and clock and not isinstance(value, ir.Func)
 
 
 def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.handlers import left_out, nothing_for_an_answer, quiet_handlers
 from portraitist.audit.rules.quiet import working
 from portraitist.audit.rules.repeats import repeats
+from portraitist.audit.rules.stand_ins import stand_ins
 
 _MOCK_NAME = re.compile(
     r"^(mock|dummy|fake|sample|placeholder)_?(data|images?|photos?|pictures?|results?|responses?|users?|models?|urls?|predictions?|trainings?"
@@ -25,7 +26,11 @@ _MOCK_NAME = re.compile(
 
 
 def mock_data(ctx: Context) -> Iterator[Finding]:
-    """Placeholder pictures and functions or constants named mock, dummy or fake on the product's paths."""
+    """Placeholder pictures and functions or constants named mock, dummy or fake on the product's paths.
+
+    Also routes that simulate an outcome, and placeholders that are sent to the provider (`stand_ins`).
+    """
+    yield from stand_ins(ctx)
     touching = {each.module.path for each in ctx.calls} | {
         each.path for each in ctx.of("flow", "persist", "route")
     }

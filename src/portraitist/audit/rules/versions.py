@@ -10,7 +10,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
-from portraitist.audit.model import Finding, Place
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
 
 
@@ -81,7 +81,7 @@ def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
             if (
                 source is None
                 or not colon
-                or not re.search(r"version|output\.|destination|trained", ir.dotted(source), re.I)
+                or not (_VERSIONED.search(ir.dotted(source)) or _takes_second(module, call, source))
             ):
                 continue
             if not _parts_checked(call):
@@ -93,6 +93,20 @@ def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
                     key=ir.dotted(source),
                     weight=40,
                 )
+
+
+_VERSIONED = re.compile(r"version|output\.|destination|trained", re.I)
+
+
+def _takes_second(module: Module, call: ir.Call, source: ir.Node) -> bool:
+    """`model.split(":")[1]` outside of a page: the part behind the colon, which a model without a version has not."""
+    second = (
+        isinstance(call.parent, ir.Index)
+        and isinstance(call.parent.key, ir.Lit)
+        and call.parent.key.value == 1
+    )
+    page = module.path.endswith((".tsx", ".jsx"))
+    return second and not page and re.search(r"model", ir.dotted(source), re.I) is not None
 
 
 def _parts_checked(call: ir.Call) -> bool:
@@ -110,8 +124,10 @@ def _parts_checked(call: ir.Call) -> bool:
 def null_composite(ctx: Context) -> Iterator[Finding]:
     """`{model}:{version}` sent to the provider without a test of both parts in the functions on the way.
 
-    A database constraint or a test in another layer is not seen.
+    A database constraint or a test in another layer is not seen. Also a path or name that begins with `{user?.id}`,
+    where nothing tests that there is a user.
     """
+    yield from _begun_with_nothing(ctx)
     for module in ctx.live:
         for text in module.all(ir.Tmpl):
             pair = composite(text)
@@ -134,6 +150,31 @@ def null_composite(ctx: Context) -> Iterator[Finding]:
             if missing:
                 message = f"{' and '.join(missing)} may be null when the version is composed"
                 yield finding("null-composite", module, text, message, key=":".join(names), weight=60)
+
+
+def _begun_with_nothing(ctx: Context) -> Iterator[Finding]:
+    """`${user?.id}/…` handed to a storage, or as a name to the provider: it becomes `undefined/…`."""
+    for module in ctx.live:
+        for text in module.all(ir.Tmpl):
+            first = text.parts[0] if text.parts else None
+            if not (
+                isinstance(first, ir.Attr)
+                and first.maybe
+                and snake(first.name) in {"id", "sub", "uid", "user_id"}
+            ):
+                continue
+            used = next(
+                (each for each in ir.ancestors(text) if isinstance(each, ir.Call | ir.Assign | ir.Func)), None
+            )
+            stored = isinstance(used, ir.Call) and _STORES.search(ir.dotted(used.func)) is not None
+            whose = last_name(first.obj)
+            live = ctx.role_at(module, text) in LIVE_ROLES
+            if stored and live and whose and not _tested(first.obj, text):
+                message = f"{whose} may be nothing here, and the path then begins with 'undefined'"
+                yield finding("null-composite", module, text, message, key=f"{whose}.{first.name}", weight=44)
+
+
+_STORES = re.compile(r"upload|signed_?url|put_?object|storage\.|public_?url|remove$|\.create$", re.I)
 
 
 def _never_null(ctx: Context, module: Module, node: ir.Node) -> bool:
