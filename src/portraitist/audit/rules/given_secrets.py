@@ -19,6 +19,8 @@ from portraitist.audit.rules.base import finding
 _SECRET = re.compile(
     r"(SECRET|TOKEN|SERVICE_(ROLE|KEY)|PRIVATE|API_KEY|PASSWORD|ACCESS_KEY)(_KEY|_TOKEN)?$|^(REPLICATE|OPENAI|ANTHROPIC)_\w*KEY$"
 )
+_SAYS_SO = re.compile(r"key|token|secret|password|env|config|settings|auth", re.I)
+"""What a value or its name says where it may be a secret; all others are not looked up."""
 _HARMLESS = re.compile(
     r"ANON|PUBLI|MAPS|ANALYTICS|POSTHOG|FIREBASE|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|STRIPE_P"
 )
@@ -58,10 +60,14 @@ def _in_answer(ctx: Context, route: Route) -> Iterator[Finding]:
 
 def _secrets_in(ctx: Context, module: Module, node: ir.Node) -> Iterator[tuple[str, ir.Node]]:
     """The plain values of an object that is answered, or the answer itself, which are secrets of the environment."""
-    values = [each.value for each in node.props] if isinstance(node, ir.Obj) else [node]
-    for each in values:
+    props = (
+        [(each.key or "", each.value) for each in node.props] if isinstance(node, ir.Obj) else [("", node)]
+    )
+    for key, each in props:
         if isinstance(each, ir.Obj):
             yield from _secrets_in(ctx, module, each)
+        elif not _SAYS_SO.search(f"{key} {ir.dotted(each)}"):
+            continue
         elif isinstance(each, ir.Attr | ir.Index | ir.Name) or _reads_environment(each):
             name = _secret_of(ctx.ev.eval(module, each))
             if name:

@@ -48,7 +48,7 @@ def spelled(ctx: Context) -> Iterator[Finding]:
         for name, lit in _named_literals(module):
             if _is_secret(name, lit):
                 yield _found(module.path, lit.line, name)
-        for call in module.all(ir.Call):
+        for call in module.calls({"getenv", "get", "config", "env"}):
             name = _falls_back(call)
             if name:
                 yield _found(module.path, call.line, name, 60)
@@ -96,8 +96,7 @@ def _is_secret(name: str, lit: ir.Lit) -> bool:
 
 def _falls_back(call: ir.Call) -> str:
     """`os.getenv("SECRET_KEY", "…")`: the name, where a key that signs has a literal to fall back on."""
-    name = ir.dotted(call.func).rpartition(".")[2]
-    if name not in {"getenv", "get", "config", "env"} or len(call.args) < 2:
+    if len(call.args) < 2:
         return ""
     read, fallback = ir.text_of(call.args[0]), ir.text_of(call.args[1])
     return read if read and fallback and _SIGNS.match(read) else ""
