@@ -6,15 +6,17 @@ Which tables are members' own, and which statements their database would still p
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who, dependencies
 from portraitist.audit.facts.base import Context, ProviderCall, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
-from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.facts.db_common import call_name, chain_calls, made, pairs_of
 from portraitist.audit.facts.db_documents import FIRESTORE_FUNCTIONS
 from portraitist.audit.facts.denial import flat
 from portraitist.audit.facts.mounts import creations
+from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, fold
 from portraitist.audit.rules.requests import Given, below, is_given
 
@@ -52,7 +54,7 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
     for here in below(ctx, route):
         if any(asks_who(ctx, each) for each in here.way) or _knows_who(ctx, here.func):
             return None
-        for statement in ctx.statements_under.get(here.func, []):
+        for statement in (*ctx.statements_under.get(here.func, ()), *_deeds(ctx, here)):
             column = _named_by(ctx, here, statement)
             if column:
                 grave = 0 if statement.kind != "read" else 1
@@ -118,6 +120,33 @@ def _says_who(node: ir.Node) -> bool:
     return isinstance(node, ir.Name) and node.id in {"cookies", "headers", "session", "current_user"}
 
 
+_ADMIN = {"deleteUser": "delete", "updateUserById": "write", "getUserById": "read"}
+
+
+def _deeds(ctx: Context, here: Given) -> Iterator[Statement]:
+    """What works like a statement: a stored function that is told a member, a sign-in service's administration."""
+    for call in ir.find(here.func, ir.Call):
+        func = call.func
+        if not isinstance(func, ir.Attr) or not call.args:
+            continue
+        site = (here.module, call)
+        given = call.args[1] if func.name == "rpc" and len(call.args) > 1 else None
+        if isinstance(given, ir.Obj) and ir.text_of(call.args[0]):
+            named = [(re.sub(r"^(p|in|_)_?(?=[a-z]+_)", "", key), node) for key, node in pairs_of(given)]
+            members = tuple((key, node) for key, node in named if snake(key) in ctx.words.owner_columns)
+            where = tuple(key for key, _ in members)
+            if members and _all_rights_behind(ctx, here.module, func.obj):
+                yield made("write", ir.text_of(call.args[0]) or "", (), where, site, values=members)
+        elif func.name in _ADMIN and re.search(r"admin|users$|clerk", ir.dotted(func.obj), re.I):
+            yield made(_ADMIN[func.name], "users", (), ("id",), site, values=(("id", call.args[0]),))
+
+
+def _all_rights_behind(ctx: Context, module: Module, client: ir.Node) -> bool:
+    return bool(_SERVICE.search(ir.dotted(client))) or any(
+        _with_all_rights(ctx, each) for each in creations(ctx, module, client)
+    )
+
+
 def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     """The column by which the request chooses whose row this is, or ""."""
     where = {snake(each): node for each, node in statement.where_values}
@@ -168,10 +197,7 @@ def unprotected(ctx: Context, statement: Statement) -> bool:
         return True
     if not isinstance(fold(ctx.ev.eval(statement.module, source.args[0])), str | list):
         return True  # a table object of a query builder, which connects as the owner of the database
-    client = source.func.obj
-    return bool(_SERVICE.search(ir.dotted(client))) or any(
-        _with_all_rights(ctx, each) for each in creations(ctx, statement.module, client)
-    )
+    return _all_rights_behind(ctx, statement.module, source.func.obj)
 
 
 def _with_all_rights(ctx: Context, made: ir.Node) -> bool:
