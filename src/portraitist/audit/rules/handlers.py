@@ -39,6 +39,8 @@ def quiet_handlers(ctx: Context, ways: Ways) -> Iterator[Finding]:
             func = attempt.within
             if func is None or not attempt.handlers or ctx.role_at(module, attempt) not in LIVE_ROLES:
                 continue
+            if any(isinstance(each, ir.Loop) and each.target is None for each in ir.ancestors(attempt)):
+                continue  # what failed has another turn
             verdict = ""
             changes = func in ways and _changes(ctx, attempt, nodes, writers)
             handler = attempt.handlers[-1]

@@ -5,6 +5,7 @@ Reads names, statements and tests; whether their order is right is judged in `ch
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -132,21 +133,28 @@ def _asked(test: ir.Node) -> Iterator[str]:
         yield "look"
 
 
-def _named(call: ir.Call) -> Iterator[str]:
+def _named(call: ir.Call) -> tuple[str, ...]:
     """What a call does by its name, or by the name of the stored procedure that it runs."""
     func = call.func
     name = func.name if isinstance(func, ir.Attr) else func.id if isinstance(func, ir.Name) else ""
     if name == "rpc" and call.args:
         name = ir.text_of(call.args[0]) or ""
+    return _meant(name)
+
+
+@functools.cache
+def _meant(name: str) -> tuple[str, ...]:
     plain = snake(name)
+    kinds = []
     if _TAKES.search(plain):
-        yield "take"
+        kinds.append("take")
     elif _GIVES.search(plain):
-        yield "give"
+        kinds.append("give")
     elif CREDIT.search(plain) and not plain.startswith("set_"):
-        yield "check"
+        kinds.append("check")
     if MONEY.search(plain):
-        yield "look"
+        kinds.append("look")
+    return tuple(kinds)
 
 
 def _of_statement(ctx: Context, statement: Statement) -> Iterator[Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -27,6 +28,16 @@ class Ways:
 
 def working(ctx: Context) -> Ways:
     """The functions that live ways lead through: to paid calls, and below the handlers of webhooks of any sender."""
+    if ctx not in _KNOWN:
+        _KNOWN[ctx] = _working(ctx)
+    return _KNOWN[ctx]
+
+
+_KNOWN: weakref.WeakKeyDictionary[Context, Ways] = weakref.WeakKeyDictionary()
+"""Found once for each audit, for the rules that ask."""
+
+
+def _working(ctx: Context) -> Ways:
     ways = Ways()
     for flow in ctx.flows:
         for func in flow.funcs:
