@@ -135,13 +135,14 @@ def _deeds(ctx: Context, here: Given) -> Iterator[Statement]:
             named = [(re.sub(r"^(p|in|_)_?(?=[a-z]+_)", "", key), node) for key, node in pairs_of(given)]
             members = tuple((key, node) for key, node in named if snake(key) in ctx.words.owner_columns)
             where = tuple(key for key, _ in members)
-            if members and _all_rights_behind(ctx, here.module, func.obj):
+            if members and all_rights_behind(ctx, here.module, func.obj):
                 yield made("write", ir.text_of(call.args[0]) or "", (), where, site, values=members)
         elif func.name in _ADMIN and re.search(r"admin|users$|clerk", ir.dotted(func.obj), re.I):
             yield made(_ADMIN[func.name], "users", (), ("id",), site, values=(("id", call.args[0]),))
 
 
-def _all_rights_behind(ctx: Context, module: Module, client: ir.Node) -> bool:
+def all_rights_behind(ctx: Context, module: Module, client: ir.Node) -> bool:
+    """Whether a client's name, or the key it was made with, says that no policy holds for it."""
     return bool(_SERVICE.search(ir.dotted(client))) or any(
         _with_all_rights(ctx, each) for each in creations(ctx, module, client)
     )
@@ -197,7 +198,7 @@ def unprotected(ctx: Context, statement: Statement) -> bool:
         return True
     if not isinstance(fold(ctx.ev.eval(statement.module, source.args[0])), str | list):
         return True  # a table object of a query builder, which connects as the owner of the database
-    return _all_rights_behind(ctx, statement.module, source.func.obj)
+    return all_rights_behind(ctx, statement.module, source.func.obj)
 
 
 def _with_all_rights(ctx: Context, made: ir.Node) -> bool:

@@ -14,7 +14,7 @@ from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules import others_rows
+from portraitist.audit.rules import others_files, others_rows
 from portraitist.audit.rules.access import is_webhook
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in, trace
 
@@ -24,16 +24,18 @@ _REQUEST = {"req", "request"}
 def idor(ctx: Context) -> Iterator[Finding]:
     """A row is changed or deleted by an id of the request, without its owner, while other statements use the owner.
 
-    Also where the owner is the one that the request names, and where a paying route reads such a row to work with it
-    (`others_rows`). Only tables with an owner column, and no webhooks: those have a rule of their own. Row-level
-    security in the database is not seen, nor a check in another service.
+    Also where the owner is the one that the request names, where a paying route reads such a row to work with it
+    (`others_rows`), and where a route hands out files by a key of the request (`others_files`). Only tables with an
+    owner column, and no webhooks: those have a rule of their own. Row-level security in the database is not seen,
+    nor a check in another service.
     """
     owned = _owned_tables(ctx)
     handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
-    everyones = _compared_tables(ctx) | owned
+    everyones, kept = _compared_tables(ctx) | owned, others_files.members_buckets(ctx)
     for way_in in ctx.routes:
         if way_in.is_http and not is_webhook(ctx, way_in) and not _STAFF.search(way_in.path):
             yield from others_rows.given_away(ctx, way_in, everyones, _asks_on_the_way)
+            yield from others_files.handed_out(ctx, way_in, kept)
     for statement in live_statements(ctx, "write", "delete"):
         named = _owner_of_request(ctx, statement, handlers)
         if named is not None:

@@ -165,6 +165,8 @@ def is_given(here: Given, node: ir.Node | None, depth: int = 0) -> bool:
             return False
         if node.name not in _WRITTEN and _is_carrier(node.obj) and not _is_body(here, node.obj):
             return False
+        if (entry := _entry(here, node)) is not None:
+            return is_given(here, entry, depth + 1)
         return is_given(here, node.obj, depth)
     if isinstance(node, ir.Index):
         return ir.text_of(node.key) not in _OTHERS and is_given(here, node.obj, depth)
@@ -175,6 +177,13 @@ def is_given(here: Given, node: ir.Node | None, depth: int = 0) -> bool:
     if isinstance(node, ir.Cond):
         return is_given(here, node.then, depth + 1) or is_given(here, node.other, depth + 1)
     return False
+
+
+def _entry(here: Given, node: ir.Attr) -> ir.Node | None:
+    """`x` of `const input = { x: … }` where `input.x` is read."""
+    found = here.module.lookup(node.obj.id, node.obj) if isinstance(node.obj, ir.Name) else None
+    values = [each.value for each in found[1] if not each.keys] if found else []
+    return next((each.get(node.name) for each in values if isinstance(each, ir.Obj)), None)
 
 
 def _name_given(here: Given, node: ir.Name, depth: int) -> bool:
