@@ -9,6 +9,7 @@ from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, State
 from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
+from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 
 Rule = Callable[[Context], Iterator[Finding]]
@@ -133,12 +134,22 @@ def _made_by(module: Module, node: ir.Node) -> Iterator[ir.Call]:
 
 def _given_back(ctx: Context, call: ir.Call, key: str | int | None, depth: int) -> Found:
     """Where the answer of a function of the repository comes from, or its entry `key` where it is an object."""
-    for target in ctx.program.functions_called(call):
+    for target in ctx.program.functions_called(call) or _handed(ctx, call):
         for value in returns(target.node) if isinstance(target.node, ir.Func) and target.module else ():
             assert target.module is not None
             entry = value.get(key) if isinstance(value, ir.Obj) and isinstance(key, str) else None
             if entry is not None or not isinstance(value, ir.Obj):
                 yield from trace(ctx, target.module, entry or value, depth + 1, helpers=True)
+
+
+def _handed(ctx: Context, call: ir.Call) -> tuple[Target, ...]:
+    """The functions that `await asyncio.to_thread(f, …)` and its like call."""
+    module = ctx.program.module_of.get(call.within) if call.within is not None else None
+    name = last_name(call.func)
+    if module is None or module.language != "python" or name not in HANDING_ON:
+        return ()
+    given = handed_on(call)
+    return ctx.program.resolve(module, given.func) if given is not None else ()
 
 
 def _iterated(param: ir.Node) -> ir.Node | None:
