@@ -5,18 +5,20 @@ Routes that ask nobody at all are in `access`.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.denial import exits
-from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules import others_files, others_rows
 from portraitist.audit.rules.access import is_webhook
-from portraitist.audit.rules.base import finding, last_name, live_statements, names_in, trace
+from portraitist.audit.rules.base import finding, live_statements, names_in, trace
+from portraitist.audit.rules.requests import below, is_given
 
 _REQUEST = {"req", "request"}
 
@@ -36,6 +38,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         if way_in.is_http and not is_webhook(ctx, way_in) and not _STAFF.search(way_in.path):
             yield from others_rows.given_away(ctx, way_in, everyones, _asks_on_the_way)
             yield from others_files.handed_out(ctx, way_in, kept)
+            yield from _through_helpers(ctx, way_in, owned, set(handlers))
     for statement in live_statements(ctx, "write", "delete"):
         named = _owner_of_request(ctx, statement, handlers)
         if named is not None:
@@ -44,12 +47,12 @@ def idor(ctx: Context) -> Iterator[Finding]:
         where = {snake(each) for each in statement.where}
         if owner is None or statement.insert or not where or where & ctx.words.owner_columns:
             continue
-        route = _route_of(statement, handlers) or _route_through_helper(ctx, statement, handlers)
+        route = _route_of(statement, handlers)
         if (
             route is None
             or is_webhook(ctx, route)
             or _for_staff(route, statement)
-            or not (_by_request(ctx, statement, set(handlers)) or _route_of(statement, handlers) is None)
+            or not _by_request(ctx, statement, set(handlers))
             or _compares_owner(ctx, statement)
             or not _is_id(where)
         ):
@@ -169,26 +172,65 @@ def _route_of(statement: Statement, handlers: dict[ir.Node | None, Route]) -> Ro
     return None
 
 
-def _route_through_helper(
-    ctx: Context, statement: Statement, handlers: dict[ir.Node | None, Route]
-) -> Route | None:
-    """The route whose handler hands a storage helper nothing but an id of the request: `remove(req.params.id)`."""
-    func = statement.func
-    ids = [node for column, node in statement.where_values if _is_id({snake(column)})]
-    param = (
-        next((each for each in func.params if ids and last_name(ids[0]) == each.name), None) if func else None
-    )
-    if func is None or param is None or any(_WHO_ASKS.search(each.name) for each in func.params):
-        return None
-    for site in ctx.program.callers.get(func, []):
-        outer = ir.enclosing(site.call, ir.Func)
-        passed = argument_for(site.call, func, param)
-        root = ir.root_of(passed) if passed is not None else None
-        named = isinstance(root, ir.Name) and root.id in _REQUEST | {"params"}
-        alone = not any(_WHO_ASKS.search(each) for arg in site.call.args for each in names_in(arg))
-        if outer in handlers and named and alone and not _checks_before(ctx, outer, site.call):
-            return handlers[outer]
-    return None
+def _through_helpers(
+    ctx: Context, route: Route, owned: dict[str, tuple[str, Place]], handlers: set[ir.Node | None]
+) -> Iterator[Finding]:
+    """The routes whose handler hands a storage helper nothing but an id of the request: `remove(req.params.id)`.
+
+    Named at the route: the helper may be right for others.
+    """
+    told: set[str] = set()
+    if re.search(r"web-?_?hook", route.path, re.I):
+        return
+    for here in below(ctx, route):
+        if any(_STAFF.search(name) for each in here.way for name in _refusing_names(each)):
+            return
+        if here.func in handlers or any(_knows_whose(each) for each in here.way[1:]):
+            continue
+        for each in ctx.statements_under.get(here.func, []):
+            where = {snake(one) for one in each.where}
+            ids = [node for column, node in each.where_values if _is_id({snake(column)})]
+            if (
+                each.kind == "read"
+                or each.insert
+                or each.table not in owned
+                or each.table in told
+                or each.table.lower().rstrip("s") in {"user", "profile"}
+                or where & ctx.words.owner_columns
+                or not any(is_given(here, node) for node in ids)
+                or _for_staff(route, each)
+                or _asks_on_the_way(ctx, each, here.way)
+                or any(_checks_before(ctx, above, call) for above, call in _calls_on(ctx, here.way))
+            ):
+                continue
+            told.add(each.table)
+            does = "deletes from" if each.kind == "delete" else "changes"
+            message = (
+                f"{route.key} {does} {each.table} by an id of the request, without {owned[each.table][0]}"
+            )
+            asked = bool(route.guarded_by) or any(asks_who(ctx, one) for one in here.way)
+            seen = [Place(each.module.path, each.line), owned[each.table][1]]
+            yield finding("idor", *route.home, message, key=f"{each.table} {route.key}", weight=76 if asked else 57,
+                          end=route.head, evidence=seen)  # fmt: skip
+
+
+def _knows_whose(func: ir.Func) -> bool:
+    """Whether a function is told who asks, by a parameter or by what one is made for: `tx: UserTx`."""
+    said = (name for each in func.params for name in (each.name, *names_in(each.annotation)))
+    return any(_WHO_ASKS.search(each) for each in said)
+
+
+def _refusing_names(func: ir.Func) -> Iterator[str]:
+    """The names in the tests of a function that leave."""
+    yield from (one for each in ir.find(func, ir.If) if exits(each.then) for one in names_in(each.test))
+
+
+def _calls_on(ctx: Context, way: tuple[ir.Func, ...]) -> Iterator[tuple[ir.Func, ir.Call]]:
+    """Each call that leads from one function of a way to the next."""
+    for above, below_it in itertools.pairwise(way):
+        for call in ir.find(above, ir.Call):
+            if any(each.node is below_it for each in ctx.program.functions_called(call)):
+                yield above, call
 
 
 _WHO_ASKS = re.compile(r"user|owner|session|account|member|auth|profile|customer|uid", re.I)
@@ -228,12 +270,8 @@ _STAFF = re.compile(r"admin|superuser|staff|operator|moderator", re.I)
 def _for_staff(route: Route, statement: Statement) -> bool:
     """Whether only staff may come here: by the path, a guard's name, or a test of a role that leaves."""
     func = statement.func
-    tests = [each.test for each in ir.find(func, ir.If) if exits(each.then)] if func is not None else []
-    named = [
-        route.path,
-        *(name for name, _ in route.guarded_by),
-        *(one for each in tests for one in names_in(each)),
-    ]
+    tested = _refusing_names(func) if func is not None else ()
+    named = [route.path, *(name for name, _ in route.guarded_by), *tested]
     return any(_STAFF.search(each) for each in named)
 
 
