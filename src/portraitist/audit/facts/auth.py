@@ -39,6 +39,8 @@ def _checks(ctx: Context, route: Route) -> list[tuple[str, Module, ir.Node]]:
         name = _guard(ctx, module, node)
         if name:
             found.append((name, module, node))
+    if route.framework == "python" and "urlpatterns" in route.module.top.names:
+        found.extend(_of_settings(ctx, route))
     for target in route.handlers:
         if target.module is not None and isinstance(target.node, ir.Func):
             found.extend(_parameters(ctx, target.module, target.node))
@@ -46,6 +48,34 @@ def _checks(ctx: Context, route: Route) -> list[tuple[str, Module, ir.Node]]:
             if not found:
                 found.extend(in_body(ctx, target.module, target.node))
     return found
+
+
+def _of_settings(ctx: Context, route: Route) -> list[tuple[str, Module, ir.Node]]:
+    """What Django's settings put in front of every view, or of all of the REST framework, that do not opt out."""
+    funcs = [each.node for each in route.handlers if isinstance(each.node, ir.Func)]
+    around = [(each, each.parent) for each in funcs]
+    texts = [ir.dotted(one) for func, _ in around for one in func.decorators]
+    own = [one for _, cls in around if isinstance(cls, ir.Class) for one in ir.find(cls, ir.Name)]
+    opened = any(each.id == "AllowAny" for each in own) or any("not_required" in each for each in texts)
+    rest = any(isinstance(cls, ir.Class) for _, cls in around) or any(
+        each.endswith("api_view") for each in texts
+    )
+    if opened or any(each.endswith("permission_classes") for each in texts):
+        return []
+    found: list[tuple[str, Module, ir.Node]] = []
+    for module in ctx.live if funcs else ():
+        if module.language != "python" or "settings" not in module.path:
+            continue
+        for lit in module.all(ir.Lit):
+            name = str(lit.value).rpartition(".")[2] if isinstance(lit.value, str) else ""
+            listed = next((each for each in ir.ancestors(lit) if isinstance(each, ir.Prop)), None)
+            default = listed is not None and listed.key == "DEFAULT_PERMISSION_CLASSES"
+            if name == "LoginRequiredMiddleware" or (rest and default and name in _PERMISSIONS):
+                found.append((name, module, lit))
+    return found
+
+
+_PERMISSIONS = {"IsAuthenticated", "IsAdminUser", "DjangoModelPermissions", "DjangoObjectPermissions"}
 
 
 def _guard(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> str:

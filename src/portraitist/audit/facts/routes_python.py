@@ -128,12 +128,25 @@ def _mounts(ctx: Context) -> Mounts:
             elif name in {"APIRouter", "FastAPI", "Blueprint"}:
                 for guard in _dependencies(module, call):
                     mounts.guards.setdefault(call, []).append(("", guard))
+            elif name == "add_middleware" and isinstance(call.func, ir.Attr) and call.args:
+                _before_all(ctx, mounts, module, call.func.obj, call.args[0])
         for func in module.all(ir.Func):
             for each in func.decorators:
-                if isinstance(each, ir.Attr) and each.name in {"before_request", "before_app_request"}:
-                    for made in creations(ctx, module, each.obj):
+                named = each.func if isinstance(each, ir.Call) else each
+                if isinstance(named, ir.Attr) and named.name in _BEFORE:
+                    for made in creations(ctx, module, named.obj):
                         mounts.guards.setdefault(made, []).append(("", (module, func)))
     return mounts
+
+
+_BEFORE = {"before_request", "before_app_request", "middleware"}
+
+
+def _before_all(ctx: Context, mounts: Mounts, module: Module, app: ir.Node, middleware: ir.Node) -> None:
+    """`app.add_middleware(X)`: only a class of the repository can be read; a library's is no guard by its name."""
+    if any(isinstance(each.node, ir.Class) for each in ctx.program.resolve(module, middleware)):
+        for made in creations(ctx, module, app):
+            mounts.guards.setdefault(made, []).append(("", (module, middleware)))
 
 
 def _mount(ctx: Context, mounts: Mounts, module: Module, call: ir.Call, func: ir.Attr) -> None:
