@@ -16,7 +16,10 @@ from portraitist.audit.link.targets import Target
 from portraitist.audit.model import Place
 
 _VERIFIERS = re.compile(r"^(jsonwebtoken|jose|jwt|python_jose|PyJWT|firebase_admin|itsdangerous)\b")
-_SCHEMES = re.compile(r"^fastapi\.security\.")
+_SCHEMES = re.compile(
+    r"^(fastapi\.security\.|hono/(jwt|bearer-auth|basic-auth|jwk)\b|express-(jwt|basic-auth)\b|express-oauth2-jwt-bearer\b)"
+)
+"""Libraries whose calls refuse by themselves, whatever they are called."""
 
 
 def collect(ctx: Context) -> None:
