@@ -62,8 +62,11 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
         seen: set[str] = set()
         for name in module.all(ir.Name):
             used = isinstance(name.parent, ir.Call | ir.Attr) and (
-                not isinstance(name.parent, ir.Call) or name.parent.func is name
+                not isinstance(name.parent, ir.Call)
+                or name.parent.func is name
+                or module.language == "python"
             )
+            used = used or (module.language == "python" and _is_argument(name))
             if (
                 not used
                 or name.id in known
@@ -93,6 +96,17 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
                 key=name.id,
                 weight=64,
             )
+
+
+def _is_argument(name: ir.Name) -> bool:
+    """Whether a name is the value of a keyword argument: `create(owner=OWNER)`."""
+    entry, given = name.parent, name.parent.parent if name.parent is not None else None
+    return (
+        isinstance(entry, ir.Prop)
+        and entry.value is name
+        and given is not None
+        and isinstance(given.parent, ir.Call)
+    )
 
 
 def _named_in_class(name: ir.Name) -> bool:

@@ -20,6 +20,7 @@ from portraitist.audit.rules.base import (
     provider_behind,
     trace,
 )
+from portraitist.audit.rules.shared_state import shared_state
 
 _TRAINING_ID = re.compile(
     r"(training\w*|prediction\w*)\.id$|(^|\.)(training|prediction)_?(job_?)?id$|replicate_?training_?id$",
@@ -170,7 +171,12 @@ def _unwritten(
 
 
 def shared_mutable_default(ctx: Context) -> Iterator[Finding]:
-    """A module-level object of defaults, or a mutable default argument, that a function changes in place."""
+    """A module-level object of defaults, or a mutable default argument, that a function changes in place.
+
+    Also what a request changes for all others: the process's environment, a folder that it makes and empties
+    (`shared_state`).
+    """
+    yield from shared_state(ctx)
     for module in ctx.live:
         for func, scope in module.scopes.items():
             for name, assigns in scope.members.items():

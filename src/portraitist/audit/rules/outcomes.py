@@ -24,6 +24,7 @@ from portraitist.audit.rules.base import (
     provider_behind,
     trace,
 )
+from portraitist.audit.rules.endless import endless_waits
 from portraitist.audit.rules.open_ends import open_ends
 from portraitist.audit.rules.unfinished import left_in_progress
 
@@ -43,6 +44,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     """
     yield from left_in_progress(ctx)
     yield from open_ends(ctx)
+    yield from endless_waits(ctx)
     yield from _never_said(ctx)
     yield from _webhook_in_input(ctx)
     for module in (each for each in ctx.live if "succeeded" in each.file.text):
