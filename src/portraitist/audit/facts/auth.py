@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts import denial, routes_trpc
+from portraitist.audit.facts import asking, denial, routes_trpc
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
@@ -226,7 +226,7 @@ def in_body(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Modu
             if name:
                 return [(name, module, node)]
         elif isinstance(node, ir.If):
-            name = _test_check(ctx, node)
+            name = asking.tested(ctx, module, node)
             if name:
                 return [(name, module, node)]
     return []
@@ -331,69 +331,3 @@ def _bound_names(call: ir.Call) -> set[str]:
         if isinstance(parent, ir.Func | ir.If | ir.Loop):
             break
     return set()
-
-
-_CARRIERS = {"req", "request", "ctx", "session", "g", "context", "c", "locals"}
-"""What a framework hangs the one who asks on."""
-
-
-_WHO = {"user", "session", "userid", "user_id", "auth", "token"}
-
-
-def _kept_under(node: ir.Node) -> str:
-    """The name under which something is asked for directly on the request: `request["user"]`, `c.get("user")`."""
-    if isinstance(node, ir.Index):
-        carrier, key = node.obj, ir.text_of(node.key)
-    elif (
-        isinstance(node, ir.Call) and isinstance(node.func, ir.Attr) and node.func.name == "get" and node.args
-    ):
-        carrier, key = node.func.obj, ir.text_of(node.args[0])
-    else:
-        return ""
-    return (key or "") if isinstance(carrier, ir.Name) and carrier.id in _CARRIERS else ""
-
-
-def _test_check(ctx: Context, node: ir.If) -> str:
-    """A test of `req.user`, `request.user.is_authenticated`, `session["user_id"]` that turns callers away."""
-    if not denial.refuses_in(ctx, node.then):
-        return ""
-    for part in ir.walk(node.test):
-        if isinstance(part, ir.Attr) and part.name.replace("_", "").lower() in {
-            "isauthenticated",
-            "isanonymous",
-        }:
-            return ir.plain_dotted(part)
-        if (
-            isinstance(part, ir.Attr)
-            and (
-                (isinstance(part.obj, ir.Name) and part.obj.id in _CARRIERS)
-                or (isinstance(part.obj, ir.Attr) and part.obj.name in {"locals", "context"})
-            )
-        ) and part.name.lower() in _WHO:
-            return ir.plain_dotted(part)
-        if (kept := _kept_under(part)) and kept.lower() in _WHO:
-            return kept
-        if isinstance(part, ir.Attr) and ir.plain_dotted(part) in {
-            "req.session.userId",
-            "req.session.user",
-            "req.user.id",
-            "req.session.user.id",
-        }:
-            return ir.plain_dotted(part)
-        if isinstance(part, ir.Name) and part.id in {"session", "current_user"}:
-            return part.id
-    return _header_check(node)
-
-
-def _header_check(node: ir.If) -> str:
-    """A comparison of the authorization header or a key with a secret of the environment."""
-    names = [ir.dotted(each) for each in ir.walk(node.test) if isinstance(each, ir.Attr | ir.Name)]
-    configured = re.compile(r"process\.env|environ|settings\.|config\.|^(process|env|settings|config|os)$")
-    given = [each for each in names if not configured.search(each)]
-    texts = [each.value for each in ir.find(node.test, ir.Lit) if isinstance(each.value, str)]
-    word = re.compile(r"auth|secret|api_?key|token|bearer|signature", re.I)
-    named = next((each for each in given if word.search(each)), "")
-    compares = len(given) < len(names) or any(re.search(r"auth", each, re.I) for each in given)
-    return (
-        (named or "authorization") if compares and (named or any(word.search(each) for each in texts)) else ""
-    )

@@ -250,7 +250,7 @@ def _imported_creation(
     entry = other.exports.get(name, name)
     if isinstance(entry, ir.Call):
         return other, entry
-    local = entry if isinstance(entry, str) else name
+    local = entry.id if isinstance(entry, ir.Name) else entry if isinstance(entry, str) else name
     for binding in other.top.names.get(local, []):
         if isinstance(binding.value, ir.Call):
             return other, binding.value
