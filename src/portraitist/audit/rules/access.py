@@ -18,6 +18,7 @@ from portraitist.audit.rules.base import (
     finding,
     place,
 )
+from portraitist.audit.rules.believed_tokens import believed_tokens
 from portraitist.audit.rules.webhooks import verifies
 
 
@@ -26,9 +27,11 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
 
     It deletes at the provider, or it reads or changes a row of a member by an id that the request names, or asks the
     provider for what has that id while other routes are guarded (`open_data`).
+    Also a function that takes its caller's name out of a token whose signature nobody checks (`believed_tokens`).
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
     are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
     """
+    yield from believed_tokens(ctx)
     reported: set[Route] = set()
     for flow in (*ctx.flows, *_to_deletions(ctx)):
         route = flow.route
