@@ -17,6 +17,7 @@ from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, names_in, place
+from portraitist.audit.rules.granted import given_for_the_asking
 from portraitist.audit.rules.ledger import MONEY, NOTHING, Event, Ledger
 
 _TRIGGER = re.compile(
@@ -31,7 +32,9 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     credits are asked; a take behind the call (requests side by side all pass the check) or before the check; a take
     before the call that no code on the way gives back when it fails; credits that are looked at and never taken on
     the way or by a webhook. A check in a guard, a plan or a payment that is asked counts as a check.
+    Also credits that a member is given for the asking (`granted`).
     """
+    yield from given_for_the_asking(ctx)
     ledger = Ledger(ctx)
     flows = [each for each in ctx.flows if each.route is not None and each.route.is_http]
     seen: set[tuple[str, int]] = set()

@@ -1,0 +1,76 @@
+"""Part of the rule on credits: credits that a member is given for the asking, by the number that the request names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, names_in, trace
+from portraitist.audit.rules.ledger import CREDIT
+from portraitist.audit.rules.requests import Given, below, is_given
+
+_OTHERS = re.compile(r"web-?_?hook|callback|cron|internal|/ipn\b", re.I)
+_STAFF = re.compile(r"admin|superuser|staff|operator|moderator|internal|service_?key|cron", re.I)
+_PROVES = re.compile(
+    r"verify_?(?!token|jwt|auth|user|session)\w|retrieve|receipt|construct_?event|checkout|capture"
+    r"|validate_?\w*(purchase|payment|transaction)|stripe|revenue_?cat",
+    re.I,
+)
+
+
+def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
+    """A sum of a member's credits and a number of the request is stored, and nothing on the way proves a payment.
+
+    Not in webhooks, whose sender is another rule's, nor where only staff may come. A proof by another name is not seen.
+    """
+    for route in ctx.routes:
+        if (
+            not route.is_http
+            or _OTHERS.search(route.path)
+            or ctx.role_at(route.module, route.node) not in LIVE_ROLES
+        ):
+            continue
+        if _STAFF.search(route.path) or any(_STAFF.search(name) for name, _ in route.guarded_by):
+            continue
+        found = next(_sums(ctx, route), None)
+        if found is not None:
+            here, node, line = found
+            message = (
+                f"{route.key} adds as many credits as the request says, with no proof that they were paid for"
+            )
+            yield finding("credit-before-check", here.module, node, message, key=f"given {route.key}", weight=79,
+                          evidence=[Place(here.module.path, line)])  # fmt: skip
+
+
+def _sums(ctx: Context, route: Route) -> Iterator[tuple[Given, ir.Node, int]]:
+    """Each sum with a number of the request that a statement stores in a column of credits."""
+    for here in below(ctx, route):
+        if any(_proves(each) for each in here.way):
+            return
+        for statement in ctx.statements_under.get(here.func, []):
+            for column in statement.columns if statement.kind == "write" and not statement.insert else ():
+                if not CREDIT.search(snake(column.column)) or column.path != here.module.path:
+                    continue
+                for _, part in trace(ctx, here.module, column.node):
+                    if _adds_given(here, part):
+                        yield here, part, statement.line
+
+
+def _adds_given(here: Given, part: ir.Node) -> bool:
+    if isinstance(part, ir.Obj):
+        return is_given(here, part.get("increment", "$inc"))
+    sides = (part.left, part.right) if isinstance(part, ir.Bin) and part.op == "+" else ()
+    return sum(is_given(here, each) for each in sides) == 1
+
+
+def _proves(func: ir.Func) -> bool:
+    """Whether a function asks a payment service, or turns away all but staff."""
+    if any(_PROVES.search(ir.dotted(each.func)) for each in ir.find(func, ir.Call)):
+        return True
+    tests = (each.test for each in ir.find(func, ir.If) if exits(each.then))
+    return any(_STAFF.search(name) for each in tests for name in names_in(each))
