@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from portraitist.audit.order import Order
 
 Scalar = str | int | float | bool | None
 
@@ -16,15 +19,15 @@ Scalar = str | int | float | bool | None
 class Node:
     """A piece of source: `line` to `end`, both 1-based and inclusive.
 
-    Once its module is indexed, `order` is the module's nodes in source order, in which this node's subtree
-    begins at `first`, and `within` is the function around it. A node that was made apart has none of them.
+    Once its module is indexed, `order` holds the module's nodes, this one at `first`, and `within` is the
+    function around it. A node that was made apart has none of them.
     """
 
     line: int
     end: int
     parent: Node | None = field(default=None, init=False, repr=False)
     within: Func | None = field(default=None, init=False, repr=False)
-    order: list[Node] | None = field(default=None, init=False, repr=False)
+    order: Order | None = field(default=None, init=False, repr=False)
     first: int = field(init=False, repr=False)
 
     def children(self) -> Sequence[Node]:
@@ -319,12 +322,7 @@ N = TypeVar("N", bound=Node)
 
 def walk(node: Node) -> Iterator[Node]:
     """`node` and everything below it, in source order, without recursion."""
-    if node.order is None:
-        return _walk(node)
-    last = node
-    while below := last.children():
-        last = below[-1]
-    return iter(node.order[node.first : last.first + 1])
+    return _walk(node) if node.order is None else iter(node.order.below(node))
 
 
 def _walk(node: Node) -> Iterator[Node]:
@@ -337,7 +335,9 @@ def _walk(node: Node) -> Iterator[Node]:
 
 def find(node: Node, kind: type[N]) -> Iterator[N]:
     """Every node of `kind` at or below `node`."""
-    return (each for each in walk(node) if isinstance(each, kind))
+    if node.order is None:
+        return (each for each in _walk(node) if isinstance(each, kind))
+    return iter(node.order.kind_below(node, kind))  # type: ignore[arg-type]
 
 
 def ancestors(node: Node) -> Iterator[Node]:

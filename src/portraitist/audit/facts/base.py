@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from portraitist.audit import ir
 from portraitist.audit.link.evaluate import Evaluator
@@ -24,6 +24,8 @@ from portraitist.audit.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from portraitist.audit.facts.flows import Flow
     from portraitist.audit.link.reach import Reach
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,6 +190,14 @@ class Context:
         self.denies: dict[ir.Func, bool] = {}
         self.asking: dict[ir.Func, bool] = {}
         self.reached: Reach
+        self._answers: dict[tuple[object, ...], Any] = {}
+
+    def once(self, question: Callable[..., T], *about: Hashable) -> T:
+        """The answer to a question about a piece of syntax or a route: `question(context, *about)`, asked once."""
+        key = (question, *about)
+        if key not in self._answers:
+            self._answers[key] = question(self, *about)
+        return self._answers[key]  # type: ignore[no-any-return]
 
     @functools.cached_property
     def unparsed(self) -> frozenset[str]:
@@ -220,12 +230,12 @@ class Context:
                     found.setdefault(target.node, []).append(route)
         return found
 
-    @property
+    @functools.cached_property
     def modules(self) -> list[Module]:
         """All modules, by path."""
         return list(self.program.modules.values())
 
-    @property
+    @functools.cached_property
     def live(self) -> list[Module]:
         """Modules that take part in flows: no tests, backups or generated code."""
         return [each for each in self.modules if each.role in LIVE_ROLES]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from portraitist.audit import ir
+from portraitist.audit.order import Order
 from portraitist.audit.source import SourceFile
 
 N = TypeVar("N", bound=ir.Node)
@@ -65,7 +66,8 @@ class Module:
         self.classes: dict[str, ir.Class] = {}
         self.exports: dict[str, str | ir.Node] = {}
         self.stars: list[str] = []
-        self.by_type: dict[type[ir.Node], list[ir.Node]] = {}
+        self.order = Order()
+        self._all: dict[type[ir.Node], list[ir.Node]] = {}
         self._index()
 
     @functools.cached_property
@@ -80,7 +82,11 @@ class Module:
 
     def all(self, kind: type[N]) -> list[N]:
         """Every node of `kind` in this file, in source order."""
-        return self.by_type.get(kind, [])  # type: ignore[return-value]
+        found = self._all.get(kind)
+        if found is None:
+            nodes = self.order.nodes
+            found = self._all[kind] = [nodes[each] for each in self.order.places.get(kind, ())]
+        return found  # type: ignore[return-value]
 
     @functools.cached_property
     def _by_callee(self) -> dict[str, list[ir.Call]]:
@@ -141,17 +147,16 @@ class Module:
         return f"{func.owner}.{func.name}" if func.owner else func.name
 
     def _index(self) -> None:
-        """Fills `by_type` and the scopes, and tells every node its place; a node's scope is its function's."""
-        order: list[ir.Node] = []
-        by_type: dict[type[ir.Node], list[ir.Node]] = defaultdict(list)
+        """Fills `order` and the scopes, and tells every node its place; a node's scope is its function's."""
+        order, nodes, places = self.order, self.order.nodes, self.order.places
         stack: list[ir.Node] = [self.body]
         self.body.within = None
         while stack:
             node = stack.pop()
             kind = type(node)
-            node.order, node.first = order, len(order)
-            order.append(node)
-            by_type[kind].append(node)
+            node.order, node.first = order, len(nodes)
+            nodes.append(node)
+            places[kind].append(node.first)
             if kind in _LEAVES:
                 continue
             if kind in _BINDING:
@@ -166,7 +171,6 @@ class Module:
             for child in children:
                 child.parent, child.within = node, func
             stack.extend(children[::-1])
-        self.by_type = dict(by_type)
 
     def _enter(self, node: ir.Node) -> None:
         scope = self.top if node.within is None else self.scopes[node.within]

@@ -116,13 +116,17 @@ def _behind_middleware(ctx: Context, route: Route) -> bool:
     """Whether a Next middleware file denies on this path, as far as its matcher and its exceptions say."""
     if route.framework not in {"next", "pages", "action"}:
         return False
-    files = [each for each in ctx.live if re.search(r"(^|/)(middleware|proxy)\.(ts|js)$", each.path)]
+    files = ctx.once(_middleware_files)
     if any(_excepts_everything(each) for each in files):
         return False
     covering = [each for each in files if _chosen(each, route)]
     if route.framework == "action" and any(_leaves_open(ctx, each) for each in covering):
         return False
     return any(_denies_all(ctx, each, route) and _matches(each, route) for each in covering)
+
+
+def _middleware_files(ctx: Context) -> list[Module]:
+    return [each for each in ctx.live if re.search(r"(^|/)(middleware|proxy)\.(ts|js)$", each.path)]
 
 
 def _leaves_open(ctx: Context, module: Module) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
@@ -207,6 +208,11 @@ def names_in(node: ir.Node | None) -> set[str]:
         elif isinstance(each, ir.Lit) and isinstance(each.value, str):
             found.add(each.value)
     return found
+
+
+def refusing_names(_ctx: Context, func: ir.Func) -> list[str]:
+    """The names in the tests of a function that leave."""
+    return [one for each in ir.find(func, ir.If) if exits(each.then) for one in names_in(each.test)]
 
 
 def last_name(node: ir.Node | None) -> str:

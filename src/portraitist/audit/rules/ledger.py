@@ -16,29 +16,26 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name, live_statements, names_in, trace
 
+# All of these are asked of names in snake case.
 CREDIT = re.compile(
     r"credit(?!_?card)|balance|quota|(^|_)tokens_(left|balance|amount|count)|coins|(model|image)_tokens"
     r"|generations?_(left|remaining)|remaining_(generations?|images?|uses)",
-    re.I,
 )
 MONEY = re.compile(
     CREDIT.pattern
     + r"|_limit|limit_|limits|limiter|allowance|entitle|eligib|(^|_)usage|subscri|(^|_)paid|payment|purchase"
     r"|premium|(^|_)plans?(_|$)|(^|_)tiers?(_|$)|trial|billing|stripe|invoice|licen[sc]e|(^|_)pro(_|$)|is_admin|admin_"
     r"|(^|_)role$|whitelist|allowed|can_(\w+_)?(generate|train|create|use)|throttle|api_keys?$",
-    re.I,
 )
 """What may decide whether a member may spend money: where one of these is asked, nothing is said to be unasked."""
 _THING = r"(credits?|tokens|coins?|balance|quota|points|reserve|wallet|charge|hold)"
 _TAKES = re.compile(
     rf"(^|_)(use|consume|charge|spend|deduct|decrement|subtract|take|debit|reduce|withdraw|burn)_(\w+_)?{_THING}"
     rf"|{_THING}_(consume|charge|spend|deduct|decrement|debit)",
-    re.I,
 )
 _GIVES = re.compile(
     rf"refund|(^|_)(restore|return|give_back|add|grant|increment|release|revert|reset|rollback|top_up)_(\w+_)?{_THING}"
     rf"|{_THING}_(refund|restore|add|grant|increment)",
-    re.I,
 )
 MAX_DEPTH = 3
 """How many helpers below a function what they do still counts as its own."""
@@ -116,7 +113,6 @@ def _on_server(module: Module) -> bool:
 
 def _asked(test: ir.Node) -> Iterator[str]:
     """What a test asks for; a limit counts as asked for where something is compared with it."""
-    words = [snake(each) for each in names_in(test) if " " not in each]
     compared = any(
         each.op in {"<", ">", "<=", ">="}
         and re.search(
@@ -127,10 +123,17 @@ def _asked(test: ir.Node) -> Iterator[str]:
         and not isinstance(each.right, ir.Lit)
         for each in ir.find(test, ir.Bin)
     )
-    if compared or any(CREDIT.search(each) for each in words):
-        yield "check"
-    if compared or any(MONEY.search(each) for each in words):
-        yield "look"
+    asked = NOTHING.union(*(_about(each) for each in names_in(test) if " " not in each))
+    for kind in ("check", "look"):
+        if compared or kind in asked:
+            yield kind
+
+
+@functools.cache
+def _about(name: str) -> Kinds:
+    """What a test of something with this name does: a check where it may be credits, a look where it may be money."""
+    plain = snake(name)
+    return frozenset(kind for kind, words in (("check", CREDIT), ("look", MONEY)) if words.search(plain))
 
 
 def _named(call: ir.Call) -> tuple[str, ...]:

@@ -12,10 +12,9 @@ from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
-from portraitist.audit.facts.denial import exits
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules import open_data
-from portraitist.audit.rules.base import finding, names_in
+from portraitist.audit.rules.base import finding, refusing_names
 from portraitist.audit.rules.requests import Given, below, is_given
 
 Owners = dict[str, tuple[str, Place]]
@@ -37,7 +36,7 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
     seen: set[str] = set()
     for here in below(ctx, route) if pays and not open_data.MEANT_OPEN.search(route.path) else ():
         asked = bool(route.guarded_by) or any(asks_who(ctx, each) for each in here.way)
-        if any(_asks_more(each) for each in here.way):
+        if any(ctx.once(_asks_more, each) for each in here.way):
             continue
         for statement in ctx.statements_under.get(here.func, []):
             owner = owned.get(statement.table)
@@ -52,12 +51,11 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
                           evidence=[owner[1], Place(route.module.path, route.node.line)])  # fmt: skip
 
 
-def _asks_more(func: ir.Func) -> bool:
+def _asks_more(ctx: Context, func: ir.Func) -> bool:
     """Whether a function asks for a membership by a helper, or tests a role and leaves."""
     if any(_ASKS.search(ir.dotted(each.func).rpartition(".")[2]) for each in ir.find(func, ir.Call)):
         return True
-    tests = (each.test for each in ir.find(func, ir.If) if exits(each.then))
-    return any(_ROLE.search(name) for each in tests for name in names_in(each))
+    return any(_ROLE.search(each) for each in ctx.once(refusing_names, func))
 
 
 def _by_id_alone(ctx: Context, here: Given, statement: Statement) -> bool:

@@ -13,11 +13,10 @@ from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
-from portraitist.audit.facts.denial import exits
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules import others_files, others_models, others_rows
 from portraitist.audit.rules.access import is_webhook
-from portraitist.audit.rules.base import finding, live_statements, names_in, trace
+from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace
 from portraitist.audit.rules.requests import below, is_given
 
 _REQUEST = {"req", "request"}
@@ -52,7 +51,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         if (
             route is None
             or is_webhook(ctx, route)
-            or _for_staff(route, statement)
+            or _for_staff(ctx, route, statement)
             or not _by_request(ctx, statement, set(handlers))
             or _compares_owner(ctx, statement)
             or not _is_id(where)
@@ -85,7 +84,7 @@ def _owner_of_request(
 ) -> Finding | None:
     """A write for whoever the request names as the owner, by a route that knows who is asking and does not compare."""
     route = _route_of(statement, handlers)
-    if route is None or not route.guarded_by or _for_staff(route, statement) or statement.func is None:
+    if route is None or not route.guarded_by or _for_staff(ctx, route, statement) or statement.func is None:
         return None
     others = {snake(each) for each in statement.where} - ctx.words.owner_columns
     if _is_id(others) or any(_tests_owner(ctx, each) for each in ir.find(statement.func, ir.Bin)):
@@ -184,7 +183,7 @@ def _through_helpers(
     if re.search(r"web-?_?hook", route.path, re.I):
         return
     for here in below(ctx, route):
-        if any(_STAFF.search(name) for each in here.way for name in _refusing_names(each)):
+        if any(_STAFF.search(name) for each in here.way for name in ctx.once(refusing_names, each)):
             return
         if here.func in handlers or any(_knows_whose(each) for each in here.way[1:]):
             continue
@@ -199,7 +198,7 @@ def _through_helpers(
                 or each.table.lower().rstrip("s") in {"user", "profile"}
                 or where & ctx.words.owner_columns
                 or not any(is_given(here, node) for node in ids)
-                or _for_staff(route, each)
+                or _for_staff(ctx, route, each)
                 or _asks_on_the_way(ctx, each, here.way)
                 or any(_checks_before(ctx, above, call) for above, call in _calls_on(ctx, here.way))
             ):
@@ -219,11 +218,6 @@ def _knows_whose(func: ir.Func) -> bool:
     """Whether a function is told who asks, by a parameter or by what one is made for: `tx: UserTx`."""
     said = (name for each in func.params for name in (each.name, *names_in(each.annotation)))
     return any(_WHO_ASKS.search(each) for each in said)
-
-
-def _refusing_names(func: ir.Func) -> Iterator[str]:
-    """The names in the tests of a function that leave."""
-    yield from (one for each in ir.find(func, ir.If) if exits(each.then) for one in names_in(each.test))
 
 
 def _calls_on(ctx: Context, way: tuple[ir.Func, ...]) -> Iterator[tuple[ir.Func, ir.Call]]:
@@ -268,10 +262,10 @@ def _by_request(ctx: Context, statement: Statement, handlers: set[ir.Node | None
 _STAFF = re.compile(r"admin|superuser|staff|operator|moderator", re.I)
 
 
-def _for_staff(route: Route, statement: Statement) -> bool:
+def _for_staff(ctx: Context, route: Route, statement: Statement) -> bool:
     """Whether only staff may come here: by the path, a guard's name, or a test of a role that leaves."""
     func = statement.func
-    tested = _refusing_names(func) if func is not None else ()
+    tested = ctx.once(refusing_names, func) if func is not None else ()
     named = [route.path, *(name for name, _ in route.guarded_by), *tested]
     return any(_STAFF.search(each) for each in named)
 

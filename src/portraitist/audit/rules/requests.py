@@ -65,8 +65,13 @@ class Given:
     way: tuple[ir.Func, ...]
 
 
-def below(ctx: Context, route: Route) -> Iterator[Given]:
+def below(ctx: Context, route: Route) -> list[Given]:
     """The route's handlers and the functions they hand parts of the request to."""
+    return ctx.once(_below, route)
+
+
+def _below(ctx: Context, route: Route) -> list[Given]:
+    found: list[Given] = []
     queue = [
         Given(each.module, each.node, frozenset(_parameters(route, each.node)), (each.node,))
         for each in route.handlers
@@ -75,7 +80,7 @@ def below(ctx: Context, route: Route) -> Iterator[Given]:
     seen = {each.func for each in queue}
     while queue:
         here = queue.pop(0)
-        yield here
+        found.append(here)
         for call, target in _calls(ctx, here) if len(here.way) <= MAX_DEPTH else ():
             func, module = target.node, target.module
             if not isinstance(func, ir.Func) or module is None or func in seen:
@@ -84,6 +89,7 @@ def below(ctx: Context, route: Route) -> Iterator[Given]:
             if names:
                 seen.add(func)
                 queue.append(Given(module, func, names, (*here.way, func)))
+    return found
 
 
 def _calls(ctx: Context, here: Given) -> Iterator[tuple[ir.Call, Target]]:

@@ -185,6 +185,10 @@ def _names_check(ctx: Context, names: set[str]) -> bool:
 
 def verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int = 0) -> bool:
     """Whether a function, or what it calls, checks who sent a request by a signature or a secret."""
+    return ctx.once(_verifies, module, func, depth)
+
+
+def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int) -> bool:
     assert module is not None
     for each in ir.walk(func):
         if isinstance(each, ir.Name | ir.Attr) and _names_check(
