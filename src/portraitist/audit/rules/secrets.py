@@ -10,6 +10,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules import given_secrets, spelled_secrets
 from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.sent_secrets import sent_to_a_given_address
 
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
 
@@ -36,10 +37,12 @@ _MARKS = ("r8_", "sk-", "AKIA", "sk_live_", "ghp_", "xox", "-----BEGIN", "whsec_
 def client_exposed_token(ctx: Context) -> Iterator[Finding]:
     """A secret that the browser gets: read through a public variable, answered by a route, or in a bundler's settings.
 
+    Also one that is sent to an address that the request names (`sent_secrets`).
     Also the provider's client in code that runs in the browser. Values that travel through several functions before
     they are answered are not seen (`given_secrets`).
     """
     yield from given_secrets.handed_over(ctx)
+    yield from sent_to_a_given_address(ctx)
     seen: set[str] = set()
     for fact in ctx.of("env.read"):
         exposed = _PUBLIC.match(fact.key) and _SECRETISH.search(fact.key) and not _HARMLESS.search(fact.key)
