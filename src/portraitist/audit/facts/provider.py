@@ -217,7 +217,7 @@ def _payload(ctx: Context, found: ProviderCall) -> None:
             value=_value(each.value),
             evidence=[Place(found.module.path, found.call.line)],
         )
-        if each.key == "webhook" and not each.spread:
+        if each.key in {"webhook", "webhook_completed"} and not each.spread:
             _webhook(ctx, module, anchor, each)
 
 

@@ -13,7 +13,7 @@ from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules import open_data
+from portraitist.audit.rules import open_data, open_database
 from portraitist.audit.rules.base import (
     finding,
     place,
@@ -27,11 +27,13 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
 
     It deletes at the provider, or it reads or changes a row of a member by an id that the request names, or asks the
     provider for what has that id while other routes are guarded (`open_data`).
-    Also a function that takes its caller's name out of a token whose signature nobody checks (`believed_tokens`).
+    Also what the database leaves open to browsers that ask it directly (`open_database`), and
+    a function that takes its caller's name out of a token whose signature nobody checks (`believed_tokens`).
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
     are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
     """
     yield from believed_tokens(ctx)
+    yield from open_database.left_open(ctx)
     reported: set[Route] = set()
     for flow in (*ctx.flows, *_to_deletions(ctx)):
         route = flow.route

@@ -39,8 +39,9 @@ def handed_out(ctx: Context, route: Route, kept: dict[str, Place]) -> Iterator[F
                 message = (
                     f"{route.key} gives out files of {bucket} by a key of the request, whoever's they are"
                 )
-                yield finding("idor", here.module, call, message, key=f"{bucket} files", weight=63,
-                              evidence=[kept[bucket], Place(route.module.path, route.node.line)])  # fmt: skip
+                key, seen = f"{bucket} files {route.key}", Place(here.module.path, call.line)
+                yield finding("idor", *route.home, message, key=key, weight=63, end=route.head,
+                              evidence=[seen, kept[bucket]])  # fmt: skip
 
 
 def _chosen(ctx: Context, here: Given, call: ir.Call) -> bool:

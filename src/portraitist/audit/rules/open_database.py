@@ -1,0 +1,227 @@
+"""What the database leaves open where browsers ask it directly: stored functions, row policies. Of `missing-auth`.
+
+Reads the SQL files in the order of their paths; what was changed in the database by hand is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from portraitist.audit.facts import sql
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.model import LIVE_ROLES, Finding
+
+_NAME = r"(?:\"?(?P<schema>\w+)\"?\s*\.\s*)?\"?(?P<{}>\w+)\"?"
+_FUNCTION = re.compile(
+    rf"\bcreate\s+(?:or\s+replace\s+)?function\s+{_NAME.format('name')}\s*\((?P<params>[^)]*)\)"
+    r"(?P<head>[^$;]*?)(?P<tag>\$\w*\$)(?P<body>.*?)(?P=tag)(?P<tail>[^;]*);",
+    re.I | re.S,
+)
+_POLICY = re.compile(
+    r"\bcreate\s+policy\s+(?P<policy>\"[^\"]+\"|\w+)\s+on\s+" + _NAME.format("table") + r"(?P<rest>[^;]*);",
+    re.I,
+)
+_DROPPED = re.compile(
+    r"\bdrop\s+policy\s+(?:if\s+exists\s+)?(?P<policy>\"[^\"]+\"|\w+)\s+on\s+" + _NAME.format("table"), re.I
+)
+_ALL_DROPPED = re.compile(r"\bpg_policies\b.*\bdrop\s+policy\b", re.I | re.S)
+_ASKS = re.compile(
+    r"\bauth\s*\.\s*\w+|current_setting|session_user|current_user|request\.jwt|is_admin\s*\(", re.I
+)
+_TO = re.compile(r"\bto\s+(?P<roles>[\w\",\s]+?)(?=\s+(?:using|with\s+check)\b|\s*$)", re.I)
+_FOR = re.compile(r"\bfor\s+(all|select|insert|update|delete)\b", re.I)
+_EVERYBODY = {"public", "anon", "authenticated"}
+_OWN_ROW = re.compile(r"^\(*(?:\(?\s*(?:select\s+)?auth\s*\.\s*uid\s*\(\s*\)\s*\)?\s*=\s*\"?\w+\"?"
+                      r"|\"?\w+\"?\s*=\s*\(?\s*(?:select\s+)?auth\s*\.\s*uid\s*\(\s*\)\s*\)?)\)*$", re.I)  # fmt: skip
+_MONEY = re.compile(r"(^|_)(credits?|balance|coins|credits?_(balance|remaining|left)|token_balance)$", re.I)
+_RANK = re.compile(
+    r"^(is_admin|is_premium|is_pro|role|plan|tier|subscription_(tier|status|plan)|user_role|plan_type)$", re.I
+)
+_ACCOUNTS = re.compile(
+    r"(^|_)(users?|profiles?|accounts?|members?|customers?|wallets?|credits?|tokens|balances?|subscriptions?|quotas?)$",
+    re.I,
+)
+
+_STAMPS = re.compile(r"updated_?at|timestamp|moddatetime|modified|touch", re.I)
+"""Triggers that only note when a row was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One SQL file: its text without comments."""
+
+    path: str
+    text: str
+
+    def line(self, offset: int) -> int:
+        return self.text.count("\n", 0, offset) + 1
+
+
+def left_open(ctx: Context) -> Iterator[Finding]:
+    """Functions with their owner's rights that change whoever's rows they are told; policies that keep nobody off.
+
+    Only where browsers ask the database themselves, as Supabase's do: there everything in its public schema can be
+    called by anybody who has the page.
+    """
+    files = [
+        _Read(each.path, sql.strip_comments(each.text))
+        for each in ctx.tree.files
+        if each.language == "sql" and each.role in LIVE_ROLES
+    ]
+    if any(re.search(r"\bauth\s*\.\s*(uid|role|jwt|users)\b", each.text, re.I) for each in files):
+        whole = "\n".join(each.text for each in files)
+        yield from _functions(ctx, files, whole)
+        yield from _policies(ctx, files, whole)
+
+
+def _functions(ctx: Context, files: list[_Read], whole: str) -> Iterator[Finding]:
+    latest: dict[str, tuple[_Read, re.Match[str]]] = {}
+    asking: set[str] = set()
+    for file in files:
+        for match in _FUNCTION.finditer(file.text):
+            name = match.group("name").lower()
+            latest[name] = (file, match)
+            if _ASKS.search(match.group("body")):
+                asking.add(name)
+    for name, (file, match) in latest.items():
+        if (
+            name in asking
+            or not _is_callable(match, whole)
+            or (match.group("schema") or "public") != "public"
+        ):
+            continue
+        changed = [
+            each for each in sql.statements(match.group("body")) if each.kind != "read" and _alters(each)
+        ]
+        member = _member(ctx, match.group("params"))
+        if changed and member:
+            table = changed[0].table
+            columns = {one.name for each in changed for one in each.columns}
+            message = f"anybody may call {name}: it changes {table} for the {member} that it is told, with all rights"
+            weight = 84 if any(_MONEY.search(each) for each in columns) else 64
+            yield _at(file, match.start(), message, name, weight)
+
+
+def _alters(statement: sql.SqlStatement) -> bool:
+    """Whether a statement does more than add a row that says nothing of worth."""
+    return not statement.insert or any(_MONEY.search(each.name) for each in statement.columns)
+
+
+def _is_callable(match: re.Match[str], whole: str) -> bool:
+    """Whether a function runs with its owner's rights and everybody was left the right to call it."""
+    name = re.escape(match.group("name"))
+    around = match.group("head") + match.group("tail")
+    if not re.search(r"security\s+definer", around, re.I) or re.search(
+        r"returns\s+\"?(event_)?trigger", around, re.I
+    ):
+        return False
+    taken = rf"\brevoke\b[^;]*\bon\s+(all\s+functions\b|(function|routine)\s+[^;]*\b{name}\b)"
+    default = r"\balter\s+default\s+privileges\b[^;]*\brevoke\b[^;]*\bfunctions\b"
+    dropped = rf"\bdrop\s+function\s+(if\s+exists\s+)?(\w+\.)?{name}\b(?!.*\bfunction\s+(\w+\.)?{name}\b)"
+    flags = re.I | re.S
+    return not any(re.search(each, whole, flags) for each in (taken, default, dropped))
+
+
+def _member(ctx: Context, params: str) -> str:
+    """The parameter that says whose rows are meant, "" where there is none."""
+    for each in params.split(","):
+        words = [one for one in each.split() if one.lower() not in {"in", "inout"}]
+        name = snake(words[0].strip('"')) if len(words) > 1 else ""
+        bare = re.sub(r"^(p|in|_|target|arg)?_+|_(param|in|input|arg)$", "", name)
+        if {name, bare} & (ctx.words.owner_columns | {"userid", "user_uuid"}):
+            return name
+    return ""
+
+
+def _policies(ctx: Context, files: list[_Read], whole: str) -> Iterator[Finding]:
+    standing: dict[tuple[str, str], tuple[_Read, re.Match[str]]] = {}
+    for file in files:
+        if _ALL_DROPPED.search(file.text):
+            standing.clear()
+        events = [*_POLICY.finditer(file.text), *_DROPPED.finditer(file.text)]
+        for match in sorted(events, key=lambda each: each.start()):
+            key = (match.group("policy").strip('"').lower(), match.group("table").lower())
+            if match.re is _DROPPED:
+                standing.pop(key, None)
+            elif (match.group("schema") or "public") == "public":
+                standing[key] = (file, match)
+    for (name, table), (file, match) in standing.items():
+        command = (found.group(1) if (found := _FOR.search(match.group("rest"))) else "all").lower()
+        if not _for_everybody(match.group("rest")) or command == "select":
+            continue
+        shown = match.group("policy").strip('"')
+        test = _clause(match.group("rest"), "with check" if command == "insert" else "using")
+        if test.lower() == "true" and _is_mistaken(ctx, match, command):
+            does = (
+                "change"
+                if command in {"all", "update"}
+                else "add to"
+                if command == "insert"
+                else "delete from"
+            )
+            message = (
+                f'the policy "{shown}" lets everybody {does} {table}: it names no role and tests nothing'
+            )
+            yield _at(file, match.start(), message, f"{table} {name}", 80 if command != "insert" else 60)
+        elif command in {"all", "update"} and _OWN_ROW.match(test):
+            yield from _own_worth(ctx, file, match, whole)
+
+
+def _is_mistaken(ctx: Context, match: re.Match[str], command: str) -> bool:
+    """Whether an open policy was hardly meant so: by a name that promises less, or by rows that belong to somebody."""
+    name, table = match.group("policy").lower(), match.group("table")
+    if re.search(r"service|system|admin|\bown\b|their", name):
+        return True
+    columns = {snake(each) for each in columns_of(ctx, table)}
+    owned = bool(columns & ctx.words.owner_columns) or _ACCOUNTS.search(table) is not None
+    meant = re.search(r"\b(any(one|body)|authenticated|public|every(one|body)|all)\b", name)
+    return owned and not meant and command != "insert"
+
+
+def _own_worth(ctx: Context, file: _Read, match: re.Match[str], whole: str) -> Iterator[Finding]:
+    """A member's own row with a balance or a rank in it, all of whose columns the member may set."""
+    table, rest = match.group("table"), match.group("rest")
+    columns = [
+        each
+        for each in sorted(columns_of(ctx, table))
+        if _MONEY.search(snake(each)) or _RANK.search(snake(each))
+    ]
+    name = re.escape(table)
+    kept = rf"\b(revoke|grant)\s+[^;]*\bupdate\b[^;]*\bon\s+(table\s+)?(\w+\.)?\"?{name}\b"
+    trigger = rf"\bbefore\s+[^;]*\bupdate\b[^;]*\bon\s+(?:\w+\.)?\"?{name}\b[^;]*\bexecute\s+\w+\s+([\w.]+)"
+    before = [each for each in re.findall(trigger, whole, re.I) if not _STAMPS.search(each)]
+    checked = _clause(rest, "with check")
+    if not _ACCOUNTS.search(table) or not columns or before or re.search(kept, whole, re.I):
+        return
+    if any(each in checked for each in columns):
+        return
+    shown = match.group("policy").strip('"')
+    message = f'the policy "{shown}" lets members set {", ".join(columns[:3])} of their own row in {table}'
+    yield _at(file, match.start(), message, f"{table} {shown}", 82)
+
+
+def _for_everybody(rest: str) -> bool:
+    """Whether a policy that widens access holds for roles that a browser may have."""
+    to = _TO.search(rest)
+    roles = {each.strip(' "\n').lower() for each in to.group("roles").split(",")} if to else _EVERYBODY
+    return bool(roles & _EVERYBODY) and not re.search(r"\bas\s+restrictive\b", rest, re.I)
+
+
+def _clause(rest: str, word: str) -> str:
+    """What stands in the parentheses after `using` or `with check`, without blanks around it."""
+    found = re.search(word.replace(" ", r"\s+") + r"\s*\(", rest, re.I)
+    if found is None:
+        return ""
+    depth, at = 1, found.end()
+    while at < len(rest) and depth:
+        depth += {"(": 1, ")": -1}.get(rest[at], 0)
+        at += 1
+    return rest[found.end() : at - 1].strip()
+
+
+def _at(file: _Read, offset: int, message: str, key: str, weight: int) -> Finding:
+    line = file.line(offset)
+    return Finding("missing-auth", file.path, line, line, message, key, "", (), weight)
