@@ -57,7 +57,7 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
         for statement in (*ctx.statements_under.get(here.func, ()), *_deeds(ctx, here)):
             column = _named_by(ctx, here, statement)
             if column:
-                grave = 0 if statement.kind != "read" else 1
+                grave = 2 * (statement.kind == "read") + (not _is_members(ctx, statement.table))
                 found.append((grave, here, statement, column))
     best = min(found, key=lambda each: each[0], default=None)
     return best[1:] if best is not None else None
@@ -73,7 +73,7 @@ def looked_up(ctx: Context, route: Route) -> ProviderCall | None:
             return None
         for call in ctx.calls if found is None else ():
             single = call.api.endswith((".get", "async_get")) or call.api.startswith("GET ")
-            if call.func is here.func and call.purpose == "status" and single:
+            if call.purpose == "status" and single and here.func in ir.ancestors(call.call):
                 named = call.call.kw.props if call.call.kw is not None else []
                 arguments = [*call.call.args[:1], *(each.value for each in named)]
                 found = call if any(is_given(here, each) for each in arguments) else None
@@ -160,9 +160,11 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     if statement.insert or (statement.kind == "write" and not statement.where):
         given = [each for each in statement.columns if snake(each.column) in owners - {"user", "uid"}]
         people = re.search(r"(^|_)(users?|profiles?|accounts?|members?|customers?)$", statement.table, re.I)
-        return next((each.column for each in given if not people and is_given(here, each.node)), "")
+        mine = next((each.column for each in given if not people and is_given(here, each.node)), "")
+        return mine or next((each.column for each in statement.columns if statement.insert
+                             and _belongs(ctx, each.column) and is_given(here, each.node)), "")  # fmt: skip
     if not is_private(statement) or not _is_members(ctx, statement.table):
-        return ""
+        return next((each for each in where if _belongs(ctx, each) and is_given(here, where[each])), "")
     ids = [each for each in where if each in IDS or each.endswith("_id") or statement.kind == "delete"]
     return next((each for each in ids if is_given(here, where[each])), "")
 
@@ -171,6 +173,15 @@ def is_private(statement: Statement) -> bool:
     """Whether a statement is none of those that read what is there to be seen, by its table or by what it asks for."""
     shown = statement.kind == "read" and _SHOWN.search(statement.table)
     return not shown and not any(_OPEN_COLUMNS.search(each) for each in statement.where)
+
+
+def _belongs(ctx: Context, column: str) -> bool:
+    """Whether a column names the row of a members' table that a row is part of: `order_id` where orders have users."""
+    stem = snake(column).removesuffix("_id")
+    if stem == snake(column):
+        return False
+    tables = {*ctx.tables, *(each.table for each in ctx.statements)}
+    return any(snake(each) in {stem, f"{stem}s"} and _is_members(ctx, each) for each in tables)
 
 
 def _is_members(ctx: Context, table: str) -> bool:

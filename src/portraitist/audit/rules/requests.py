@@ -44,7 +44,7 @@ _OTHERS = {
 _METHODS = {
     "get", "getAll", "json", "text", "formData", "trim", "toString", "parse", "safeParse", "parseAsync", "strip",
     "lower", "toLowerCase", "at", "pop", "replace", "split", "slice", "dict", "model_dump", "get_json", "param",
-    "query", "valid", "validate", "loads", "decode", "getlist", "first", "parseBody",
+    "query", "valid", "validate", "loads", "decode", "getlist", "first", "parseBody", "filter",
 }  # fmt: skip
 _CONVERTERS = re.compile(
     r"^(String|Number|parseInt|parseFloat|int|str|float|UUID|uuid|ObjectId|URL|URLSearchParams|decodeURIComponent|doc"
@@ -196,7 +196,7 @@ def _name_given(here: Given, node: ir.Name, depth: int) -> bool:
     found = here.module.lookup(node.id, node)
     bindings = found[1] if found else []
     if any(each.kind == "param" for each in bindings) or not any(each.value for each in bindings):
-        return node.id in here.names
+        return node.id in here.names or any(_each_given(here, one.node, depth) for one in bindings)
     earlier = [each for each in bindings if each.value is not None and each.node.line <= node.line]
     return any(
         not any(str(key) in _OTHERS for key in each.keys)
@@ -204,6 +204,16 @@ def _name_given(here: Given, node: ir.Name, depth: int) -> bool:
         and is_given(here, each.value, depth + 1)
         for each in earlier
     )
+
+
+def _each_given(here: Given, param: ir.Node, depth: int) -> bool:
+    """`id` of `ids.map((id) => …)` where the request gave `ids`."""
+    func = param.parent
+    call = func.parent if isinstance(func, ir.Func) else None
+    if not isinstance(func, ir.Func) or not isinstance(call, ir.Call) or func.params[0] is not param:
+        return False
+    runs = isinstance(call.func, ir.Attr) and call.func.name in {"map", "forEach", "flatMap", "filter"}
+    return runs and is_given(here, call.func.obj, depth + 1)  # type: ignore[attr-defined]
 
 
 def _call_given(here: Given, call: ir.Call, depth: int) -> bool:
