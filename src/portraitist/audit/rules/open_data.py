@@ -160,10 +160,17 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     if statement.insert or (statement.kind == "write" and not statement.where):
         given = [each for each in statement.columns if snake(each.column) in owners - {"user", "uid"}]
         people = re.search(r"(^|_)(users?|profiles?|accounts?|members?|customers?)$", statement.table, re.I)
-        mine = next((each.column for each in given if not people and is_given(here, each.node)), "")
-        return mine or next((each.column for each in statement.columns if statement.insert
-                             and _belongs(ctx, each.column) and is_given(here, each.node)), "")  # fmt: skip
-    if not is_private(statement) or not _is_members(ctx, statement.table):
+        part = (
+            each.column
+            for each in statement.columns
+            if statement.insert and _belongs(ctx, each.column) and is_given(here, each.node)
+        )
+        return next(
+            (each.column for each in given if not people and is_given(here, each.node)), next(part, "")
+        )
+    if not is_private(statement):
+        return ""
+    if not _is_members(ctx, statement.table):
         return next((each for each in where if _belongs(ctx, each) and is_given(here, where[each])), "")
     ids = [each for each in where if each in IDS or each.endswith("_id") or statement.kind == "delete"]
     return next((each for each in ids if is_given(here, where[each])), "")
