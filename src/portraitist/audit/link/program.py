@@ -99,8 +99,8 @@ class Program:
 
     def _by_name(self, module: Module, func: ir.Attr) -> list[Target]:
         """Methods found by a distinctive name when the receiver has no resolvable type."""
-        candidates = self.methods.get(func.name)
-        if not candidates or len(candidates) > 3:
+        candidates = self.methods.get(func.name, [])
+        if not 0 < len(candidates) <= 3:
             return []
         receiver = ir.plain_dotted(func.obj).rpartition(".")[2].lower().replace("_", "")
         if len(receiver) < 3 or any(
@@ -143,11 +143,19 @@ class Program:
             yield from self.resolve(module, expr.other, depth)
         elif isinstance(expr, ir.Assign) and expr.value is not None:
             yield from self.resolve(module, expr.value, depth)
-        elif isinstance(expr, ir.Index) and isinstance(expr.key, ir.Lit):
+        elif isinstance(expr, ir.Index):
             for base in self.resolve(module, expr.obj, depth):
-                yield from self.member(base, str(expr.key.value), depth)
+                yield from self._entry(base, expr.key, depth)
         elif isinstance(expr, ir.Func | ir.Class | ir.Obj | ir.Other | ir.Tmpl | ir.Arr):
             yield Target(module, expr)
+
+    def _entry(self, base: Target, key: ir.Node, depth: int) -> Iterator[Target]:
+        """What `base[key]` refers to; with a key that is not known, any function of a table of them."""
+        if isinstance(key, ir.Lit):
+            yield from self.member(base, str(key.value), depth)
+        elif isinstance(base.node, ir.Obj) and base.module is not None:
+            given = (self.resolve(base.module, prop.value, depth) for prop in base.node.props)
+            yield from (each for found in given for each in found if isinstance(each.node, ir.Func))
 
     def _call(self, module: Module, call: ir.Call, depth: int) -> Iterator[Target]:
         if isinstance(call.func, ir.Name) and call.func.id in {"import", "require"} and call.args:
@@ -314,8 +322,7 @@ class Program:
             value = base.node.get(name)
             return list(self.resolve(base.module, value, depth)) if value is not None else []
         if isinstance(base.node, ir.Other) and base.node.kind == "program":
-            found = list(self.exported(base.module, name, depth))
-            return found or (self._submodule_of(base.module, name))
+            return list(self.exported(base.module, name, depth)) or self._submodule_of(base.module, name)
         return []
 
     def _outside_member(self, base: Target, name: str, depth: int) -> list[Target]:
@@ -326,11 +333,9 @@ class Program:
         return found or [base.step(f".{name}")]
 
     def _submodule_of(self, package: Module, name: str) -> list[Target]:
-        path = (
-            self.resolver.resolve(package.path, f".{name}", "python")
-            if package.language == "python"
-            else None
-        )
+        if package.language != "python":
+            return []
+        path = self.resolver.resolve(package.path, f".{name}", "python")
         return [Target(self.modules[path], self.modules[path].body)] if path in self.modules else []
 
     def _class_member(self, module: Module, cls: ir.Class, name: str, depth: int) -> list[Target]:

@@ -20,6 +20,7 @@ from portraitist.audit.rules.base import (
     provider_behind,
     trace,
 )
+from portraitist.audit.rules.by_name import results_by_name
 from portraitist.audit.rules.shared_state import shared_state
 
 _TRAINING_ID = re.compile(
@@ -35,8 +36,10 @@ _MODEL_PATH = re.compile(
 def clears_working_model(ctx: Context) -> Iterator[Finding]:
     """NULL written to a model column in a function on the way to starting a training.
 
-    Checks live updates only. Cannot know whether a later statement restores the value.
+    Checks live updates only. Cannot know whether a later statement restores the value. Also a result that is written
+    to the rows of one name (`by_name`).
     """
+    yield from results_by_name(ctx)
     for call in ctx.creates():
         if call.purpose != "training":
             continue

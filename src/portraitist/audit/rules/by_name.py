@@ -1,0 +1,125 @@
+"""Part of the rule on working models: a training's result that is written by the name a member chose.
+
+What a row is selected by is read from the statements; whether a name can occur twice, from how rows are made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.values import is_null
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, live_statements, names_in, trace
+from portraitist.audit.rules.quiet import working
+
+_NAME = re.compile(r"(^|_)(name|title|label)$")
+_ONE_OF_A_KIND = re.compile(r"uuid|nanoid|cuid|ulid|random|^now$|timestamp|(^|_)id$|hash|slug", re.I)
+"""What makes a name that nobody else's training has."""
+
+
+def results_by_name(ctx: Context) -> Iterator[Finding]:
+    """A webhook or poll that writes a version to all rows of one member and one name, whichever training it was.
+
+    Only where each training's start makes a row of that name, the name is none that is made up to be different each
+    time, and nothing asks for a row of that name before (a read, a constraint of the database).
+    """
+    hearing = _hearing(ctx)
+    starts = _starts(ctx)
+    made = [each for each in live_statements(ctx, "write") if each.insert and each.func in starts]
+    seen: set[tuple[ir.Func | None, str]] = set()
+    for statement in live_statements(ctx, "write") if made else ():
+        if statement.insert or statement.func not in hearing or statement.func in starts:
+            continue
+        name = _only_name(ctx, statement)
+        column = _version_in(ctx, statement)
+        row = next((each for each in made if name and _makes(ctx, each, statement.table, name)), None)
+        if not name or not column or row is None or (statement.func, column) in seen:
+            continue
+        if _is_asked_for(ctx, starts, statement.table, name) or _is_unique(ctx, statement.table, name):
+            continue
+        seen.add((statement.func, column))
+        key = f"{statement.table}.{column}"
+        message = f"{key} is written to every row with this {name}: a second training takes the working model"
+        found = finding("clears-working-model", statement.module, statement.node, message, key=key, weight=76,
+                        line=statement.line, end=max(statement.end, statement.node.end),
+                        evidence=[Place(row.module.path, row.line)])  # fmt: skip
+        yield replace(found, fix="clears-working-model.name")
+
+
+def _hearing(ctx: Context) -> set[ir.Func]:
+    """The functions that hear how a training went: below webhooks, and where the provider is asked for it."""
+    asks = {
+        each.func
+        for each in ctx.calls
+        if each.purpose == "status" and each.func is not None and ctx.role_at(each.module, each.call) in LIVE_ROLES
+    }  # fmt: skip
+    callers = {site.call.within for func in asks for site in ctx.program.callers.get(func, [])}
+    return working(ctx).hooks | asks | {each for each in callers if each is not None}
+
+
+def _starts(ctx: Context) -> set[ir.Func]:
+    """The functions on the way to a training, and the helpers that they call."""
+    ways = {func for flow in ctx.flows if flow.call.purpose == "training" for func in flow.funcs}
+    helpers = {
+        target.node
+        for func in ways
+        for call in ir.find(func, ir.Call)
+        for target in ctx.program.functions_called(call)
+        if isinstance(target.node, ir.Func)
+    }
+    return ways | helpers
+
+
+def _only_name(ctx: Context, statement: Statement) -> str:
+    """The column with a name by which rows are selected, where nothing but their owner narrows them further."""
+    names = [each for each in statement.where if _NAME.search(snake(each))]
+    rest = {snake(each) for each in statement.where if each not in names}
+    return names[0] if len(set(names)) == 1 and rest <= ctx.words.owner_columns else ""
+
+
+def _version_in(ctx: Context, statement: Statement) -> str:
+    """The model's column that a statement fills, "" where it has none."""
+    return next(
+        (
+            each.column
+            for each in statement.columns
+            if snake(each.column) in ctx.words.model_columns - {"model_id"} and not is_null(each.value)
+        ),
+        "",
+    )
+
+
+def _makes(ctx: Context, row: Statement, table: str, name: str) -> bool:
+    """Whether a statement makes a row of a table with a name that may have been given before."""
+    if row.table != table:
+        return False
+    for use in row.columns:
+        if use.column == name:
+            module = ctx.program.modules[use.path]
+            parts = list(trace(ctx, module, use.node, helpers=True))
+            words = {one for _, part in parts for one in names_in(part)}
+            return bool(parts) and not any(_ONE_OF_A_KIND.search(snake(each)) for each in words)
+    return False
+
+
+def _is_asked_for(ctx: Context, starts: set[ir.Func], table: str, name: str) -> bool:
+    """Whether something on the way to a training looks for rows of that name, or removes them."""
+    return any(
+        each.table == table and name in each.where
+        for each in live_statements(ctx, "read", "delete")
+        if each.func in starts
+    )
+
+
+def _is_unique(ctx: Context, table: str, name: str) -> bool:
+    """Whether a definition may keep a second row of that name out."""
+    names = rf"\b({re.escape(name)}|{re.escape(snake(name))})\b"
+    unique = re.compile(rf"unique[^;]{{0,120}}{names}|{names}[^,;\n]*unique", re.I)
+    homes = {each.path for each in ctx.tables.get(table, ())}
+    files = (each for each in ctx.tree.files if each.path in homes or each.language in {"sql", "prisma"})
+    return any(unique.search(each.text) for each in files)
