@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from portraitist.audit.order import Order
 
 Scalar = str | int | float | bool | None
+N = TypeVar("N", bound="Node")
 
 
 @dataclass(slots=True, eq=False)
@@ -317,9 +318,6 @@ def _present(*parts: Node | None) -> Sequence[Node]:
     return [each for each in parts if each is not None]
 
 
-N = TypeVar("N", bound=Node)
-
-
 def walk(node: Node) -> Iterator[Node]:
     """`node` and everything below it, in source order, without recursion."""
     return _walk(node) if node.order is None else iter(node.order.below(node))
@@ -357,6 +355,8 @@ def enclosing(node: Node, kind: type[N]) -> N | None:
 
 def dotted(node: Node) -> str:
     """`a.b.c` for a chain of names (calls and indexes inside are skipped over), or ""."""
+    if plain := plain_dotted(node):
+        return plain
     parts: list[str] = []
     current = node
     while isinstance(current, Attr | Call | Index):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ProviderCall:
     """A call of the provider: `api` is `predictions.create`, `run` or `POST /v1/predictions`."""
 
@@ -44,7 +44,7 @@ class ProviderCall:
         """The enclosing function."""
         return ir.enclosing(self.call, ir.Func)
 
-    @property
+    @functools.cached_property
     def purpose(self) -> str:
         """training, generation, model, status or other."""
         name = self.api.lower()
@@ -77,7 +77,11 @@ class ProviderCall:
 
     def fields(self, *keys: str) -> list[Field]:
         """The sent fields with one of these keys, at the top or in `input`."""
-        return [each for each in sent_fields(self.options) if each.key in keys]
+        return [each for each in self._sent if each.key in keys]
+
+    @functools.cached_property
+    def _sent(self) -> list[Field]:
+        return sent_fields(self.options)
 
 
 @dataclass(slots=True, eq=False)

@@ -61,15 +61,25 @@ def _verified(ctx: Context, func: ir.Func, handler: ir.Func) -> bool:
 
 
 def _calls_check(ctx: Context, caller: ir.Func, func: ir.Func, depth: int) -> bool:
-    for call in ir.find(caller, ir.Call):
-        called = [each.node for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
+    for called, verifies in ctx.once(_calls, caller):
         if func in called:
             continue
-        if _VERIFIES.search(ir.dotted(call.func)):
+        if verifies:
             return True
         if depth < MAX_DEPTH - 1 and any(_calls_check(ctx, each, func, depth + 1) for each in called):
             return True
     return False
+
+
+def _calls(ctx: Context, caller: ir.Func) -> list[tuple[list[ir.Func], bool]]:
+    """For each call: the functions of the repository that it runs, and whether its name says that it verifies."""
+    found: list[tuple[list[ir.Func], bool]] = []
+    for call in ir.find(caller, ir.Call):
+        called = [each.node for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
+        verifies = _VERIFIES.search(ir.dotted(call.func)) is not None
+        if called or verifies:
+            found.append((called, verifies))
+    return found
 
 
 def _is_reading(ctx: Context, module: Module, call: ir.Call) -> bool:

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
-from portraitist.audit.facts.denial import exits
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, names_in, trace
+from portraitist.audit.rules.base import finding, refusing_names, trace
 from portraitist.audit.rules.ledger import CREDIT
 from portraitist.audit.rules.requests import Given, below, is_given
 
@@ -50,7 +49,7 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
 def _sums(ctx: Context, route: Route) -> Iterator[tuple[Given, ir.Node, int]]:
     """Each sum with a number of the request that a statement stores in a column of credits."""
     for here in below(ctx, route):
-        if any(_proves(each) for each in here.way):
+        if any(ctx.once(_proves, each) for each in here.way):
             return
         for statement in ctx.statements_under.get(here.func, []):
             for column in statement.columns if statement.kind == "write" and not statement.insert else ():
@@ -68,9 +67,8 @@ def _adds_given(here: Given, part: ir.Node) -> bool:
     return sum(is_given(here, each) for each in sides) == 1
 
 
-def _proves(func: ir.Func) -> bool:
+def _proves(ctx: Context, func: ir.Func) -> bool:
     """Whether a function asks a payment service, or turns away all but staff."""
     if any(_PROVES.search(ir.dotted(each.func)) for each in ir.find(func, ir.Call)):
         return True
-    tests = (each.test for each in ir.find(func, ir.If) if exits(each.then))
-    return any(_STAFF.search(name) for each in tests for name in names_in(each))
+    return any(_STAFF.search(each) for each in ctx.once(refusing_names, func))
