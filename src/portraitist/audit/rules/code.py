@@ -75,16 +75,11 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
                 or not re.match(r"^[A-Za-z_$][\w$]*$", name.id)
             ):
                 continue
-            in_annotation = any(
-                isinstance(each, ir.Param) and name is not each.default
-                for each in ir.ancestors(name)
-                if not isinstance(each, ir.Func)
-            )
             if (
-                in_annotation
-                or module.lookup(name.id, name) is not None
+                module.lookup(name.id, name) is not None
                 or _named_in_class(name)
                 or ctx.role_at(module, name) not in LIVE_ROLES
+                or _in_annotation(name)
             ):
                 continue
             seen.add(name.id)
@@ -96,6 +91,12 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
                 key=name.id,
                 weight=64,
             )
+
+
+def _in_annotation(name: ir.Name) -> bool:
+    """Whether a name says of which type a parameter is."""
+    around = (each for each in ir.ancestors(name) if not isinstance(each, ir.Func))
+    return any(isinstance(each, ir.Param) and name is not each.default for each in around)
 
 
 def _is_argument(name: ir.Name) -> bool:

@@ -133,7 +133,9 @@ def _asked(test: ir.Node) -> Iterator[str]:
 def _about(name: str) -> Kinds:
     """What a test of something with this name does: a check where it may be credits, a look where it may be money."""
     plain = snake(name)
-    return frozenset(kind for kind, words in (("check", CREDIT), ("look", MONEY)) if words.search(plain))
+    if not MONEY.search(plain):
+        return NOTHING
+    return frozenset({"check", "look"} if CREDIT.search(plain) else {"look"})
 
 
 def _named(call: ir.Call) -> tuple[str, ...]:
@@ -153,9 +155,9 @@ def _meant(name: str) -> tuple[str, ...]:
         kinds.append("take")
     elif _GIVES.search(plain):
         kinds.append("give")
-    elif CREDIT.search(plain) and not plain.startswith("set_"):
+    elif "check" in _about(name) and not plain.startswith("set_"):
         kinds.append("check")
-    if MONEY.search(plain):
+    if "look" in _about(name):
         kinds.append("look")
     return tuple(kinds)
 

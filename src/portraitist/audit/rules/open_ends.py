@@ -5,6 +5,7 @@ What something outside the repository puts right (a job of the platform, a trigg
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -274,6 +275,7 @@ def _unsent_parameters(ctx: Context) -> Iterator[Finding]:
                                   evidence=[place(given[0][1])])  # fmt: skip
 
 
+@functools.cache
 def _path(text: str) -> str:
     return re.sub(r"^(https?://[^/]+|\{[^}]*\})", "", text).partition("?")[0].rstrip("/")
 

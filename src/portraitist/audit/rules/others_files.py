@@ -31,7 +31,7 @@ def handed_out(ctx: Context, route: Route, kept: dict[str, Place]) -> Iterator[F
     for here in below(ctx, route):
         if not (route.guarded_by or any(asks_who(ctx, each) for each in here.way)):
             continue
-        if any(_compares(each) for each in here.way):
+        if any(ctx.once(_compares, each) for each in here.way):
             continue
         for call in ir.find(here.func, ir.Call):
             bucket = _bucket(ctx, here.module, call, _HANDS_OUT)
@@ -68,7 +68,7 @@ def _names(node: ir.Node) -> list[str]:
     ]
 
 
-def _compares(func: ir.Func) -> bool:
+def _compares(_ctx: Context, func: ir.Func) -> bool:
     """`key.startsWith(user.id)` and the like."""
     return any(
         isinstance(call.func, ir.Attr)

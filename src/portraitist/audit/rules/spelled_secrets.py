@@ -6,6 +6,7 @@ Keys with a known form, and values in environment files, are in `secrets`. No se
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -87,11 +88,18 @@ def _named_literals(module: Module) -> Iterator[tuple[str, ir.Lit]]:
 
 
 def _is_secret(name: str, lit: ir.Lit) -> bool:
-    plain = re.sub(r"[-\s]", "_", name)
+    if not _names_secret(name):
+        return False
     text = str(lit.value).removeprefix("Bearer ").removeprefix("Token ").removeprefix("Basic ")
-    if not _NAMED.search(plain) or _PUBLIC_NAME.search(plain) or _NO_SECRET.search(text):
+    if _NO_SECRET.search(text):
         return False
     return len(re.findall(r"\d", text)) > 2 and bool(re.search(r"[A-Za-z]{2}", text))
+
+
+@functools.cache
+def _names_secret(name: str) -> bool:
+    plain = re.sub(r"[-\s]", "_", name)
+    return _NAMED.search(plain) is not None and not _PUBLIC_NAME.search(plain)
 
 
 def _falls_back(call: ir.Call) -> str:

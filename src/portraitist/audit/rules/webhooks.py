@@ -190,30 +190,20 @@ def verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int = 0)
 
 def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int) -> bool:
     assert module is not None
-    for each in ir.walk(func):
-        if isinstance(each, ir.Name | ir.Attr) and _names_check(
-            ctx, {last} if (last := each.id if isinstance(each, ir.Name) else each.name) else set()
-        ):
-            return True
-        tested = (
-            isinstance(each, ir.If)
-            and re.search(r"secret|token|signature", " ".join(names_in(each.test)), re.I)
-            and not _only_presence(module, each.test)
-        )
-        if (
-            tested and depth < 3 and isinstance(each, ir.If) and each.then
-        ):  # a branch of comments alone checks nothing
-            return True
-        if isinstance(each, ir.Call) and _is_verification(each):
-            return True
-        if isinstance(each, ir.Call) and depth < MAX_VERIFIED:
-            targets = ctx.program.functions_called(each)
-            if any(
-                isinstance(one.node, ir.Func) and verifies(ctx, one.module, one.node, depth + 1)
-                for one in targets
-            ):
-                return True
-    return False
+    named = {each.id for each in ir.find(func, ir.Name)} | {each.name for each in ir.find(func, ir.Attr)}
+    if _names_check(ctx, named - {""}):
+        return True
+    for test in ir.find(func, ir.If) if depth < 3 else ():
+        told = re.search(r"secret|token|signature", " ".join(names_in(test.test)), re.I)
+        if told and test.then and not _only_presence(module, test.test):
+            return True  # a branch of comments alone checks nothing
+    calls = list(ir.find(func, ir.Call))
+    if any(_is_verification(each) for each in calls):
+        return True
+    called = (one for each in calls for one in ctx.program.functions_called(each))
+    return depth < MAX_VERIFIED and any(
+        isinstance(each.node, ir.Func) and verifies(ctx, each.module, each.node, depth + 1) for each in called
+    )
 
 
 def _is_verification(call: ir.Call) -> bool:
