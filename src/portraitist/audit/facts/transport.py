@@ -84,6 +84,8 @@ def _claim(
     if address is None:
         return False
     named = [each for each in provider_paths(address) if names_operation(each)]
+    if len(hops) > 1 and named and named[0].startswith("{urls."):
+        return False  # a caller that hands on the address of an answer has named no operation
     configured = configured_paths(address) if not named else []
     request = _request(ctx, hops) if named or configured else None
     if request is not None and named:

@@ -84,6 +84,7 @@ def _second_attempts(ctx: Context) -> Iterator[Finding]:
             not isinstance(attempt, ir.Try)
             or handler is None
             or ir.enclosing(handler, ir.Func) is not call.func
+            or _when_refused(call.call)
         ):
             continue
         first = next(
@@ -205,6 +206,25 @@ def _around(attempt: ir.Try, call: ir.Node) -> bool:
 def _only_when_refused(attempt: ir.Try) -> bool:
     """Whether only a call that was turned away (429) is made again, and any other failure leaves."""
     inside = [each for handler in attempt.handlers for each in ir.walk(handler)]
-    leaves = any(isinstance(each, ir.Return) and each.throws for each in inside)
-    asks = any(isinstance(each, ir.Lit) and each.value in {429, "429"} for each in inside)
-    return leaves and asks
+    asks = any(_says_refused(each) for each in inside)
+    throws = any(isinstance(each, ir.Return) and each.throws for each in inside)
+    goes_on = [each for each in inside if isinstance(each, ir.Other) and each.kind == "continue_statement"]
+    ends = all(handler.body and isinstance(handler.body[-1], ir.Return) for handler in attempt.handlers)
+    return asks and (throws or (ends and all(_when_refused(each) for each in goes_on)))
+
+
+def _when_refused(node: ir.Node) -> bool:
+    """Whether something in a handler stands in a branch that asks whether the call was turned away."""
+    branch = node
+    for each in ir.ancestors(node):
+        if isinstance(each, ir.Handler | ir.Func):
+            return False
+        asks = isinstance(each, ir.If) and branch in each.then
+        if asks and isinstance(each, ir.If) and any(_says_refused(one) for one in ir.walk(each.test)):
+            return True
+        branch = each
+    return False
+
+
+def _says_refused(node: ir.Node) -> bool:
+    return isinstance(node, ir.Lit) and node.value in {429, "429"}

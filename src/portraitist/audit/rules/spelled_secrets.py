@@ -15,6 +15,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
+from portraitist.audit.rules.base import last_name
 
 _NAMED = re.compile(
     r"(secret|secret_?key|api_?key|(access|auth|bearer|api|refresh|bot|admin|service)_?token|passw(or)?d|private_?key"
@@ -51,7 +52,7 @@ def spelled(ctx: Context) -> Iterator[Finding]:
                 yield _found(module.path, lit.line, name)
         for call in module.calls({"getenv", "get", "config", "env"}):
             name = _falls_back(call)
-            if name:
+            if name and (name.upper() != "SECRET_KEY" or module.language != "python" or ctx.once(_signs)):
                 yield _found(module.path, call.line, name, 60)
         for either in module.all(ir.Bin):
             name = _or_spelled(either)
@@ -108,6 +109,33 @@ def _falls_back(call: ir.Call) -> str:
         return ""
     read, fallback = ir.text_of(call.args[0]), ir.text_of(call.args[1])
     return read if read and fallback and _SIGNS.match(read) else ""
+
+
+_SIGNERS = re.compile(
+    r"^(jwt|jose|joserfc|itsdangerous|hmac|django|rest_framework|authlib|fastapi_users"
+    r"|(flask|quart)_(login|wtf|jwt|session|security|httpauth|user|admin)\w*)(\.|$)"
+)
+_SIGNED = {"session", "flash", "SessionMiddleware"}
+"""What a framework signs with its key, once a product asks for it."""
+
+
+def _signs(ctx: Context) -> bool:
+    """Whether a Python product signs something: a `SECRET_KEY` is a setting of frameworks that many never use."""
+    return any(_signs_in(module) for module in ctx.live if module.language == "python")
+
+
+def _signs_in(module: Module) -> bool:
+    for each in module.all(ir.Import):
+        if _SIGNERS.search(each.module) or _SIGNED & {name for name, _ in each.names}:
+            return True
+    uses: list[ir.Name | ir.Attr] = []
+    if "secret_key" in module.lowered:
+        uses = [*module.all(ir.Name), *module.all(ir.Attr)]
+    return any(last_name(each).upper() == "SECRET_KEY" and not _is_set(each) for each in uses)
+
+
+def _is_set(node: ir.Node) -> bool:
+    return isinstance(node.parent, ir.Assign) and node.parent.target is node
 
 
 def _or_spelled(either: ir.Bin) -> str:
