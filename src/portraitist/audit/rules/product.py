@@ -16,6 +16,7 @@ from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.handlers import left_out, nothing_for_an_answer, quiet_handlers
 from portraitist.audit.rules.quiet import working
 from portraitist.audit.rules.repeats import repeats
+from portraitist.audit.rules.rows_without_files import rows_without_files
 from portraitist.audit.rules.stand_ins import stand_ins
 
 _MOCK_NAME = re.compile(
@@ -85,6 +86,7 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     ways = working(ctx)
     yield from unread_answers(ctx, ways)
     yield from unread_responses(ctx)
+    yield from rows_without_files(ctx)
     yield from dropped_catches(ctx, ways)
     yield from quiet_handlers(ctx, ways)
     yield from nothing_for_an_answer(ctx, ways)

@@ -1,0 +1,69 @@
+"""Part of the rule on swallowed failures: a row that is made for a file although storing the file failed.
+
+Reads stores that answer with an error instead of throwing; what a helper does about the error is not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import Finding
+from portraitist.audit.rules.base import finding, live_statements, names_in
+
+_STORES = {"upload", "uploadToSignedUrl"}
+_GOES = {"continue_statement", "break_statement"}
+
+
+def rows_without_files(ctx: Context) -> Iterator[Finding]:
+    """An `if (uploadError)` that notes the failure and leaves nothing, in front of the row that names the file."""
+    seen: set[ir.If] = set()
+    for statement in live_statements(ctx, "write"):
+        if not statement.insert or statement.func is None:
+            continue
+        for test in ir.find(statement.func, ir.If):
+            upload = _failed_upload(ctx, statement.module, test) if _in_front(test, statement) else None
+            if upload is None or test in seen or not _names_file(upload, statement):
+                continue
+            seen.add(test)
+            message = f"the upload that failed here still gets its row in {statement.table}"
+            yield finding("fallback-swallow", statement.module, test, message, key=statement.table, weight=44,
+                          end=test.test.end)  # fmt: skip
+
+
+def _in_front(test: ir.If, statement: Statement) -> bool:
+    """Whether a statement follows a branch in its block, whichever way the branch goes."""
+    return test.end < statement.line and not test.other and test.parent in set(ir.ancestors(statement.node))
+
+
+def _failed_upload(ctx: Context, module: Module, test: ir.If) -> ir.Call | None:
+    """The upload whose error a branch asks for and does nothing about, else None."""
+    if not isinstance(test.test, ir.Name):
+        return None
+    for part in test.then:
+        for each in ir.walk(part):
+            goes = isinstance(each, ir.Other) and each.kind in _GOES
+            helper = isinstance(each, ir.Call) and ctx.program.functions_called(each)
+            if goes or helper or isinstance(each, ir.Return | ir.Assign):
+                return None
+    found = module.lookup(test.test.id, test.test)
+    for binding in visible(found[1], test.test) if found else []:
+        call = binding.value
+        stores = isinstance(call, ir.Call) and ir.dotted(call.func).rpartition(".")[2] in _STORES
+        if stores and binding.keys == ("error",) and isinstance(call, ir.Call):
+            return call
+    return None
+
+
+def _names_file(upload: ir.Call, statement: Statement) -> bool:
+    """Whether a row holds what the upload was named by, or what that is made of."""
+    named = {each.id for arg in upload.args[:1] for each in ir.find(arg, ir.Name)}
+    for assign in ir.find(statement.func, ir.Assign) if statement.func is not None else ():
+        if isinstance(assign.target, ir.Name) and assign.target.id in named and assign.end < upload.line:
+            named |= (
+                {each.id for each in ir.find(assign.value, ir.Name)} if assign.value is not None else set()
+            )
+    return any(named & names_in(each.node) for each in statement.columns if "user" not in each.column.lower())
