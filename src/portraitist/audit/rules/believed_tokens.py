@@ -29,10 +29,12 @@ def believed_tokens(ctx: Context) -> Iterator[Finding]:
     """
     for func, handler in _below_routes(ctx).items():
         module = ctx.program.module_of[func]
-        if ctx.role_at(module, func) not in LIVE_ROLES or _verified(ctx, func, handler):
+        if ctx.role_at(module, func) not in LIVE_ROLES:
             continue
         read = next((each for each in ir.find(func, ir.Call) if _is_reading(ctx, module, each)), None)
-        if read is not None and read.within is func and _names_somebody(func):
+        if read is None or read.within is not func or not _names_somebody(func):
+            continue
+        if not _verified(ctx, func, handler):
             message = (
                 f"{func.name or 'a handler'} believes what a token says of its bearer, unsigned as it may be"
             )

@@ -181,8 +181,8 @@ def _may_fail(node: ir.Import) -> bool:
 def _only_types(ctx: Context, specifier: str) -> bool:
     """Whether some unparsed file (declarations, components of another kind) may be meant."""
     stem = re.sub(r"^([@~]/|(\.{1,2}/)+)", "", specifier)
-    ends = [f"{stem}{suffix}" for suffix in (".d.ts", "/index.d.ts", ".vue", ".svelte", ".mdx", "")]
-    return any(path == end or path.endswith("/" + end) for path in ctx.unparsed for end in ends)
+    ends = tuple(f"/{stem}{suffix}" for suffix in (".d.ts", "/index.d.ts", ".vue", ".svelte", ".mdx", ""))
+    return any(f"/{path}".endswith(ends) for path in ctx.unparsed)
 
 
 def _is_package(ctx: Context, module: Module, specifier: str) -> bool:

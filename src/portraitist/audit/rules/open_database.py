@@ -189,14 +189,14 @@ def _own_worth(ctx: Context, file: _Read, match: re.Match[str], whole: str) -> I
         for each in sorted(columns_of(ctx, table))
         if _MONEY.search(snake(each)) or _RANK.search(snake(each))
     ]
+    checked = _clause(rest, "with check")
+    if not _ACCOUNTS.search(table) or not columns or any(each in checked for each in columns):
+        return
     name = re.escape(table)
     kept = rf"\b(revoke|grant)\s+[^;]*\bupdate\b[^;]*\bon\s+(table\s+)?(\w+\.)?\"?{name}\b"
     trigger = rf"\bbefore\s+[^;]*\bupdate\b[^;]*\bon\s+(?:\w+\.)?\"?{name}\b[^;]*\bexecute\s+\w+\s+([\w.]+)"
     before = [each for each in re.findall(trigger, whole, re.I) if not _STAMPS.search(each)]
-    checked = _clause(rest, "with check")
-    if not _ACCOUNTS.search(table) or not columns or before or re.search(kept, whole, re.I):
-        return
-    if any(each in checked for each in columns):
+    if before or re.search(kept, whole, re.I):
         return
     shown = match.group("policy").strip('"')
     message = f'the policy "{shown}" lets members set {", ".join(columns[:3])} of their own row in {table}'
