@@ -37,32 +37,44 @@ def tested(ctx: Context, module: Module, node: ir.If) -> str:
     """A test of `req.user`, `request.user.is_authenticated`, `session["user_id"]` that turns callers away."""
     if not denial.refuses_in(ctx, node.then):
         return ""
-    for part in ir.walk(node.test):
-        if isinstance(part, ir.Attr) and part.name.replace("_", "").lower() in {
-            "isauthenticated",
-            "isanonymous",
-        }:
-            return ir.plain_dotted(part)
-        if (
-            isinstance(part, ir.Attr)
-            and (
-                (isinstance(part.obj, ir.Name) and part.obj.id in _CARRIERS)
-                or (isinstance(part.obj, ir.Attr) and part.obj.name in {"locals", "context"})
-            )
-        ) and part.name.lower() in _WHO:
-            return ir.plain_dotted(part)
-        if (kept := _kept_under(part)) and kept.lower() in _WHO:
-            return kept
-        if isinstance(part, ir.Attr) and ir.plain_dotted(part) in {
-            "req.session.userId",
-            "req.session.user",
-            "req.user.id",
-            "req.session.user.id",
-        }:
-            return ir.plain_dotted(part)
-        if isinstance(part, ir.Name) and part.id in {"session", "current_user"}:
-            return part.id
-    return _secret_compared(ctx, module, node)
+    said = next((name for part in ir.walk(node.test) if (name := _says_who(part))), "")
+    named = (each for each in ir.find(node.test, ir.Name))
+    return (
+        said
+        or next((each.id for each in named if each.id in {"session", "current_user"}), "")
+        or _held_before(module, node)
+        or _secret_compared(ctx, module, node)
+    )
+
+
+def _held_before(module: Module, node: ir.If) -> str:
+    """`who = session.get("user_id")` and then a test of `who`."""
+    for name in ir.find(node.test, ir.Name):
+        found = module.lookup(name.id, name)
+        for binding in found[1] if found else ():
+            plain = binding.kind == "assign" and not binding.keys and binding.node.line <= name.line
+            for part in ir.walk(binding.value) if plain and binding.value is not None else ():
+                if said := _says_who(part):
+                    return said
+    return ""
+
+
+def _says_who(part: ir.Node) -> str:
+    """`req.user`, `request.user.is_authenticated`, `session["user_id"]`: its name, "" for anything else."""
+    if isinstance(part, ir.Attr) and part.name.replace("_", "").lower() in {"isauthenticated", "isanonymous"}:
+        return ir.plain_dotted(part)
+    if (
+        isinstance(part, ir.Attr)
+        and (
+            (isinstance(part.obj, ir.Name) and part.obj.id in _CARRIERS)
+            or (isinstance(part.obj, ir.Attr) and part.obj.name in {"locals", "context"})
+        )
+    ) and part.name.lower() in _WHO:
+        return ir.plain_dotted(part)
+    if (kept := _kept_under(part)) and kept.lower() in _WHO:
+        return kept
+    own = {"req.session.userId", "req.session.user", "req.user.id", "req.session.user.id"}
+    return ir.plain_dotted(part) if isinstance(part, ir.Attr) and ir.plain_dotted(part) in own else ""
 
 
 def _secret_compared(ctx: Context, module: Module, node: ir.If) -> str:

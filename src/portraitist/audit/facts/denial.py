@@ -218,7 +218,14 @@ def exits(body: list[ir.Node]) -> bool:
 def refuses_in(ctx: Context, body: list[ir.Node]) -> bool:
     """Whether a branch holds an explicit refusal."""
     return any(
-        (isinstance(node, ir.Call) and _refuses(ctx, node)) or (isinstance(node, ir.Return) and node.throws)
+        (isinstance(node, ir.Call) and _refuses(ctx, node))
+        or (isinstance(node, ir.Return) and (node.throws or _answers_code(node.value)))
         for each in body
         for node in ir.walk(each)
     )
+
+
+def _answers_code(value: ir.Node | None) -> bool:
+    """`return jsonify(…), 401`."""
+    items = value.items if isinstance(value, ir.Arr) else []
+    return any(isinstance(each, ir.Lit) and _is_code(each) for each in items)

@@ -52,10 +52,18 @@ def _in_answer(ctx: Context, route: Route) -> Iterator[Finding]:
         for call in ir.find(func, ir.Call):
             if ir.dotted(call.func).rpartition(".")[2] in _ANSWERS and call.args:
                 given.append(call.args[0])
+            given.extend(_cookie(call))
         for node in given:
             for name, place in _secrets_in(ctx, module, node):
                 message = f"{route.key} answers with {name}"
                 yield finding("client-exposed-token", module, place, message, key=name, weight=88)
+
+
+def _cookie(call: ir.Call) -> list[ir.Node]:
+    """What a cookie is set to: the browser keeps it, and sends it back with every request."""
+    name = ir.dotted(call.func).lower()
+    sets = name.endswith(("cookies.set", "set_cookie", "setcookie", ".cookie")) or name == "cookies.set"
+    return [each for each in call.args[1:2] if not isinstance(each, ir.Obj)] if sets else []
 
 
 def _secrets_in(ctx: Context, module: Module, node: ir.Node) -> Iterator[tuple[str, ir.Node]]:

@@ -14,7 +14,7 @@ from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules import others_files, others_models, others_rows
+from portraitist.audit.rules import others_accounts, others_files, others_models, others_rows
 from portraitist.audit.rules.access import is_webhook
 from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace
 from portraitist.audit.rules.requests import below, is_given
@@ -37,6 +37,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         if way_in.is_http and not is_webhook(ctx, way_in) and not _STAFF.search(way_in.path):
             yield from others_rows.given_away(ctx, way_in, everyones, _asks_on_the_way)
             yield from others_files.handed_out(ctx, way_in, kept)
+            yield from others_accounts.of_whoever(ctx, way_in)
             yield from others_models.run_by_name(ctx, way_in)
             yield from _through_helpers(ctx, way_in, owned, set(handlers))
     for statement in live_statements(ctx, "write", "delete"):

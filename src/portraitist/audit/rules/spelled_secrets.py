@@ -31,7 +31,8 @@ _PUBLIC_NAME = re.compile(
 )
 _NO_SECRET = re.compile(
     r"your|xxx|example|placeholder|<|>|\.\.\.|here$|insert|todo|dummy|\{|\$|^(pk_|phc_|AIza|0x|https?:|/|\.|sha\d|test)"
-    r"|^test|pass|^[A-Z][A-Z0-9_]+$|^[a-z]+([_.:-][a-z]+)*$|\s",
+    r"|^[a-z]+([_.:-][a-z]+)*[_.:-]?\d{1,4}$"
+    r"|^test|pass|(?-i:^[A-Z][A-Z0-9_]+$)|^[a-z]+([_.:-][a-z]+)*$|\s",
     re.I,
 )
 _JWT = re.compile(r"\beyJ[\w-]{10,}\.(eyJ[\w-]{10,})\.[\w-]{20,}")
