@@ -17,6 +17,7 @@ from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, names_in, place
+from portraitist.audit.rules.charged_twice import charged_twice
 from portraitist.audit.rules.granted import given_for_the_asking
 from portraitist.audit.rules.ledger import MONEY, NOTHING, Event, Ledger
 
@@ -32,7 +33,7 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     credits are asked; a take behind the call (requests side by side all pass the check) or before the check; a take
     before the call that no code on the way gives back when it fails; credits that are looked at and never taken on
     the way or by a webhook. A check in a guard, a plan or a payment that is asked counts as a check.
-    Also credits that a member is given for the asking (`granted`).
+    Also credits that a member is given for the asking (`granted`) or loses twice (`charged_twice`).
     """
     yield from given_for_the_asking(ctx)
     ledger = Ledger(ctx)
@@ -41,6 +42,7 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     hooks = _hook_handlers(ctx)
     if not _has_credits(ctx, ledger, flows):
         return
+    yield from charged_twice(ctx, ledger, flows)
     for flow in flows:
         if any(func in hooks for func in flow.funcs):
             continue

@@ -173,7 +173,7 @@ def _of_statement(ctx: Context, statement: Statement) -> Iterator[Event]:
     for use in named or statement.columns:
         where = ctx.program.modules.get(use.path, module)
         parts = list(trace(ctx, where, use.node)) if use.node is not None else []
-        signs = {_sign(inner) for _, part in parts for inner in ir.walk(part)} - {""}
+        signs = {sign(inner) for _, part in parts for inner in ir.walk(part)} - {""}
         if not parts and statement.node is not None:
             text = "\n".join(module.lines[statement.line - 1 : max(statement.end, statement.line)])
             signs = {
@@ -185,7 +185,7 @@ def _of_statement(ctx: Context, statement: Statement) -> Iterator[Event]:
             yield Event(kind, statement.node, statement.line, statement.end)
 
 
-def _sign(node: ir.Node) -> str:
+def sign(node: ir.Node) -> str:
     """`take` for a difference or a decrement, `give` for a sum or an increment."""
     if isinstance(node, ir.Bin) and node.right is not None and node.op in {"-", "+", "-=", "+="}:
         return "take" if node.op.startswith("-") else "give"
