@@ -272,3 +272,6 @@ def _pattern(
     elif isinstance(target, ir.Arr):
         for position, item in enumerate(target.items):
             _pattern(scope, item, value, kind, (*keys, position), decl=decl, node=node)
+    elif isinstance(target, ir.Other):  # `*rest`: which of the value's items it holds is not followed
+        for part in target.parts:
+            _pattern(scope, part, value, kind, (*keys, "?"), decl=decl, node=node)
