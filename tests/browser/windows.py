@@ -130,7 +130,8 @@ def opening(browser: Browser) -> Iterator[Opens]:
     yield window
     for each in opened:
         each.close()
-    assert [problem for each in opened for problem in each.problems] == []
+    problems = [problem for each in opened for problem in each.problems]
+    assert not problems, problems
 
 
 def looked_at(window: Window, folder: Path, *paths: str) -> None:
