@@ -40,13 +40,11 @@ shoot: $(RUNTIME) $(ASSETS) ## Photos in, pictures out: PHOTOS=folder PROMPT="in
 	exec $(BIN)/portraitist shoot "$$@" -- "$$PHOTOS" "$$PROMPT"
 
 test: lint $(ASSETS) ## Linters, types and the whole suite, real trainings and kills included
-	@$(BIN)/python -m pytest $(ON_TWO_CORES) -m "not slow"; quick=$$?; $(BIN)/python -m pytest $(WAITING) -m slow && exit $$quick
+	@$(BIN)/python -m pytest $(ON_TWO_CORES) -m "not slow"; quick=$$?; $(BIN)/python -m pytest $(ON_TWO_CORES) -m slow && exit $$quick
 
 # A file's tests stay together, because its installations and trained members are shared; long files start first.
-# Kills and real trainings (slow) come by themselves at the end: much of their time they wait, so three go beside each other.
-BY_FILE := --dist=loadfile --no-loadscope-reorder
-ON_TWO_CORES := --numprocesses=2 $(BY_FILE)
-WAITING := --numprocesses=3 $(BY_FILE)
+# Kills and real trainings (slow) come by themselves at the end: most of their time they wait, so two go beside each other.
+ON_TWO_CORES := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-fast: $(DEV) $(ASSETS) ## The suite without real trainings and kills
 	@$(BIN)/python -m pytest $(ON_TWO_CORES) -m "not slow"
