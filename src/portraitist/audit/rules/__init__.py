@@ -11,23 +11,22 @@ from dataclasses import replace
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
 from portraitist.audit.rules import (
-    access,
-    charges,
     code,
     completion,
     models,
-    outcomes,
     owners,
-    ownership,
     product,
-    progress,
     provider,
     repeats,
-    secrets,
     versions,
-    webhooks,
 )
 from portraitist.audit.rules.base import Rule
+from portraitist.audit.rules.credits import charges
+from portraitist.audit.rules.open_ways import access
+from portraitist.audit.rules.others import ownership
+from portraitist.audit.rules.secrets import exposed
+from portraitist.audit.rules.senders import webhooks
+from portraitist.audit.rules.states import outcomes, progress
 
 RANKED = 10
 """How many findings the report prints."""
@@ -56,8 +55,8 @@ RULES: dict[str, Rule] = {
     "shared-destination": provider.shared_destination,
     "shared-model-fallback": provider.shared_model_fallback,
     "hardcoded-owner": owners.hardcoded_owner,
-    "client-exposed-token": secrets.client_exposed_token,
-    "secret-in-repo": secrets.secret_in_repo,
+    "client-exposed-token": exposed.client_exposed_token,
+    "secret-in-repo": exposed.secret_in_repo,
     "weights-url-guess": provider.weights_url_guess,
     "packaged-extraction": provider.packaged_extraction,
     "no-retry": completion.no_retry,

@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, names_in, trace
-from portraitist.audit.rules.quiet import Ways, working
+from portraitist.audit.rules.failures.quiet import Ways, working
 
 _KEY = re.compile(
     r"^(image|picture|photo|output|result|generated|video|audio|media|final)?_?(image_?)?ur[li]s?$", re.I

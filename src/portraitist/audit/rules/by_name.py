@@ -15,7 +15,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.values import is_null
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in, trace
-from portraitist.audit.rules.quiet import working
+from portraitist.audit.rules.failures.quiet import working
 
 _NAME = re.compile(r"(^|_)(name|title|label)$")
 _ONE_OF_A_KIND = re.compile(r"uuid|nanoid|cuid|ulid|random|^now$|timestamp|(^|_)id$|hash|slug", re.I)

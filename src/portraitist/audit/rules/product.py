@@ -11,12 +11,12 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.answers import dropped_catches, unread_answers, unread_responses
 from portraitist.audit.rules.base import finding, last_name, names_in, place
-from portraitist.audit.rules.handlers import left_out, nothing_for_an_answer, quiet_handlers
-from portraitist.audit.rules.quiet import working
+from portraitist.audit.rules.failures.answers import dropped_catches, unread_answers, unread_responses
+from portraitist.audit.rules.failures.handlers import left_out, nothing_for_an_answer, quiet_handlers
+from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.failures.rows_without_files import rows_without_files
 from portraitist.audit.rules.repeats import repeats
-from portraitist.audit.rules.rows_without_files import rows_without_files
 from portraitist.audit.rules.stand_ins import stand_ins
 
 _MOCK_NAME = re.compile(

@@ -24,9 +24,9 @@ from portraitist.audit.rules.base import (
     provider_behind,
     trace,
 )
-from portraitist.audit.rules.endless import endless_waits
-from portraitist.audit.rules.open_ends import open_ends
-from portraitist.audit.rules.unfinished import left_in_progress
+from portraitist.audit.rules.states.endless import endless_waits
+from portraitist.audit.rules.states.open_ends import open_ends
+from portraitist.audit.rules.states.unfinished import left_in_progress
 
 _UPLOADS = re.compile(
     r"upload|save|store|persist|put|copy|download|mirror|archive|transfer|cloudinary|blob|permanent", re.I

@@ -15,7 +15,7 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
-from portraitist.audit.rules.quiet import Ways, only_logs
+from portraitist.audit.rules.failures.quiet import Ways, only_logs
 
 _FETCHES = re.compile(r"download|fetch|upload|(^|\.)(get|put|put_object|putObject|save|send|write)$", re.I)
 _FAILS = re.compile(r"err|fail|\bok\b|status", re.I)

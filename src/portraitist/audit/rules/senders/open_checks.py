@@ -16,7 +16,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name
-from portraitist.audit.rules.quiet import only_logs
+from portraitist.audit.rules.failures.quiet import only_logs
 
 SECRET = re.compile(r"secret|signing|hook_?(key|token)|passphrase", re.I)
 SIGNATURE = re.compile(r"signature|hmac|x[-_]?sign|svix|webhook[-_](id|timestamp)|secret|token", re.I)

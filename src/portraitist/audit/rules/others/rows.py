@@ -13,8 +13,8 @@ from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules import open_data
 from portraitist.audit.rules.base import finding, refusing_names
+from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.requests import Given, below, is_given
 
 Owners = dict[str, tuple[str, Place]]

@@ -17,9 +17,9 @@ from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, names_in, place
-from portraitist.audit.rules.charged_twice import charged_twice
-from portraitist.audit.rules.granted import given_for_the_asking
-from portraitist.audit.rules.ledger import MONEY, NOTHING, Event, Ledger
+from portraitist.audit.rules.credits.charged_twice import charged_twice
+from portraitist.audit.rules.credits.granted import given_for_the_asking
+from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Event, Ledger
 
 _TRIGGER = re.compile(
     r"returns\s+trigger\b(?:(?!\$\$\s*;).){0,800}?(credit|balance|coin|count)\w*\s*-\s*\w", re.I | re.S

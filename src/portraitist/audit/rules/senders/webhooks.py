@@ -13,8 +13,8 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, names_in, of_body, provider_behind
-from portraitist.audit.rules.open_checks import only_logged, open_check
 from portraitist.audit.rules.requests import below, is_given
+from portraitist.audit.rules.senders.open_checks import only_logged, open_check
 
 _TOLD = {"status", "output"}
 """What a handler that asks the provider itself does not read from the body."""

@@ -11,8 +11,8 @@ from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules import open_data
 from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _HANDS_OUT = {"createSignedUrl", "createSignedUrls", "download", "remove"}

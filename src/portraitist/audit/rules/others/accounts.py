@@ -12,8 +12,8 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules import open_data
 from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.requests import Given, is_given
 
 _STAFF = re.compile(r"admin|superuser|staff|operator|moderator|^role$", re.I)

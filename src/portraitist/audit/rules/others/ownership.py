@@ -14,9 +14,9 @@ from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules import others_accounts, others_files, others_models, others_rows
-from portraitist.audit.rules.access import is_webhook
 from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace
+from portraitist.audit.rules.open_ways.access import is_webhook
+from portraitist.audit.rules.others import accounts, files, models, rows
 from portraitist.audit.rules.requests import below, is_given
 
 _REQUEST = {"req", "request"}
@@ -26,19 +26,19 @@ def idor(ctx: Context) -> Iterator[Finding]:
     """A row is changed or deleted by an id of the request, without its owner, while other statements use the owner.
 
     Also where the owner is the one that the request names, where a paying route reads such a row to work with it
-    (`others_rows`), and where a route hands out files by a key of the request (`others_files`). Only tables with an
+    (`rows`), and where a route hands out files by a key of the request (`files`). Only tables with an
     owner column, and no webhooks: those have a rule of their own. Row-level security in the database is not seen,
     nor a check in another service.
     """
     owned = _owned_tables(ctx)
     handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
-    everyones, kept = _compared_tables(ctx) | owned, others_files.members_buckets(ctx)
+    everyones, kept = _compared_tables(ctx) | owned, files.members_buckets(ctx)
     for way_in in ctx.routes:
         if way_in.is_http and not is_webhook(ctx, way_in) and not _STAFF.search(way_in.path):
-            yield from others_rows.given_away(ctx, way_in, everyones, _asks_on_the_way)
-            yield from others_files.handed_out(ctx, way_in, kept)
-            yield from others_accounts.of_whoever(ctx, way_in)
-            yield from others_models.run_by_name(ctx, way_in)
+            yield from rows.given_away(ctx, way_in, everyones, _asks_on_the_way)
+            yield from files.handed_out(ctx, way_in, kept)
+            yield from accounts.of_whoever(ctx, way_in)
+            yield from models.run_by_name(ctx, way_in)
             yield from _through_helpers(ctx, way_in, owned, set(handlers))
     for statement in live_statements(ctx, "write", "delete"):
         named = _owner_of_request(ctx, statement, handlers)

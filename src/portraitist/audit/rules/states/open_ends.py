@@ -24,7 +24,7 @@ from portraitist.audit.rules.base import (
     place,
     provider_behind,
 )
-from portraitist.audit.rules.quiet import Ways, only_logs, working
+from portraitist.audit.rules.failures.quiet import Ways, only_logs, working
 
 _OPEN = {
     "training", "processing", "generating", "running", "in_progress", "starting", "started", "pending", "queued",

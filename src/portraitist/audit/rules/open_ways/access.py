@@ -13,13 +13,13 @@ from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules import open_data, open_database
 from portraitist.audit.rules.base import (
     finding,
     place,
 )
-from portraitist.audit.rules.believed_tokens import believed_tokens
-from portraitist.audit.rules.webhooks import verifies
+from portraitist.audit.rules.open_ways import open_data, open_database
+from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
+from portraitist.audit.rules.senders.webhooks import verifies
 
 
 def missing_auth(ctx: Context) -> Iterator[Finding]:

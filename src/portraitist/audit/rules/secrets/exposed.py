@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules import given_secrets, spelled_secrets
 from portraitist.audit.rules.base import finding
-from portraitist.audit.rules.sent_secrets import sent_to_a_given_address
+from portraitist.audit.rules.secrets import given, spelled
+from portraitist.audit.rules.secrets.sent import sent_to_a_given_address
 
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
 
@@ -37,11 +37,11 @@ _MARKS = re.compile(r"r8_|sk-|AKIA|sk_live_|ghp_|xox|-----BEGIN|whsec_|SG\.|hf_"
 def client_exposed_token(ctx: Context) -> Iterator[Finding]:
     """A secret that the browser gets: read through a public variable, answered by a route, or in a bundler's settings.
 
-    Also one that is sent to an address that the request names (`sent_secrets`).
+    Also one that is sent to an address that the request names (`sent`).
     Also the provider's client in code that runs in the browser. Values that travel through several functions before
-    they are answered are not seen (`given_secrets`).
+    they are answered are not seen (`given`).
     """
-    yield from given_secrets.handed_over(ctx)
+    yield from given.handed_over(ctx)
     yield from sent_to_a_given_address(ctx)
     seen: set[str] = set()
     for fact in ctx.of("env.read"):
@@ -81,10 +81,10 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
 def secret_in_repo(ctx: Context) -> Iterator[Finding]:
     """A provider's key in a committed file, by its form; values in environment files that are no placeholder.
 
-    Also secrets by the name they are given in code, and fallbacks of keys that sign (`spelled_secrets`).
+    Also secrets by the name they are given in code, and fallbacks of keys that sign (`spelled`).
     The secret itself is never printed.
     """
-    yield from spelled_secrets.spelled(ctx)
+    yield from spelled.spelled(ctx)
     for file in ctx.tree.files:
         if file.role in {"generated"}:
             continue

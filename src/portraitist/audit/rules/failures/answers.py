@@ -14,7 +14,7 @@ from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, live_statements, names_in
-from portraitist.audit.rules.quiet import Ways, only_logs
+from portraitist.audit.rules.failures.quiet import Ways, only_logs
 
 _BESIDE = re.compile(r"(^|_)(logs?|audit|events?|analytics|metrics|counters|notifications?)(_|$)", re.I)
 """Tables whose rows only tell what happened."""

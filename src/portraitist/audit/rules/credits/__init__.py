@@ -1,0 +1,1 @@
+"""Credits around a paid call. The rule `credit-before-check`."""

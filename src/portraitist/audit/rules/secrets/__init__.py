@@ -1,0 +1,1 @@
+"""Secrets that a browser is given, that are sent away, and that are committed."""

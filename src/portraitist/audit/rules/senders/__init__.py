@@ -1,0 +1,1 @@
+"""Whose word is taken for the provider's. The rules on webhooks."""
