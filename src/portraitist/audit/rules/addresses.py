@@ -12,7 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, last_name, names_in, trace
+from portraitist.audit.rules.base import finding, helpers_of, last_name, names_in, trace
 from portraitist.audit.rules.failures.quiet import Ways, working
 
 _KEY = re.compile(
@@ -55,13 +55,7 @@ def _copies_later(ctx: Context, func: ir.Func, ways: Ways) -> bool:
     module = ctx.program.module_of[func]
     if func in ways or ctx.role_at(module, func) not in LIVE_ROLES:
         return False
-    helpers = [
-        target.node
-        for call in ir.find(func, ir.Call)
-        for target in ctx.program.functions_called(call)
-        if isinstance(target.node, ir.Func)
-    ]
-    own = [func, *helpers]
+    own = [func, *helpers_of(ctx, func)]
     return any(_calls(each, _FETCHES) for each in own) and any(_calls(each, _COPIES) for each in own)
 
 

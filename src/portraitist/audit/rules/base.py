@@ -72,6 +72,16 @@ def live_statements(ctx: Context, *kinds: str) -> Iterator[Statement]:
             yield each
 
 
+def helpers_of(ctx: Context, func: ir.Func) -> list[ir.Func]:
+    """The functions of the repository that a function calls itself, in their order."""
+    return ctx.once(_helpers, func)
+
+
+def _helpers(ctx: Context, func: ir.Func) -> list[ir.Func]:
+    called = (each.node for call in ir.find(func, ir.Call) for each in ctx.program.functions_called(call))
+    return [each for each in called if isinstance(each, ir.Func)]
+
+
 def module_of(ctx: Context, use: ColumnUse) -> Module:
     """The module in which a column's value is written."""
     return ctx.program.modules[use.path]

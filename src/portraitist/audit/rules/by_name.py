@@ -14,7 +14,7 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.values import is_null
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, live_statements, names_in, trace
+from portraitist.audit.rules.base import finding, helpers_of, live_statements, names_in, trace
 from portraitist.audit.rules.failures.quiet import working
 
 _NAME = re.compile(r"(^|_)(name|title|label)$")
@@ -65,14 +65,7 @@ def _hearing(ctx: Context) -> set[ir.Func]:
 def _starts(ctx: Context) -> set[ir.Func]:
     """The functions on the way to a training, and the helpers that they call."""
     ways = {func for flow in ctx.flows if flow.call.purpose == "training" for func in flow.funcs}
-    helpers = {
-        target.node
-        for func in ways
-        for call in ir.find(func, ir.Call)
-        for target in ctx.program.functions_called(call)
-        if isinstance(target.node, ir.Func)
-    }
-    return ways | helpers
+    return ways.union(*(helpers_of(ctx, func) for func in ways))
 
 
 def _only_name(ctx: Context, statement: Statement) -> str:

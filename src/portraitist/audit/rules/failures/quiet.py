@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.rules.base import helpers_of
 
 _LOGS = re.compile(r"^(console|print|logger|log|logging|traceback|sentry|captureException|toast)\b", re.I)
 MAX_HELPERS = 2
@@ -54,13 +55,7 @@ def _working(ctx: Context) -> Ways:
             ways.hooks |= {each.node for each in route.handlers if isinstance(each.node, ir.Func)}
     below = ways.hooks
     for _ in range(MAX_HELPERS):
-        below = {
-            target.node
-            for func in below
-            for call in ir.find(func, ir.Call)
-            for target in ctx.program.functions_called(call)
-            if isinstance(target.node, ir.Func)
-        }
+        below = {helper for func in below for helper in helpers_of(ctx, func)}
         ways.hooks |= below
     return ways
 

@@ -1,4 +1,4 @@
-"""Risks in who may do what: unguarded routes, other people's rows."""
+"""Ways to a paid call, to the provider or to members' rows that nobody guards: routes, actions, functions."""
 
 from __future__ import annotations
 

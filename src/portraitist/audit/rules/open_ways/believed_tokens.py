@@ -9,7 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, names_in, trace
+from portraitist.audit.rules.base import finding, helpers_of, names_in, trace
 
 MAX_DEPTH = 3
 """How many calls below a route's handler a token is looked for."""
@@ -52,8 +52,7 @@ def _below_routes(ctx: Context) -> dict[ir.Func, ir.Func]:
             for _ in range(MAX_DEPTH + 1):
                 new = [each for each in level if isinstance(each, ir.Func) and each not in found]
                 found.update({each: handler.node for each in new if isinstance(handler.node, ir.Func)})
-                calls = (call for each in new for call in ir.find(each, ir.Call))
-                level = [one.node for call in calls for one in ctx.program.functions_called(call)]
+                level = [helper for each in new for helper in helpers_of(ctx, each)]
     return {each: handler for each, handler in found.items() if each in ctx.program.module_of}
 
 

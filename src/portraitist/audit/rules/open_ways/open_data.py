@@ -18,6 +18,7 @@ from portraitist.audit.facts.denial import flat
 from portraitist.audit.facts.mounts import creations
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, fold
+from portraitist.audit.rules.base import helpers_of
 from portraitist.audit.rules.requests import Given, below, is_given
 
 MEANT_OPEN = re.compile(
@@ -97,7 +98,7 @@ def _may_refuse(ctx: Context, route: Route) -> bool:
 def _raises(ctx: Context, func: ir.Func, depth: int = 0) -> bool:
     if any(each.throws and each.value is not None for each in ir.find(func, ir.Return)):
         return True
-    called = [target.node for call in ir.find(func, ir.Call) for target in ctx.program.functions_called(call)]
+    called: list[ir.Node | None] = [*helpers_of(ctx, func)]
     for _, where, depended in dependencies(ctx, ctx.program.module_of[func], func):
         called.extend(each.node for each in ctx.program.resolve(where, depended))
     return depth < 2 and any(isinstance(each, ir.Func) and _raises(ctx, each, depth + 1) for each in called)

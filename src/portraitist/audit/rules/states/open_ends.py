@@ -17,6 +17,7 @@ from portraitist.audit.link.values import Known, render
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
+    helpers_of,
     last_name,
     live_statements,
     module_of,
@@ -234,8 +235,7 @@ def _stores(ctx: Context, body: list[ir.Node], nodes: set[ir.Node], writers: set
 
 def _reaches(ctx: Context, func: ir.Node | None, writers: set[ir.Func | None]) -> bool:
     """Whether a function calls one of the writers itself."""
-    calls = ir.find(func, ir.Call) if isinstance(func, ir.Func) else ()
-    return any(target.node in writers for call in calls for target in ctx.program.functions_called(call))
+    return isinstance(func, ir.Func) and not writers.isdisjoint(helpers_of(ctx, func))
 
 
 def _unlisted_words(ctx: Context) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.addresses import loose_addresses
 from portraitist.audit.rules.base import (
     finding,
+    helpers_of,
     last_name,
     live_statements,
     module_of,
@@ -181,9 +182,7 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
     ):
         return True
     asking = {each.func for each in ctx.calls if each.purpose == "status"} - {None}
-    if any(
-        each.node in asking for call in ir.find(func, ir.Call) for each in ctx.program.functions_called(call)
-    ):
+    if not asking.isdisjoint(helpers_of(ctx, func)):
         return True
     handlers = {(each.path, each.line) for each in ctx.of("webhook", "poll")}
     return any(path == module.path and func.line <= line <= func.end for path, line in handlers)
@@ -192,9 +191,7 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
 def _keeps_state(ctx: Context, module: Module, func: ir.Func) -> bool:
     """Whether the function waits for the end in a loop, or writes a status of its own."""
     loops = any("succeeded" in names_in(each) and _waits(each) for each in ir.find(func, ir.Loop))
-    helpers = {
-        target.node for call in ir.find(func, ir.Call) for target in ctx.program.functions_called(call)
-    }
+    helpers = helpers_of(ctx, func)
     writes = any(
         each.kind == "write"
         and ((each.module is module and func.line <= each.line <= func.end) or each.func in helpers)

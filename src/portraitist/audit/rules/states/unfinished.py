@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, State
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, live_statements
+from portraitist.audit.rules.base import finding, helpers_of, live_statements
 
 _RUNNING = {"training", "processing", "generating", "running", "in_progress", "starting", "started"}
 _STATE = re.compile(r"(^|_)(status|state)$")
@@ -121,8 +121,4 @@ def _settles(ctx: Context, written: list[Statement], statement: Statement, node:
 
 def _reaches(ctx: Context, func: ir.Func, writers: set[ir.Func | None]) -> bool:
     """Whether a function calls one of the writers itself."""
-    return any(
-        target.node in writers
-        for call in ir.find(func, ir.Call)
-        for target in ctx.program.functions_called(call)
-    )
+    return not writers.isdisjoint(helpers_of(ctx, func))
