@@ -258,7 +258,7 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
                 fact.path,
                 fact.line,
                 fact.line,
-                f"{fact.key} is read and declared nowhere",
+                f"{fact.key} is read and no example file names it",
                 fact.key,
                 fact.scope,
                 fact.evidence,

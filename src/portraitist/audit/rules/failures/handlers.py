@@ -228,9 +228,12 @@ def _skips(loop: ir.Loop) -> Iterator[ir.Other]:
             yield skip
 
 
+_COMPARED = {"<", "<=", ">", ">=", "==", "===", "!=", "!=="}
+
+
 def _leaves(test: ir.If) -> bool:
     counts = names_in(test.test) & {"length", "len", "size", "count"} or any(
-        isinstance(each, ir.Bin) and each.op in {"<", "<=", "==", "==="} for each in ir.walk(test.test)
+        isinstance(each, ir.Bin) and each.op in _COMPARED for each in ir.walk(test.test)
     )
     return bool(counts) and any(isinstance(each, ir.Return) for part in test.then for each in ir.walk(part))
 

@@ -49,7 +49,7 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         lacks = _open_check(ctx, route) if _is_verified(ctx, route) else "anything"
         if not lacks:
             continue
-        message = f"{route.key} trusts its body without checking the signature"
+        message = f"{route.key} believes whoever calls it: no signature is checked"
         if lacks != "anything":
             message = f"{route.key} checks who sent its body only where {lacks}"
         if lacks == _LOGGED:
