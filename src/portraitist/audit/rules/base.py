@@ -77,6 +77,11 @@ def helpers_of(ctx: Context, func: ir.Func) -> list[ir.Func]:
     return ctx.once(_helpers, func)
 
 
+def leads_to(ctx: Context, func: ir.Node | None, wanted: set[ir.Func | None]) -> bool:
+    """Whether a function is one of these, or calls one of them itself."""
+    return isinstance(func, ir.Func) and (func in wanted or not wanted.isdisjoint(helpers_of(ctx, func)))
+
+
 def _helpers(ctx: Context, func: ir.Func) -> list[ir.Func]:
     called = (each.node for call in ir.find(func, ir.Call) for each in ctx.program.functions_called(call))
     return [each for each in called if isinstance(each, ir.Func)]

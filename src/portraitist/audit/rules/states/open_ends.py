@@ -17,8 +17,8 @@ from portraitist.audit.link.values import Known, render
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
-    helpers_of,
     last_name,
+    leads_to,
     live_statements,
     module_of,
     names_in,
@@ -224,18 +224,10 @@ def _stores(ctx: Context, body: list[ir.Node], nodes: set[ir.Node], writers: set
         each in nodes
         or (
             isinstance(each, ir.Call)
-            and any(
-                target.node in writers or _reaches(ctx, target.node, writers)
-                for target in ctx.program.functions_called(each)
-            )
+            and any(leads_to(ctx, target.node, writers) for target in ctx.program.functions_called(each))
         )
         for each in inside
     )
-
-
-def _reaches(ctx: Context, func: ir.Node | None, writers: set[ir.Func | None]) -> bool:
-    """Whether a function calls one of the writers itself."""
-    return isinstance(func, ir.Func) and not writers.isdisjoint(helpers_of(ctx, func))
 
 
 def _unlisted_words(ctx: Context) -> Iterator[Finding]:

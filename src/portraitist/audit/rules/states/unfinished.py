@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, State
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, live_statements
+from portraitist.audit.rules.base import finding, leads_to, live_statements
 
 _RUNNING = {"training", "processing", "generating", "running", "in_progress", "starting", "started"}
 _STATE = re.compile(r"(^|_)(status|state)$")
@@ -112,13 +112,8 @@ def _settles(ctx: Context, written: list[Statement], statement: Statement, node:
     for call in ir.find(node, ir.Call):
         name = ir.dotted(call.func)
         targets = [each.node for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
-        if any(each in writers or _reaches(ctx, each, writers) for each in targets):
+        if any(leads_to(ctx, each, writers) for each in targets):
             return True
         if not targets and _SETTLES.search(name.rpartition(".")[2]) and not _LOGS.search(name):
             return True
     return False
-
-
-def _reaches(ctx: Context, func: ir.Func, writers: set[ir.Func | None]) -> bool:
-    """Whether a function calls one of the writers itself."""
-    return not writers.isdisjoint(helpers_of(ctx, func))
