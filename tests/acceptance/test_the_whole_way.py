@@ -20,10 +20,10 @@ from tests.likeness import assert_nearer_to_own
 
 pytestmark = pytest.mark.slow
 
-# The place in which fewest steps show the person: with 48, distances to the own photos were 0.66 to 0.76 and to the
-# other member's 0.87 to 0.90.
+# The place in which fewest steps show the person; after so many, own photos are 0.5 nearer in the mean of three
+# pictures, with a spread of 0.12 over trainings and seeds.
 PROMPT = "in a studio"
-STEPS = 48
+STEPS = 64
 
 
 @pytest.fixture(scope="module")
