@@ -12,12 +12,20 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from portraitist.kit.embedded_postgres import EmbeddedPostgres, Server
 from portraitist.kit.processes import birth
 
 pytest_plugins = ["tests.not_run"]
+
+# Property tests draw the same examples every time, so that a run says something of the change and not of its luck, and
+# without a stop-watch: the machine is shared, and a slow example is not a wrong one. New ones are drawn by
+# `pytest --hypothesis-profile=search`.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("search"), derandomize=True, database=None)
+settings.load_profile("same")
 
 # Sound for killed processes, not for power cuts: no test pulls the plug.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}

@@ -87,9 +87,6 @@ async def faults(studio: Studio, cases: int) -> list[str]:
     def run(operation: Any) -> None:
         limits = settings(
             max_examples=cases,
-            deadline=None,
-            database=None,
-            derandomize=True,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )

@@ -245,6 +245,6 @@ def _queued_generation() -> Generation:
 
 
 TestTrainingLife = TrainingLife.TestCase
-TestTrainingLife.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestTrainingLife.settings = settings(max_examples=60, stateful_step_count=30)
 TestGenerationLife = GenerationLife.TestCase
-TestGenerationLife.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestGenerationLife.settings = settings(max_examples=60, stateful_step_count=30)
