@@ -20,6 +20,7 @@ from portraitist.audit.rules import (
     repeats,
     versions,
 )
+from portraitist.audit.rules.addresses import stored
 from portraitist.audit.rules.base import Rule
 from portraitist.audit.rules.credits import charges
 from portraitist.audit.rules.open_ways import access
@@ -67,7 +68,7 @@ RULES: dict[str, Rule] = {
     "payload-conflict": provider.payload_conflict,
     "arch-mismatch": provider.arch_mismatch,
     "time-progress": progress.time_progress,
-    "temporary-url-persisted": outcomes.temporary_url_persisted,
+    "temporary-url-persisted": stored.temporary_url_persisted,
     "blind-post-retry": repeats.blind_post_retry,
     "shared-mutable-default": models.shared_mutable_default,
     "schema-drift": models.schema_drift,
