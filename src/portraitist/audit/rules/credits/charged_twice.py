@@ -12,7 +12,8 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, trace
-from portraitist.audit.rules.credits.ledger import CREDIT, Ledger, sign
+from portraitist.audit.rules.credits.changes import CREDIT, sign
+from portraitist.audit.rules.credits.ledger import Ledger
 
 
 def charged_twice(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ What a database does by itself is not seen, but that a trigger takes credits.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from portraitist.audit.rules.base import finding, names_in, place
 from portraitist.audit.rules.credits.charged_twice import charged_twice
 from portraitist.audit.rules.credits.granted import given_for_the_asking
 from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Event, Ledger
+from portraitist.audit.rules.credits.raced import raced
 
 _TRIGGER = re.compile(
     r"returns\s+trigger\b(?:(?!\$\$\s*;).){0,800}?(credit|balance|coin|count)\w*\s*-\s*\w", re.I | re.S
@@ -33,23 +35,29 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     credits are asked; a take behind the call (requests side by side all pass the check) or before the check; a take
     before the call that no code on the way gives back when it fails; credits that are looked at and never taken on
     the way or by a webhook. A check in a guard, a plan or a payment that is asked counts as a check.
-    Also credits that a member is given for the asking (`granted`) or loses twice (`charged_twice`).
+    Also credits that a member is given for the asking (`granted`) or loses twice (`charged_twice`), and balances that
+    are lowered in memory (`raced`).
     """
     yield from given_for_the_asking(ctx)
     ledger = Ledger(ctx)
     flows = [each for each in ctx.flows if each.route is not None and each.route.is_http]
-    seen: set[tuple[str, int]] = set()
-    hooks = _hook_handlers(ctx)
     if not _has_credits(ctx, ledger, flows):
         return
-    yield from charged_twice(ctx, ledger, flows)
+    seen: set[tuple[str, int]] = set()
+    ways = (charged_twice(ctx, ledger, flows), _judged_all(ctx, ledger, flows), raced(ctx))
+    for found in itertools.chain(*ways):
+        if (found.path, found.line) not in seen:
+            seen.add((found.path, found.line))
+            yield found
+
+
+def _judged_all(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]:
+    """The findings of every way."""
+    hooks = _hook_handlers(ctx)
     for flow in flows:
         if any(func in hooks for func in flow.funcs):
             continue
-        for found in _judged(ctx, ledger, flow, hooks):
-            if (found.path, found.line) not in seen:
-                seen.add((found.path, found.line))
-                yield found
+        yield from _judged(ctx, ledger, flow, hooks)
 
 
 def _has_credits(ctx: Context, ledger: Ledger, flows: list[Flow]) -> bool:

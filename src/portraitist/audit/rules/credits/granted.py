@@ -10,7 +10,7 @@ from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, refusing_names, trace
-from portraitist.audit.rules.credits.ledger import CREDIT
+from portraitist.audit.rules.credits.changes import CREDIT
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _OTHERS = re.compile(r"web-?_?hook|callback|cron|internal|/ipn\b", re.I)

@@ -15,12 +15,9 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name, live_statements, names_in, trace
+from portraitist.audit.rules.credits.changes import CREDIT, changes, meaning, sign
 
 # All of these are asked of names in snake case.
-CREDIT = re.compile(
-    r"credit(?!_?card)|balance|quota|(^|_)tokens_(left|balance|amount|count)|coins|(model|image)_tokens"
-    r"|generations?_(left|remaining)|remaining_(generations?|images?|uses)",
-)
 MONEY = re.compile(
     CREDIT.pattern
     + r"|_limit|limit_|limits|limiter|allowance|entitle|eligib|(^|_)usage|subscri|(^|_)paid|payment|purchase"
@@ -37,6 +34,7 @@ _GIVES = re.compile(
     rf"refund|(^|_)(restore|return|give_back|add|grant|increment|release|revert|reset|rollback|top_up)_(\w+_)?{_THING}"
     rf"|{_THING}_(refund|restore|add|grant|increment)",
 )
+_STEPS = {"-=": "take", "+=": "give"}
 MAX_DEPTH = 3
 """How many helpers below a function what they do still counts as its own."""
 
@@ -60,18 +58,35 @@ class Ledger:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self.own: dict[ir.Func, list[Event]] = {}
+        self.balances: set[str] = set()
         for statement in live_statements(ctx, "write", "read"):
             for event in _of_statement(ctx, statement):
                 self._add(statement.func, event)
-        for module in (each for each in ctx.live if _on_server(each)):
+        servers = [each for each in ctx.live if _on_server(each)]
+        for module in servers:
+            for kind, name, node in changes(module):
+                self.balances.add(name)
+                if not any(each.line <= node.line <= each.end for each in self._known(node.within, kind)):
+                    self._add(node.within, Event(kind, node, node.line, node.end))
+        for module in servers:
             for call in module.all(ir.Call):
                 for kind in _named(call):
                     self._add(call.within, Event(kind, call, call.line, call.end))
             tests: list[ir.If | ir.Cond] = [*module.all(ir.If), *module.all(ir.Cond)]
             for test in tests:
-                for kind in _asked(test.test):
+                for kind in self._asked(test.test):
                     self._add(test.within, Event(kind, test, test.line, test.test.end))
         self.kinds = self._propagated()
+
+    def _known(self, func: ir.Func | None, kind: str) -> list[Event]:
+        return [each for each in self.own.get(func, ()) if each.kind == kind] if func is not None else []
+
+    def _asked(self, test: ir.Node) -> set[str]:
+        """What a test asks for; a name that is lowered somewhere is a balance whatever it is called."""
+        asked = set(_asked(test))
+        if "check" not in asked and any(snake(each) in self.balances for each in names_in(test)):
+            asked |= {"check", "look"}
+        return asked
 
     def _add(self, func: ir.Func | None, event: Event) -> None:
         if func is not None:
@@ -174,6 +189,8 @@ def _of_statement(ctx: Context, statement: Statement) -> Iterator[Event]:
         where = ctx.program.modules.get(use.path, module)
         parts = list(trace(ctx, where, use.node)) if use.node is not None else []
         signs = {sign(inner) for _, part in parts for inner in ir.walk(part)} - {""}
+        if isinstance(use.node, ir.Node) and isinstance(use.node.parent, ir.Assign):
+            signs |= {_STEPS.get(use.node.parent.op, "")} - {""}
         if not parts and statement.node is not None:
             text = "\n".join(module.lines[statement.line - 1 : max(statement.end, statement.line)])
             signs = {
@@ -181,19 +198,7 @@ def _of_statement(ctx: Context, statement: Statement) -> Iterator[Event]:
                 for sign in re.findall(rf"{re.escape(use.column)}\s*=[^,;\n]*?([-+])\s*[\w$:%({{]", text)
             }
         back = {"give"} if named and not signs and not statement.insert else set()
-        for kind in sorted(signs or back):  # what is set to a former value is given back
+        for kind in sorted(
+            {meaning(use.column, each) for each in signs} or back
+        ):  # what is set to a former value is given back
             yield Event(kind, statement.node, statement.line, statement.end)
-
-
-def sign(node: ir.Node) -> str:
-    """`take` for a difference or a decrement, `give` for a sum or an increment."""
-    if isinstance(node, ir.Bin) and node.right is not None and node.op in {"-", "+", "-=", "+="}:
-        return "take" if node.op.startswith("-") else "give"
-    if isinstance(node, ir.Obj):
-        keys = {each.key for each in node.props}
-        return "take" if "decrement" in keys else "give" if "increment" in keys else ""
-    if isinstance(node, ir.Tmpl | ir.Lit):
-        text = "".join(str(each.value) if isinstance(each, ir.Lit) else "x" for each in ir.find(node, ir.Lit))
-        found = re.search(r"\w\W{0,3}\s([-+])\s*\w", text)
-        return "" if found is None else "take" if found.group(1) == "-" else "give"
-    return ""

@@ -1,0 +1,145 @@
+"""Part of the rule on credits: a balance that is read, lowered in memory and written back.
+
+Judges differences that the code computes; those that the database computes (`credits = credits - 1`, `F`, `decrement`)
+are whole. A lock by a name that is not known is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, last_name, live_statements
+from portraitist.audit.rules.credits.changes import CREDIT, changes, is_balance, meaning
+
+_LOCKED = re.compile(
+    r"transaction|atomic|(^|_)(un)?lock(s|ed|ing)?(_|$)|mutex|semaphore|for_update|serializable|(^|_)watch$"
+)
+_READS = re.compile(r"^(get|fetch|find|load|read|select|query|check|ensure|lookup|require)", re.I)
+
+
+def raced(ctx: Context) -> Iterator[Finding]:
+    """A write of a balance whose new value is what was read before less a number, with no lock and no condition.
+
+    Also a document that is lowered and saved: `user.credits -= 1`, `user.save()`.
+    """
+    yield from _saved(ctx)
+    for statement in live_statements(ctx, "write"):
+        for use in statement.columns if not statement.insert else ():
+            name = snake(use.column)
+            module = ctx.program.modules[use.path]
+            less = _difference(module, use.node)
+            if less is None or meaning(name, "take") != "take" or not is_balance(name, "take", less):
+                continue
+            read = _read_before(ctx, module, less)
+            if (
+                read is None
+                or _conditioned(statement, name)
+                or _is_locked(module, use.node)
+                or _adjusts(use.node)
+            ):
+                continue
+            yield _found(module, statement.node, f"{statement.table}.{use.column}", use.line, read)
+
+
+def _found(module: Module, node: ir.Node, name: str, line: int, read: ir.Node) -> Finding:
+    message = f"{name} is read and written back as a difference: of requests side by side only one is counted"
+    return finding("credit-before-check", module, node, message, key=f"raced {name}", weight=44, line=line,
+                   evidence=[Place(module.path, read.line)])  # fmt: skip
+
+
+def _saved(ctx: Context) -> Iterator[Finding]:
+    for module in ctx.live:
+        for kind, _, node in changes(module):
+            target = node.target if isinstance(node, ir.Assign) else None
+            root = ir.root_of(target) if target is not None else None
+            if kind != "take" or not isinstance(root, ir.Name) or node.within is None or target is None:
+                continue
+            saves = (each.func for each in ir.find(node.within, ir.Call) if each.line >= node.line)
+            saved = any(ir.plain_dotted(each) == f"{root.id}.save" for each in saves)
+            read = _read_before(ctx, module, target) if saved else None
+            if read is not None and ctx.role_at(module, node) in LIVE_ROLES and not _is_locked(module, node):
+                yield _found(module, node, ir.plain_dotted(target) or last_name(target), node.line, read)
+
+
+def _difference(module: Module, node: ir.Node | None, depth: int = 0) -> ir.Node | None:
+    """What a value is lowered from: `user.credits` of `user.credits - 1`, also by a variable or `Math.max(0, …)`."""
+    if node is None or depth > 2:
+        return None
+    if isinstance(node.parent, ir.Assign) and node.parent.value is node and node.parent.op == "-=":
+        return node.parent.target
+    if isinstance(node, ir.Name):
+        found = module.lookup(node.id, node)
+        made = [each.value for each in (visible(found[1], node) if found else ()) if not each.keys]
+        return next(
+            (less for each in made if (less := _difference(module, each, depth + 1)) is not None), None
+        )
+    if isinstance(node, ir.Call) and last_name(node.func) == "max":
+        return next(
+            (less for each in node.args if (less := _difference(module, each, depth + 1)) is not None), None
+        )
+    return node.left if isinstance(node, ir.Bin) and node.op == "-" and node.right is not None else None
+
+
+def _read_before(ctx: Context, module: Module, less: ir.Node) -> ir.Node | None:
+    """Where the number that is lowered was read into a variable: by a statement, or a helper that asks for it."""
+    inner = next(ir.find(less, ir.Name), None) if isinstance(less, ir.Bin | ir.Call) else None
+    root = inner or ir.root_of(less)
+    if not isinstance(root, ir.Name) or root.within is None:
+        return None
+    found = module.lookup(root.id, root)
+    for binding in visible(found[1], root) if found else ():
+        value = binding.value
+        for call in ir.find(value, ir.Call) if value is not None and binding.kind == "assign" else ():
+            if call.within is root.within and (call in ctx.once(_reads) or _is_reader(ctx, call)):
+                return call
+    return None
+
+
+def _reads(ctx: Context) -> set[ir.Node]:
+    return {each.node for each in live_statements(ctx, "read")}
+
+
+def _is_reader(ctx: Context, call: ir.Call) -> bool:
+    """Whether a call runs a function of the repository that reads the database, and is named for that."""
+    funcs = (each.node for each in ctx.program.functions_called(call))
+    return bool(_READS.search(last_name(call.func))) and any(
+        each.kind == "read"
+        for func in funcs
+        if isinstance(func, ir.Func)
+        for each in ctx.statements_under.get(func, ())
+    )
+
+
+def _conditioned(statement: Statement, name: str) -> bool:
+    """Whether the row is only written where the balance is still what it was, or enough."""
+    return any(snake(each) == name or CREDIT.search(snake(each)) for each in statement.where)
+
+
+def _adjusts(node: ir.Node | None) -> bool:
+    """Whether a function lowers, raises or sets as it is told: a form of the staff, one at a time."""
+    func = ir.enclosing(node, ir.Func) if node is not None else None
+    told = (text for each in ir.find(func, ir.Lit) if (text := ir.text_of(each))) if func is not None else ()
+    return bool({"subtract", "deduct", "remove", "add", "set"} & {each.lower() for each in told}) or (
+        func is not None and "admin" in snake(func.name)
+    )
+
+
+def _is_locked(module: Module, node: ir.Node | None) -> bool:
+    """Whether a transaction or a lock is named around the write, or in its function."""
+    func = ir.enclosing(node, ir.Func) if node is not None else None
+    while func is not None and func.within is not None:
+        func = func.within
+    if func is None:
+        return False
+    names = {last_name(each.func) for each in ir.find(func, ir.Call)} | {
+        each.name for each in ir.find(func, ir.Attr)
+    }
+    entries = {each.key or "" for each in ir.find(func, ir.Prop)}
+    return any(_LOCKED.search(snake(each)) for each in names | entries)
