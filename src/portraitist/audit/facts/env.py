@@ -291,7 +291,7 @@ def _sets(ctx: Context, module: Module) -> None:
 
 
 def _undeclared(ctx: Context) -> None:
-    declared = {each.key: each for each in reversed(ctx.of("env.declared"))}
+    declared = {each.key: each for each in sorted(ctx.of("env.declared"), key=_as_example, reverse=True)}
     known = set(declared) | {each.key for each in ctx.of("env.set")}
     reads = [each for each in ctx.of("env.read") if each.role in LIVE_ROLES | {"dead"}]
     read_names = {each.key for each in ctx.of("env.read")}
@@ -325,6 +325,14 @@ def _undeclared(ctx: Context) -> None:
             and not any(re.fullmatch(each, name) for each in dynamic if each != ".+")
         ):
             ctx.add_at("env.unused", name, fact.path, fact.line)
+
+
+_EXAMPLE = re.compile(r"example|sample|template|\.dist\b", re.IGNORECASE)
+
+
+def _as_example(fact: Fact) -> tuple[bool, str, int]:
+    """Example files before others: they are what a newcomer copies."""
+    return (_EXAMPLE.search(fact.path) is None, fact.path, fact.line)
 
 
 def _mentioned(ctx: Context, names: set[str]) -> set[str]:

@@ -137,35 +137,28 @@ def broken_import(ctx: Context) -> Iterator[Finding]:
     """An import of a file of this repository that does not exist, or of a name it does not export.
 
     Generated files, assets and imports inside `try` are left out; a name that may come through a star is not judged.
+    In a file that nothing imports it weighs little, and says so.
     """
-    found: dict[str, list[Finding]] = {}
-    for each in _broken(ctx):
-        found.setdefault(each.key, []).append(each)
-    for same in found.values():
-        yield replace(same[0], evidence=tuple(each.place for each in same[1:]))
-
-
-def _broken(ctx: Context) -> Iterator[Finding]:
     for module in ctx.live:
-        if module.path in ctx.dead_modules:
+        for each in _broken(ctx, module):
+            if module.path in ctx.dead_modules:
+                yield replace(each, message=f"{each.message}; nothing imports this file either", weight=20)
+            else:
+                yield each
+
+
+def _broken(ctx: Context, module: Module) -> Iterator[Finding]:
+    for each in module.all(ir.Import):
+        if each.type_only or _ASSET.search(each.module) or _MADE.search(each.module) or _may_fail(each):
             continue
-        for each in module.all(ir.Import):
-            if each.type_only or _ASSET.search(each.module) or _MADE.search(each.module) or _may_fail(each):
-                continue
-            path = ctx.program.resolver.resolve(module.path, each.module, module.language)
-            local = ctx.program.resolver.is_local(module.path, each.module, module.language)
-            if path is None and local and not _only_types(ctx, each.module):
-                if module.language == "javascript" or not _is_package(ctx, module, each.module):
-                    yield finding(
-                        "broken-import",
-                        module,
-                        each,
-                        f"{each.module} does not exist",
-                        key=each.module,
-                        weight=66,
-                    )
-            elif path in ctx.program.modules:
-                yield from _missing_names(ctx, module, each, ctx.program.modules[path])
+        path = ctx.program.resolver.resolve(module.path, each.module, module.language)
+        local = ctx.program.resolver.is_local(module.path, each.module, module.language)
+        if path is None and local and not _only_types(ctx, each.module):
+            if module.language == "javascript" or not _is_package(ctx, module, each.module):
+                message = f"{each.module} does not exist"
+                yield finding("broken-import", module, each, message, key=each.module, weight=66)
+        elif path in ctx.program.modules:
+            yield from _missing_names(ctx, module, each, ctx.program.modules[path])
 
 
 def _may_fail(node: ir.Import) -> bool:
