@@ -121,6 +121,7 @@ def _refuses(ctx: Context, call: ir.Call) -> bool:
         "HTTPException",
         "json",
         "Response",
+        "NextResponse",
         "JsonResponse",
         "code",
         "jsonify",

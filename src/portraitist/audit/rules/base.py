@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
+from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Route, Statement
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.calls import returns
@@ -57,6 +57,23 @@ def finding(
     scope = module.scope_name(node)
     return Finding(
         rule, module.path, first, last, message, key, scope, tuple(dict.fromkeys(evidence)), weight
+    )
+
+
+def unasked(rule: str, route: Route, site: tuple[Module, ir.Node], message: str, *, key: str, weight: int,
+            evidence: Iterable[Place] = ()) -> Finding:  # fmt: skip
+    """A finding for a comparison that is missing: from the handler's head to what is done without it.
+
+    That is the stretch in which the comparison should stand. Where a helper does it, only what the helper does.
+    """
+    module, node = site
+    head, own = route.home
+    inside = any(each.node is around for each in route.handlers for around in ir.ancestors(node))
+    seen = (Place(module.path, node.line), *evidence)
+    if not inside or head is not module:
+        return finding(rule, module, node, message, key=key, weight=weight, evidence=seen)
+    return finding(
+        rule, head, own, message, key=key, weight=weight, end=node.end, line=own.line, evidence=seen
     )
 
 

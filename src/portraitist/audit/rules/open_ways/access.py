@@ -17,9 +17,12 @@ from portraitist.audit.rules.base import (
     finding,
     place,
 )
-from portraitist.audit.rules.open_ways import open_data, open_database
+from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.senders.webhooks import verifies
+
+BARELY = 19
+"""The weight of what is true and not worth a reader's time: open routes of products that ask nobody anywhere."""
 
 
 def missing_auth(ctx: Context) -> Iterator[Finding]:
@@ -73,7 +76,8 @@ def _is_open(ctx: Context, route: Route) -> bool:
 def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
     told = open_data.told(ctx, route)
     if told is None:
-        yield from _asks_the_provider(ctx, route)
+        deed = open_deeds.done(ctx, route)
+        yield from _asks_the_provider(ctx, route) if deed is None else _does(ctx, route, deed)
     else:
         here, statement, column = told
         does = f"{open_data.DOES[statement.kind]} {statement.table} by the {column} of the request"
@@ -84,15 +88,23 @@ def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
                       evidence=[place_of])  # fmt: skip
 
 
+def _does(ctx: Context, route: Route, deed: open_deeds.Deed) -> Iterator[Finding]:
+    """A route that spends at another service, stores or gives out files, or alters tables; JSON only without guards."""
+    guards = any(each.guarded_by for each in ctx.routes)
+    weight = open_deeds.WEIGHTS[deed.does] if guards or deed.does == open_deeds.PAYS else BARELY
+    message = f"{route.key} {deed.does} {deed.what} and turns nobody away"
+    yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
+                  evidence=[Place(deed.module.path, deed.call.line)])  # fmt: skip
+
+
 def _asks_the_provider(ctx: Context, route: Route) -> Iterator[Finding]:
     """A route that answers with any training or prediction whose id it is given, where other routes ask who calls."""
-    if not any(each.guarded_by for each in ctx.routes):
-        return
+    guards = any(each.guarded_by for each in ctx.routes)
     call = open_data.looked_up(ctx, route)
     if call is not None:
         message = f"{route.key} gives {call.api} of any id of the request and asks nobody"
-        yield finding("missing-auth", *route.home, message, key=route.key, weight=46, end=route.head,
-                      evidence=[place(call)])  # fmt: skip
+        yield finding("missing-auth", *route.home, message, key=route.key, end=route.head,
+                      weight=46 if guards else BARELY, evidence=[place(call)])  # fmt: skip
 
 
 def _to_deletions(ctx: Context) -> Iterator[Flow]:

@@ -49,11 +49,11 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
     Nothing where anything on the way asks who calls, where the row's owner is not the request's word, or where the
     database may still protect the row because it is asked with the visitor's own rights.
     """
-    if MEANT_OPEN.search(route.path) or MEANT_OPEN.search(route.module.path) or _may_refuse(ctx, route):
+    if MEANT_OPEN.search(route.path) or MEANT_OPEN.search(route.module.path) or may_refuse(ctx, route):
         return None
     found: list[tuple[int, Given, Statement, str]] = []
     for here in below(ctx, route):
-        if any(asks_who(ctx, each) for each in here.way) or _knows_who(ctx, here.func):
+        if any(asks_who(ctx, each) for each in here.way) or knows_who(ctx, here.func):
             return None
         for statement in (*ctx.statements_under.get(here.func, ()), *_deeds(ctx, here)):
             column = _named_by(ctx, here, statement)
@@ -66,11 +66,11 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
 
 def looked_up(ctx: Context, route: Route) -> ProviderCall | None:
     """The provider's answer that an open route gives for an id of the request: a training's or a prediction's."""
-    if MEANT_OPEN.search(route.path) or _may_refuse(ctx, route):
+    if MEANT_OPEN.search(route.path) or may_refuse(ctx, route):
         return None
     found: ProviderCall | None = None
     for here in below(ctx, route):
-        if any(asks_who(ctx, each) for each in here.way) or _knows_who(ctx, here.func):
+        if any(asks_who(ctx, each) for each in here.way) or knows_who(ctx, here.func):
             return None
         for call in ctx.calls if found is None else ():
             single = call.api.endswith((".get", "async_get")) or call.api.startswith("GET ")
@@ -81,7 +81,7 @@ def looked_up(ctx: Context, route: Route) -> ProviderCall | None:
     return found
 
 
-def _may_refuse(ctx: Context, route: Route) -> bool:
+def may_refuse(ctx: Context, route: Route) -> bool:
     """Whether a FastAPI dependency of the handler can raise for whatever reason: it may be the one that asks."""
     for handler in route.handlers:
         if not isinstance(handler.node, ir.Func) or handler.module is None:
@@ -104,7 +104,7 @@ def _raises(ctx: Context, func: ir.Func, depth: int = 0) -> bool:
     return depth < 2 and any(isinstance(each, ir.Func) and _raises(ctx, each, depth + 1) for each in called)
 
 
-def _knows_who(ctx: Context, func: ir.Func) -> bool:
+def knows_who(ctx: Context, func: ir.Func) -> bool:
     """Whether a function reads who is asking at all, tested or not, or a cookie or header that may say so."""
     for call in ir.find(func, ir.Call):
         name = ir.plain_dotted(call.func) or ir.dotted(call.func)

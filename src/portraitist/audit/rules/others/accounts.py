@@ -12,7 +12,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.base import last_name, names_in, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.requests import Given, is_given
 
@@ -38,8 +38,10 @@ def of_whoever(ctx: Context, route: Route) -> Iterator[Finding]:
             if sibling is None or _tests(func, named):
                 continue
             message = f"{route.key} takes whichever of {statement.table} the request names, and a sibling compares it"
-            yield finding("idor", *route.home, message, key=f"account {route.key}", weight=74, end=route.head,
-                          evidence=[Place(module.path, statement.line), sibling])  # fmt: skip
+            site = (module, statement.node)
+            yield unasked(
+                "idor", route, site, message, key=f"account {route.key}", weight=74, evidence=[sibling]
+            )
             return
 
 

@@ -11,7 +11,7 @@ from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.base import unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.requests import Given, below, is_given
 
@@ -39,9 +39,8 @@ def handed_out(ctx: Context, route: Route, kept: dict[str, Place]) -> Iterator[F
                 message = (
                     f"{route.key} gives out files of {bucket} by a key of the request, whoever's they are"
                 )
-                key, seen = f"{bucket} files {route.key}", Place(here.module.path, call.line)
-                yield finding("idor", *route.home, message, key=key, weight=63, end=route.head,
-                              evidence=[seen, kept[bucket]])  # fmt: skip
+                yield unasked("idor", route, (here.module, call), message, key=f"{bucket} files {route.key}",
+                              weight=63, evidence=[kept[bucket]])  # fmt: skip
 
 
 def _chosen(ctx: Context, here: Given, call: ir.Call) -> bool:

@@ -11,7 +11,7 @@ from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, last_name, names_in, place
+from portraitist.audit.rules.base import last_name, names_in, unasked
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _CHOICES = {"enum", "nativeEnum", "literal", "Literal", "Enum", "oneOf"}
@@ -33,8 +33,8 @@ def run_by_name(ctx: Context, route: Route) -> Iterator[Finding]:
             named = next((each for each in _models(call) if is_given(here, each)), None)
             if named is not None and not _chosen(ctx, here, named) and not _looked_up(ctx, here):
                 message = f"{route.key} runs whichever model the request names, those of other members too"
-                yield finding("idor", *route.home, message, key=f"model {route.key}", weight=54, end=route.head,
-                              evidence=[place(call)])  # fmt: skip
+                site = (call.module, call.call)
+                yield unasked("idor", route, site, message, key=f"model {route.key}", weight=54)
                 return
 
 

@@ -14,7 +14,7 @@ from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace
+from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace, unasked
 from portraitist.audit.rules.open_ways.access import is_webhook
 from portraitist.audit.rules.others import accounts, files, models, rows
 from portraitist.audit.rules.requests import below, is_given
@@ -64,17 +64,9 @@ def idor(ctx: Context) -> Iterator[Finding]:
         message = (
             f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner[0]}"
         )
-        yield finding(
-            "idor",
-            statement.module,
-            statement.node,
-            message,
-            key=key,
-            weight=76 if route.guarded_by else 57,
-            line=statement.line,
-            end=statement.end,
-            evidence=[owner[1]],
-        )
+        site = (statement.module, statement.node)
+        weight = 76 if route.guarded_by else 57
+        yield unasked("idor", route, site, message, key=key, weight=weight, evidence=[owner[1]])
 
 
 _GIVEN = re.compile(r"(^|\.)(body|json|query|params|formData|searchParams|args|form|get_json|values)(\.|$)")
@@ -95,8 +87,8 @@ def _owner_of_request(
         given = any(_GIVEN.search(each) and each.partition(".")[0] in _REQUEST for each in ways)
         if snake(column) in ctx.words.owner_columns and given:
             message = f"{statement.kind} on {statement.table} for the {column} that the request names"
-            return finding("idor", statement.module, statement.node, message, key=statement.table, weight=76,
-                           line=statement.line, end=statement.end)  # fmt: skip
+            site = (statement.module, statement.node)
+            return unasked("idor", route, site, message, key=statement.table, weight=76)
     return None
 
 

@@ -13,7 +13,7 @@ from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, refusing_names
+from portraitist.audit.rules.base import refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.requests import Given, below, is_given
 
@@ -46,8 +46,8 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
                 continue
             seen.add(statement.table)
             message = f"{route.key} reads {statement.table} by an id of the request, without {owner[0]}"
-            yield finding("idor", statement.module, statement.node, message, key=f"{statement.table} read",
-                          weight=68 if asked else 52, line=statement.line, end=statement.end,
+            site = (statement.module, statement.node)
+            yield unasked("idor", route, site, message, key=f"{statement.table} read", weight=68 if asked else 52,
                           evidence=[owner[1], Place(route.module.path, route.node.line)])  # fmt: skip
 
 

@@ -1,0 +1,201 @@
+"""What an open route does besides the provider and rows: pays other services, takes or gives files, alters tables.
+
+Each deed is one call of a known library, or a request to a known host. Part of `missing-auth`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from portraitist.audit import ir
+from portraitist.audit.facts.auth import asks_who
+from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.facts.http import address_nodes
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import render
+from portraitist.audit.rules.base import helpers_of, last_name
+from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.requests import Given, below, is_given
+
+MAX_DEPTH = 4
+"""How many calls below a handler a deed is looked for."""
+
+PAYS, TAKES, GIVES, ALTERS = "spends at", "lets files into", "gives out files of", "alters the tables of"
+WEIGHTS = {PAYS: 66, TAKES: 50, GIVES: 58, ALTERS: 76}
+
+_PAID = re.compile(
+    r"^(?P<who>openai|anthropic|@anthropic-ai/sdk|@google/gen\w+(-\w+)*|google\.gen\w+|vertexai|@fal-ai/\w+(-\w+)*|fal_client"
+    r"|groq(-sdk)?|@mistralai/mistralai|mistralai|together(-ai)?|elevenlabs|@elevenlabs/elevenlabs-js|litellm|cohere(-ai)?"
+    r"|@runwayml/sdk|runwayml|lumaai|stability_sdk|@huggingface/inference|huggingface_hub|ai)\b"
+    r".*\.(create|edit|generate|generateContent(Stream)?|generate_content(_stream|_async)?|generateImages|generate_images"
+    r"|subscribe(_async)?|run(_async)?|submit(_async)?|generateText|streamText|generateObject|streamObject"
+    r"|(experimental_)?generateImage|sendMessage|send_message|convert|a?completion|text_to_image|textToImage|stream|parse)$"
+)
+_PAYING = {
+    "create", "edit", "generate", "generateContent", "generateContentStream", "generate_content", "generateImages",
+    "generate_content_stream", "generate_content_async", "generate_images", "subscribe", "subscribe_async", "run",
+    "run_async", "submit", "submit_async", "generateText", "streamText", "generateObject", "streamObject",
+    "generateImage", "experimental_generateImage", "sendMessage", "send_message", "convert", "completion",
+    "acompletion", "text_to_image", "textToImage", "parse",
+}  # fmt: skip
+_HOSTS = re.compile(
+    r"https?://(?P<host>(?:api\.(?:openai|anthropic|elevenlabs|stability|together|groq|mistral|deepseek|dev\.runwayml|lumalabs"
+    r"|kie|astria|bfl|leonardo|heygen|d-id|x|cohere|fireworks)\.(?:com|ai|io|xyz|ml))|generativelanguage\.googleapis\.com"
+    r"|(?:queue\.)?fal\.run|openrouter\.ai|ai\.gateway\.lovable\.dev|cloud\.leonardo\.ai|api-inference\.huggingface\.co"
+    r"|router\.huggingface\.co)/(?P<path>.*)"
+)
+_SENDS = {"fetch", "post", "axios", "request", "got", "ky", "urlopen", "Request"}
+_FREE = re.compile(r"/(models|voices|user|usage|balance|account|credits|status|requests)(/?$|\?|/\{)")
+_STORES = {
+    "createSignedUploadUrl", "create_signed_upload_url", "upload", "PutObjectCommand", "createPresignedPost",
+    "generate_presigned_post", "handleUpload", "put", "upload_file", "upload_fileobj", "put_object", "upload_stream",
+    "upload_from_string", "upload_from_file", "unsigned_upload",
+}  # fmt: skip
+_TAKEN = re.compile(
+    r"^(@aws-sdk/client-s3.*\.PutObjectCommand|@aws-sdk/s3-presigned-post\.createPresignedPost|@vercel/blob\.put"
+    r"|@vercel/blob/client\.handleUpload|cloudinary.*\.uploader\.(upload|upload_stream)"
+    r"|(aio)?boto(3|core).*\.(upload_file|upload_fileobj|put_object|generate_presigned_post)"
+    r"|(@google-cloud/storage|google\.cloud\.storage|firebase_admin).*\.(upload|upload_from_\w+))$"
+)
+_SIGNED_HERE = {"createSignedUploadUrl", "create_signed_upload_url", "upload"}
+_HANDED_OUT = {"createSignedUrl", "create_signed_url", "download"}
+_ALTERS = re.compile(r"\b(alter|drop|create|truncate)\s+(table|type|index|schema)\b", re.I)
+_SETS_UP = re.compile(
+    r"migrat|init|setup|set-up|schema|seed|reset|bootstrap|create-?tables?|(^|/)db(/|$)|drop", re.I
+)
+_OWN_KEY = re.compile(
+    r"^(user|custom|client|my|own|provided)?_?(openai|gemini|fal|anthropic|replicate)?_?api_?key$", re.I
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deed:
+    """A call that does what nobody should have done without being asked; `what` is a service, a bucket or a table."""
+
+    module: Module
+    call: ir.Call
+    does: str
+    what: str
+
+
+def done(ctx: Context, route: Route) -> Deed | None:
+    """The gravest deed below an open route; None where anything on the way asks who calls.
+
+    Who is read and never tested is no hindrance to spending or storing; a file or a table may depend on it.
+    """
+    if open_data.MEANT_OPEN.search(route.path) or open_data.may_refuse(ctx, route):
+        return None
+    found: list[Deed] = []
+    known = False
+    level = [each.node for each in route.handlers if isinstance(each.node, ir.Func) and each.module]
+    seen: set[ir.Func] = set()
+    for _ in range(MAX_DEPTH + 1):
+        for func in level:
+            if func in ctx.program.module_of and asks_who(ctx, func):
+                return None
+            known = known or ctx.once(open_data.knows_who, func)
+            found.extend(ctx.once(_deeds).get(func, ()))
+            seen.add(func)
+        level = [each for func in level for each in helpers_of(ctx, func) if each not in seen]
+    fitting = [each for each in found if not (known and each.does in {GIVES, ALTERS})]
+    fitting = [each for each in fitting if _fits(ctx, route, each)]
+    return max(fitting, key=lambda each: WEIGHTS[each.does], default=None)
+
+
+def _fits(ctx: Context, route: Route, deed: Deed) -> bool:
+    """Whether a deed counts here: tables by the route's name, files by the request's key, or a paid service."""
+    if deed.does == ALTERS:
+        return _SETS_UP.search(route.path) is not None
+    if deed.does == GIVES:
+        around = [each for each in below(ctx, route) if each.func in ir.ancestors(deed.call)]
+        return any(is_given(each, deed.call.args[0]) for each in around if deed.call.args)
+    if deed.does == TAKES:
+        return not any(_looks_up(ctx, each) for each in below(ctx, route))
+    if deed.does == PAYS:
+        return not any(_brings_key(each) for each in below(ctx, route))
+    return True
+
+
+def _brings_key(here: Given) -> bool:
+    """Whether the request gives a key to the service: then its caller pays."""
+    named = (each for each in ir.walk(here.func) if isinstance(each, ir.Name | ir.Attr))
+    return any(_OWN_KEY.match(last_name(each)) and is_given(here, each) for each in named)
+
+
+def _looks_up(ctx: Context, here: Given) -> bool:
+    """Whether a row is read by what the request says: an order's number may be known to its buyer alone."""
+    read = (each for each in ctx.statements_under.get(here.func, ()) if each.kind == "read")
+    return any(is_given(here, node) for each in read for _, node in each.where_values)
+
+
+def _deeds(ctx: Context) -> dict[ir.Func, list[Deed]]:
+    """The deeds of the live files by every function around them."""
+    found: dict[ir.Func, list[Deed]] = {}
+    for module in ctx.live:
+        for deed in (*_paid(ctx, module), *_requested(ctx, module), *_stored(ctx, module), *_altered(module)):
+            func = deed.call.within
+            while func is not None:
+                found.setdefault(func, []).append(deed)
+                func = func.within
+    return found
+
+
+def _paid(ctx: Context, module: Module) -> Iterator[Deed]:
+    for call in module.calls(_PAYING):
+        name = _PAID.match(ctx.program.origin(module, call.func))
+        if name is not None and call not in ctx.call_at:
+            yield Deed(module, call, PAYS, name.group("who"))
+
+
+def _requested(ctx: Context, module: Module) -> Iterator[Deed]:
+    """Requests that send something to a paid service's host."""
+    for call in module.calls(_SENDS) if "http" in module.file.text else ():
+        for node in address_nodes(call)[:1] if call not in ctx.call_at else ():
+            host = _HOSTS.match(str(render(ctx.ev.eval(module, node)) or ""))
+            if host is not None and not _FREE.search("/" + host.group("path")) and _sends(call):
+                yield Deed(module, call, PAYS, host.group("host"))
+
+
+def _sends(call: ir.Call) -> bool:
+    """Whether a request has a body: `post(…)`, or a `fetch` that says so."""
+    method = ir.keyword(call, "method")
+    return call_name(call) == "post" or (ir.text_of(method) or "").upper() == "POST"
+
+
+def _stored(ctx: Context, module: Module) -> Iterator[Deed]:
+    """Files that are stored, and addresses signed to store or to read them, with the server's own rights."""
+    for call in module.calls(_STORES | _HANDED_OUT):
+        name = call_name(call)
+        source = next(
+            (each for each in chain_calls(call) if call_name(each) in {"from", "from_"} and each.args), None
+        )
+        if source is not None and name in _SIGNED_HERE | _HANDED_OUT and isinstance(source.func, ir.Attr):
+            base = source.func.obj
+            client = base.obj if isinstance(base, ir.Attr) and base.name == "storage" else None
+            if client is not None and open_data.all_rights_behind(ctx, module, client):
+                bucket = ir.text_of(source.args[0]) or "a bucket"
+                yield Deed(module, call, TAKES if name in _SIGNED_HERE else GIVES, bucket)
+        elif name in _STORES and _TAKEN.match(ctx.program.origin(module, call.func)):
+            yield Deed(module, call, TAKES, "the storage")
+
+
+def _altered(module: Module) -> Iterator[Deed]:
+    """Definitions of tables that are changed, or all tables made or dropped."""
+    if _ALTERS.search(module.file.text):
+        for lit in module.all(ir.Lit):
+            text = lit.value if isinstance(lit.value, str) else ""
+            if _ALTERS.search(text) and lit.within is not None:
+                holder = next((each for each in ir.ancestors(lit) if isinstance(each, ir.Call)), None)
+                yield Deed(module, holder or _at(lit), ALTERS, "the database")
+    for call in module.calls({"create_all", "drop_all", "dropDatabase"}):
+        yield Deed(module, call, ALTERS, "the database")
+
+
+def _at(lit: ir.Lit) -> ir.Call:
+    """A stand-in for the call that is given a text through a variable: it stands where the text does."""
+    made = ir.Call(lit.line, lit.end, lit, [])
+    made.parent, made.within = lit.parent, lit.within
+    return made
