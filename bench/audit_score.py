@@ -76,7 +76,8 @@ def score(root: Path, repository: dict[str, Any], tallies: dict[str, Tally]) -> 
         )
         tallies["risks"].count(good, f"{name} {want['rule']} {want['path']}:{want['line']}")
     for trap in repository["traps"]:
-        as_fact = any(same(each, trap) for each in facts)
+        # A fact that says by its role that it lies in a test, a backup or dead code claims nothing wrong.
+        as_fact = any(same(each, trap) and each.role in {"src", "script"} for each in facts)
         as_finding = any(
             each.rule == trap["kind"] and each.path == trap["path"] and each.line == trap["line"]
             for each in audit.findings
