@@ -5,115 +5,163 @@ What a watchdog outside the repository puts right is not seen; one inside it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
-from portraitist.audit.facts.database import snake
-from portraitist.audit.link.values import Known
+from portraitist.audit.facts.base import Context, ProviderCall
+from portraitist.audit.facts.flows import Flow
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, leads_to, live_statements
+from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.states.marks import Mark, is_kept, marks, put_right, settles
 
-_RUNNING = {"training", "processing", "generating", "running", "in_progress", "starting", "started"}
-_STATE = re.compile(r"(^|_)(status|state)$")
-_SETTLES = re.compile(r"fail|mark|status|state|update|set_|rollback|delete|remove|release|cleanup", re.I)
-_LOGS = re.compile(r"^(console|log|logger|logging|sentry)\b|^print$", re.I)
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a failure ends: in a handler that does not change the row, or `None` where nothing catches it."""
+
+    handler: ir.Node | None
+    path: str
 
 
 def left_in_progress(ctx: Context) -> Iterator[Finding]:
-    """Rows marked as running before a paid call whose failure is caught and does not change them.
+    """Rows marked as running before a paid call whose failure nothing on its way answers with a change of them.
 
-    A table that something else clears of such rows, by selecting on the state, is left alone.
+    Goes from the call up to the route: a handler that settles the row ends the search, one below the mark that
+    swallows the failure too. A table that something picks rows of by that state, or by age, is left alone.
     """
-    written = [
-        each for each in live_statements(ctx, "write", "delete") if _states(each) or each.kind == "delete"
-    ]
-    cleared = {each.table for each in written if any(_STATE.search(snake(one)) for one in each.where)}
-    for statement in written:
-        marks = [each for each in _states(statement) if _is_running(each)]
-        for mark in marks if statement.table not in cleared else []:
-            call = _started(ctx, statement)
-            handler = _without_end(ctx, written, statement, call) if call is not None else None
-            if handler is not None:
-                key = f"{statement.table}.{mark.column}"
-                message = f"{key} stays as it is here when what follows fails: the handler does not change it"
-                yield finding(
-                    "stuck-status",
-                    statement.module,
-                    statement.node,
-                    message,
-                    key=key,
-                    weight=52,
-                    line=statement.line,
-                    end=statement.end,
-                    evidence=[Place(statement.module.path, handler.line)],
-                )
+    flows: dict[ir.Func, list[Flow]] = {}
+    for flow in ctx.flows:
+        for func in flow.funcs:
+            flows.setdefault(func, []).append(flow)
+    for mark in marks(ctx):
+        for flow in flows.get(mark.func, []):
+            end = _end_of(ctx, mark, flow)
+            if end is None or put_right(ctx, mark):
+                continue
+            where = "the handler does not change it" if end.handler is not None else "nothing catches that"
+            message = f"{mark.key} stays as it is here when what follows fails: {where}"
+            evidence = [Place(end.path, end.handler.line)] if end.handler is not None else []
+            yield finding("stuck-status", mark.module, mark.node, message, key=mark.key, weight=52,
+                          line=mark.line, end=mark.end, evidence=evidence)  # fmt: skip
+            break
 
 
-def _states(statement: Statement) -> list[ColumnUse]:
-    return [each for each in statement.columns if _STATE.search(snake(each.column))]
-
-
-def _is_running(use: ColumnUse) -> bool:
-    word = use.value.value if isinstance(use.value, Known) else None
-    return isinstance(word, str) and word.lower().replace("-", "_") in _RUNNING
-
-
-def _started(ctx: Context, statement: Statement) -> ProviderCall | None:
-    """The paid call that follows in the same function."""
-    after = (
-        each
-        for each in ctx.creates()
-        if each.module is statement.module and each.func is statement.func and each.call.line > statement.end
-    )
-    return next(after, None) if statement.func is not None else None
-
-
-def _without_end(
-    ctx: Context, written: list[Statement], statement: Statement, call: ProviderCall
-) -> ir.Handler | None:
-    """The handler at which a failure of what follows ends, the row still marked; None when there is none."""
-    for attempt in (each for each in ir.ancestors(call.call) if isinstance(each, ir.Try)):
-        if attempt.within is not call.func or not any(
-            call.call in set(ir.walk(each)) for each in attempt.body
-        ):
-            continue
-        ends = [*attempt.handlers, *attempt.final]
-        if not attempt.handlers or any(_settles(ctx, written, statement, each) for each in ends):
+def _end_of(ctx: Context, mark: Mark, flow: Flow) -> _End | None:
+    """Where a failure of the flow's call ends with the row still marked; None where it is settled, or not known."""
+    at = flow.funcs.index(mark.func)
+    node: ir.Node | None = flow.call.call
+    for place in range(len(flow.funcs) - 1, -1, -1):
+        func = flow.funcs[place]
+        if place < len(flow.funcs) - 1:
+            node = _site(ctx, func, flow.funcs[place + 1], mark if place == at else None)
+        if node is None or (place == at and not _follows(ctx, mark, node)):
             return None
-        if all(_passes_on(each) for each in attempt.handlers):
-            continue
-        return attempt.handlers[0] if call.sdk or _throws(ctx, written, statement, attempt) else None
-    return None
+        handler, open_ = _climb(ctx, mark, func, node)
+        if not open_:
+            return None
+        if handler is not None:
+            known = place <= at and (place < at or _may_fail(ctx, flow.call, mark, handler))
+            return _End(handler, ctx.program.module_of[func].path) if known else None
+    http = flow.route is not None and (flow.route.is_http or flow.route.method == "ACTION")
+    return _End(None, "") if http and _rejects(flow.call) else None
+
+
+def _site(ctx: Context, outer: ir.Func, inner: ir.Func, mark: Mark | None) -> ir.Node | None:
+    """Where a function is called in another, after the mark if that stands there, or is written in it."""
+    if inner.within is outer:
+        return inner
+    calls: list[ir.Node] = [
+        each.call for each in ctx.program.callers.get(inner, []) if each.call.within is outer
+    ]
+    calls += [node for _, node in ctx.reached.references.get(inner, []) if node.within is outer]
+    return next((each for each in calls if mark is None or each.line > mark.end), None)
+
+
+def _follows(ctx: Context, mark: Mark, node: ir.Node) -> bool:
+    """Whether the call comes after the mark, on the same way, once the mark is kept."""
+    if node.line <= mark.end or not is_kept(ctx, mark, node.line):
+        return False
+    above = set(ir.ancestors(node))
+    below: ir.Node = mark.node
+    for each in ir.ancestors(mark.node):
+        if isinstance(each, ir.If) and (
+            each not in above
+            or any(below in arm and not _under(arm, node) for arm in (each.then, each.other))
+        ):
+            return each not in above and not _leaves(each, below)
+        if each is mark.func:
+            break
+        if isinstance(each, ir.Handler) and each not in above:
+            return False
+        below = each
+    return True
+
+
+def _leaves(branch: ir.If, below: ir.Node) -> bool:
+    """Whether the arm in which the mark stands ends the function."""
+    arm = branch.then if below in branch.then else branch.other
+    return any(isinstance(each, ir.Return) for each in arm)
+
+
+def _under(arm: list[ir.Node], node: ir.Node) -> bool:
+    return any(node is each or each in set(ir.ancestors(node)) for each in arm)
+
+
+def _climb(ctx: Context, mark: Mark, func: ir.Func, node: ir.Node) -> tuple[ir.Node | None, bool]:
+    """The handler in a function at which a failure of `node` ends, and whether the row stays marked so far."""
+    table = mark.statement.table
+    below = node
+    for each in ir.ancestors(node):
+        if each is func:
+            break
+        ends: list[ir.Node] = []
+        if isinstance(each, ir.Try) and each.handlers and below in each.body:
+            ends = [*each.handlers, *each.final]
+        elif isinstance(each, ir.Call) and last_name(each.func) in {"catch", "allSettled"}:
+            ends = [each] if last_name(each.func) == "allSettled" or below is each.func else []
+            if last_name(each.func) == "catch":
+                ends = [*each.args] if ends else []
+        if ends:
+            if any(settles(ctx, table, ir.walk(one)) for one in ends):
+                return None, False
+            if not all(_passes_on(one) for one in ends if isinstance(one, ir.Handler)) or not isinstance(
+                each, ir.Try
+            ):
+                later = (one for one in ir.walk(func) if one.line > each.end)
+                return ends[0], not settles(ctx, table, later, guessed=False)
+        below = each
+    return None, True
 
 
 def _passes_on(handler: ir.Handler) -> bool:
     return any(isinstance(each, ir.Return) and each.throws for each in handler.body)
 
 
-def _throws(ctx: Context, written: list[Statement], statement: Statement, attempt: ir.Try) -> bool:
-    """Whether a raise stands after the mark that nothing in its own block has settled before."""
-    for each in (one for part in attempt.body for one in ir.find(part, ir.Return) if one.throws):
-        block = each.parent
-        settled = isinstance(block, ir.If) and _settles(ctx, written, statement, block)
-        if each.line > statement.end and each.within is statement.func and not settled:
-            return True
-    return False
+def _rejects(call: ProviderCall) -> bool:
+    """Whether a refused call raises an error: the SDK's does, a raw request where its function throws."""
+    later = (
+        (each for each in ir.find(call.func, ir.Return) if each.throws and each.line >= call.call.line)
+        if call.func
+        else ()
+    )
+    raises = (
+        (each for each in ir.find(call.func, ir.Attr) if each.name == "raise_for_status") if call.func else ()
+    )
+    client = ir.plain_dotted(ir.root_of(call.call)).lower() in {"axios", "ky", "got"}
+    return call.sdk or client or any(True for _ in later) or any(True for _ in raises)
 
 
-def _settles(ctx: Context, written: list[Statement], statement: Statement, node: ir.Node) -> bool:
-    """Whether something below a node writes the table's state, or deletes the row, or may do so unseen."""
-    own = {each.node for each in written if each.table == statement.table}
-    inside = set(ir.walk(node))
-    if own & inside:
+def _may_fail(ctx: Context, call: ProviderCall, mark: Mark, handler: ir.Node) -> bool:
+    """Whether a failure reaches the handler: of the call, or a throw after the mark that nothing has settled before."""
+    if _rejects(call):
         return True
-    writers = {each.func for each in written if each.table == statement.table}
-    for call in ir.find(node, ir.Call):
-        name = ir.dotted(call.func)
-        targets = [each.node for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
-        if any(leads_to(ctx, each, writers) for each in targets):
-            return True
-        if not targets and _SETTLES.search(name.rpartition(".")[2]) and not _LOGS.search(name):
+    attempt = handler.parent
+    for each in (
+        (one for one in ir.find(attempt, ir.Return) if one.throws) if isinstance(attempt, ir.Try) else ()
+    ):
+        block = each.parent
+        settled = isinstance(block, ir.If) and settles(ctx, mark.statement.table, ir.walk(block))
+        if each.line > mark.end and each.within is mark.func and not settled:
             return True
     return False

@@ -1,0 +1,189 @@
+"""Part of the rule on states that stay open: work that only a task inside the running process can end.
+
+A restart of the process loses such a task. What a watchdog outside the repository puts right is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.base import finding, helpers_of, last_name
+from portraitist.audit.rules.states.marks import (
+    RESTING,
+    RUNNING,
+    Mark,
+    marks,
+    put_right,
+    spelled,
+    states_of,
+    writers,
+)
+
+_STARTERS = {
+    "add_task",
+    "create_task",
+    "ensure_future",
+    "Thread",
+    "submit",
+    "run_in_executor",
+    "run_coroutine_threadsafe",
+}
+_LATER = {"setTimeout", "setImmediate", "nextTick", "waitUntil", "after"}
+MAX_BELOW = 4
+"""How many calls below a task still belong to it."""
+
+
+def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
+    """Rows marked as running whose state only a task of this process ends, which nothing starts again.
+
+    A task is what is handed to a thread, an executor, the framework's background tasks or the event loop, and what
+    JavaScript calls after the answer without waiting. Every writer of an end must lie in it, or in the handler of the
+    function that starts it.
+    """
+    found: set[tuple[str, ir.Func]] = set()
+    paid = {func for flow in ctx.flows for func in flow.funcs}
+    timed = {func for flow in ctx.flows if flow.route and flow.route.method == "JOB" for func in flow.funcs}
+    tasks = [each for each in _tasks(ctx) if each[1] in paid - timed] if paid else []
+    for start, func, module in tasks:
+        below = _below(ctx, func)
+        if below & timed:
+            continue
+        near = [each for each in marks(ctx) if each.func in below or each.func is start.within]
+        for mark in sorted(near, key=lambda each: (each.func not in below, each.line)):
+            if (
+                (mark.key, func) in found
+                or put_right(ctx, mark)
+                or not _only_here(ctx, mark, below, start.within)
+            ):
+                continue
+            found.add((mark.key, func))
+            task = f"the task that line {start.line} of {module.path} starts in this process"
+            message = f"only {task} ends {mark.key}: a restart leaves it as it is here"
+            yield finding("stuck-status", mark.module, mark.node, message, key=f"{mark.key} {func.name}", weight=46,
+                          line=mark.line, end=mark.end, evidence=[Place(module.path, start.line)])  # fmt: skip
+
+
+def _only_here(ctx: Context, mark: Mark, below: set[ir.Func], starts: ir.Func | None) -> bool:
+    """Whether states other than open ones are written, and by the task alone."""
+    ends = 0
+    changing = (each for each in writers(ctx, mark.statement.table) if not each.insert)
+    written = (one for each in changing for use in states_of(each) for one in spelled(ctx, each, use))
+    for each in written:
+        if each.word in RUNNING | RESTING:
+            continue
+        callers = {site.call.within for site in ctx.program.callers.get(each.func, [])}
+        handed = not each.word and each.func is each.statement.func and not callers <= below | {starts}
+        in_handler = each.func is starts and ir.enclosing(each.node, ir.Handler) is not None
+        if handed or not (each.func in below or in_handler):
+            return False
+        ends += each.func in below
+    return ends > 0
+
+
+def _below(ctx: Context, func: ir.Func) -> set[ir.Func]:
+    return ctx.once(_reached, func)
+
+
+def _reached(ctx: Context, func: ir.Func) -> set[ir.Func]:
+    found = {func}
+    last = {func}
+    for _ in range(MAX_BELOW):
+        inner = {one for each in last for one in ir.find(each, ir.Func)}
+        last = {one for each in last | inner for one in helpers_of(ctx, each)} | inner
+        last -= found
+        found |= last
+    return found
+
+
+def _tasks(ctx: Context) -> Iterator[tuple[ir.Node, ir.Func, Module]]:
+    """Where a task is started, and its function."""
+    for module in ctx.live:
+        if module.language == "python":
+            yield from _tasks_of_python(ctx, module)
+        else:
+            yield from _tasks_of_javascript(ctx, module)
+
+
+def _tasks_of_python(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Func, Module]]:
+    for call in module.calls(_STARTERS):
+        given = [
+            *call.args,
+            *(each.value for each in (call.kw.props if call.kw else []) if each.key == "target"),
+        ]
+        waited = isinstance(call.parent, ir.Call) and last_name(call.parent.func) in {
+            "gather",
+            "wait",
+            "wait_for",
+        }
+        for each in given[:2] if not waited and not _is_awaited(module, call) else ():
+            made = each.func if isinstance(each, ir.Call) else each
+            for target in ctx.program.resolve(module, made) if isinstance(made, ir.Name | ir.Attr) else ():
+                if isinstance(target.node, ir.Func) and call.within is not None:
+                    yield call, target.node, module
+
+
+def _is_awaited(module: Module, call: ir.Call) -> bool:
+    """Whether the started task is waited for in the same function: `await task`, `thread.join()`, `future.result()`."""
+    made = call.parent
+    if isinstance(made, ir.Attr):
+        return made.name in {"result", "join"}
+    if not isinstance(made, ir.Assign) or not isinstance(made.target, ir.Name):
+        return re.search(rf"\bawait\b.*\b{last_name(call.func)}\b", module.text(call.line)) is not None
+    name = re.escape(made.target.id)
+    asks = re.compile(
+        rf"await\s+{name}\b|\b{name}\.(join|result)\(|(gather|wait|as_completed)\([^)]*\b{name}\b"
+    )
+    last = call.within.end if call.within is not None else call.line
+    return any(asks.search(module.text(line)) for line in range(call.line, last + 1))
+
+
+def _tasks_of_javascript(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Func, Module]]:
+    for call in module.calls(_LATER):
+        func = next((each for each in call.args if isinstance(each, ir.Func)), None)
+        if func is not None and call.within is not None:
+            yield call, func, module
+    for call in module.all(ir.Call):
+        if call.within is None or not _stands_alone(module, call):
+            continue
+        inner = _first(call)
+        if isinstance(inner.func, ir.Func):
+            yield call, inner.func, module
+        for target in ctx.program.functions_called(inner):
+            if isinstance(target.node, ir.Func) and not isinstance(inner.func, ir.Func):
+                yield call, target.node, module
+
+
+def _first(call: ir.Call) -> ir.Call:
+    """`work(id)` of `work(id).then(…).catch(…)`."""
+    while (
+        isinstance(call.func, ir.Attr)
+        and call.func.name in {"catch", "then", "finally"}
+        and isinstance(call.func.obj, ir.Call)
+    ):
+        call = call.func.obj
+    return call
+
+
+def _stands_alone(module: Module, call: ir.Call) -> bool:
+    """Whether a call is a statement of its own that nothing waits for."""
+    up: ir.Node | None = call.parent
+    if isinstance(up, ir.Bin) and up.op == "void":
+        up = up.parent
+    blocks = (
+        up.body
+        if isinstance(up, ir.Func | ir.Try | ir.Handler | ir.Loop)
+        else [*up.then, *up.other]
+        if isinstance(up, ir.If)
+        else []
+    )
+    text = module.text(call.line).strip()
+    return (
+        any(each is call or each is call.parent for each in blocks)
+        and re.match(r"(void\s+)?[\w.(]+", text) is not None
+        and not re.match(r"(await|return|yield)\b|\S+\s*=>", text)
+    )
