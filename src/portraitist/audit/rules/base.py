@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Route, Statement
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import visible
-from portraitist.audit.link.calls import returns
+from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -45,6 +46,18 @@ _PASS = {
     "sorted",
     "tuple",
 }
+
+
+_COMPREHENSIONS = {"list_comprehension", "generator_expression", "set_comprehension"}
+_WORKS = re.compile(
+    r"fetch|upload|download|copy|store|save|persist|mirror|archive|write|put_?object"
+    r"|(requests|axios|httpx|client|session|got|http)\.(get|post|put|request)",
+    re.I,
+)
+"""Calls by which a helper makes something else of what it is given."""
+_GIVES_BACK = re.compile(
+    r"^(run|execute|transaction|limit|to_thread|run_in_executor)$|retr(y|ies)|trace|span", re.I
+)
 
 
 def finding(
@@ -119,10 +132,12 @@ def trace(
 
     With `helpers`, also through what functions of the repository give back, by the member that is taken of it.
     """
-    if node is None or depth > 6:
+    if node is None or depth > (9 if helpers else 6):
         return
     yield module, node
-    if isinstance(node, ir.Name):
+    if isinstance(node, ir.Call):
+        yield from _of_call(ctx, module, node, depth, helpers)
+    elif isinstance(node, ir.Name):
         yield from _bound_to(ctx, module, node, depth, helpers)
     elif isinstance(node, ir.Attr | ir.Index):
         key = node.name if isinstance(node, ir.Attr) else ir.text_of(node.key)
@@ -133,12 +148,22 @@ def trace(
     elif isinstance(node, ir.Bin | ir.Cond | ir.Tmpl | ir.Arr):
         for child in node.children():
             yield from trace(ctx, module, child, depth + 1, helpers=helpers)
-    elif isinstance(node, ir.Call) and _passes(node):
-        for child in (node.func, *node.args):
+    elif isinstance(node, ir.Other) and node.kind in _COMPREHENSIONS and node.parts:
+        yield from trace(ctx, module, node.parts[0], depth + 1, helpers=helpers)
+
+
+def _of_call(ctx: Context, module: Module, call: ir.Call, depth: int, helpers: bool) -> Found:
+    """What a call hands on; the provider's answer begins with the call itself."""
+    if call in ctx.call_at:
+        return
+    if _passes(call):
+        for child in (call.func, *call.args):
             if not isinstance(child, ir.Func):
                 yield from trace(ctx, module, child, depth + 1, helpers=helpers)
-    elif isinstance(node, ir.Call) and helpers:
-        yield from _given_back(ctx, node, None, depth)
+    elif helpers:
+        yield from _given_back(ctx, call, None, depth)
+        for value in _called_back(call):
+            yield from trace(ctx, module, value, depth + 1, helpers=True)
 
 
 def _bound_to(ctx: Context, module: Module, name: ir.Name, depth: int, helpers: bool) -> Found:
@@ -146,12 +171,23 @@ def _bound_to(ctx: Context, module: Module, name: ir.Name, depth: int, helpers: 
     found = module.lookup(name.id, name)
     for binding in visible(found[1], name) if found else []:
         earlier = binding.kind in {"assign", "loop"} and binding.node.line <= name.line
+        if helpers and isinstance(binding.value, ir.Arr) and not binding.value.items:
+            for value in _filled_with(module, name):
+                yield from trace(ctx, module, value, depth + 1, helpers=True)
         if binding.value is not None and earlier:
             yield from trace(ctx, module, binding.value, depth + 1, helpers=helpers and not binding.keys)
             if helpers and binding.keys and isinstance(binding.value, ir.Call):
                 yield from _given_back(ctx, binding.value, binding.keys[0], depth)
         elif binding.kind == "param":
             yield from trace(ctx, module, _iterated(binding.node), depth + 1, helpers=helpers)
+
+
+def _filled_with(module: Module, name: ir.Name) -> Iterator[ir.Node]:
+    """What a list that begins empty is filled with in the same function: `urls.append(url)`."""
+    for call in module.calls({"push", "append"}):
+        into = call.func.obj if isinstance(call.func, ir.Attr) else None
+        if isinstance(into, ir.Name) and into.id == name.id and call.within is name.within:
+            yield from call.args
 
 
 def _made_by(module: Module, node: ir.Node) -> Iterator[ir.Call]:
@@ -171,8 +207,29 @@ def _given_back(ctx: Context, call: ir.Call, key: str | int | None, depth: int) 
         for value in returns(target.node) if isinstance(target.node, ir.Func) and target.module else ():
             assert target.module is not None
             entry = value.get(key) if isinstance(value, ir.Obj) and isinstance(key, str) else None
-            if entry is not None or not isinstance(value, ir.Obj):
-                yield from trace(ctx, target.module, entry or value, depth + 1, helpers=True)
+            if entry is None and isinstance(value, ir.Obj):
+                continue
+            for where, part in trace(ctx, target.module, entry or value, depth + 1, helpers=True):
+                yield where, part
+                given = _passed(call, target.node, part)
+                if given is not None and where is target.module and call.within in ctx.program.module_of:
+                    yield from trace(ctx, ctx.program.module_of[call.within], given, depth + 2, helpers=True)
+
+
+def _passed(call: ir.Call, func: ir.Node | None, part: ir.Node) -> ir.Node | None:
+    """What a call hands a helper for the parameter that it gives back, where the helper asks nobody else."""
+    if not isinstance(func, ir.Func) or not isinstance(part, ir.Name) or part.within is not func:
+        return None
+    param = next((each for each in func.params if each.name == part.id), None)
+    works = param is None or any(_WORKS.search(ir.dotted(each.func)) for each in ir.find(func, ir.Call))
+    return None if works or param is None else argument_for(call, func, param)
+
+
+def _called_back(call: ir.Call) -> list[ir.Node]:
+    """What a callback gives back, where its call gives that back: `step.run("x", async () => …)`, `retry(() => …)`."""
+    if not _GIVES_BACK.search(last_name(call.func)):
+        return []
+    return [value for each in call.args if isinstance(each, ir.Func) for value in returns(each)]
 
 
 def _handed(ctx: Context, call: ir.Call) -> tuple[Target, ...]:

@@ -9,15 +9,28 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, ProviderCall
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import fold
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, helpers_of, last_name, names_in, trace
 from portraitist.audit.rules.failures.quiet import Ways, working
 
-_KEY = re.compile(
-    r"^(image|picture|photo|output|result|generated|video|audio|media|final)?_?(image_?)?ur[li]s?$", re.I
+PICTURE = re.compile(
+    r"(^|_)(image|picture|photo|video|audio|avatar|portrait|headshot|thumbnail|render|asset|media|file|clip|song|track)s?"
+    r"(_(list|array|data|path|src|link))?$"
+    r"|(^|_)(ur[li]s?|href|link|src|outputs?|results?|imgs?|deliverables?)$"
 )
+"""What columns with pictures, films or sound are called; whether the provider's address stands in one is traced."""
+
+_TEXT_MODEL = re.compile(
+    r"llama|gpt|claude|mistral|gemma|gemini|deepseek|qwen|llava|moondream|blip|caption|whisper|clip-|vicuna|phi-|embed"
+    r"|interrogat|granite|falcon|nsfw|classif|grounding|safety",
+    re.I,
+)
+
 _COPIES = re.compile(
     r"upload|put_?object|persist|store|save|copy|mirror|archive|download|write_?bytes|cloudinary|blob", re.I
 )
@@ -26,24 +39,46 @@ _FETCHES = re.compile(
     re.I,
 )
 _ADDRESS = re.compile(r"url|uri|image|output|src|link", re.I)
+_ANY = {"output", "outputs", "result", "results", "data", "file", "files"}
+"""Keys that say nothing of what they hold: only with a model that is known and makes pictures."""
+_ANSWERS = {
+    "json",
+    "stringify",
+    "Response",
+    "NextResponse",
+    "encode",
+    "JSONResponse",
+    "jsonify",
+    "send",
+    "dumps",
+}
+_REPLIES = {"res", "response", "reply", "ctx", "c"}
+_MEMORY = {"Map", "dict", "WeakMap"}
+
+
+def answers_text(call: ProviderCall) -> bool:
+    """Whether a call's model is one that answers with words."""
+    values = [call.model, *(each.value for each in call.fields("model", "version"))]
+    return any(_TEXT_MODEL.search(str(fold(each))) for each in values if each is not None)
 
 
 def loose_addresses(ctx: Context) -> Iterator[Finding]:
     """Addresses that a copying helper gives back when it fails, or that are answered and never copied."""
     ways = working(ctx)
     yield from _kept_on_failure(ctx, ways)
+    yield from _in_memory(ctx, ways)
     doors = [func for func, routes in ctx.handled_by.items() if any(each.is_http for each in routes)]
     if not any(_copies_later(ctx, func, ways) for func in doors):
         yield from _answered(ctx, ways)
 
 
-def _calls(node: ir.Node, pattern: re.Pattern[str]) -> bool:
-    return any(pattern.search(ir.dotted(each.func)) for each in ir.find(node, ir.Call))
+def _calls(node: ir.Node, pattern: re.Pattern[str], after: int = 0) -> bool:
+    return any(pattern.search(ir.dotted(each.func)) and each.line > after for each in ir.find(node, ir.Call))
 
 
-def _fetched(attempt: ir.Try, name: str) -> bool:
+def _fetched(parts: list[ir.Node], name: str) -> bool:
     """Whether what stands at an address is fetched: `fetch(url)`."""
-    calls = (each for part in attempt.body for each in ir.find(part, ir.Call))
+    calls = (each for part in parts for each in ir.find(part, ir.Call))
     return any(
         _FETCHES.search(ir.dotted(each.func)) and any(name in names_in(arg) for arg in each.args)
         for each in calls
@@ -60,47 +95,164 @@ def _copies_later(ctx: Context, func: ir.Func, ways: Ways) -> bool:
 
 
 def _kept_on_failure(ctx: Context, ways: Ways) -> Iterator[Finding]:
-    """`catch { return url }` around a copy of what stands at that address."""
+    """`catch { return url }` around a copy of what stands at that address, `if (error) return url` behind one."""
+    asking = {each.func for each in ctx.calls}
     for module in ctx.live:
-        for attempt in module.all(ir.Try):
-            func = attempt.within
-            outer = {func, *(each for each in ir.ancestors(attempt) if isinstance(each, ir.Func))}
-            if func is None or not any(each in ways for each in outer):
+        for leave in module.all(ir.Return):
+            name = leave.value.id if isinstance(leave.value, ir.Name) else ""
+            func = leave.within
+            if leave.throws or func is None or not _ADDRESS.search(name):
                 continue
-            copied = any(_calls(part, _COPIES) for part in attempt.body)
-            given = {each.name for one in outer if one is not None for each in one.params}
-            for leave in (
-                each for handler in attempt.handlers for each in handler.body if isinstance(each, ir.Return)
-            ):
-                name = leave.value.id if isinstance(leave.value, ir.Name) else ""
-                live = ctx.role_at(module, leave) in LIVE_ROLES
-                if copied and live and name in given and _ADDRESS.search(name) and _fetched(attempt, name):
-                    message = "when the copy fails, the address that it was to be made of is given back in its place"
-                    yield finding("temporary-url-persisted", module, leave, message, key=name, weight=58)
+            failed = _where_failed(leave)
+            if not any(_calls(part, _COPIES) for part in failed) or not _fetched(failed, name):
+                continue
+            outer = {func, *(each for each in ir.ancestors(leave) if isinstance(each, ir.Func))}
+            callers = {site.call.within for one in outer for site in ctx.program.callers.get(one, [])}
+            given = {each.name for one in outer for each in one.params}
+            near = any(each in ways or each in asking for each in outer | callers if each is not None)
+            live = near and name in given and ctx.role_at(module, leave) in LIVE_ROLES
+            if live and _may_be_made(ctx, module, leave.value):
+                message = (
+                    "when the copy fails, the address that it was to be made of is given back in its place"
+                )
+                caught = isinstance(leave.parent, ir.Handler)
+                key = name if caught else f"{name} {leave.line - func.line}"
+                yield finding(
+                    "temporary-url-persisted", module, leave, message, key=key, weight=58 if caught else 19
+                )
 
 
-def _answered(ctx: Context, ways: Ways) -> Iterator[Finding]:
-    """`{ imageUrl: output[0] }` in an answer, nothing on the way having copied it."""
-    for func in sorted(ways.paid, key=lambda each: (ctx.program.module_of[each].path, each.line)):
+_MADE = re.compile(r"output|replicate|generated|prediction|delivery|temp(orary)?_?ur|result", re.I)
+"""Names of what the provider made, where the way to its call is not seen."""
+
+
+def _may_be_made(ctx: Context, module: Module, node: ir.Node | None, hops: int = 2) -> bool:
+    """Whether an address comes from the provider: by the calls before it, or by what callers name it."""
+    for _, part in trace(ctx, module, node, helpers=True):
+        if (isinstance(part, ir.Call) and part in ctx.call_at) or _MADE.search(last_name(part)):
+            return True
+        func = part.within if isinstance(part, ir.Name) and hops else None
+        while func is not None and isinstance(part, ir.Name):
+            param = next((each for each in func.params if each.name == part.id), None)
+            passed = [] if param is None else _arguments(ctx, func, param)
+            if any(_may_be_made(ctx, where, given, hops - 1) for where, given in passed):
+                return True
+            func = func.within if param is None else None
+    return False
+
+
+def _arguments(ctx: Context, func: ir.Func, param: ir.Param) -> Iterator[tuple[Module, ir.Node]]:
+    for site in ctx.program.callers.get(func, []):
+        passed = argument_for(site.call, func, param)
+        if passed is not None:
+            yield site.module, passed
+
+
+def _where_failed(leave: ir.Return) -> list[ir.Node]:
+    """What failed before a function leaves here: the body of the `try`, or what stands before `if (error)`."""
+    inside: ir.Node = leave
+    for each in ir.ancestors(leave):
+        if isinstance(each, ir.Handler):
+            return each.parent.body if isinstance(each.parent, ir.Try) else []
+        if isinstance(each, ir.Func):
+            return []
+        if isinstance(each, ir.If) and inside in each.then and leave.within is not None:
+            asked = {one.lower() for one in names_in(each.test)}
+            if any("err" in one or one in {"ok", "status_code"} for one in asked):
+                return leave.within.body
+        inside = each
+    return []
+
+
+def _in_memory(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """`jobs[id]["result"] = output[0]` and `jobs.set(id, { url })` where `jobs` belongs to the whole process."""
+    for func in _in_order(ctx, {*ways.paid, *ways.hooks}):
         module = ctx.program.module_of[func]
-        if ctx.role_at(module, func) not in LIVE_ROLES or _copied(ctx, func):
+        if ctx.role_at(module, func) not in LIVE_ROLES or _copied(ctx, func, ways):
             continue
-        for prop in ir.find(func, ir.Prop):
+        kept: list[tuple[ir.Node, str, ir.Node]] = [
+            (each, _key_of(each.target), each.value)
+            for each in ir.find(func, ir.Assign)
+            if each.value is not None and _of_process(module, each.target)
+        ]
+        for call in ir.find(func, ir.Call):
             if (
-                prop.key
-                and _KEY.search(prop.key)
-                and _leaves(prop)
-                and _from_provider(ctx, module, prop.value)
+                last_name(call.func) == "set"
+                and isinstance(call.func, ir.Attr)
+                and _of_process(module, call.func)
             ):
-                message = f"{prop.key} answers with the provider's temporary address, and nothing copies it"
-                yield finding("temporary-url-persisted", module, prop, message, key=prop.key, weight=54)
+                kept.extend(
+                    (each, each.key or "", each.value) for arg in call.args for each in ir.find(arg, ir.Prop)
+                )
+        for node, key, value in kept:
+            if PICTURE.search(snake(key)) and _from_provider(ctx, module, key, value):
+                message = f"{key} keeps the provider's temporary address in the process's memory, and nothing copies it"
+                yield finding("temporary-url-persisted", module, node, message, key=key, weight=52)
                 break
 
 
-def _copied(ctx: Context, func: ir.Func) -> bool:
-    """Whether something around a paid call copies what it made: in the function itself, or where it is called."""
-    callers = [each.call.within for each in ctx.program.callers.get(func, [])]
-    return any(_calls(each, _COPIES) for each in (func, *callers) if each is not None)
+def _key_of(target: ir.Node) -> str:
+    return last_name(target)
+
+
+def _of_process(module: Module, node: ir.Node) -> bool:
+    """Whether something is an entry of an object that the module made once."""
+    root = ir.root_of(node)
+    if not isinstance(root, ir.Name) or root is node:
+        return False
+    found = module.lookup(root.id, root)
+    if found is None or found[0] is not module.top:
+        return False
+    values = [each.value for each in found[1]]
+    return any(
+        isinstance(each, ir.Obj) or (isinstance(each, ir.Call) and last_name(each.func) in _MEMORY)
+        for each in values
+    )
+
+
+def _in_order(ctx: Context, funcs: set[ir.Func]) -> list[ir.Func]:
+    return sorted(funcs, key=lambda each: (ctx.program.module_of[each].path, each.line))
+
+
+def _answered(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """`{ imageUrl: output[0] }` in an answer, or the output as a whole, nothing on the way having copied it."""
+    for func in _in_order(ctx, set(ways.paid)):
+        module = ctx.program.module_of[func]
+        if ctx.role_at(module, func) not in LIVE_ROLES or _copied(ctx, func, ways):
+            continue
+        for node, key, value in _answers(ctx, func):
+            if _from_provider(ctx, module, key, value):
+                named = key or "the whole output"
+                message = f"{named} answers with the provider's temporary address, and nothing copies it"
+                yield finding(
+                    "temporary-url-persisted", module, node, message, key=key or "output", weight=54
+                )
+                break
+
+
+def _answers(ctx: Context, func: ir.Func) -> Iterator[tuple[ir.Node, str, ir.Node]]:
+    """What a function answers with: entries that may hold pictures, or a whole value, where it is a handler."""
+    for prop in ir.find(func, ir.Prop):
+        if prop.key and (prop.key in _ANY or PICTURE.search(snake(prop.key))) and _leaves(prop):
+            yield prop, prop.key, prop.value
+    if func not in ctx.handled_by:
+        return
+    for call in ir.find(func, ir.Call):
+        first = call.args[0] if call.args else None
+        if last_name(call.func) in _ANSWERS - {"stringify"} and isinstance(
+            first, ir.Name | ir.Attr | ir.Index
+        ):
+            yield call, "", first
+
+
+def _copied(ctx: Context, func: ir.Func, ways: Ways) -> bool:
+    """Whether something behind a paid call copies what it made: in the function itself, or where it is called."""
+    if _calls(func, _COPIES, ways.paid.get(func, 0) - 1):
+        return True
+    for site in ctx.program.callers.get(func, []):
+        if site.call.within is not None and _calls(site.call.within, _COPIES, site.call.line - 1):
+            return True
+    return False
 
 
 def _leaves(prop: ir.Prop) -> bool:
@@ -112,30 +264,50 @@ def _leaves(prop: ir.Prop) -> bool:
             name = last_name(each.func)
             if name in {"push", "append", "enqueue"}:
                 return True
-            if name not in {
-                "json",
-                "stringify",
-                "Response",
-                "NextResponse",
-                "encode",
-                "JSONResponse",
-                "jsonify",
-                "send",
-            }:
+            replies = last_name(ir.root_of(each.func)) in _REPLIES
+            if name in _ANSWERS and replies and isinstance(each.func, ir.Attr):
+                return True
+            if name not in _ANSWERS and not (name[:1].isupper() and each.kw is not None):
                 return False
+        if isinstance(each, ir.Assign):
+            return isinstance(each.target, ir.Name) and _given_out(each, each.target.id)
         if isinstance(each, ir.Func):
             return False
     return False
 
 
-def _from_provider(ctx: Context, module: Module, node: ir.Node) -> bool:
+def _given_out(assign: ir.Assign, name: str) -> bool:
+    """Whether a variable is what its function answers with: `return response`, `res.json(result)`."""
+    func = assign.within
+    given = [] if func is None else list(returns(func))
+    for call in ir.find(func, ir.Call) if func is not None else ():
+        if last_name(call.func) in _ANSWERS and isinstance(call.func, ir.Attr):
+            given.extend(call.args[:1])
+    for answer in [each for each in given if isinstance(each, ir.Call) and last_name(each.func) in _ANSWERS]:
+        given.extend(answer.args[:1])
+    return any(isinstance(each, ir.Name) and each.id == name for each in given)
+
+
+def _from_provider(ctx: Context, module: Module, key: str, node: ir.Node) -> bool:
     parts = list(trace(ctx, module, node, helpers=True))
     if any(isinstance(part, ir.Call) and _COPIES.search(ir.dotted(part.func)) for _, part in parts):
         return False
     behind = next(
         (found for _, part in parts if isinstance(part, ir.Call) and (found := ctx.call_at.get(part))), None
     )
-    if behind is None or behind.purpose not in {"generation", "status"}:
+    if behind is None or behind.purpose not in {"generation", "status"} or answers_text(behind):
         return False
-    names = {last_name(part) for _, part in parts}
+    names = {last_name(part.func if isinstance(part, ir.Call) else part) for _, part in parts}
+    if (
+        "join" in names
+        or "train" in behind.api
+        or (snake(key) in _ANY | {""} and not _makes_pictures(behind))
+    ):
+        return False
     return behind.api in {"run", "async_run"} or bool(names & {"output", "urls"})
+
+
+def _makes_pictures(call: ProviderCall) -> bool:
+    """Whether a call names its model, one that answers with no words."""
+    values = [call.model, *(each.value for each in call.fields("model", "version"))]
+    return any(isinstance(fold(each), str) for each in values if each is not None)

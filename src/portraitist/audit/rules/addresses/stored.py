@@ -9,18 +9,18 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import ColumnUse, Context, Statement
+from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.addresses.loose import loose_addresses
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, loose_addresses
 from portraitist.audit.rules.base import (
     finding,
     last_name,
     live_statements,
     module_of,
-    provider_behind,
     trace,
 )
 
@@ -29,10 +29,15 @@ _UPLOADS = re.compile(
 )
 
 
+_ELSEWHERE = {"weights", "version", "logs", "error", "status", "id", "metrics", "join"}
+"""Members of an answer that are no picture's address: what is joined is text."""
+
+
 def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     """A picture column gets the provider's own address, which is gone after an hour, or an answer does.
 
     Follows the value back to a provider call or to a webhook's body; stops at anything that uploads or copies.
+    Also what is kept in the process's memory, and copies that give back the address when they fail.
     """
     yield from loose_addresses(ctx)
     bodies = {
@@ -44,39 +49,85 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     for statement in live_statements(ctx, "write"):
         for use in statement.columns:
             name = snake(use.column)
-            picture = re.search(r"(image|picture|photo|output)_urls?$", name) is not None
-            if not (picture or name in ctx.words.picture_columns) or use.node is None:
+            if use.node is None or not (name in ctx.words.picture_columns or PICTURE.search(name)):
                 continue
-            own = Place(statement.module.path, statement.line)
             key = f"{statement.table}.{use.column}"
-            found: list[tuple[Module, ir.Node]] = []
-            if _is_temporary(ctx, statement, use, bodies):
-                found = [(module_of(ctx, use), ir.Other(use.line, use.line, []))]
-            for module, node in found or _handed_temporary(ctx, statement, use):
-                message = f"{key} keeps the provider's temporary address"
+            message = f"{key} keeps the provider's temporary address"
+            own = Place(
+                statement.module.path, use.line if use.path == statement.module.path else statement.line
+            )
+            here = (module_of(ctx, use), ir.Other(use.line, use.line, []))
+            if _is_temporary(ctx, (here[0], use.node), use, statement.func, bodies):
+                if _is_replaced(ctx, statement, use):
+                    continue
+                yield finding("temporary-url-persisted", *here, message, key=key, weight=72, evidence=[own])
+                continue
+            for module, node in (handed := list(_handed_temporary(ctx, statement, use, bodies))):
                 yield finding(
                     "temporary-url-persisted", module, node, message, key=key, weight=72, evidence=[own]
                 )
+            if handed:
+                places = [Place(module.path, node.line) for module, node in handed]
+                yield finding("temporary-url-persisted", *here, message, key=key, weight=19, evidence=places)
 
 
-def _handed_temporary(ctx: Context, statement: Statement, use: ColumnUse) -> list[tuple[Module, ir.Node]]:
+def _is_replaced(ctx: Context, statement: Statement, use: ColumnUse) -> bool:
+    """Whether the same function writes the column again later, with what a copy of the file gave it."""
+    for each in ctx.statements_under.get(statement.func, ()) if statement.func is not None else ():
+        later = each.kind == "write" and each.table == statement.table and each.line > statement.end
+        for again in each.columns if later else ():
+            if again.column == use.column and again.node is not None:
+                parts = _parts(ctx, module_of(ctx, again), again.node)
+                if any(
+                    isinstance(part, ir.Call) and _UPLOADS.search(ir.dotted(part.func)) for _, part in parts
+                ):
+                    return True
+    return False
+
+
+def _handed_temporary(
+    ctx: Context, statement: Statement, use: ColumnUse, bodies: set[ir.Node | None]
+) -> Iterator[tuple[Module, ir.Node]]:
     """The arguments by which callers hand a storage helper the `output` of an answer of the provider."""
     func = statement.func
-    param = next((each for each in func.params if each.name == last_name(use.node)), None) if func else None
-    if func is None or param is None or not isinstance(use.node, ir.Name):
-        return []
-    found: list[tuple[Module, ir.Node]] = []
+    given = _given(ctx, statement.module, use, func) if func is not None else None
+    if func is None or given is None:
+        return
+    param, member = given
     for site in ctx.program.callers.get(func, []):
         passed = argument_for(site.call, func, param)
-        behind = provider_behind(ctx, site.module, passed, helpers=True)
-        if passed is not None and behind is not None and behind.purpose in {"generation", "status"}:
-            nodes = list(trace(ctx, site.module, passed))
-            copied = any(
-                isinstance(part, ir.Call) and _UPLOADS.search(ir.dotted(part.func)) for _, part in nodes
-            )
-            if not copied and any(last_name(part) == "output" for _, part in nodes):
-                found.append((site.module, passed))
-    return found
+        if member is not None:
+            passed = _entry(site.module, passed, member)
+        live = ctx.role_at(site.module, site.call) in LIVE_ROLES
+        if (
+            passed is not None
+            and live
+            and _is_temporary(ctx, (site.module, passed), use, site.call.within, bodies)
+        ):
+            yield site.module, passed
+
+
+def _given(
+    ctx: Context, module: Module, use: ColumnUse, func: ir.Func
+) -> tuple[ir.Param, ir.Attr | None] | None:
+    """The parameter that a column's value comes from, and the member of it that is taken, if one is."""
+    params = {each.name: each for each in func.params if each.name}
+    for _, part in trace(ctx, module, use.node) if use.path == module.path else ():
+        root = part.obj if isinstance(part, ir.Attr) else part
+        if isinstance(root, ir.Name) and root.id in params and root.within is func:
+            return params[root.id], part if isinstance(part, ir.Attr) else None
+        if isinstance(part, ir.Call) and _UPLOADS.search(ir.dotted(part.func)):
+            return None
+    return None
+
+
+def _entry(module: Module, passed: ir.Node | None, member: ir.Attr) -> ir.Node | None:
+    """What an object that is handed over holds under the name that is taken of it."""
+    if isinstance(passed, ir.Name):
+        found = module.lookup(passed.id, passed)
+        values = [each.value for each in visible(found[1], passed) if not each.keys] if found else []
+        passed = values[0] if len(values) == 1 else None
+    return passed.get(member.name) if isinstance(passed, ir.Obj) else None
 
 
 def _parts(ctx: Context, module: Module, node: ir.Node | None) -> list[tuple[Module, ir.Node]]:
@@ -90,15 +141,40 @@ def _receives(ctx: Context, path: str, line: int) -> bool:
     return any(each.path == path and each.line == line for each in ctx.of("webhook"))
 
 
-def _is_temporary(ctx: Context, statement: Statement, use: ColumnUse, bodies: set[ir.Node | None]) -> bool:
-    module = module_of(ctx, use)
-    nodes = _parts(ctx, module, use.node)
+def _is_temporary(
+    ctx: Context,
+    value: tuple[Module, ir.Node],
+    use: ColumnUse,
+    func: ir.Func | None,
+    bodies: set[ir.Node | None],
+) -> bool:
+    """Whether a value that goes to a column is the provider's address, as it answered or as its webhook brings it."""
+    column = snake(use.column)
+    nodes = _parts(ctx, *value)
     behind = next(
         (each for _, part in nodes if isinstance(part, ir.Call) and (each := ctx.call_at.get(part))), None
     )
     if behind is not None and (behind.purpose in {"generation", "status"} or behind.api == "wait"):
         names = {last_name(part) for _, part in nodes}
-        return behind.api in {"run", "async_run", "stream"} or bool(names & {"output", "urls"})
-    func = statement.func
+        whole = behind.api in {"run", "async_run", "stream"} or bool(names & {"output", "urls"})
+        plain = column in ctx.words.picture_columns
+        return whole and (plain or not _MODELS.search(column)) and not _is_other(behind, nodes, plain)
     outer = {func, *(ir.ancestors(func) if func is not None else ())}
-    return bool(outer & bodies) and any(last_name(part) == "output" for _, part in nodes)
+    plain = column in ctx.words.picture_columns or not _MODELS.search(column)
+    return plain and bool(outer & bodies) and any(last_name(part) == "output" for _, part in nodes)
+
+
+_MODELS = re.compile(r"model|weights|lora|version|train|replicate|zip|log")
+
+
+def _is_other(behind: ProviderCall, nodes: list[tuple[Module, ir.Node]], plain: bool) -> bool:
+    """Whether what is taken of an answer may be no picture: a part that is none, a text, a training's result.
+
+    `plain` marks columns whose name alone says that they hold pictures.
+    """
+    calls = [part for _, part in nodes if isinstance(part, ir.Call) and part is not behind.call]
+    copied = any(_UPLOADS.search(ir.dotted(part.func)) for part in calls)
+    taken = {last_name(part.func if isinstance(part, ir.Call) else part) for _, part in nodes}
+    if any(ir.dotted(part).endswith(("urls.get", "urls.cancel")) for _, part in nodes):
+        return True
+    return not plain and (copied or bool(taken & _ELSEWHERE) or "train" in behind.api or answers_text(behind))
