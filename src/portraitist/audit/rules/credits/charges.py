@@ -1,7 +1,7 @@
 """The risk of credits that are not asked for, not taken, or not given back around a paid call.
 
 Works on the functions between a route and the paid call, and on what helpers of the repository do for them.
-What a database does by itself is not seen, but that a trigger takes credits.
+What a database does by itself is not seen, but for triggers that take credits.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, names_in, place
+from portraitist.audit.rules.credits.background import marked_failed, queued_and_failed
 from portraitist.audit.rules.credits.charged_twice import charged_twice
 from portraitist.audit.rules.credits.granted import given_for_the_asking
+from portraitist.audit.rules.credits.later import left_to_others
 from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Event, Ledger
 from portraitist.audit.rules.credits.raced import raced
 
-_TRIGGER = re.compile(
-    r"returns\s+trigger\b(?:(?!\$\$\s*;).){0,800}?(credit|balance|coin|count)\w*\s*-\s*\w", re.I | re.S
+_LIMIT = re.compile(
+    r"(^|_)(image|generation|model|training|photo|picture|avatar)s?_(\w+_)?(limit|used|left|remaining|allowed)$"
+    r"|(^|_)(image_generation|model_training)_count$|credits?(?!_?card)|quota"
 )
+"""Columns that say how much a member may make, or has made."""
 
 
 def credit_before_check(ctx: Context) -> Iterator[Finding]:
@@ -44,7 +48,12 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     if not _has_credits(ctx, ledger, flows):
         return
     seen: set[tuple[str, int]] = set()
-    ways = (charged_twice(ctx, ledger, flows), _judged_all(ctx, ledger, flows), raced(ctx))
+    ways = (
+        charged_twice(ctx, ledger, flows),
+        _judged_all(ctx, ledger, flows),
+        queued_and_failed(ctx, ledger),
+        raced(ctx),
+    )
     for found in itertools.chain(*ways):
         if (found.path, found.line) not in seen:
             seen.add((found.path, found.line))
@@ -65,9 +74,20 @@ def _has_credits(ctx: Context, ledger: Ledger, flows: list[Flow]) -> bool:
     kinds = ledger.kinds
     return (
         any("take" in each for each in kinds.values())
+        or ctx.once(_stored) is not None
         or any("check" in kinds.get(func, NOTHING) for flow in flows for func in flow.funcs)
         or any("check" in kinds.get(func, NOTHING) for func in ctx.handled_by)
     )
+
+
+def _stored(ctx: Context) -> tuple[str, Place] | None:
+    """The first column of credits, or of a limit to what is made, that a table of the product has."""
+    for table in sorted(ctx.tables):
+        for one in ctx.tables[table]:
+            for name, (_, at) in sorted(one.columns.items()):
+                if _LIMIT.search(snake(name)):
+                    return f"{table}.{name}", at
+    return None
 
 
 def _hook_handlers(ctx: Context) -> set[ir.Func]:
@@ -129,16 +149,18 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: set[ir.Func]) -> It
     kinds = {each.event.kind for each in steps}
     if "take" not in kinds:
         if not kinds and not _asked_in_front(flow):
-            yield _unasked(ctx, flow)
-        elif any(_is_asked_for(each) for each in steps) and _untaken_everywhere(ctx, ledger, flow, hooks):
-            yield _untaken(flow)
+            yield _unasked(ctx, ledger, flow)
+        elif any(_is_asked_for(each) for each in steps):
+            left = left_to_others(ctx, ledger, flow, hooks)
+            if left is not None:
+                yield _at_call(flow, left[0], 45, left[1])
         return
     takes = [each for each in steps if each.event.kind == "take"]
     checks = [each for each in steps if each.event.kind == "check"]
     early = [each for each in takes if each.before]
     if early:
         if not _in_transaction(flow.call.call):
-            yield from _kept(ledger, flow, steps, early[0])
+            yield from _kept(ctx, ledger, flow, steps, early[0])
             yield from _kept_by_webhook(ctx, ledger, flow, early[0], hooks)
         yield from _taken_unchecked(flow, early[0], checks)
     elif not any(each.before and _asks(each) for each in steps):
@@ -146,7 +168,7 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: set[ir.Func]) -> It
             flow,
             f"the paid {flow.call.purpose} runs before any look at the credits that are taken",
             52,
-            takes[0],
+            Place(takes[0].module.path, takes[0].event.line),
         )
     else:
         yield _at_step(
@@ -202,12 +224,14 @@ def _answer_tested(take: Step, later: list[Step]) -> bool:
     )
 
 
-def _kept(ledger: Ledger, flow: Flow, steps: list[Step], take: Step) -> Iterator[Finding]:
+def _kept(ctx: Context, ledger: Ledger, flow: Flow, steps: list[Step], take: Step) -> Iterator[Finding]:
     """A take before the call that nothing on the way gives back, or not everything that leaves."""
     left = _leaves_without(ledger, take)
     if not any(each.event.kind == "give" for each in steps):
         message = f"credits are taken before the paid {flow.call.purpose} and not given back when it fails"
-        yield _at_step(flow, take, message, 50)
+        taken = Place(take.module.path, take.event.line)
+        marked = marked_failed(ctx, ledger, flow, take.func, taken)
+        yield marked if marked is not None else _at_step(flow, take, message, 50)
     elif left is not None:
         message = f"credits are taken here and kept when line {left.line} leaves with an error"
         yield _at_step(flow, take, message, 50)
@@ -226,8 +250,9 @@ def _kept_by_webhook(
         told = branch is not None and (module.path, func.line) in places
         if told and branch is not None and not any(each.kind == "give" for each in ledger.events(func)):
             message = "a failure is heard of here and the credits taken for it are not given back"
+            last = max(each.end for each in (branch.test, *branch.then))
             yield finding("credit-before-check", module, branch, message, key="refund", weight=48,
-                          end=branch.test.end, evidence=[Place(take.module.path, take.event.line)])  # fmt: skip
+                          end=last, evidence=[Place(take.module.path, take.event.line)])  # fmt: skip
 
 
 def _in_transaction(call: ir.Call) -> bool:
@@ -270,48 +295,19 @@ def _failed_branch(func: ir.Func) -> ir.If | None:
     return next((each for each in ir.find(func, ir.If) if names_in(each.test) & {"failed", "canceled"}), None)
 
 
-def _untaken_everywhere(ctx: Context, ledger: Ledger, flow: Flow, hooks: set[ir.Func]) -> bool:
-    """Whether credits are taken elsewhere in the product, but by no webhook, job or poll when this work is done.
-
-    Where a trigger of the database takes some, that may be the one that takes these.
-    """
-    triggers = (each for each in ctx.tree.files if each.language in {"sql", "doc"})
-    if any(_TRIGGER.search(each.text) for each in triggers):
-        return False
-    if not any("take" in each for each in ledger.kinds.values()):
-        return False
-    later = set(hooks)
-    for route in ctx.routes:
-        waits = re.search(r"status|poll|sync|complete|finish|check", route.path, re.I)
-        if route.method == "JOB" or (waits and flow.call.api != "run"):
-            later |= {each.node for each in route.handlers if isinstance(each.node, ir.Func)}
-    return not any(each.kind == "take" for func in later for each in ledger.events(func))
+def _unasked(ctx: Context, ledger: Ledger, flow: Flow) -> Finding:
+    message = f"the {flow.call.purpose} is paid here and nothing on the way asks for credits or a limit"
+    kept = ctx.once(_stored)
+    if kept is None or any("take" in each for each in ledger.kinds.values()):
+        return _at_call(flow, message, 50, place(flow.call))
+    return _at_call(flow, f"{message}: nothing takes from {kept[0]}", 46, kept[1])
 
 
-def _unasked(ctx: Context, flow: Flow) -> Finding:
-    return _at_call(
-        flow,
-        f"the {flow.call.purpose} is paid here and nothing on the way asks for credits or a limit",
-        50,
-        None,
-    )
-
-
-def _untaken(flow: Flow) -> Finding:
-    return _at_call(
-        flow,
-        f"credits are looked at before the paid {flow.call.purpose} and never taken on this way",
-        45,
-        None,
-    )
-
-
-def _at_call(flow: Flow, message: str, weight: int, take: Step | None) -> Finding:
+def _at_call(flow: Flow, message: str, weight: int, proof: Place) -> Finding:
     """A finding at the line by which the way's first function goes on to the paid call."""
     module, node = _first_step(flow)
-    evidence = [Place(take.module.path, take.event.line)] if take is not None else [place(flow.call)]
     return finding("credit-before-check", module, node, message, key=flow.call.api, weight=weight,
-                   evidence=evidence, line=node.line)  # fmt: skip
+                   evidence=[proof], line=node.line)  # fmt: skip
 
 
 def _first_step(flow: Flow) -> tuple[Module, ir.Node]:

@@ -197,7 +197,8 @@ def _of_statement(ctx: Context, statement: Statement) -> Iterator[Event]:
                 "take" if sign == "-" else "give"
                 for sign in re.findall(rf"{re.escape(use.column)}\s*=[^,;\n]*?([-+])\s*[\w$:%({{]", text)
             }
-        back = {"give"} if named and not signs and not statement.insert else set()
+        left = use.node is not None and re.search(r"remaining|new|left|after", ir.dotted(use.node), re.I)
+        back = {"give"} if named and not signs and not statement.insert and not left else set()
         for kind in sorted(
             {meaning(use.column, each) for each in signs} or back
         ):  # what is set to a former value is given back
