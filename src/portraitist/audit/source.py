@@ -205,7 +205,7 @@ def language_of(path: str) -> tuple[str, str]:
 _CONFIG_NAMES = {
     "package.json", "tsconfig.json", "jsconfig.json", "vercel.json", "render.yaml", "fly.toml", "wrangler.toml",
     "requirements.txt", "pyproject.toml", "app.yaml", "Procfile", "railway.json", "railway.toml", "netlify.toml",
-    "tsconfig.base.json", "firebase.json", ".replit", "app.json", "turbo.json",
+    "tsconfig.base.json", "firebase.json", ".replit", "app.json", "turbo.json", ".gitmodules",
 }  # fmt: skip
 
 

@@ -93,11 +93,18 @@ class Rows:
         if isinstance(value, ir.Call) and self.ctx.program.functions_called(value):
             return self._from_helper(module, value, depth)  # its arguments may be rows of other tables
         root = ir.root_of(value)
+        if isinstance(value, ir.Call) and root is not None and self._is_other_class(module, root):
+            return None  # `Profile.from_orm(row)`: made of a row, and none
         if isinstance(root, ir.Name) and isinstance(value, ir.Call | ir.Attr | ir.Index):
             for part in ir.walk(value):
                 if isinstance(part, ir.Name) and (table := self.of_row(module, part, depth + 1)) is not None:
                     return table
         return None
+
+    def _is_other_class(self, module: Module, node: ir.Node) -> bool:
+        """Whether a name is that of a class of the repository that is no table."""
+        targets = self.ctx.program.resolve(module, node)
+        return any(isinstance(each.node, ir.Class) and each.node not in self.tables for each in targets)
 
     def _from_helper(self, module: Module, value: ir.Node, depth: int) -> TableDef | None:
         if not isinstance(value, ir.Call) or depth > 2:

@@ -205,6 +205,10 @@ def _settings_prefix(ctx: Context, module: Module, cls: ir.Class) -> str:
         found = ir.keyword(call, "env_prefix")
         if found is not None:
             return next(iter(renderings(ctx.ev.eval(module, found))), "")
+    for inner in cls.body:
+        for each in inner.body if isinstance(inner, ir.Class) and inner.name == "Config" else ():
+            if isinstance(each, ir.Assign) and ir.dotted(each.target) == "env_prefix":
+                return ir.text_of(each.value) or ""
     return ""
 
 
@@ -264,11 +268,13 @@ def _read_facts(ctx: Context, module: Module, name: str, node: ir.Node, default:
 
 
 def _fallback(node: ir.Node) -> ir.Node | None:
-    """The right side of `process.env.X || default`."""
-    parent = node.parent
-    if isinstance(parent, ir.Bin) and parent.op == "or" and parent.left is node:
-        return parent.right
-    return None
+    """The right side of `process.env.X || default`, of the whole chain where another name stands between."""
+    last: ir.Node | None = None
+    inside, parent = node, node.parent
+    while isinstance(parent, ir.Bin) and parent.op == "or":
+        last = parent.right if parent.left is inside else last
+        inside, parent = parent, parent.parent
+    return last
 
 
 def _sets(ctx: Context, module: Module) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, Route
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.reach import Reach
 from portraitist.audit.model import Place
@@ -88,6 +89,8 @@ def _backwards(ctx: Context, call: ProviderCall) -> list[Flow]:
     while queue and len(seen) < MAX_VISITED:
         func, steps, funcs = queue.popleft()
         for route in entries.get(func, []):
+            if not _for_method(ctx, route, func, steps[0]):
+                continue
             place = Place(route.module.path, route.node.line)
             found.append(Flow(route.key, route, call, _with(place, steps), funcs))
         if any(route.method == "PAGE" for route in entries.get(func, [])):
@@ -103,6 +106,45 @@ def _backwards(ctx: Context, call: ProviderCall) -> list[Flow]:
                 seen.add(owner)
                 queue.append((owner, longer, (owner, *funcs)))
     return found
+
+
+def _for_method(ctx: Context, route: Route, func: ir.Func, place: Place) -> bool:
+    """Whether a route's own method comes to a place of its handler: not where the handler asks for another method.
+
+    A handler that serves several methods has a route for each.
+    """
+    if route.method not in _METHODS or place.path != ctx.program.module_of[func].path:
+        return True
+    return not any(_shuts_out(each, route.method, place.line) for each in ir.find(func, ir.If))
+
+
+def _shuts_out(branch: ir.If, mine: str, line: int) -> bool:
+    """Whether a branch on `request.method` keeps a method away from a line: in it, beside it or behind it."""
+    method, equal, whole = _asked_method(branch.test)
+    enters = (method == mine) is equal
+    if not method:
+        return False
+    if any(each.line <= line <= each.end for each in branch.then):
+        return not enters and (equal or whole)
+    beside = any(each.line <= line <= each.end for each in branch.other)
+    return whole and enters and (beside or (branch.end < line and exits(branch.then)))
+
+
+_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+
+
+def _asked_method(test: ir.Node) -> tuple[str, bool, bool]:
+    """(method, whether it is to be that one, whether nothing else is asked) of a test; "" where none is named."""
+    if isinstance(test, ir.Bin) and test.op == "and" and test.right is not None:
+        found = next(
+            (each for part in (test.left, test.right) if (each := _asked_method(part))[0]), ("", True, True)
+        )
+        return found[0], found[1], False
+    if isinstance(test, ir.Bin) and isinstance(test.left, ir.Attr) and test.left.name == "method":
+        method = (ir.text_of(test.right) or "").upper()
+        if method in _METHODS and test.op in {"==", "===", "!=", "!=="}:
+            return method, test.op in {"==", "==="}, True
+    return "", True, True
 
 
 _PLAIN_DECORATORS = {

@@ -6,6 +6,7 @@ A rule's docstring says what it checks and what it cannot know. Rules add no fac
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 
 from portraitist.audit.facts.base import Context
@@ -33,6 +34,14 @@ RANKED = 10
 """How many findings the report prints."""
 WORTH_PRINTING = 20
 """Findings lighter than this are in the JSON only."""
+
+MOST = 3
+"""How many findings of one rule the report prints."""
+GRAVE = 60
+"""Of one rule's findings that are lighter than this the report prints two."""
+LIGHT = 42
+"""Findings lighter than this stand for all of their rule: the report prints one."""
+IN_SCRIPTS = {"secret-in-repo", "client-exposed-token"}
 
 GENERAL = {
     "broken-import",
@@ -83,7 +92,11 @@ RULES: dict[str, Rule] = {
 
 
 def judge(ctx: Context) -> list[Finding]:
-    """Every finding, most severe first, the first ten ranked; no rule has more than three of the ten."""
+    """Every finding, most severe first, the first ten ranked.
+
+    No rule has more than three of the ten, a lighter one no more than two or one; what stands in scripts beside a
+    product is left to the JSON, but for secrets.
+    """
     found: dict[tuple[str, str, str, str], Finding] = {}
     for rule in RULES.values():
         for each in rule(ctx):
@@ -96,7 +109,16 @@ def judge(ctx: Context) -> list[Finding]:
         return (aside - each.weight, each.path, each.line, each.rule, each.key)
 
     ordered = sorted(found.values(), key=order)
-    return _ranked(ordered)
+    return _ranked(ordered, _scripts(ctx))
+
+
+def _scripts(ctx: Context) -> set[str]:
+    """The files that nobody but their owner runs, in a repository whose paid calls stand elsewhere."""
+    apart = {each.path for each in ctx.modules if each.role != "src" or _CONFIGURES.search(each.path)}
+    return apart if any(each.module.path not in apart for each in ctx.calls) else set()
+
+
+_CONFIGURES = re.compile(r"(^|/)(\.\w[\w-]*/.*|(playwright|vitest|jest|cypress|eslint)\.config\.\w+)$")
 
 
 def _stamped(finding: Finding) -> Finding:
@@ -105,14 +127,20 @@ def _stamped(finding: Finding) -> Finding:
     return replace(finding, fingerprint=hashlib.sha256(text.encode()).hexdigest()[:20])
 
 
-def _ranked(ordered: list[Finding]) -> list[Finding]:
+def _ranked(ordered: list[Finding], scripts: set[str]) -> list[Finding]:
     counts: dict[str, int] = {}
+    said: set[tuple[str, str]] = set()
     out: list[Finding] = []
     rank = 0
     for each in ordered:
-        counts[each.rule] = counts.get(each.rule, 0) + 1
-        if rank < RANKED and counts[each.rule] <= 3 and each.weight >= WORTH_PRINTING:
+        aside = each.path in scripts and each.rule not in IN_SCRIPTS
+        most = MOST if each.weight >= GRAVE else 2 if each.weight >= LIGHT else 1
+        told = counts.get(each.rule, 0)
+        again = (each.rule, each.message) in said
+        if rank < RANKED and told < most and each.weight >= WORTH_PRINTING and not (aside or again):
             rank += 1
+            said.add((each.rule, each.message))
+            counts[each.rule] = told + 1
             out.append(replace(each, rank=rank))
         else:
             out.append(each)

@@ -136,13 +136,13 @@ _DYNAMIC = {"globals", "exec", "eval", "locals"}
 def broken_import(ctx: Context) -> Iterator[Finding]:
     """An import of a file of this repository that does not exist, or of a name it does not export.
 
-    Generated files, assets and imports inside `try` are left out; a name that may come through a star is not judged.
-    In a file that nothing imports it weighs little, and says so.
+    Generated files, assets, submodules and imports inside `try` are left out; a name that may come through a star is
+    not judged. In a file that nothing imports it weighs little, and says so.
     """
     for module in ctx.live:
         for each in _broken(ctx, module):
             if module.path in ctx.dead_modules:
-                yield replace(each, message=f"{each.message}; nothing imports this file either", weight=20)
+                yield replace(each, message=f"{each.message}; nothing imports this file either", weight=18)
             else:
                 yield each
 
@@ -150,6 +150,8 @@ def broken_import(ctx: Context) -> Iterator[Finding]:
 def _broken(ctx: Context, module: Module) -> Iterator[Finding]:
     for each in module.all(ir.Import):
         if each.type_only or _ASSET.search(each.module) or _MADE.search(each.module) or _may_fail(each):
+            continue
+        if _fetched_apart(ctx, each.module):
             continue
         path = ctx.program.resolver.resolve(module.path, each.module, module.language)
         local = ctx.program.resolver.is_local(module.path, each.module, module.language)
@@ -169,6 +171,17 @@ def _may_fail(node: ir.Import) -> bool:
             return True
         inside = each
     return False
+
+
+def _fetched_apart(ctx: Context, specifier: str) -> bool:
+    """Whether an import leads into a submodule, whose files are in a repository of their own."""
+    stem = re.sub(r"^([@~]/|(\.{1,2}/)+)", "", specifier)
+    return any(stem == each or stem.startswith(f"{each}/") for each in ctx.once(_submodules))
+
+
+def _submodules(ctx: Context) -> tuple[str, ...]:
+    listed = [each.text for each in ctx.tree.files if each.path == ".gitmodules"]
+    return tuple(path for text in listed for path in re.findall(r"^\s*path\s*=\s*(\S+)", text, re.M))
 
 
 def _only_types(ctx: Context, specifier: str) -> bool:
@@ -194,34 +207,36 @@ def _missing_names(ctx: Context, module: Module, node: ir.Import, target: Module
         return
     if target.stars or target.errors or target.language != module.language or _loads_names(target):
         return
-    for imported, _local in node.names:
-        if (
-            imported in {"*", "default"}
-            or imported in target.exports
-            or re.search(
-                rf"\b(type|interface|enum|namespace|class)\s+{re.escape(imported)}\b", target.file.text
-            )
-        ):
-            continue
-        present = imported in target.top.names if target.language == "python" else False
-        if (
-            present
-            or ctx.program._submodule(module, node.module, imported)
-            or re.search(r"\bmodule\.exports\b|\b__getattr__\b", target.file.text)
-        ):
-            continue
-        if target.language == "javascript" and re.search(
-            rf"export\s+(declare\s+|abstract\s+|async\s+)*\w+\*?\s+{re.escape(imported)}\b", target.file.text
-        ):
-            continue
+    missing = [
+        imported for imported, _local in node.names if not _is_exported(ctx, module, node, target, imported)
+    ]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
         yield finding(
             "broken-import",
             module,
             node,
-            f"{imported} is not exported by {target.path}",
-            key=f"{node.module}:{imported}",
+            f"{', '.join(missing)} {verb} not exported by {target.path}",
+            key=f"{node.module}:{missing[0]}",
             weight=66,
         )
+
+
+def _is_exported(ctx: Context, module: Module, node: ir.Import, target: Module, name: str) -> bool:
+    """Whether a file has a name for others, as far as its text says: a type, a submodule, what is made later."""
+    escaped = re.escape(name)
+    if name in {"*", "default"} or name in target.exports:
+        return True
+    if re.search(rf"\b(type|interface|enum|namespace|class)\s+{escaped}\b", target.file.text):
+        return True
+    if target.language == "python" and name in target.top.names:
+        return True
+    if ctx.program._submodule(module, node.module, name):
+        return True
+    if re.search(r"\bmodule\.exports\b|\b__getattr__\b", target.file.text):
+        return True
+    exported = rf"export\s+(declare\s+|abstract\s+|async\s+)*\w+\*?\s+{escaped}\b"
+    return target.language == "javascript" and re.search(exported, target.file.text) is not None
 
 
 def _loads_names(target: Module) -> bool:
@@ -234,7 +249,8 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
     """A variable that live code reads and that no example file declares.
 
     With a default it counts where the provider is meant, or where its siblings, or a name so like it that it must be
-    the same, are declared.
+    the same, are declared. What a settings class or a schema can do without is not for the report's list; what a
+    platform sets by itself is left out.
     """
     defaults = {each.key for each in ctx.of("env.default")}
     declared = {each.key for each in ctx.of("env.declared")}
@@ -243,9 +259,10 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
     for fact in ctx.of("env.undeclared"):
         if fact.key in defaults and not _expected(fact.key, declared, unused):
             continue
-        if not _is_second_name(ctx, fact):
+        if not _is_second_name(ctx, fact) and not _BY_PLATFORM.match(fact.key):
             weight = 34 if fact.path in touching or "REPLICATE" in fact.key else 22
             weight -= 10 if fact.key in defaults else 0
+            weight = min(weight, 12) if _can_be_missing(ctx, fact) else weight
             yield Finding(
                 "env-undeclared",
                 fact.path,
@@ -265,6 +282,30 @@ def _expected(name: str, declared: set[str], unused: set[str]) -> bool:
     siblings = [each for each in declared if family and each.rpartition("_")[0] == family]
     alike = any(each.startswith(f"{name}_") or name.startswith(f"{each}_") for each in unused)
     return name.startswith("REPLICATE_") or len(siblings) > 1 or alike
+
+
+_BY_PLATFORM = re.compile(
+    r"^(GITHUB_(HEAD_REF|BASE_REF|REF\w*|SHA|RUN_\w+|ACTIONS?|ACTOR|REPOSITORY|WORKSPACE|EVENT_\w+|OUTPUT|ENV"
+    r"|STEP_SUMMARY|SERVER_URL)|RUNNER_\w+|VERCEL_(GIT_\w+|PROJECT_PRODUCTION_URL|BRANCH_URL|REGION|DEPLOYMENT_ID)"
+    r"|RAILWAY_\w+|RENDER_(EXTERNAL|SERVICE|GIT)_\w+|NETLIFY|CF_PAGES\w*|DYNO|K_SERVICE|AWS_LAMBDA_\w+)$"
+)
+"""Variables that a build service or a host sets."""
+
+
+def _can_be_missing(ctx: Context, fact: Fact) -> bool:
+    """Whether a settings class gives a field a value of its own, or a schema says `.optional()`."""
+    module = ctx.program.modules[fact.path]
+    fields = (each for each in module.all(ir.Assign) if each.line == fact.line)
+    if any(each.annotation is not None and each.value is not None for each in fields):
+        return not any(_reads_itself(each) for each in module.all(ir.Assign) if each.line == fact.line)
+    entries = (each for each in module.all(ir.Prop) if each.line == fact.line and each.key == fact.key)
+    return any("optional" in names_in(each.value) for each in entries)
+
+
+def _reads_itself(field: ir.Assign) -> bool:
+    """`token: str = os.environ["TOKEN"]`: the value is what is read."""
+    return field.value is not None and any("env" in ir.dotted(each).lower() for each in ir.walk(field.value)
+                                           if isinstance(each, ir.Call | ir.Index | ir.Attr))  # fmt: skip
 
 
 def _is_second_name(ctx: Context, fact: Fact) -> bool:

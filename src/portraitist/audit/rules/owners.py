@@ -18,6 +18,8 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, place
 
 _IN_PATH = re.compile(r"^\w+ /v1/(?:models|deployments)/([\w.-]+)/\{")
+_NOBODY = re.compile(r"^(unknown|none|null|undefined|mock|test|owner|user(name)?|default)$", re.I)
+"""What stands for an account that could not be read out of a model's name."""
 _OWN_HEAD = re.compile(r"^([\w.-]+)/\{")
 _WITH_OWNER = {
     "models.get", "models.delete", "models.versions.list", "models.versions.get", "models.versions.delete",
@@ -82,7 +84,7 @@ def _made(call: ProviderCall) -> Iterator[Named]:
 def _addressed(call: ProviderCall) -> Iterator[Named]:
     """The owner in an address, or the first argument, of a call about a model whose name is not fixed."""
     found = _IN_PATH.match(call.api) if not call.sdk else None
-    if found is not None:
+    if found is not None and not _NOBODY.match(found.group(1)):
         node = next(iter(address_nodes(call.call)), call.call)
         yield Named(call.module.path, node.line, "address", found.group(1))
     first, *others = call.call.args if call.sdk and call.api in _WITH_OWNER and call.call.args else [None]

@@ -63,7 +63,10 @@ def composite(text: ir.Tmpl) -> tuple[ir.Node, ir.Node] | None:
 
 
 def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
-    """A version taken apart by a pattern for one address form, or by `split(":")` without a check of the parts."""
+    """A version taken apart by a pattern for one address form, or by `split(":")` without a check of the parts.
+
+    The first or last part is always there, as is every part of a literal that holds a colon.
+    """
     for module in ctx.live:
         for lit in module.all(ir.Lit):
             if lit.kind == "regex" and re.search(r"replicate\\?\.com", str(lit.value)):
@@ -84,7 +87,7 @@ def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
                 or not (_VERSIONED.search(ir.dotted(source)) or _takes_second(module, call, source))
             ):
                 continue
-            if not _parts_checked(call):
+            if not (_always_there(ctx, module, call, source) or _parts_checked(call)):
                 yield finding(
                     "version-parse-fragile",
                     module,
@@ -107,6 +110,19 @@ def _takes_second(module: Module, call: ir.Call, source: ir.Node) -> bool:
     )
     page = module.path.endswith((".tsx", ".jsx"))
     return second and not page and re.search(r"model", ir.dotted(source), re.I) is not None
+
+
+def _always_there(ctx: Context, module: Module, call: ir.Call, source: ir.Node) -> bool:
+    """`….split(":")[0]`, `.pop()`, `[-1]`: parts that a text without a colon has too; or a literal that has one."""
+    use = call.parent
+    if isinstance(use, ir.Index) and isinstance(use.key, ir.Lit) and use.key.value in {0, -1}:
+        return True
+    if isinstance(use, ir.Attr) and isinstance(use.parent, ir.Call) and use.parent.func is use:
+        ends = [each.value for each in use.parent.args if isinstance(each, ir.Lit)] in ([0], [-1])
+        if use.name in {"pop", "shift"} or (use.name == "at" and ends):
+            return True
+    value = ctx.ev.eval(module, source)
+    return isinstance(value, Known) and ":" in str(value.value)
 
 
 def _parts_checked(call: ir.Call) -> bool:

@@ -13,10 +13,7 @@ from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import (
-    finding,
-    place,
-)
+from portraitist.audit.rules.base import finding, names_in, place
 from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.senders.webhooks import verifies
@@ -188,7 +185,7 @@ def _denies_all(ctx: Context, module: Module, route: Route) -> bool:
     if any(
         route.path == each or route.path.startswith(each.rstrip("/") + "/")
         for each in plain
-        if len(each) > 1 and each != "/api"
+        if len(each) > 1 and each != "/api" and not (each == "/api/" and _refuses_api(ctx, module))
     ):
         return False
     if _elsewhere(ctx, module, route):
@@ -200,6 +197,13 @@ def _denies_all(ctx: Context, module: Module, route: Route) -> bool:
     excepted = any(each.startswith("/api") for each in plain)
     reexported = any("next-auth" in each.module or "@/auth" in each.module for each in module.all(ir.Import))
     return not excepted and (reexported or any(denies(ctx, module, each) for each in module.all(ir.Func)))
+
+
+def _refuses_api(ctx: Context, module: Module) -> bool:
+    """Whether a branch for paths below `/api/` answers 401 or 403, rather than letting them pass."""
+    named = [each for each in module.all(ir.If) if "/api/" in names_in(each.test)]
+    codes = (one.value for each in named for part in each.then for one in ir.find(part, ir.Lit))
+    return any(each in {401, 403} for each in codes if not isinstance(each, bool | str | None))
 
 
 def _elsewhere(ctx: Context, module: Module, route: Route) -> bool:

@@ -19,7 +19,7 @@ _SECRETISH = re.compile(r"SECRET|TOKEN|SERVICE_(ROLE|KEY)|PRIVATE|API_KEY|PASSWO
 
 
 _HARMLESS = re.compile(
-    r"ANON|PUBLISHABLE|PUBLIC_KEY|INSTANCE_TOKEN|MAPS|ANALYTICS|POSTHOG|FIREBASE_API_KEY|SITE_KEY|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|TOKENS?_(?:PER|COST|LIMIT)|GOOGLE_API_KEY"
+    r"ANON|PUBLISHABLE|PUBLIC_KEY|INSTANCE_TOKEN|MAPS|ANALYTICS|POSTHOG|FIREBASE_API_KEY|SITE_KEY|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|(?:PADDLE|BRAINTREE|SQUARE|MERCADO_?PAGO)_\w*(?:CLIENT|PUBLIC)_TOKEN|TOKENS?_(?:PER|COST|LIMIT)|GOOGLE_API_KEY"
     r"|_(?:POLICY|URL|NAME|PATH|PAGE|ROUTE|LENGTH|EXPIR\w*|TTL|ENABLED)$"
 )
 
@@ -84,7 +84,14 @@ def secret_in_repo(ctx: Context) -> Iterator[Finding]:
     Also secrets by the name they are given in code, and fallbacks of keys that sign (`spelled`).
     The secret itself is never printed.
     """
-    yield from spelled.spelled(ctx)
+    known: set[tuple[str, int]] = set()
+    for each in (*_by_form(ctx), *spelled.spelled(ctx)):
+        if (each.path, each.line) not in known:
+            known.add((each.path, each.line))
+            yield each
+
+
+def _by_form(ctx: Context) -> Iterator[Finding]:
     for file in ctx.tree.files:
         if file.role in {"generated"}:
             continue

@@ -194,7 +194,7 @@ def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int) ->
     if _names_check(ctx, named - {""}):
         return True
     for test in ir.find(func, ir.If) if depth < 3 else ():
-        told = re.search(r"secret|token|signature", " ".join(names_in(test.test)), re.I)
+        told = any(_TELLS.search(_OF_OTHERS.sub("", each)) for each in names_in(test.test))
         if told and test.then and not _only_presence(module, test.test):
             return True  # a branch of comments alone checks nothing
     calls = list(ir.find(func, ir.Call))
@@ -204,6 +204,11 @@ def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int) ->
     return depth < MAX_VERIFIED and any(
         isinstance(each.node, ir.Func) and verifies(ctx, each.module, each.node, depth + 1) for each in called
     )
+
+
+_TELLS = re.compile(r"secret|token|signature", re.I)
+_OF_OTHERS = re.compile(r"(access|refresh|id|upload|page|device|push)_?tokens?", re.I)
+"""Somebody's key to another service, which a handler uses; it says nothing of who sent a request."""
 
 
 def _is_verification(call: ir.Call) -> bool:
