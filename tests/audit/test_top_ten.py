@@ -1,0 +1,81 @@
+"""What the report prints of the findings: the grave ones first, nothing twice, nothing petty in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from portraitist.audit.model import Finding
+from portraitist.audit.pipeline import Audit
+
+Auditor = Callable[[dict[str, str]], Audit]
+
+PAYS = """
+import Replicate from "replicate";
+const replicate = new Replicate();
+export async function POST(request: Request) {
+  return Response.json(await replicate.run("a/b", { input: {} }));
+}
+"""
+
+
+def _printed(audit: Audit, rule: str) -> list[Finding]:
+    return [each for each in audit.findings if each.rule == rule and each.rank is not None]
+
+
+def test_a_light_rule_is_printed_once(audit_files: Auditor) -> None:
+    page = "export const a = [process.env.FIRST, process.env.SECOND, process.env.THIRD];"
+    audit = audit_files({".env.example": "OTHER=\n", "app/page.tsx": page, "app/api/x/route.ts": PAYS})
+    assert len([each for each in audit.findings if each.rule == "env-undeclared"]) == 3
+    assert len(_printed(audit, "env-undeclared")) == 1
+
+
+def test_what_can_be_missing_is_not_printed(audit_files: Auditor) -> None:
+    settings = """
+from pydantic_settings import BaseSettings
+from pathlib import Path
+class Settings(BaseSettings):
+    BASE_DIR: Path = Path(__file__).parent
+    OLD_KEY: str | None = None
+"""
+    assert not _printed(audit_files({".env.example": "OTHER=\n", "config.py": settings}), "env-undeclared")
+
+
+def test_scripts_beside_a_product_are_not_printed(audit_files: Auditor) -> None:
+    script = 'import { gone } from "./gone";\nconsole.log(gone);'
+    audit = audit_files({"scripts/fill.ts": script, "app/api/x/route.ts": PAYS})
+    assert [each.rank for each in audit.findings if each.rule == "broken-import"] == [None]
+
+
+def test_scripts_alone_are_the_product(audit_files: Auditor) -> None:
+    script = 'import { gone } from "./gone";\nconsole.log(gone);'
+    assert _printed(audit_files({"scripts/fill.ts": script}), "broken-import")
+
+
+def test_the_same_sentence_is_printed_once(audit_files: Auditor) -> None:
+    lost = 'import { gone } from "@/lib/here";\nexport default () => gone;'
+    files = {"lib/here.ts": "export const here = 1;", "app/page.tsx": lost, "app/more/page.tsx": lost}
+    audit = audit_files(files)
+    assert len([each for each in audit.findings if each.rule == "broken-import"]) == 2
+    assert len(_printed(audit, "broken-import")) == 1
+
+
+def test_a_secret_is_told_once_for_its_line(audit_files: Auditor) -> None:
+    key = "r8_" + "K7dPq2Zw9LmXc4Vt6Bn1Hs8Jf3Gy5Rk0Ea2Ui"
+    code = 'headers = {\n    "Authorization": "Token ' + key + '",\n}\n'
+    found = [each for each in audit_files({"app.py": code}).findings if each.rule == "secret-in-repo"]
+    assert [each.line for each in found] == [2]
+
+
+def test_a_handlers_key_to_another_service_is_no_check_of_its_caller(audit_files: Auditor) -> None:
+    hook = """
+export async function POST(request: Request) {
+  const prediction = await request.json();
+  const { accessToken } = (await load(prediction.id)) || {};
+  if (accessToken && prediction.output) await keep(accessToken, prediction.output);
+  return Response.json({});
+}
+declare function load(id: string): Promise<any>;
+declare function keep(token: string, output: string): Promise<void>;
+"""
+    found = _printed(audit_files({"app/api/webhooks/replicate/route.ts": hook}), "webhook-unverified")
+    assert [each.message.endswith("no signature is checked") for each in found] == [True]
