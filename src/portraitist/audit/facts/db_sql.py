@@ -51,8 +51,9 @@ def statements(ctx: Context, module: Module) -> Iterator[Statement]:
         for text in _texts(ctx, module, call):
             if text.node not in seen:
                 seen.add(text.node)
-                for each in sql.statements(text.text):
-                    yield _statement(ctx, text, call, each)
+                told = list(sql.statements(text.text))
+                for each in told:
+                    yield _statement(ctx, text, call, each, alone=len(told) == 1)
 
 
 def _texts(ctx: Context, module: Module, call: ir.Call) -> Iterator[SqlText]:
@@ -117,7 +118,10 @@ def _flatten(node: ir.Node) -> Iterator[ir.Node]:
         yield node
 
 
-def _statement(ctx: Context, text: SqlText, call: ir.Call, found: sql.SqlStatement) -> Statement:
+def _statement(
+    ctx: Context, text: SqlText, call: ir.Call, found: sql.SqlStatement, *, alone: bool
+) -> Statement:
+    """One statement of a text; where it is the only one, and stands in its call, it begins with the call."""
     parameters = [each for each in _bound(call).args if each is not text.node]
     numbered = _numbered(text, [each.value for each in found.columns] + [each for _, each in found.where])
     columns = tuple(
@@ -136,6 +140,8 @@ def _statement(ctx: Context, text: SqlText, call: ir.Call, found: sql.SqlStateme
         if node is not None:
             where_values.append((name, node))
     line = text.line(found.offset)
+    if alone and call.line <= line <= call.end:
+        line = call.line
     where = tuple(name for name, _ in found.where)
     end = max(line, text.node.end)
     return Statement(

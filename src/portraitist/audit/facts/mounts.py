@@ -144,8 +144,11 @@ def _entry(ctx: Context, module: Module, name: str, depth: int) -> list[ir.Node]
     return [made for each in bindings[-3:] for made in _bound(ctx, module, each, depth + 1)]
 
 
-def normalise(path: str) -> str:
-    """One spelling for holes: `:id`, `<int:id>` and `{id:path}` become `{id}`; slashes are single."""
+def normalise(path: str, *, ending: bool = False) -> str:
+    """One spelling for holes: `:id`, `<int:id>` and `{id:path}` become `{id}`; slashes are single.
+
+    A slash at the `ending` counts in Python's frameworks, where another address is meant without it.
+    """
     path = re.sub(r":(\w+)(\([^)]*\))?\??", r"{\1}", path)
     path = re.sub(r"<(?:\w+[:{])?\{?(\w+)\}?>", r"{\1}", path)
     path = re.sub(
@@ -155,4 +158,4 @@ def normalise(path: str) -> str:
     )
     path = re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
     path = re.sub(r"/+", "/", "/" + path.strip("^$ "))
-    return path.rstrip("/") or "/"
+    return path if ending else path.rstrip("/") or "/"

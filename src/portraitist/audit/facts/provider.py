@@ -222,19 +222,31 @@ def _payload(ctx: Context, found: ProviderCall) -> None:
 
 
 def _webhook(ctx: Context, module: Module, anchor: ir.Node, sent: Field) -> None:
-    """The address given for webhooks; where callers hand a helper several ones, each of them, and there too."""
+    """The address given for webhooks, where it is sent, where callers hand it over, and where it is written."""
     addresses = {_webhook_path(text): text for text in renderings(sent.value)}
     addresses = {path: text for path, text in addresses.items() if path.startswith("/")}
     if len(addresses) < 2:
         text = render(sent.value)
-        ctx.add("webhook", _webhook_path(text), module, anchor, value=text, shows="webhook")
-        return
+        addresses = {_webhook_path(text): text}
     for path, text in addresses.items():
         ctx.add("webhook", path, module, anchor, value=text, shows="webhook")
+        if written := _written_as(module, sent.node, path):
+            ctx.add("webhook", path, module, written, value=text, shows="")
     for where, argument in arguments_behind(ctx, module, sent.node):
         text = render(ctx.ev.eval(where, argument))
-        if (path := _webhook_path(text)) in addresses:
-            ctx.add("webhook", path, where, argument, value=text, shows="webhook")
+        if (path := _webhook_path(text)) in addresses and path != "{}":
+            ctx.add("webhook", path, where, argument, value=text, shows="")
+            if written := _written_as(where, argument, path):
+                ctx.add("webhook", path, where, written, value=text, shows="")
+
+
+def _written_as(module: Module, node: ir.Node | None, path: str) -> ir.Node | None:
+    """The text that ends in the address's path, where a variable of the same file stands for it."""
+    if path == "{}" or not isinstance(node, ir.Name) or (found := module.lookup(node.id, node)) is None:
+        return None
+    values = [each.value for each in found[1] if each.value is not None]
+    texts = [each for value in values for kind in (ir.Tmpl, ir.Lit) for each in ir.find(value, kind)]
+    return next((each for each in texts if each.line != node.line and path in module.text(each.line)), None)
 
 
 def arguments_behind(ctx: Context, module: Module, node: ir.Node | None) -> Iterator[tuple[Module, ir.Node]]:
@@ -259,7 +271,8 @@ def _value(value: Value) -> object:
 
 def _webhook_path(address: str | None) -> str:
     text = re.sub(r"^(https?://[^/]+|\{[^}]*\})", "", address or "{}")
-    return text.partition("?")[0].rstrip("/") or "{}"
+    path = text.partition("?")[0]
+    return path if path.strip("/") else "{}"
 
 
 def _pinned_versions(ctx: Context) -> None:

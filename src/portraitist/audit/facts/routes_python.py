@@ -94,7 +94,7 @@ def _mounted(
     above = mounts.guards_of(router, text, 10**9)
     for prefix in mounts.paths(router):
         for method in methods:
-            whole = normalise(f"{prefix}/{own}/{text}")
+            whole = normalise(f"{prefix}/{own}/{text}", ending=True)
             anchor = ir.Other(decorator.line, func.end, [])
             anchor.parent = func
             yield Route(method, whole, module, anchor, (Target(module, func),), (*above, *guards), "python")
@@ -187,7 +187,9 @@ def _registered(ctx: Context, mounts: Mounts, module: Module, call: ir.Call) -> 
     prefix = mounts.paths(made[0] if made else None)[0] + _own_prefix(ctx, module, made[0] if made else None)
     methods = [verb.upper()] if plain else _methods(ctx, module, call)
     for method, target in _view_methods(ctx, module, view, methods):
-        yield Route(method, normalise(f"{prefix}/{texts[0]}"), module, call, (target,), (), "python")
+        yield Route(
+            method, normalise(f"{prefix}/{texts[0]}", ending=True), module, call, (target,), (), "python"
+        )
 
 
 def _view_methods(
@@ -234,7 +236,15 @@ def _django(ctx: Context) -> Iterator[Route]:
                 continue
             for method, target in _django_view(ctx, module, call.args[1]):
                 for prefix in prefixes.get(module.path, [""]):
-                    yield Route(method, normalise(f"{prefix}/{text}"), module, call, (target,), (), "python")
+                    yield Route(
+                        method,
+                        normalise(f"{prefix}/{text}", ending=True),
+                        module,
+                        call,
+                        (target,),
+                        (),
+                        "python",
+                    )
 
 
 def _django_view(ctx: Context, module: Module, view: ir.Node) -> Iterator[tuple[str, Target]]:

@@ -41,7 +41,13 @@ def _resource(ctx: Context, module: Module, cls: ir.Class) -> Iterator[Route]:
             others: list[Guard] = [(module, each) for each in cls.decorators if each is not decorator]
             for method, func in _methods(cls):
                 yield Route(
-                    method, normalise(text), module, func, (Target(module, func),), tuple(others), "python"
+                    method,
+                    normalise(text, ending=True),
+                    module,
+                    func,
+                    (Target(module, func),),
+                    tuple(others),
+                    "python",
                 )
 
 
@@ -67,7 +73,9 @@ def _function(ctx: Context, module: Module, func: ir.Func, decorator: ir.Node) -
             path = render(ctx.ev.eval(module, decorator.args[0])) or "/"
             listed = ir.keyword(decorator, "guards")
             guards = [(module, each) for each in listed.items] if isinstance(listed, ir.Arr) else []
-            yield Route(short.upper(), normalise(path), module, func, target, tuple(guards), "python")
+            yield Route(
+                short.upper(), normalise(path, ending=True), module, func, target, tuple(guards), "python"
+            )
 
 
 def _named_methods(decorator: ir.Call) -> list[str]:
@@ -85,7 +93,9 @@ def _listed(ctx: Context, module: Module, call: ir.Call) -> Iterator[Route]:
         for target in ctx.program.resolve(module, call.args[1]) if way is not None else ():
             if isinstance(target.node, ir.Func):
                 for method in _named_methods(call):
-                    yield Route(method, normalise(way or ""), module, call, (target,), (), "python")
+                    yield Route(
+                        method, normalise(way or "", ending=True), module, call, (target,), (), "python"
+                    )
     elif (
         name == "Application"
         and origin.startswith("tornado")
@@ -102,4 +112,6 @@ def _handled(ctx: Context, module: Module, item: ir.Node) -> Iterator[Route]:
         if isinstance(target.node, ir.Class) and target.module is not None:
             for method, func in _methods(target.node):
                 handler = (Target(target.module, func),)
-                yield Route(method, normalise(text or ""), target.module, func, handler, (), "python")
+                yield Route(
+                    method, normalise(text or "", ending=True), target.module, func, handler, (), "python"
+                )
