@@ -46,6 +46,8 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                     f"{call.api} is repeated blindly, each time paid",
                     key=call.api,
                     weight=62,
+                    line=each.line if helper or own else 0,
+                    end=call.call.end,
                     evidence=[Place(call.module.path, each.line)],
                 )
                 break

@@ -67,10 +67,12 @@ def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
     started = [each for each in ctx.creates() if each.api not in _WAITING and _is_left(each)]
     left = {each for each in started if not {_kind(each), "any"} & asked}
     waited = {func for flow in ctx.flows if flow.call in left for func in flow.funcs} - ways.hooks
+    begun = set(started)
+    going = {func for flow in ctx.flows if flow.call in begun for func in flow.funcs} - ways.hooks
     told = {func for flow in ctx.flows if _may_be_told(flow.call) for func in flow.funcs}
     writes = list(live_statements(ctx, "write"))
     found: dict[tuple[ir.Func | None, str], Finding] = {}
-    for statement in (each for each in writes if each.func in waited):
+    for statement in (each for each in writes if each.func in going):
         marks = [each for each in _states(statement) if _is_open(ctx, each)]
         others = [
             each
@@ -82,15 +84,34 @@ def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
         if not known or chosen or any(each.func not in ways for each in others):
             continue
         ends = [each for each in others if each.func in ways.hooks and statement.func in told]
+        if statement.func not in waited and not (ends and _by_hooks_alone(ctx, ways, others)):
+            continue
         what = "only the webhook" if ends else "nothing"
-        message = f"{what} ever changes the state of {statement.table} set here, and nobody asks the provider for it"
+        rest = ", and nobody asks the provider for it" if statement.func in waited else ""
+        message = f"{what} ever changes the state of {statement.table} set here{rest}"
         line = marks[0].line if marks and marks[0].path == statement.module.path else statement.line
-        found[statement.func, statement.table] = finding(
+        place = statement.func if statement.func in waited else None
+        if place is None and (None, statement.table) in found:
+            continue
+        found[place, statement.table] = finding(
             "stuck-status", statement.module, statement.node, message, key=f"{statement.table}.open",
             weight=42 if ends else 58, line=line, end=line if marks else statement.end,
             evidence=[Place(ends[0].module.path, ends[0].line)] if ends else [],
         )  # fmt: skip
     yield from found.values()
+
+
+def _by_hooks_alone(ctx: Context, ways: Ways, others: list[Statement]) -> bool:
+    """Whether no writer of the state is called from anywhere but a webhook, and none asks the provider itself."""
+    asking = {each.func for each in ctx.calls if each.purpose == "status"}
+    starting = set(ways.paid) - ways.hooks
+    for func in {each.func for each in others}:
+        callers = {site.call.within for site in ctx.program.callers.get(func, [])} if func else set()
+        if leads_to(ctx, func, asking) or not callers <= ways.hooks | starting:
+            return False
+        if any(leads_to(ctx, each, asking) for each in callers):
+            return False
+    return True
 
 
 def _may_be_told(call: ProviderCall) -> bool:

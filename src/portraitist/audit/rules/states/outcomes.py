@@ -23,6 +23,7 @@ from portraitist.audit.rules.states.detached import lost_with_the_process
 from portraitist.audit.rules.states.endless import endless_waits
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.unfinished import left_in_progress
+from portraitist.audit.rules.states.untold import untold
 
 
 def stuck_status(ctx: Context) -> Iterator[Finding]:
@@ -38,6 +39,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from open_ends(ctx)
     yield from endless_waits(ctx)
     yield from lost_with_the_process(ctx)
+    yield from untold(ctx)
     yield from _never_said(ctx)
     yield from _webhook_in_input(ctx)
     for module in (each for each in ctx.live if "succeeded" in each.file.text):
