@@ -223,21 +223,20 @@ def _payload(ctx: Context, found: ProviderCall) -> None:
 
 def _webhook(ctx: Context, module: Module, anchor: ir.Node, sent: Field) -> None:
     """The address given for webhooks, where it is sent, where callers hand it over, and where it is written."""
-    addresses = {_webhook_path(text): text for text in renderings(sent.value)}
-    addresses = {path: text for path, text in addresses.items() if path.startswith("/")}
+    several = {_webhook_path(text): text for text in renderings(sent.value)}
+    addresses: dict[str, str | None] = {path: text for path, text in several.items() if path.startswith("/")}
     if len(addresses) < 2:
-        text = render(sent.value)
-        addresses = {_webhook_path(text): text}
+        addresses = {_webhook_path(render(sent.value)): render(sent.value)}
     for path, text in addresses.items():
         ctx.add("webhook", path, module, anchor, value=text, shows="webhook")
         if written := _written_as(module, sent.node, path):
             ctx.add("webhook", path, module, written, value=text, shows="")
     for where, argument in arguments_behind(ctx, module, sent.node):
-        text = render(ctx.ev.eval(where, argument))
-        if (path := _webhook_path(text)) in addresses and path != "{}":
-            ctx.add("webhook", path, where, argument, value=text, shows="")
+        given = render(ctx.ev.eval(where, argument))
+        if (path := _webhook_path(given)) in addresses and path != "{}":
+            ctx.add("webhook", path, where, argument, value=given, shows="")
             if written := _written_as(where, argument, path):
-                ctx.add("webhook", path, where, written, value=text, shows="")
+                ctx.add("webhook", path, where, written, value=given, shows="")
 
 
 def _written_as(module: Module, node: ir.Node | None, path: str) -> ir.Node | None:
