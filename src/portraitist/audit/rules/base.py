@@ -77,17 +77,19 @@ def unasked(rule: str, route: Route, site: tuple[Module, ir.Node], message: str,
             evidence: Iterable[Place] = ()) -> Finding:  # fmt: skip
     """A finding for a comparison that is missing: from the handler's head to what is done without it.
 
-    That is the stretch in which the comparison should stand. Where a helper does it, only what the helper does.
+    That is the stretch in which the comparison should stand. Where a helper does it, the handler's head alone: the
+    helper may be right for others.
     """
     module, node = site
     head, own = route.home
-    inside = any(each.node is around for each in route.handlers for around in ir.ancestors(node))
+    around = [
+        each.node for each in route.handlers if each.node is not None and each.node in [*ir.ancestors(node)]
+    ]
     seen = (Place(module.path, node.line), *evidence)
-    if not inside or head is not module:
-        return finding(rule, module, node, message, key=key, weight=weight, evidence=seen)
-    return finding(
-        rule, head, own, message, key=key, weight=weight, end=node.end, line=own.line, evidence=seen
-    )
+    if around and head is not module:
+        head, own = module, around[0]
+    end = node.end if around else route.head
+    return finding(rule, head, own, message, key=key, weight=weight, end=end, line=own.line, evidence=seen)
 
 
 def place(call: ProviderCall) -> Place:

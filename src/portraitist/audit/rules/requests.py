@@ -114,7 +114,7 @@ def _parameters(route: Route, func: ir.Func) -> Iterator[str]:
         annotation = ir.dotted(each.annotation) if each.annotation is not None else ""
         if _NOT_GIVEN.search(f"{default} {annotation}") or each.name in {"self", "cls", "db"}:
             continue
-        yield from _bound(each, lambda key: key not in {"ctx", "session", "user", *_OTHERS})
+        yield from _bound(each, lambda key: key not in {"ctx", "context", *_OTHERS})
     if route.framework == "python":
         yield "request"
 

@@ -68,17 +68,30 @@ def looked_up(ctx: Context, route: Route) -> ProviderCall | None:
     """The provider's answer that an open route gives for an id of the request: a training's or a prediction's."""
     if MEANT_OPEN.search(route.path) or may_refuse(ctx, route):
         return None
-    found: ProviderCall | None = None
-    for here in below(ctx, route):
-        if any(asks_who(ctx, each) for each in here.way) or knows_who(ctx, here.func):
-            return None
-        for call in ctx.calls if found is None else ():
-            single = call.api.endswith((".get", "async_get")) or call.api.startswith("GET ")
-            if call.purpose == "status" and single and here.func in ir.ancestors(call.call):
-                named = call.call.kw.props if call.call.kw is not None else []
-                arguments = [*call.call.args[:1], *(each.value for each in named)]
-                found = call if any(is_given(here, each) for each in arguments) else None
-    return found
+    ways = below(ctx, route)
+    if any(asks_who(ctx, each) for here in ways for each in here.way) or any(
+        knows_who(ctx, here.func) for here in ways
+    ):
+        return None
+    return provider_asked(ctx, ways)
+
+
+def provider_asked(ctx: Context, ways: list[Given]) -> ProviderCall | None:
+    """The first call below a route that asks the provider for what has an id of the request."""
+    for call in ctx.calls if ways else ():
+        single = call.api.endswith((".get", "async_get")) or call.api.startswith("GET ")
+        for here in ways if call.purpose == "status" and single else ():
+            named = call.call.kw.props if call.call.kw is not None else []
+            arguments = [*call.call.args[:1], *(each.value for each in named)]
+            if here.func in ir.ancestors(call.call) and any(is_given(here, each) for each in arguments):
+                return call
+    return None
+
+
+def looks_up(ctx: Context, here: Given) -> bool:
+    """Whether a row is selected by what the request says: an order's number may be known to its buyer alone."""
+    asked = ctx.statements_under.get(here.func, ())
+    return any(is_given(here, node) for each in asked for _, node in each.where_values)
 
 
 def may_refuse(ctx: Context, route: Route) -> bool:

@@ -113,7 +113,7 @@ def _fits(ctx: Context, route: Route, deed: Deed) -> bool:
         around = [each for each in below(ctx, route) if each.func in ir.ancestors(deed.call)]
         return any(is_given(each, deed.call.args[0]) for each in around if deed.call.args)
     if deed.does == TAKES:
-        return not any(_looks_up(ctx, each) for each in below(ctx, route))
+        return not any(open_data.looks_up(ctx, each) for each in below(ctx, route))
     if deed.does == PAYS:
         return not any(_brings_key(each) for each in below(ctx, route))
     return True
@@ -123,12 +123,6 @@ def _brings_key(here: Given) -> bool:
     """Whether the request gives a key to the service: then its caller pays."""
     named = (each for each in ir.walk(here.func) if isinstance(each, ir.Name | ir.Attr))
     return any(_OWN_KEY.match(last_name(each)) and is_given(here, each) for each in named)
-
-
-def _looks_up(ctx: Context, here: Given) -> bool:
-    """Whether a row is read by what the request says: an order's number may be known to its buyer alone."""
-    read = (each for each in ctx.statements_under.get(here.func, ()) if each.kind == "read")
-    return any(is_given(here, node) for each in read for _, node in each.where_values)
 
 
 def _deeds(ctx: Context) -> dict[ir.Func, list[Deed]]:

@@ -35,7 +35,7 @@ def of_whoever(ctx: Context, route: Route) -> Iterator[Finding]:
         for statement in ctx.statements_under.get(func, []):
             named = _whose(here, statement.where_values) if open_data.PEOPLE.search(statement.table) else ""
             sibling = _compared(module, func, named) if named else None
-            if sibling is None or _tests(func, named):
+            if sibling is None or tests_name(func, named):
                 continue
             message = f"{route.key} takes whichever of {statement.table} the request names, and a sibling compares it"
             site = (module, statement.node)
@@ -55,7 +55,7 @@ def _whose(here: Given, asked: tuple[tuple[str, ir.Node], ...]) -> str:
     return next((name for node in given if (name := last_name(node))), "")
 
 
-def _tests(func: ir.Func, name: str) -> bool:
+def tests_name(func: ir.Func, name: str) -> bool:
     """Whether a function compares what the request named with anything, or leaves by a role."""
     if any(name in names_in(each) for each in _comparisons(func)):
         return True

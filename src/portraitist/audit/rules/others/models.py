@@ -15,6 +15,8 @@ from portraitist.audit.rules.base import last_name, names_in, unasked
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _CHOICES = {"enum", "nativeEnum", "literal", "Literal", "Enum", "oneOf"}
+_MACHINES = re.compile(r"api_?key|secret|cron|internal|service", re.I)
+"""Guards of other programs, which serve one owner."""
 _MODELS = re.compile(r"model|lora|train|tune|weights", re.I)
 
 
@@ -24,7 +26,8 @@ def run_by_name(ctx: Context, route: Route) -> Iterator[Finding]:
     Not where the name is compared with a list, is one of a schema's choices, or a row of models is looked up on the
     way. Whether a name can be guessed is not known.
     """
-    for here in below(ctx, route) if _trains(ctx) else ():
+    machine = any(_MACHINES.search(name) for name, _ in route.guarded_by)
+    for here in below(ctx, route) if _trains(ctx) and not machine else ():
         if not (route.guarded_by or any(asks_who(ctx, each) for each in here.way)):
             continue
         for call in ctx.calls:
@@ -50,6 +53,7 @@ def _models(call: ProviderCall) -> Iterator[ir.Node]:
     named = ir.keyword(call.call, "model", "version", "ref")
     if named is not None:
         yield named
+    yield from (each.node for each in call.fields("model", "version") if each.node is not None)
 
 
 def _chosen(ctx: Context, here: Given, node: ir.Node) -> bool:
@@ -57,11 +61,14 @@ def _chosen(ctx: Context, here: Given, node: ir.Node) -> bool:
     names = {last_name(each) for each in ir.walk(node)} - {""}
     for func in here.way:
         for test in (each.test for each in ir.find(func, ir.If) if exits(each.then)):
-            compared = any(isinstance(each, ir.Call) or (isinstance(each, ir.Bin) and each.right is not None)
-                           for each in ir.walk(test))  # fmt: skip
+            compared = any(_compares(each) for each in ir.walk(test))
             if compared and names & names_in(test):
                 return True
     return any(_is_choice(module, names) for module in ctx.live)
+
+
+def _compares(node: ir.Node) -> bool:
+    return isinstance(node, ir.Call) or (isinstance(node, ir.Bin) and node.op not in {"and", "or", "not"})
 
 
 def _is_choice(module: Module, names: set[str]) -> bool:

@@ -16,7 +16,7 @@ from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace, unasked
 from portraitist.audit.rules.open_ways.access import is_webhook
-from portraitist.audit.rules.others import accounts, files, models, rows
+from portraitist.audit.rules.others import accounts, files, identity, models, predictions, rows
 from portraitist.audit.rules.requests import below, is_given
 
 _REQUEST = {"req", "request"}
@@ -38,7 +38,9 @@ def idor(ctx: Context) -> Iterator[Finding]:
             yield from rows.given_away(ctx, way_in, everyones, _asks_on_the_way)
             yield from files.handed_out(ctx, way_in, kept)
             yield from accounts.of_whoever(ctx, way_in)
+            yield from identity.written_for(ctx, way_in)
             yield from models.run_by_name(ctx, way_in)
+            yield from predictions.shown(ctx, way_in)
             yield from _through_helpers(ctx, way_in, owned, set(handlers))
     for statement in live_statements(ctx, "write", "delete"):
         named = _owner_of_request(ctx, statement, handlers)
@@ -297,8 +299,15 @@ def _is_told_owner(ctx: Context, call: ir.Call) -> bool:
     return len(told) > 1 and any(told) and not all(told)
 
 
+_ACCOUNT_ID = re.compile(r"\b(user|owner|author|customer|account|member|profile)\.(id|_id|uid|email)$")
+_NAMES_OWNER = re.compile(r"own(s|er|ed|ership)|belongs|access|permission|member|authori[sz]", re.I)
+
+
 def _tests_owner(ctx: Context, test: ir.Bin) -> bool:
     compares = test.op in {"!=", "!==", "==", "===", "not in", "in"}
+    sides = [ir.dotted(each) for each in (test.left, test.right) if isinstance(each, ir.Attr)]
+    if compares and len(sides) == 2 and all(_ACCOUNT_ID.search(each) for each in sides):
+        return True
     return compares and bool(
         {snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"})
     )
@@ -319,6 +328,8 @@ def _asks_for_own(call: ir.Call, ids: set[str]) -> bool:
         "where",
     }:
         return False
+    if _NAMES_OWNER.search(ir.dotted(call.func).rpartition(".")[2]) and any(each & ids for each in given):
+        return True
     who = re.compile(r"user|profile|session|member|owner|account|auth", re.I)
     asked = any(who.search(" ".join(each)) and not each & ids for each in given)
     return len(given) > 1 and any(each & ids for each in given) and asked

@@ -1,0 +1,67 @@
+"""Who somebody is by their own word: a signed-in visitor writes rows for whichever member the request names.
+
+Part of `idor`. Accounts that a sibling compares are in `accounts`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.auth import asks_who
+from portraitist.audit.facts.base import Context, Route, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import last_name, refusing_names, unasked
+from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.others.accounts import tests_name
+from portraitist.audit.rules.requests import Given, below, is_given
+
+_MINE = {"user_id", "owner_id", "member_id", "profile_id", "created_by", "clerk_id", "clerk_user_id"}
+_MACHINES = re.compile(
+    r"secret|api_?key|cron|service|internal|web-?_?hook|signature|passw|hmac|bot|worker|admin|staff", re.I
+)
+"""Guards and paths of other programs: those may say for whom they act."""
+
+
+def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
+    """A route that knows who asks, and adds or changes rows for the owner that the request names.
+
+    Not where anything on the way compares that name or asks for a role, nor where another program is asked for its
+    secret: it may say for whom it acts. The first such statement of a route is named.
+    """
+    guards = " ".join((route.path, *(name for name, _ in route.guarded_by)))
+    if ctx.role_at(route.module, route.node) not in LIVE_ROLES or _MACHINES.search(guards):
+        return
+    for here in below(ctx, route):
+        if not (route.guarded_by or any(asks_who(ctx, each) for each in here.way)):
+            continue
+        if any(_MACHINES.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
+            return
+        for statement in ctx.statements_under.get(here.func, ()):
+            column, node = _named(here, statement)
+            if node is None or not open_data.unprotected(ctx, statement):
+                continue
+            if any(tests_name(func, last_name(node)) for func in here.way):
+                continue
+            does = "adds to" if statement.insert else open_data.DOES[statement.kind]
+            message = (
+                f"{route.key} {does} {statement.table} for the {column} that the request names, whoever asks"
+            )
+            site = (statement.module, statement.node)
+            yield unasked("idor", route, site, message, key=f"owner {route.key}", weight=72,
+                          evidence=[Place(route.module.path, route.node.line)])  # fmt: skip
+            return
+
+
+def _named(here: Given, statement: Statement) -> tuple[str, ir.Node | None]:
+    """The owner that a statement writes or selects by, where the request says who that is."""
+    if statement.kind == "read":
+        return "", None
+    written = [(each.column, each.node) for each in statement.columns if statement.insert]
+    for column, node in (*written, *statement.where_values):
+        mine = node is not None and {snake(column), snake(last_name(node))} <= _MINE
+        if mine and is_given(here, node):
+            return column, node
+    return "", None
