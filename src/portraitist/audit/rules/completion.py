@@ -16,8 +16,8 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, literals
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
+from portraitist.audit.rules.untold import DONE, nothing_taken
 
-_DONE = {"completed", "succeeded", "ready", "trained", "done", "success", "complete", "finished"}
 _STATUS_COLUMN = re.compile(r"(^|_)(status|state)$")
 _DONE_FLAG = re.compile(r"(^|_)(trained|ready|completed?|done|finished)$")
 _MODEL_COLUMN = re.compile(
@@ -31,8 +31,9 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
     Checks literals of done-states, and states tested to be one, next to model columns whose value may be null, or
     that are only set inside a test of the provider's output that the status does not depend on. Of a helper it asks
     whether one of its calls tells it a done-state. A webhook's handler that asks for no state calls failures done too.
-    Other functions are not looked at.
+    Other functions are not looked at. A webhook's handler that reads nothing of the output is in `untold`.
     """
+    yield from nothing_taken(ctx)
     yield from _stored_under_a_test(ctx)
     yield from _done_untold(ctx)
     for statement in live_statements(ctx, "write"):
@@ -103,7 +104,7 @@ def _tested_done(use: ColumnUse) -> bool:
     return any(
         each.op in {"==", "==="}
         and ir.plain_dotted(each.left) == name
-        and (ir.text_of(each.right) or "").lower() in _DONE
+        and (ir.text_of(each.right) or "").lower() in DONE
         for test in tests
         for each in ir.find(test, ir.Bin)
     )
@@ -120,7 +121,7 @@ def _told_done(
     for site in sites:
         within = site.module.path == use.path and site.call.line <= use.line <= site.call.end
         told = [*site.call.args, *(each.value for arg in site.call.args for each in _entries(arg))]
-        if any((ir.text_of(each) or "").lower() in _DONE for each in told) and (
+        if any((ir.text_of(each) or "").lower() in DONE for each in told) and (
             within or _may_lack(site.call, use)
         ):
             return states
@@ -180,7 +181,7 @@ def _is_done(use: ColumnUse) -> bool:
         return False
     if use.value.value is True:
         return _DONE_FLAG.search(snake(use.column)) is not None
-    return str(use.value.value).lower() in _DONE
+    return str(use.value.value).lower() in DONE
 
 
 def _says_done(column: str) -> bool:

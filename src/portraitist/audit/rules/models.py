@@ -9,7 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import Text, is_null, render
+from portraitist.audit.link.values import Known, Text, fold, is_null, render
 from portraitist.audit.model import Fact, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
@@ -37,9 +37,10 @@ def clears_working_model(ctx: Context) -> Iterator[Finding]:
     """NULL written to a model column in a function on the way to starting a training.
 
     Checks live updates only. Cannot know whether a later statement restores the value. Also a result that is written
-    to the rows of one name (`by_name`).
+    to the rows of one name (`by_name`), and NULL beside a state that says that a training runs, whoever trains.
     """
     yield from results_by_name(ctx)
+    yield from _cleared_while_queued(ctx)
     for call in ctx.creates():
         if call.purpose != "training":
             continue
@@ -66,6 +67,46 @@ def clears_working_model(ctx: Context) -> Iterator[Finding]:
                         weight=100,
                         evidence=[place(call)],
                     )
+
+
+_RUNS = {"processing", "training", "queued", "pending", "starting", "running", "in_progress", "retraining"}
+
+
+def _cleared_while_queued(ctx: Context) -> Iterator[Finding]:
+    """One update that sets a model column to NULL and a state, of a training or a model, to one that still runs.
+
+    One that only takes rows of a certain state is left out: those may be the ones whose model is gone.
+    """
+    trainings = {each.func for each in ctx.creates() if each.purpose == "training"}
+    for statement in live_statements(ctx, "write"):
+        runs = [
+            each
+            for each in statement.columns
+            if re.search(r"train|lora|model|(^|_)(status|state)$", snake(each.column))
+            and isinstance(each.value, Known)
+            and str(each.value.value).lower() in _RUNS
+        ]
+        claims = any(re.search(r"status|state", each, re.I) for each in statement.where)
+        if not runs or claims or statement.insert or statement.func in trainings:
+            continue
+        for use in statement.columns:
+            if is_null(use.value) and _names_model(ctx, use.column):
+                key = f"{statement.table}.{use.column}"
+                state = fold(runs[0].value)
+                message = (
+                    f"{key} is set to NULL as the state becomes {state}; if that fails, no model is left"
+                )
+                node = ir.Other(use.line, use.line, [])
+                yield finding("clears-working-model", module_of(ctx, use), node, message, key=key, weight=98)
+                break
+
+
+def _names_model(ctx: Context, column: str) -> bool:
+    name = snake(column)
+    return (
+        name in ctx.words.model_columns
+        or re.search(r"(lora|weights|model)_(version|url|path)$", name) is not None
+    )
 
 
 def _called_from(ctx: Context, func: ir.Func | None, callers: set[ir.Func]) -> bool:

@@ -25,6 +25,8 @@ from portraitist.audit.rules.credits.later import left_to_others
 from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Event, Ledger
 from portraitist.audit.rules.credits.raced import raced
 
+MAX_STATEMENT = 12
+"""How many lines a statement that takes credits may have: what is said of a line inside is said of the same."""
 _LIMIT = re.compile(
     r"(^|_)(image|generation|model|training|photo|picture|avatar)s?_(\w+_)?(limit|used|left|remaining|allowed)$"
     r"|(^|_)(image_generation|model_training)_count$|credits?(?!_?card)|quota"
@@ -47,7 +49,7 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     flows = [each for each in ctx.flows if each.route is not None and each.route.is_http]
     if not _has_credits(ctx, ledger, flows):
         return
-    seen: set[tuple[str, int]] = set()
+    seen: dict[str, list[Finding]] = {}
     ways = (
         charged_twice(ctx, ledger, flows),
         _judged_all(ctx, ledger, flows),
@@ -55,9 +57,17 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
         raced(ctx),
     )
     for found in itertools.chain(*ways):
-        if (found.path, found.line) not in seen:
-            seen.add((found.path, found.line))
+        here = seen.setdefault(found.path, [])
+        if not any(found.line in {each.line, *_lines_of_take(each)} for each in here):
+            here.append(found)
             yield found
+
+
+def _lines_of_take(found: Finding) -> range:
+    """The lines of a statement that is judged already; the branches of handlers are no statements."""
+    return range(
+        found.line, found.end_line + 1 if found.end_line - found.line < MAX_STATEMENT else found.line
+    )
 
 
 def _judged_all(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]:
