@@ -21,7 +21,7 @@ DEVICE = {
 }
 
 
-def test_a_passkey_is_registered_signs_in_and_proves_it_again(window: Opens, live: Live) -> None:
+def test_a_passkey_is_registered_signs_in_and_proves_it_again(live: Live, window: Opens) -> None:
     here = window(live.url)
     device(here)
     joins(here, live.first_link(), EMAIL)
@@ -45,7 +45,7 @@ def test_a_passkey_is_registered_signs_in_and_proves_it_again(window: Opens, liv
     expect(here.page.locator("#codes li")).to_have_count(10)
 
 
-def test_a_passkey_that_is_not_given_says_so_and_the_form_stays(window: Opens, live: Live) -> None:
+def test_a_passkey_that_is_not_given_says_so_and_the_form_stays(live: Live, window: Opens) -> None:
     here = window(live.url)
     device(here, isUserVerified=False)
     here.open("/sign-in")

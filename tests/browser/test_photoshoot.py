@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from portraitist.kit.embedded_postgres import EmbeddedPostgres
 from tests.acceptance.harness import House, cloud_at
 from tests.browser import steps
-from tests.browser.windows import Opens, Window
+from tests.browser.windows import Window, opening
 from tests.fakes.serving import served
 from tests.integration.cloud import MoodyCloud
 
@@ -102,13 +102,13 @@ def picks(window: Window) -> None:
 
 
 def test_a_set_canceled_at_half_is_finished_over_killed_processes_and_picked_from(
-    house: House, window: Opens, photos: Callable[[str], list[Path]], tmp_path: Path
+    house: House, browser: Browser, photos: Callable[[str], list[Path]], tmp_path: Path
 ) -> None:
     cloud, door = MoodyCloud(), Door()
     cloud.may_download = door
     with served(cloud) as provider:
         house.environ |= cloud_at(cloud, provider) | BRISK
-        with house.up() as up:
+        with house.up() as up, opening(browser) as window:  # who looks on while it stops sees it go away
             assert up.first_link is not None
             anna = window(up.url.replace("127.0.0.1", "localhost"))
             steps.joins(anna, up.first_link, "anna@example.org")

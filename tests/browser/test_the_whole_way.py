@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from portraitist.kit.embedded_postgres import EmbeddedPostgres
 from tests.acceptance.harness import House
 from tests.browser import steps
-from tests.browser.windows import DESK, Opens, looked_at, saved
+from tests.browser.windows import DESK, looked_at, opening, saved
 
 pytestmark = pytest.mark.slow
 STEPS = 60
@@ -39,9 +39,9 @@ def house() -> Iterator[House]:
 
 
 def test_from_the_first_link_to_the_receipt_over_a_reload_and_a_killed_server(
-    house: House, window: Opens, photos: Callable[[str], list[Path]], tmp_path: Path, artefacts: Path
+    house: House, browser: Browser, photos: Callable[[str], list[Path]], tmp_path: Path, artefacts: Path
 ) -> None:
-    with house.up() as up:
+    with house.up() as up, opening(browser) as window:  # who looks on while it stops sees it go away
         assert up.first_link is not None
         anna = window(up.url.replace("127.0.0.1", "localhost"))
         desk = window(anna.url, **DESK)
