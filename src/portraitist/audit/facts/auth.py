@@ -248,7 +248,7 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
             assert isinstance(each.node, ir.Func) and each.module is not None
             if not relevant and not asks_who(ctx, each.node):
                 continue
-            if _throws(ctx, each.module, each.node):
+            if _throws(ctx, each.module, each.node) and not _swallowed(call):
                 return name
             reads = any(_reads_identity(ctx, inner) for inner in ir.find(each.node, ir.Call))
             if (denial.denies(ctx, each.module, each.node) or reads) and _tested(ctx, module, func, call):
@@ -270,6 +270,18 @@ def _throws(ctx: Context, module: Module, func: ir.Func) -> bool:
             return denial.denies(ctx, module, func)
         if isinstance(node, ir.Call) and ir.dotted(node.func).rpartition(".")[2] in {"redirect", "abort"}:
             return denial.denies(ctx, module, func)
+    return False
+
+
+def _swallowed(call: ir.Call) -> bool:
+    """Whether what a call throws is caught in the same function, and the function goes on in every case."""
+    inner: ir.Node = call
+    for around in ir.ancestors(call):
+        if isinstance(around, ir.Func):
+            return False
+        if isinstance(around, ir.Try) and around.handlers and any(each is inner for each in around.body):
+            return not any(denial.exits(each.body) for each in around.handlers)
+        inner = around
     return False
 
 

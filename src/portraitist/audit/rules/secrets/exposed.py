@@ -15,6 +15,8 @@ from portraitist.audit.rules.secrets.sent import sent_to_a_given_address
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
 
 
+AGAIN = 19
+"""The weight of a secret that was named at its first reader: too little to be printed once more."""
 _SECRETISH = re.compile(r"SECRET|TOKEN|SERVICE_(ROLE|KEY)|PRIVATE|API_KEY|PASSWORD")
 
 
@@ -44,13 +46,16 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
     yield from given.handed_over(ctx)
     yield from sent_to_a_given_address(ctx)
     seen: set[str] = set()
+    files: set[tuple[str, str]] = set()
     for fact in ctx.of("env.read"):
         exposed = _PUBLIC.match(fact.key) and _SECRETISH.search(fact.key) and not _HARMLESS.search(fact.key)
-        if exposed and fact.role in LIVE_ROLES and fact.key not in seen:
+        if exposed and fact.role in LIVE_ROLES and (fact.key, fact.path) not in files:
+            again = fact.key in seen
             seen.add(fact.key)
+            files.add((fact.key, fact.path))
             strong = re.search(r"REPLICATE|SECRET|SERVICE|PRIVATE|PASSWORD|OPENAI|ANTHROPIC", fact.key)
             message = f"{fact.key} is a secret in a public variable"
-            weight = 93 if strong else 56
+            weight = AGAIN if again else 93 if strong else 56
             yield Finding(
                 "client-exposed-token",
                 fact.path,
