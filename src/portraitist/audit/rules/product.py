@@ -14,8 +14,9 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.failures.answers import dropped_catches, unread_answers, unread_responses
 from portraitist.audit.rules.failures.handlers import left_out, nothing_for_an_answer, quiet_handlers
-from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.failures.quiet import goes_round, working
 from portraitist.audit.rules.failures.rows_without_files import rows_without_files
+from portraitist.audit.rules.failures.unheard import unheard
 from portraitist.audit.rules.repeats import repeats
 from portraitist.audit.rules.stand_ins import stand_ins
 
@@ -81,7 +82,8 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     neither leaves, throws nor reports an error swallows it, and so does one that gives back what it was given, or a
     picture that stands in, also as a promise's `catch`. A result that is tested behind the handler is not swallowed,
     nor is a failure in a loop that tries again. Also errors in answers that nobody reads, a webhook's failures that
-    its sender never hears of, and loops that leave out what failed (`answers`, `handlers`).
+    its sender never hears of, loops that leave out what failed (`answers`, `handlers`), results that are not kept and
+    refusals that nobody reads (`unheard`).
     """
     ways = working(ctx)
     yield from unread_answers(ctx, ways)
@@ -91,6 +93,7 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     yield from quiet_handlers(ctx, ways)
     yield from nothing_for_an_answer(ctx, ways)
     yield from left_out(ctx, ways)
+    yield from unheard(ctx, ways)
     seen: set[ir.Handler] = set()
     for call in ctx.creates():
         yield from _caught_promise(ctx, call)
@@ -169,7 +172,7 @@ def _goes_round(attempt: ir.Try, call: ir.Node) -> bool:
     """Whether a loop around the handler has a test of its own, or none, or counts attempts: what failed has a turn."""
     func = ir.enclosing(attempt, ir.Func)
     loops = [each for each in ir.ancestors(attempt) if isinstance(each, ir.Loop) and each.within is func]
-    return any(each.target is None or repeats(each, call) for each in loops)
+    return any(goes_round(each) or repeats(each, call) for each in loops)
 
 
 def _tested_after(attempt: ir.Try, call: ir.Node) -> bool:
@@ -248,8 +251,11 @@ def _stands_in(ctx: Context, node: ir.Node) -> bool:
     if isinstance(node, ir.Arr):
         return any(_stands_in(ctx, each) for each in node.items)
     if isinstance(node, ir.Call):
-        return _MOCK_CALL.search(ir.dotted(node.func)) is not None
-    text = ir.text_of(node)
+        answers = last_name(node.func) in {"json", "jsonify", "JSONResponse"} and any(
+            _stands_in(ctx, each) for each in node.args
+        )
+        return answers or _MOCK_CALL.search(ir.dotted(node.func)) is not None
+    text = ir.text_of(node.parts[0] if isinstance(node, ir.Tmpl) and node.parts else node)
     return text is not None and text.startswith(("/", "http")) and _STAND_IN.search(text) is not None
 
 

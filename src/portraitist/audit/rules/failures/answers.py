@@ -23,11 +23,13 @@ _CHANGES = {"insert", "update", "upsert", "delete"}
 
 def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """Rows written behind a paid call or in a webhook's handler by a client that throws nothing, its error unread."""
+    asked = {each.func: each.call.line for each in ctx.calls if each.purpose == "status"}
     for statement in live_statements(ctx, "write", "delete"):
         func = statement.func
-        if func is None or func not in ways or not _answers_with_error(statement):
+        made = func in asked and statement.insert and ctx.role_at(statement.module, statement.node) == "src"
+        if func is None or not (func in ways or made) or not _answers_with_error(statement):
             continue
-        before = func not in ways.hooks and statement.line < ways.paid[func]
+        before = func not in ways.hooks and statement.line < ways.paid.get(func, asked.get(func, 0))
         if before or _BESIDE.search(statement.table):
             continue
         module = statement.module

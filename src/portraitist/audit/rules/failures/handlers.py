@@ -15,7 +15,7 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
-from portraitist.audit.rules.failures.quiet import Ways, only_logs
+from portraitist.audit.rules.failures.quiet import Ways, goes_round, only_logs
 
 _FETCHES = re.compile(r"download|fetch|upload|(^|\.)(get|put|put_object|putObject|save|send|write)$", re.I)
 _FAILS = re.compile(r"err|fail|\bok\b|status", re.I)
@@ -39,7 +39,7 @@ def quiet_handlers(ctx: Context, ways: Ways) -> Iterator[Finding]:
             func = attempt.within
             if func is None or not attempt.handlers or ctx.role_at(module, attempt) not in LIVE_ROLES:
                 continue
-            if any(isinstance(each, ir.Loop) and each.target is None for each in ir.ancestors(attempt)):
+            if any(isinstance(each, ir.Loop) and goes_round(each) for each in ir.ancestors(attempt)):
                 continue  # what failed has another turn
             verdict = ""
             changes = func in ways and _changes(ctx, attempt, nodes, writers)
@@ -49,7 +49,7 @@ def quiet_handlers(ctx: Context, ways: Ways) -> Iterator[Finding]:
             elif func in ways and changes and _is_empty(handler):
                 verdict = "a failed write disappears without a word"
             elif func in ways.hooks and changes and not _calls_own(ctx, handler):
-                verdict = _told_well(handler)
+                verdict = _told_well(handler, module.language == "python" and func in ctx.handled_by)
             if verdict:
                 weight = 43 if _matters(attempt) else 30
                 found = finding("fallback-swallow", module, handler, verdict, key=verdict, weight=weight,
@@ -81,16 +81,26 @@ def _is_empty(handler: ir.Handler) -> bool:
     return all(isinstance(each, ir.Other) and each.kind in _PASS for each in handler.body)
 
 
-def _told_well(handler: ir.Handler) -> str:
-    """What a webhook's sender is told about a failure; "" where it hears of it."""
+def _told_well(handler: ir.Handler, plain: bool) -> str:
+    """What a webhook's sender is told about a failure; "" where it hears of it.
+
+    With `plain`, an object is an answer too: Python's servers send it as 200.
+    """
     answers = [each for part in handler.body for each in ir.find(part, ir.Return)]
     if only_logs(handler.body):
         return "a failure is only logged, and the sender of the webhook is told that all went well"
     rest = [each for each in handler.body if not isinstance(each, ir.Return)]
-    answered = [each for each in answers if isinstance(each.value, ir.Call) and _is_answer(each.value)]
+    answered = [each for each in answers if _answers_sender(each.value, plain)]
     if answered and only_logs(rest) and not any(each.throws or _says_failure(each.value) for each in answers):
         return "a failure is answered with 200, so that the sender never tries again"
     return ""
+
+
+def _answers_sender(value: ir.Node | None, plain: bool) -> bool:
+    """Whether a value is an answer: a response, or with `plain` an object, also beside a status."""
+    if plain and isinstance(value, ir.Arr) and value.items:
+        value = value.items[0]
+    return (isinstance(value, ir.Call) and _is_answer(value)) or (plain and isinstance(value, ir.Obj))
 
 
 def _is_answer(call: ir.Call) -> bool:

@@ -60,6 +60,14 @@ def _working(ctx: Context) -> Ways:
     return ways
 
 
+def goes_round(loop: ir.Loop) -> bool:
+    """Whether a loop has a test of its own and no list that it goes through: `i < files.length` goes through one."""
+    counts = loop.test is not None and any(
+        isinstance(each, ir.Attr) and each.name == "length" for each in ir.walk(loop.test)
+    )
+    return loop.target is None and not counts
+
+
 def only_logs(body: Iterable[ir.Node]) -> bool:
     """Whether statements do nothing but log: no way out, no assignment, no other call."""
     for each in body:
