@@ -149,28 +149,34 @@ class Module:
     def _index(self) -> None:
         """Fills `order` and the scopes, and tells every node its place; a node's scope is its function's."""
         order, nodes, places = self.order, self.order.nodes, self.order.places
+        leaves, binding, attr, function = _LEAVES, _BINDING, ir.Attr, ir.Func
         stack: list[ir.Node] = [self.body]
+        take, put, put_all, keep = stack.pop, stack.append, stack.extend, nodes.append
         self.body.within = None
+        first = -1
         while stack:
-            node = stack.pop()
+            node = take()
             kind = type(node)
-            node.order, node.first = order, len(nodes)
-            nodes.append(node)
-            places[kind].append(node.first)
-            if kind in _LEAVES:
+            first += 1
+            node.order, node.first = order, first
+            keep(node)
+            places[kind].append(first)
+            if kind in leaves:
                 continue
-            if kind in _BINDING:
+            if kind in binding:
                 self._enter(node)
-            func = node if isinstance(node, ir.Func) else node.within
-            if isinstance(node, ir.Attr):  # the most frequent one: no list for its one child
-                child = node.obj
+            func = node.within
+            if kind is attr:  # the most frequent one: no list for its one child
+                child = node.obj  # type: ignore[attr-defined]
                 child.parent, child.within = node, func
-                stack.append(child)
+                put(child)
                 continue
+            if kind is function:
+                func = node  # type: ignore[assignment]
             children = node.children()
             for child in children:
                 child.parent, child.within = node, func
-            stack.extend(children[::-1])
+            put_all(children[::-1])
 
     def _enter(self, node: ir.Node) -> None:
         scope = self.top if node.within is None else self.scopes[node.within]
