@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from portraitist.audit import baseline as baselines
 from portraitist.audit import pipeline, vocabulary
@@ -118,10 +116,13 @@ def _write(target: Path | None, text: str, *, silent: bool = False) -> None:
 @contextmanager
 def _progress() -> Iterator[pipeline.Progress | None]:
     """A bar on standard error when that is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield None
         return
+    from rich.console import Console  # noqa: PLC0415 - nobody else needs it, and it takes a while to load
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
+
+    console = Console(stderr=True)
     with Progress(
         TextColumn("reading"),
         BarColumn(),

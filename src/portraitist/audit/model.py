@@ -5,7 +5,9 @@ Plain data with the closed sets of kinds, roles and rules; no analysis and no ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from portraitist.audit.frozen import dataclass
 
 ROLES = ("src", "test", "script", "backup", "removed", "generated", "vendored", "dead", "doc")
 LIVE_ROLES = frozenset({"src", "script"})

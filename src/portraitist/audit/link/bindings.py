@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from portraitist.audit import ir
+from portraitist.audit.frozen import dataclass
 from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.link.values import Known, Outside, Unknown, Value
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from portraitist.audit import ir
+from portraitist.audit.frozen import dataclass
 from portraitist.audit.link.module import Module
 
 

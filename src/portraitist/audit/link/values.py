@@ -5,8 +5,9 @@ Unknown is an answer: a rule that needs a literal never fires on anything else. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from portraitist.audit.frozen import dataclass
 from portraitist.audit.ir import Node, Scalar
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.frozen import dataclass
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name, live_statements, names_in, trace
 from portraitist.audit.rules.credits.changes import CREDIT, changes, meaning, sign
