@@ -95,7 +95,7 @@ def read_tree(root: Path, words: Vocabulary) -> Tree:
         if not language:
             continue
         try:
-            data = _read(f"{root}/{path}")
+            data = _read(root / path)
         except OSError as error:
             unread.append((path, error.strerror or str(error)))
             continue
@@ -132,7 +132,7 @@ def decode(data: bytes) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _read(path: str) -> bytes | None:
+def _read(path: Path) -> bytes | None:
     """The bytes of a file, None beyond the limit. Raises OSError for what is no file, or not one state of it."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

@@ -195,7 +195,7 @@ def _in_code(ctx: Context, module: Module) -> Iterator[TableDef]:
     for lit in texts:
         text = _plain_text(lit)
         if (
-            text
+            "table" in text.lower()
             and re.search(r"\b(create|alter)\s+table\b", text, re.I)
             and not isinstance(lit.parent, ir.Tmpl)
         ):

@@ -13,15 +13,8 @@ def returns(func: ir.Func) -> list[ir.Node]:
 
 
 def _returns(func: ir.Func) -> list[ir.Node]:
-    found: list[ir.Node] = []
-    stack: list[ir.Node] = list(reversed(func.body))
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ir.Return) and not node.throws and node.value is not None:
-            found.append(node.value)
-        if not isinstance(node, ir.Func | ir.Class):
-            stack.extend(reversed(node.children()))
-    return found
+    own = [each for each in ir.find(func, ir.Return) if each.within is func and not each.throws]
+    return [each.value for each in own if each.value is not None]
 
 
 def argument_for(call: ir.Call, func: ir.Func, param: ir.Param) -> ir.Node | None:

@@ -121,7 +121,10 @@ class Module:
 
     def lookup(self, name: str, at: ir.Node) -> tuple[Scope, list[Binding]] | None:
         """The bindings of `name` visible at `at`, from the nearest scope that has any."""
-        scope: Scope | None = self.scope_of(at)
+        if at.order is None or isinstance(at, ir.Func):
+            scope: Scope | None = self.scope_of(at)
+        else:
+            scope = self.top if at.within is None else self.scopes.get(at.within, self.top)
         while scope is not None:
             if (found := scope.names.get(name)) is not None:
                 return scope, found

@@ -82,10 +82,8 @@ class Reach:
         if module.language == "python":
             folders = set(path.split("/")[:-1])
             return bool(folders & _PY_FOLDERS) or name == "__init__.py" or _has_main(module)
-        if any(each in module.file.text for each in _ROUTE_MAKERS) and module.calls(_ROUTE_MAKERS):
+        if module.calls(_ROUTE_MAKERS):
             return True
-        if not any(each in module.file.text for each in ("listen", "createRoot", "serve")):
-            return False
         return any(
             ir.dotted(each.func).endswith((".listen", "createRoot", "Deno.serve"))
             or ir.plain_dotted(each.func) == "serve"

@@ -32,8 +32,11 @@ _PLACEHOLDER = re.compile(
 )
 
 
-# What the secrets of the pattern begin with; looking for these first is much quicker.
-_MARKS = ("r8_", "sk-", "AKIA", "sk_live_", "ghp_", "xox", "-----BEGIN", "whsec_", "SG.", "hf_")
+# What the secrets of the pattern begin with; looking for these first is much quicker, and quickest by the rarest
+# letter of each: r8_, sk-, sk_live_, AKIA, ghp_, whsec_, xox, -----BEGIN, SG., hf_.
+_MARKS = re.compile(
+    r"8(?<=r8)_|k(?<=sk)(?:-|_live_)|K(?<=AK)IA|h(?:(?<=gh)p_|(?<=wh)sec_|f_)|xox|B(?<=-----B)EGIN|G(?<=SG)\."
+)
 
 
 def client_exposed_token(ctx: Context) -> Iterator[Finding]:
@@ -100,15 +103,13 @@ def _by_form(ctx: Context) -> Iterator[Finding]:
     for file in ctx.tree.files:
         if file.role in {"generated"}:
             continue
-        marks = [each for each in _MARKS if each in file.text]
-        if file.language != "env" and not marks:
+        if file.language != "env" and not _MARKS.search(file.text):
             continue
         example = re.search(r"example|sample|template|dist|defaults", file.path.rpartition("/")[2], re.I)
         for number, line in enumerate(file.text.split("\n"), 1):
             if len(line) > 2000:
                 continue
-            marked = any(each in line for each in marks)
-            found = ctx.words.patterns["secret"].search(line) if marked else None
+            found = ctx.words.patterns["secret"].search(line) if _MARKS.search(line) else None
             real = found and not re.search(
                 r"x{6,}|X{6,}|1234567|abcdef|\*{3}|\.\.\.|your|example", found.group(), re.I
             )
