@@ -73,7 +73,7 @@ class Converter:
         if depth > MAX_DEPTH:
             return ir.Other(*self.span(node), [], "too-deep")
         self.depth = depth + 1
-        made = self.methods.get(node.kind_id, Converter.other)(self, node)
+        made = self.methods.get(node.kind_id, _other)(self, node)
         self.depth = depth
         return made
 
@@ -89,7 +89,8 @@ class Converter:
 
     def named(self, node: Syntax) -> list[Syntax]:
         """The children of `node` but comments and tokens without a name."""
-        return [each for each in node.children if each.kind_id in self.methods]
+        methods = self.methods
+        return [each for each in node.children if each.kind_id in methods]
 
     def other(self, node: Syntax) -> ir.Node:
         """Syntax that is not modelled: its named children, in order."""
@@ -117,6 +118,9 @@ class Converter:
             return ir.Bin(*self.span(node), "+", left, right)
         parts = [*_parts(left), *_parts(right)]
         return ir.Tmpl(*self.span(node), parts)
+
+
+_other = Converter.other
 
 
 def _is_text(node: ir.Node) -> bool:

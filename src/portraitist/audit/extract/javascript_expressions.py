@@ -41,7 +41,10 @@ class Expressions(Converter):
 
     def name(self, node: Syntax) -> ir.Node:
         line = node.start_point.row + 1
-        return ir.Name(line, line, self.cut(node.start_byte, node.end_byte))
+        found = self.chars[
+            node.start_byte : node.end_byte
+        ]  # `cut`, without a call for the most frequent node
+        return ir.Name(line, line, found if found.isascii() else self.text(node))
 
     def member(self, node: Syntax) -> ir.Node:
         parts = node.children
@@ -115,7 +118,9 @@ class Expressions(Converter):
         return _unescape(self.text(node)[1:-1])
 
     def string(self, node: Syntax) -> ir.Node:
-        return ir.Lit(node.start_point.row + 1, node.end_point.row + 1, self.string_value(node))
+        text = self.cut(node.start_byte, node.end_byte)[1:-1]
+        value = _unescape(text) if "\\" in text else text
+        return ir.Lit(node.start_point.row + 1, node.end_point.row + 1, value)
 
     def template(self, node: Syntax) -> ir.Node:
         parts: list[ir.Node] = []
@@ -303,7 +308,8 @@ class Expressions(Converter):
     def jsx(self, node: Syntax) -> ir.Node:
         head = node.child_by_field_name("open_tag") or node
         tag = head.child_by_field_name("name")
-        props = [made for each in head.children if (made := self._attribute(each)) is not None]
+        attributes = (each for each in head.children if each.type == "jsx_attribute")
+        props = [made for each in attributes if (made := self._attribute(each)) is not None]
         children = [self.convert(each) for each in node.children if each.type in _JSX_CONTENT]
         given: list[ir.Node] = [ir.Obj(*self.span(head), props)] if props else []
         if tag is None or not self.text(tag)[:1].isupper():  # an element of the page itself calls nothing
@@ -312,8 +318,6 @@ class Expressions(Converter):
         return ir.Call(*self.span(node), self.convert(tag), [*given, *children])
 
     def _attribute(self, node: Syntax) -> ir.Prop | None:
-        if node.type != "jsx_attribute":
-            return None
         parts = node.named_children if node.child_count != 3 else node.children[::2]  # name, equals, value
         if len(parts) < 2 or parts[1].type == "string":
             return None

@@ -102,10 +102,14 @@ def _at_caller(ctx: Context, statement: Statement, use: ColumnUse) -> None:
     )
 
 
+_HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
+
+
 @functools.cache
 def snake(name: str) -> str:
     """`replicateModelId` as `replicate_model_id`."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+    lowered = name.lower()
+    return name if name == lowered else _HUMP.sub(r"_\1", name).lower()
 
 
 def columns_of(ctx: Context, table: str) -> set[str]:

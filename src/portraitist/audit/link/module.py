@@ -93,9 +93,10 @@ class Module:
         found: dict[str, list[ir.Call]] = defaultdict(list)
         for call in self.all(ir.Call):
             func = call.func
-            found[
-                func.name if isinstance(func, ir.Attr) else func.id if isinstance(func, ir.Name) else ""
-            ].append(call)
+            if isinstance(func, ir.Attr):
+                found[func.name].append(call)
+            else:
+                found[func.id if isinstance(func, ir.Name) else ""].append(call)
         return found
 
     def calls(self, names: AbstractSet[str], *, lower: bool = False) -> list[ir.Call]:
