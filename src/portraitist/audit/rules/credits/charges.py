@@ -100,10 +100,10 @@ def _stored(ctx: Context) -> tuple[str, Place] | None:
     return None
 
 
-def _hook_handlers(ctx: Context) -> set[ir.Func]:
-    """The handlers of any webhook, and of jobs: what they start was asked for before."""
+def _hook_handlers(ctx: Context) -> list[ir.Func]:
+    """The handlers of any webhook, and of jobs, in their routes' order: what they start was asked for before."""
     places = {(each.path, each.line) for each in ctx.of("webhook")}
-    return {
+    found = (
         target.node
         for route in ctx.routes
         for target in route.handlers
@@ -112,7 +112,8 @@ def _hook_handlers(ctx: Context) -> set[ir.Func]:
             (route.module.path, route.node.line) in places
             or re.search(r"webhook|callback|/hooks?/|cron", route.path, re.I)
         )
-    }
+    )
+    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ def _leads_on(node: ir.Node, flow: Flow) -> bool:
     return node is flow.call.call or (isinstance(node, ir.Call) and flow.call.call in set(ir.walk(node)))
 
 
-def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: set[ir.Func]) -> Iterator[Finding]:
+def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> Iterator[Finding]:
     steps = _steps(ctx, ledger, flow)
     kinds = {each.event.kind for each in steps}
     if "take" not in kinds:
@@ -248,7 +249,7 @@ def _kept(ctx: Context, ledger: Ledger, flow: Flow, steps: list[Step], take: Ste
 
 
 def _kept_by_webhook(
-    ctx: Context, ledger: Ledger, flow: Flow, take: Step, hooks: set[ir.Func]
+    ctx: Context, ledger: Ledger, flow: Flow, take: Step, hooks: list[ir.Func]
 ) -> Iterator[Finding]:
     """A take before the call that the handler of the provider's webhook does not give back on a failure."""
     if not (flow.call.fields("webhook") or flow.call.api.endswith("create")):

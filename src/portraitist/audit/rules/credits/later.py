@@ -21,7 +21,9 @@ _TRIGGER = re.compile(
 _WAITS = re.compile(r"status|poll|sync|complete|finish|check", re.I)
 
 
-def left_to_others(ctx: Context, ledger: Ledger, flow: Flow, hooks: set[ir.Func]) -> tuple[str, Place] | None:
+def left_to_others(
+    ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]
+) -> tuple[str, Place] | None:
     """What is said of a way that looks at credits and takes none, and the place that takes them later, if any."""
     looked = f"credits are looked at before the paid {flow.call.purpose} and"
     here = Place(flow.call.module.path, flow.call.call.line)
@@ -29,7 +31,7 @@ def left_to_others(ctx: Context, ledger: Ledger, flow: Flow, hooks: set[ir.Func]
         return None  # the trigger may be the one that takes these
     if not any("take" in each for each in ledger.kinds.values()):
         return None
-    heard = hooks if _may_be_heard(flow) else set()
+    heard = hooks if _may_be_heard(flow) else []
     for func in (*heard, *_waiting(ctx, flow)):
         for event in ledger.events(func):
             if event.kind != "take":
