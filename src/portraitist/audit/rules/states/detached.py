@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import Finding, Place
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, last_name
 from portraitist.audit.rules.states.marks import (
     RESTING,
@@ -34,6 +34,7 @@ _STARTERS = {
     "run_coroutine_threadsafe",
 }
 _LATER = {"setTimeout", "setImmediate", "nextTick", "waitUntil", "after"}
+_WAITING = {"gather", "wait", "wait_for"}
 MAX_BELOW = 4
 """How many calls below a task still belong to it."""
 
@@ -48,8 +49,7 @@ def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
     found: set[tuple[str, ir.Func]] = set()
     paid = {func for flow in ctx.flows for func in flow.funcs}
     timed = {func for flow in ctx.flows if flow.route and flow.route.method == "JOB" for func in flow.funcs}
-    tasks = [each for each in _tasks(ctx) if each[1] in paid - timed] if paid else []
-    for start, func, module in tasks:
+    for start, func, module in _tasks(ctx, paid - timed) if paid else ():
         below = _below(ctx, func)
         if below & timed:
             continue
@@ -100,13 +100,13 @@ def _reached(ctx: Context, func: ir.Func) -> set[ir.Func]:
     return found
 
 
-def _tasks(ctx: Context) -> Iterator[tuple[ir.Node, ir.Func, Module]]:
-    """Where a task is started, and its function."""
-    for module in ctx.live:
-        if module.language == "python":
-            yield from _tasks_of_python(ctx, module)
-        else:
-            yield from _tasks_of_javascript(ctx, module)
+def _tasks(ctx: Context, working: set[ir.Func]) -> Iterator[tuple[ir.Node, ir.Func, Module]]:
+    """Where a task is started, and its function, which is one of these."""
+    for module in (each for each in ctx.live if each.language == "python"):
+        yield from (each for each in _tasks_of_python(ctx, module) if each[1] in working)
+    for func in sorted(working, key=lambda each: (ctx.program.module_of[each].path, each.line)):
+        if ctx.program.module_of[func].language != "python":
+            yield from _tasks_of_javascript(ctx, func)
 
 
 def _tasks_of_python(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Func, Module]]:
@@ -115,11 +115,7 @@ def _tasks_of_python(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir
             *call.args,
             *(each.value for each in (call.kw.props if call.kw else []) if each.key == "target"),
         ]
-        waited = isinstance(call.parent, ir.Call) and last_name(call.parent.func) in {
-            "gather",
-            "wait",
-            "wait_for",
-        }
+        waited = isinstance(call.parent, ir.Call) and last_name(call.parent.func) in _WAITING
         for each in given[:2] if not waited and not _is_awaited(module, call) else ():
             made = each.func if isinstance(each, ir.Call) else each
             for target in ctx.program.resolve(module, made) if isinstance(made, ir.Name | ir.Attr) else ():
@@ -142,30 +138,28 @@ def _is_awaited(module: Module, call: ir.Call) -> bool:
     return any(asks.search(module.text(line)) for line in range(call.line, last + 1))
 
 
-def _tasks_of_javascript(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Func, Module]]:
-    for call in module.calls(_LATER):
-        func = next((each for each in call.args if isinstance(each, ir.Func)), None)
-        if func is not None and call.within is not None:
-            yield call, func, module
-    for call in module.all(ir.Call):
-        if call.within is None or not _stands_alone(module, call):
-            continue
-        inner = _first(call)
-        if isinstance(inner.func, ir.Func):
-            yield call, inner.func, module
-        for target in ctx.program.functions_called(inner):
-            if isinstance(target.node, ir.Func) and not isinstance(inner.func, ir.Func):
-                yield call, target.node, module
+def _tasks_of_javascript(ctx: Context, func: ir.Func) -> Iterator[tuple[ir.Node, ir.Func, Module]]:
+    module, around = ctx.program.module_of[func], func.parent
+    own = isinstance(around, ir.Call) and around.within is not None
+    if own and isinstance(around, ir.Call) and func in around.args and last_name(around.func) in _LATER:
+        yield around, func, module
+    calls = [(each.module, each.call) for each in ctx.program.callers.get(func, [])]
+    if own and isinstance(around, ir.Call) and around.func is func:
+        calls.append((module, around))
+    for where, call in calls:
+        whole = _whole(call)
+        if whole.within is not None and where.role in LIVE_ROLES and _stands_alone(where, whole):
+            yield whole, func, where
 
 
-def _first(call: ir.Call) -> ir.Call:
-    """`work(id)` of `work(id).then(…).catch(…)`."""
+def _whole(call: ir.Call) -> ir.Call:
+    """`work(id).then(…).catch(…)` of `work(id)`."""
     while (
-        isinstance(call.func, ir.Attr)
-        and call.func.name in {"catch", "then", "finally"}
-        and isinstance(call.func.obj, ir.Call)
+        isinstance(call.parent, ir.Attr)
+        and call.parent.name in {"catch", "then", "finally"}
+        and isinstance(call.parent.parent, ir.Call)
     ):
-        call = call.func.obj
+        call = call.parent.parent
     return call
 
 
@@ -185,5 +179,5 @@ def _stands_alone(module: Module, call: ir.Call) -> bool:
     return (
         any(each is call or each is call.parent for each in blocks)
         and re.match(r"(void\s+)?[\w.(]+", text) is not None
-        and not re.match(r"(await|return|yield)\b|\S+\s*=>", text)
+        and not re.match(r"\(?(await|return|yield)\b|\S+\s*=>", text)
     )

@@ -17,7 +17,10 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, literals
 from portraitist.audit.rules.base import last_name, leads_to, live_statements, module_of, names_in
 
-RUNNING = {"training", "processing", "generating", "running", "in_progress", "starting", "started"}
+RUNNING = {
+    "training", "processing", "generating", "running", "in_progress", "starting", "started", "creating", "rendering",
+    "enhancing", "upscaling", "preparing", "extracting", "animating", "working",
+}  # fmt: skip
 RESTING = {"pending", "queued", "created", "submitted", "waiting"}
 """States in which work may be begun anew."""
 STATE = re.compile(r"(^|_)(status|state)$")
