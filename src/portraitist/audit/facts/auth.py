@@ -252,7 +252,7 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
                 return name
             reads = any(_reads_identity(ctx, inner) for inner in ir.find(each.node, ir.Call))
             if (denial.denies(ctx, each.module, each.node) or reads) and _tested(ctx, module, func, call):
-                return name
+                return "" if _swallowed(call) and not _asked_after(func, call) else name
         return ""
     if denial.is_guard_name(ctx, name) and not reader:
         return name
@@ -271,6 +271,22 @@ def _throws(ctx: Context, module: Module, func: ir.Func) -> bool:
         if isinstance(node, ir.Call) and ir.dotted(node.func).rpartition(".")[2] in {"redirect", "abort"}:
             return denial.denies(ctx, module, func)
     return False
+
+
+def _asked_after(func: ir.Func, call: ir.Call) -> bool:
+    """Whether something after a check leaves where a thing is not there: `if (!who) return`."""
+    later = (each for each in ir.find(func, ir.If) if each.line > call.line and denial.exits(each.then))
+    asked = _bound_names(call) | {
+        one.id
+        for each in ir.find(func, ir.Assign)
+        if each.value is not None and {name.id for name in ir.find(each.value, ir.Name)} & _bound_names(call)
+        for one in ir.find(each.target, ir.Name)
+    }
+    return any(
+        part.op in {"not", "==", "===", "is"} and {name.id for name in ir.find(part, ir.Name)} & asked
+        for each in later
+        for part in ir.find(each.test, ir.Bin)
+    )
 
 
 def _swallowed(call: ir.Call) -> bool:
