@@ -128,20 +128,21 @@ def _stamped(finding: Finding) -> Finding:
 
 
 def _ranked(ordered: list[Finding], scripts: set[str]) -> list[Finding]:
+    """The findings with their ranks; one that says what a ranked one says is a further place of that."""
     counts: dict[str, int] = {}
-    said: set[tuple[str, str]] = set()
+    said: dict[tuple[str, str], int] = {}
     out: list[Finding] = []
-    rank = 0
     for each in ordered:
         aside = each.path in scripts and each.rule not in IN_SCRIPTS
         most = MOST if each.weight >= GRAVE else 2 if each.weight >= LIGHT else 1
         told = counts.get(each.rule, 0)
-        again = (each.rule, each.message) in said
-        if rank < RANKED and told < most and each.weight >= WORTH_PRINTING and not (aside or again):
-            rank += 1
-            said.add((each.rule, each.message))
+        first = said.get((each.rule, each.message))
+        if first is not None:
+            out[first] = replace(out[first], evidence=(*out[first].evidence, each.place))
+        elif len(said) < RANKED and told < most and each.weight >= WORTH_PRINTING and not aside:
+            said[each.rule, each.message] = len(out)
             counts[each.rule] = told + 1
-            out.append(replace(each, rank=rank))
-        else:
-            out.append(each)
+            out.append(replace(each, rank=len(said)))
+            continue
+        out.append(each)
     return out

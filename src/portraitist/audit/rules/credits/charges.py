@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, names_in, place
+from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.credits.background import marked_failed, queued_and_failed
 from portraitist.audit.rules.credits.charged_twice import charged_twice
 from portraitist.audit.rules.credits.granted import given_for_the_asking
@@ -40,7 +41,8 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     Judged for each way from a route to the paid call: a call that nothing asks before while another paid route's
     credits are asked; a take behind the call (requests side by side all pass the check) or before the check; a take
     before the call that no code on the way gives back when it fails; credits that are looked at and never taken on
-    the way or by a webhook. A check in a guard, a plan or a payment that is asked counts as a check.
+    the way or by a webhook. A check in a guard, a plan or a payment that is asked counts as a check, and so
+    does a state that lets a call be made once.
     Also credits that a member is given for the asking (`granted`) or loses twice (`charged_twice`), and balances that
     are lowered in memory (`raced`).
     """
@@ -159,7 +161,7 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> I
     steps = _steps(ctx, ledger, flow)
     kinds = {each.event.kind for each in steps}
     if "take" not in kinds:
-        if not kinds and not _asked_in_front(flow):
+        if not (kinds or _asked_in_front(flow) or _allowed_once(ctx, flow)):
             yield _unasked(ctx, ledger, flow)
         elif any(_is_asked_for(each) for each in steps):
             left = left_to_others(ctx, ledger, flow, hooks)
@@ -210,6 +212,23 @@ def _asked_in_front(flow: Flow) -> bool:
     guards = [node for _, node in flow.route.guards] if flow.route is not None else []
     declared = [each.default for func in flow.funcs for each in func.params if each.default is not None]
     return any(MONEY.search(snake(name)) for each in (*guards, *declared) for name in names_in(each))
+
+
+def _allowed_once(ctx: Context, flow: Flow) -> bool:
+    """Whether a state of the row turns everybody away who was here before: asked for, and changed, on the way."""
+    for func in flow.funcs:
+        line = _goes_on(flow, ctx.program.module_of[func], func)
+        written = {
+            snake(use.column)
+            for each in ctx.statements_under.get(func, [])
+            if each.kind == "write" and not each.insert
+            for use in each.columns
+        }
+        for branch in ir.find(func, ir.If) if written else ():
+            tests = ir.find(branch.test, ir.Bin) if branch.line < line and exits(branch.then) else ()
+            if any(snake(last_name(each.left)) in written and ir.text_of(each.right) for each in tests):
+                return True
+    return False
 
 
 def _taken_unchecked(flow: Flow, take: Step, checks: list[Step]) -> Iterator[Finding]:

@@ -66,15 +66,11 @@ def left_open(ctx: Context) -> Iterator[Finding]:
     Only where browsers ask the database themselves, as Supabase's do: there everything in its public schema can be
     called by anybody who has the page.
     """
-    files = [
-        _Read(each.path, sql.strip_comments(each.text))
-        for each in ctx.tree.files
-        if each.language == "sql" and each.role in LIVE_ROLES
-    ]
+    files = ctx.once(_sql_files)
     if any(re.search(r"\bauth\s*\.\s*(uid|role|jwt|users)\b", each.text, re.I) for each in files):
         whole = "\n".join(each.text for each in files)
         yield from _functions(ctx, files, whole)
-        yield from _policies(ctx, files, whole)
+        yield from _policies(ctx, whole)
 
 
 def _functions(ctx: Context, files: list[_Read], whole: str) -> Iterator[Finding]:
@@ -136,9 +132,29 @@ def _member(ctx: Context, params: str) -> str:
     return ""
 
 
-def _policies(ctx: Context, files: list[_Read], whole: str) -> Iterator[Finding]:
+def keeps_to_owner(ctx: Context, table: str, command: str) -> bool:
+    """Whether row policies let members do something with rows of a table, and all of them with their own alone."""
+    rests = [
+        match.group("rest")
+        for (_, known), (_, match) in ctx.once(_standing).items()
+        if known == table.lower() and _for_everybody(match.group("rest"))
+    ]
+    meant = [each for each in rests if _command(each) in {command, "all"}]
+    return bool(meant) and all(_OWN_ROW.match(_clause(each, "using")) for each in meant)
+
+
+def _sql_files(ctx: Context) -> list[_Read]:
+    return [
+        _Read(each.path, sql.strip_comments(each.text))
+        for each in ctx.tree.files
+        if each.language == "sql" and each.role in LIVE_ROLES
+    ]
+
+
+def _standing(ctx: Context) -> dict[tuple[str, str], tuple[_Read, re.Match[str]]]:
+    """The policies that hold after all files, by their name and table."""
     standing: dict[tuple[str, str], tuple[_Read, re.Match[str]]] = {}
-    for file in files:
+    for file in ctx.once(_sql_files):
         if _ALL_DROPPED.search(file.text):
             standing.clear()
         events = [*_POLICY.finditer(file.text), *_DROPPED.finditer(file.text)]
@@ -148,8 +164,16 @@ def _policies(ctx: Context, files: list[_Read], whole: str) -> Iterator[Finding]
                 standing.pop(key, None)
             elif (match.group("schema") or "public") == "public":
                 standing[key] = (file, match)
-    for (name, table), (file, match) in standing.items():
-        command = (found.group(1) if (found := _FOR.search(match.group("rest"))) else "all").lower()
+    return standing
+
+
+def _command(rest: str) -> str:
+    return (found.group(1) if (found := _FOR.search(rest)) else "all").lower()
+
+
+def _policies(ctx: Context, whole: str) -> Iterator[Finding]:
+    for (name, table), (file, match) in ctx.once(_standing).items():
+        command = _command(match.group("rest"))
         if not _for_everybody(match.group("rest")) or command == "select":
             continue
         shown = match.group("policy").strip('"')

@@ -16,6 +16,8 @@ from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace, unasked
 from portraitist.audit.rules.open_ways.access import is_webhook
+from portraitist.audit.rules.open_ways.open_data import unprotected
+from portraitist.audit.rules.open_ways.open_database import keeps_to_owner
 from portraitist.audit.rules.others import accounts, files, identity, models, predictions, rows
 from portraitist.audit.rules.requests import below, is_given
 
@@ -27,8 +29,8 @@ def idor(ctx: Context) -> Iterator[Finding]:
 
     Also where the owner is the one that the request names, where a paying route reads such a row to work with it
     (`rows`), and where a route hands out files by a key of the request (`files`). Only tables with an
-    owner column, and no webhooks: those have a rule of their own. Row-level security in the database is not seen,
-    nor a check in another service.
+    owner column, and no webhooks: those have a rule of their own. Row-level security counts where a file of the
+    repository has its policies; a check in another service is not seen.
     """
     owned = _owned_tables(ctx)
     handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
@@ -58,6 +60,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
             or not _by_request(ctx, statement, set(handlers))
             or _compares_owner(ctx, statement)
             or not _is_id(where)
+            or _kept_by_policy(ctx, statement)
         ):
             continue
         if statement.kind == "write" and statement.table.lower().rstrip("s") in {"user", "profile"}:
@@ -274,22 +277,45 @@ def _is_dependency(param: ir.Param) -> bool:
     return depends or re.search(r"^(db|session|self|cls)$|user$", param.name) is not None
 
 
+_COMMANDS = {"write": "update", "delete": "delete"}
+_PAID_FOR = {"metadata", "client_reference_id", "clientReferenceId"}
+"""Where a payment says what it was for."""
+
+
+def _kept_by_policy(ctx: Context, statement: Statement) -> bool:
+    """Whether a statement asks with the member's own rights, and a policy leaves members their own rows."""
+    if unprotected(ctx, statement):
+        return False
+    return keeps_to_owner(ctx, statement.table, _COMMANDS.get(statement.kind, "select"))
+
+
 def _compares_owner(ctx: Context, statement: Statement) -> bool:
     """Whether the function reads the row with its owner, or compares the owner, before."""
     func = statement.func
+    ids = _names_of_ids(statement)
     for each in ctx.statements:
-        same = each.table == statement.table and each.func is func
+        same = each.func is func and (each.table == statement.table or bool(_names_of_ids(each) & ids))
         if same and {snake(one) for one in each.where} & ctx.words.owner_columns:
             return True
-    ids = {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
     while func is not None:
-        if any(_tests_owner(ctx, each) for each in ir.find(func, ir.Bin)):
+        if any(_tests_owner(ctx, each) or _tests_payment(each, ids) for each in ir.find(func, ir.Bin)):
             return True
         before = [call for call in ir.find(func, ir.Call) if call.line < statement.line]
         if any(_asks_for_own(call, ids) or _is_told_owner(ctx, call) for call in before):
             return True
         func = ir.enclosing(func, ir.Func)
     return False
+
+
+def _names_of_ids(statement: Statement) -> set[str]:
+    """The variables by which a statement selects."""
+    return {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
+
+
+def _tests_payment(test: ir.Bin, ids: set[str]) -> bool:
+    """`session.metadata?.projectId === projectId`: the id is the one that was paid for."""
+    names = names_in(test) if test.op in {"==", "===", "!=", "!=="} else set()
+    return bool(names & _PAID_FOR and names & ids)
 
 
 def _is_told_owner(ctx: Context, call: ir.Call) -> bool:
