@@ -294,7 +294,9 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
     func = statement.func
     ids = _names_of_ids(statement)
     for each in ctx.statements:
-        same = each.func is func and (each.table == statement.table or bool(_names_of_ids(each) & ids))
+        same = each.func is func and (
+            each.table == statement.table or bool(_plain_ids(each) & _plain_ids(statement))
+        )
         if same and {snake(one) for one in each.where} & ctx.words.owner_columns:
             return True
     while func is not None:
@@ -310,6 +312,11 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
 def _names_of_ids(statement: Statement) -> set[str]:
     """The variables by which a statement selects."""
     return {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
+
+
+def _plain_ids(statement: Statement) -> set[str]:
+    """The variables that a statement's conditions are, whole: not the request that an id is taken from."""
+    return {node.id for _, node in statement.where_values if isinstance(node, ir.Name)}
 
 
 def _tests_payment(test: ir.Bin, ids: set[str]) -> bool:
