@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name
@@ -52,17 +53,31 @@ def sign(node: ir.Node) -> str:
     return ""
 
 
+@functools.cache
+def balance(name: str) -> str:
+    """A name in snake case where it may be a balance's, else nothing."""
+    plain = snake(name.rpartition(".")[2])
+    return plain if CREDIT.search(plain) or _LOOSE.search(plain) else ""
+
+
+def all_changes(ctx: Context) -> list[tuple[Module, str, str, ir.Node]]:
+    """Every change of a balance in live code, asked once: `ctx.once(all_changes)`."""
+    return [(module, *each) for module in ctx.live for each in changes(module)]
+
+
 def changes(module: Module) -> Iterator[tuple[str, str, ir.Node]]:
     """The kind of each change of a balance, the balance's name in snake case, and the place."""
     for assign in module.all(ir.Assign):
         if isinstance(assign.target, ir.Attr | ir.Index) and assign.value is not None:
-            name = snake(last_name(assign.target))
+            name = balance(last_name(assign.target))
+            if not name:
+                continue
             kind = meaning(name, _SIGNS.get(assign.op, "") or _from_itself(name, assign.value))
             if kind and is_balance(name, kind, assign.target):
                 yield kind, name, assign
     for entry in module.all(ir.Prop):
-        name = snake((entry.key or "").rpartition(".")[2])
-        if not name or not (CREDIT.search(name) or _LOOSE.search(name)):
+        name = balance(entry.key) if entry.key else ""
+        if not name:
             continue
         kind = meaning(name, _entry(name, entry))
         if kind and is_balance(name, kind, entry) and _is_written(entry):

@@ -15,7 +15,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.frozen import dataclass
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name, live_statements, names_in, trace
-from portraitist.audit.rules.credits.changes import CREDIT, changes, meaning, sign
+from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, meaning, sign
 
 # All of these are asked of names in snake case.
 MONEY = re.compile(
@@ -63,11 +63,12 @@ class Ledger:
             for event in _of_statement(ctx, statement):
                 self._add(statement.func, event)
         servers = [each for each in ctx.live if _on_server(each)]
-        for module in servers:
-            for kind, name, node in changes(module):
-                self.balances.add(name)
-                if not any(each.line <= node.line <= each.end for each in self._known(node.within, kind)):
-                    self._add(node.within, Event(kind, node, node.line, node.end))
+        for module, kind, name, node in ctx.once(all_changes):
+            if not _on_server(module):
+                continue
+            self.balances.add(name)
+            if not any(each.line <= node.line <= each.end for each in self._known(node.within, kind)):
+                self._add(node.within, Event(kind, node, node.line, node.end))
         for module in servers:
             for call in module.all(ir.Call):
                 for kind in _named(call):
@@ -84,9 +85,12 @@ class Ledger:
     def _asked(self, test: ir.Node) -> set[str]:
         """What a test asks for; a name that is lowered somewhere is a balance whatever it is called."""
         asked = set(_asked(test))
-        if "check" not in asked and any(snake(each) in self.balances for each in names_in(test)):
+        if self.balances and "check" not in asked and self._names_a_balance(test):
             asked |= {"check", "look"}
         return asked
+
+    def _names_a_balance(self, test: ir.Node) -> bool:
+        return any(balance(each) in self.balances for each in names_in(test))
 
     def _add(self, func: ir.Func | None, event: Event) -> None:
         if func is not None:

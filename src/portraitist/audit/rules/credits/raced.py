@@ -16,7 +16,7 @@ from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements
-from portraitist.audit.rules.credits.changes import CREDIT, changes, is_balance, meaning
+from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, is_balance, meaning
 
 _LOCKED = re.compile(
     r"transaction|atomic|(^|_)(un)?lock(s|ed|ing)?(_|$)|mutex|semaphore|for_update|serializable|(^|_)watch$"
@@ -32,7 +32,9 @@ def raced(ctx: Context) -> Iterator[Finding]:
     yield from _saved(ctx)
     for statement in live_statements(ctx, "write"):
         for use in statement.columns if not statement.insert else ():
-            name = snake(use.column)
+            name = balance(use.column)
+            if not name:
+                continue
             module = ctx.program.modules[use.path]
             less = _difference(module, use.node)
             if less is None or meaning(name, "take") != "take" or not is_balance(name, "take", less):
@@ -55,17 +57,16 @@ def _found(module: Module, node: ir.Node, name: str, line: int, read: ir.Node) -
 
 
 def _saved(ctx: Context) -> Iterator[Finding]:
-    for module in ctx.live:
-        for kind, _, node in changes(module):
-            target = node.target if isinstance(node, ir.Assign) else None
-            root = ir.root_of(target) if target is not None else None
-            if kind != "take" or not isinstance(root, ir.Name) or node.within is None or target is None:
-                continue
-            saves = (each.func for each in ir.find(node.within, ir.Call) if each.line >= node.line)
-            saved = any(ir.plain_dotted(each) == f"{root.id}.save" for each in saves)
-            read = _read_before(ctx, module, target) if saved else None
-            if read is not None and ctx.role_at(module, node) in LIVE_ROLES and not _is_locked(module, node):
-                yield _found(module, node, ir.plain_dotted(target) or last_name(target), node.line, read)
+    for module, kind, _, node in ctx.once(all_changes):
+        target = node.target if isinstance(node, ir.Assign) else None
+        root = ir.root_of(target) if target is not None else None
+        if kind != "take" or not isinstance(root, ir.Name) or node.within is None or target is None:
+            continue
+        saves = (each.func for each in ir.find(node.within, ir.Call) if each.line >= node.line)
+        saved = any(ir.plain_dotted(each) == f"{root.id}.save" for each in saves)
+        read = _read_before(ctx, module, target) if saved else None
+        if read is not None and ctx.role_at(module, node) in LIVE_ROLES and not _is_locked(module, node):
+            yield _found(module, node, ir.plain_dotted(target) or last_name(target), node.line, read)
 
 
 def _difference(module: Module, node: ir.Node | None, depth: int = 0) -> ir.Node | None:
