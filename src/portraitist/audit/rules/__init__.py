@@ -24,6 +24,7 @@ from portraitist.audit.rules import (
 from portraitist.audit.rules.addresses import stored
 from portraitist.audit.rules.base import Rule
 from portraitist.audit.rules.credits import charges
+from portraitist.audit.rules.mocks import named
 from portraitist.audit.rules.open_ways import access
 from portraitist.audit.rules.others import ownership
 from portraitist.audit.rules.secrets import exposed
@@ -82,7 +83,7 @@ RULES: dict[str, Rule] = {
     "shared-mutable-default": models.shared_mutable_default,
     "schema-drift": models.schema_drift,
     "undefined-name": code.undefined_name,
-    "mock-data": product.mock_data,
+    "mock-data": named.mock_data,
     "credit-before-check": charges.credit_before_check,
     "env-undeclared": code.env_undeclared,
     "env-unused": code.env_unused,

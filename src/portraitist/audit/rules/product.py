@@ -1,4 +1,4 @@
-"""Risks on the product's paths: mock data, failures answered as successes."""
+"""Risks on the product's paths: failures answered as successes."""
 
 from __future__ import annotations
 
@@ -14,65 +14,11 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.failures.answers import dropped_catches, unread_answers, unread_responses
 from portraitist.audit.rules.failures.handlers import left_out, nothing_for_an_answer, quiet_handlers
+from portraitist.audit.rules.failures.put_in_place import nothing_kept, put_in_place
 from portraitist.audit.rules.failures.quiet import goes_round, working
 from portraitist.audit.rules.failures.rows_without_files import rows_without_files
 from portraitist.audit.rules.failures.unheard import unheard
 from portraitist.audit.rules.repeats import repeats
-from portraitist.audit.rules.stand_ins import stand_ins
-
-_MOCK_NAME = re.compile(
-    r"^(mock|dummy|fake|sample|placeholder)_?(data|images?|photos?|pictures?|results?|responses?|users?|models?|urls?|predictions?|trainings?"
-    r"|generations?|logs?|outputs?)",
-    re.I,
-)
-
-
-def mock_data(ctx: Context) -> Iterator[Finding]:
-    """Placeholder pictures and functions or constants named mock, dummy or fake on the product's paths.
-
-    Also routes that simulate an outcome, and placeholders that are sent to the provider (`stand_ins`).
-    """
-    yield from stand_ins(ctx)
-    touching = {each.module.path for each in ctx.calls} | {
-        each.path for each in ctx.of("flow", "persist", "route")
-    }
-    for module in ctx.live:
-        outside = module.role != "src" or module.path in ctx.dead_modules or ".config." in module.path
-        if outside or module.path not in touching:
-            continue
-        declared: list[ir.Func | ir.Assign] = [*module.all(ir.Func), *module.all(ir.Assign)]
-        for node in declared:
-            name = _declared(node)
-            if _MOCK_NAME.match(name):
-                yield finding(
-                    "mock-data",
-                    module,
-                    node,
-                    f"{name} is mock data in the product",
-                    key=name,
-                    weight=42,
-                    end=node.line,
-                )
-        for lit in module.all(ir.Lit):
-            if (
-                isinstance(lit.value, str)
-                and "://" in lit.value
-                and ctx.words.matches("placeholder_url", lit.value)
-            ):
-                yield finding(
-                    "mock-data",
-                    module,
-                    lit,
-                    "a placeholder picture stands for a real one",
-                    key="placeholder",
-                    weight=42,
-                )
-
-
-def _declared(node: ir.Func | ir.Assign) -> str:
-    if isinstance(node, ir.Func):
-        return node.name
-    return node.target.id if isinstance(node.target, ir.Name) and (node.decl or node.within is None) else ""
 
 
 def fallback_swallow(ctx: Context) -> Iterator[Finding]:
@@ -83,7 +29,7 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     picture that stands in, also as a promise's `catch`. A result that is tested behind the handler is not swallowed,
     nor is a failure in a loop that tries again. Also errors in answers that nobody reads, a webhook's failures that
     its sender never hears of, loops that leave out what failed (`answers`, `handlers`), results that are not kept and
-    refusals that nobody reads (`unheard`).
+    refusals that nobody reads (`unheard`), and what is put in the place of what failed (`put_in_place`).
     """
     ways = working(ctx)
     yield from unread_answers(ctx, ways)
@@ -94,6 +40,8 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     yield from nothing_for_an_answer(ctx, ways)
     yield from left_out(ctx, ways)
     yield from unheard(ctx, ways)
+    yield from put_in_place(ctx, ways)
+    yield from nothing_kept(ctx)
     seen: set[ir.Handler] = set()
     for call in ctx.creates():
         yield from _caught_promise(ctx, call)

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, live_statements, names_in
+from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
 from portraitist.audit.rules.failures.quiet import Ways, only_logs
 
 _BESIDE = re.compile(r"(^|_)(logs?|audit|events?|analytics|metrics|counters|notifications?)(_|$)", re.I)
@@ -152,10 +153,35 @@ def dropped_catches(ctx: Context, ways: Ways) -> Iterator[Finding]:
             handler = call.args[0] if call.args else None
             if not isinstance(call.func, ir.Attr) or ctx.role_at(module, call) not in LIVE_ROLES:
                 continue
+            yield from _not_given_back(module, call, call.func.obj, handler)
             inside = works & set(ir.walk(call.func.obj)) if isinstance(handler, ir.Func) else set()
             if isinstance(handler, ir.Func) and inside:
                 near = call.within in ways or not inside.isdisjoint(paid)
                 yield from _dropped_catch(module, call, handler, near)
+
+
+_GIVES_BACK = re.compile(
+    r"(^|_)(refund|release|restore|give_back|return)_?(\w+_)?(credits?|tokens|coins|balance|quota)?$"
+)
+
+
+def _not_given_back(
+    module: Module, call: ir.Call, tried: ir.Node, handler: ir.Node | None
+) -> Iterator[Finding]:
+    """`await refundCredits(…).catch(console.error)`: what the member paid stays taken, and the answer goes on."""
+    name = snake(last_name(tried.func)) if isinstance(tried, ir.Call) else ""
+    if not _GIVES_BACK.search(name) or not re.search("refund|credit|token|coin|balance|quota", name):
+        return
+    logs = (
+        isinstance(handler, ir.Attr) and ir.dotted(handler).startswith(("console.", "logger.", "log."))
+    ) or (isinstance(handler, ir.Func) and (only_logs(handler.body) or _plain(_given(handler))))
+    if logs:
+        message = f"a failure of {name} is only logged, and what was taken stays taken"
+        yield finding("fallback-swallow", module, call, message, key=f"catch {name}", weight=46, end=call.end)
+
+
+def _given(handler: ir.Func) -> list[ir.Node | None]:
+    return [each.value for each in handler.body if isinstance(each, ir.Return)]
 
 
 def _dropped_catch(module: Module, call: ir.Call, handler: ir.Func, near: bool) -> Iterator[Finding]:
