@@ -21,6 +21,7 @@ from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.credits.background import marked_failed, queued_and_failed
 from portraitist.audit.rules.credits.charged_twice import charged_twice
+from portraitist.audit.rules.credits.counted import counted_first, given_twice
 from portraitist.audit.rules.credits.granted import given_for_the_asking
 from portraitist.audit.rules.credits.later import left_to_others
 from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Event, Ledger
@@ -47,7 +48,9 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     are lowered in memory (`raced`).
     """
     yield from given_for_the_asking(ctx)
+    yield from counted_first(ctx)
     ledger = Ledger(ctx)
+    yield from given_twice(ctx, ledger)
     flows = [each for each in ctx.flows if each.route is not None and each.route.is_http]
     if not _has_credits(ctx, ledger, flows):
         return
