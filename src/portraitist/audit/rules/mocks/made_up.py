@@ -32,7 +32,7 @@ def made_up_versions(ctx: Context) -> Iterator[Finding]:
     if not ctx.calls:
         return
     for module in ctx.live:
-        if module.role != "src" or module.path in ctx.dead_modules:
+        if module.role != "src" or module.path in ctx.dead_modules or "version" not in module.lowered:
             continue
         seen: set[ir.Func | None] = set()
         for lit in module.all(ir.Lit):
