@@ -20,8 +20,10 @@ from portraitist.audit.rules.base import (
     place,
 )
 from portraitist.audit.rules.states.detached import lost_with_the_process
+from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_over_empty
 from portraitist.audit.rules.states.endless import endless_waits
 from portraitist.audit.rules.states.open_ends import open_ends
+from portraitist.audit.rules.states.second_reads import read_again
 from portraitist.audit.rules.states.unfinished import left_in_progress
 from portraitist.audit.rules.states.untold import untold
 
@@ -33,13 +35,15 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     webhooks that waits for a word the provider never says stays open too; only its body's status is looked at.
     So does work whose webhook is put inside `input`, where the provider does not look for it, and a row that is
     marked as running before a paid call whose failure is caught without a change of it. And rows that only a webhook
-    closes, or nothing, webhooks that pass over failures, and parameters of their addresses that are never sent.
+    closes, or nothing, webhooks that pass over failures, and parameters of their addresses that are never sent. And
+    work that succeeds without an output, where only an output ends it, and handlers that read a body twice.
     """
     yield from left_in_progress(ctx)
     yield from open_ends(ctx)
     yield from endless_waits(ctx)
     yield from lost_with_the_process(ctx)
     yield from untold(ctx)
+    yield from read_again(ctx)
     yield from _never_said(ctx)
     yield from _webhook_in_input(ctx)
     for module in (each for each in ctx.live if "succeeded" in each.file.text):
@@ -57,22 +61,41 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
             missing = [
                 each
                 for each in ("failed", "canceled")
-                if each not in words and not (each == "canceled" and "cancelled" in words)
+                if each not in words
+                and not (each == "canceled" and _says_otherwise(ctx, module, func, words))
             ]
             if _asks_helper(ctx, func):
                 continue
             page = module.path.endswith((".tsx", ".jsx"))
             keeps = _ends_timer(func) if page else _keeps_state(ctx, module, func)
-            if missing and keeps and not _has_else(func) and not _passes_status_on(ctx, module, func):
+            passed = _passes_status_on(ctx, module, func)
+            if (keeps or hands_over_end(func)) and not page and not passed:
+                yield from passes_over_empty(module, func)
+            if missing and keeps and not _has_else(func) and not passed:
                 node = words["succeeded"]
+                message = f"{' and '.join(missing)} of the provider is not handled"
+                if "cancelled" in words and missing == ["canceled"]:
+                    node = words["cancelled"]
+                    message = "waits for 'cancelled', which the provider never says: it says 'canceled'"
                 yield finding(
                     "stuck-status",
                     module,
                     node,
-                    f"{' and '.join(missing)} of the provider is not handled",
+                    message,
                     key=module.scope_name(func),
                     weight=56 if "failed" in missing else 44,
                 )
+
+
+def _says_otherwise(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.Node]) -> bool:
+    """Whether `cancelled` may be the word of what is asked: a page's own server, a helper that spells it so itself."""
+    if "cancelled" not in words:
+        return False
+    parts = [*helpers_of(ctx, func)]
+    asked = module.path.endswith((".tsx", ".jsx"))
+    return asked or any(
+        lit.value in {"canceled", "cancelled"} for each in parts for lit in ir.find(each, ir.Lit)
+    )
 
 
 def _webhook_in_input(ctx: Context) -> Iterator[Finding]:
@@ -250,6 +273,25 @@ def _passes_status_on(ctx: Context, module: Module, func: ir.Func) -> bool:
                     re.search(r"status|state", use.column, re.I)
                     and not isinstance(use.value, Known)
                     and last_name(use.node) == "status"
+                    and not _for_one_state(each.node, func)
                 ):
                     return True
+    return False
+
+
+_UNDER_WAY = {"starting", "processing", "queued", "running", "succeeded"}
+
+
+def _for_one_state(node: ir.Node, func: ir.Func) -> bool:
+    """Whether something is done under a test for one state that is not a failure's."""
+    for branch in ir.ancestors(node):
+        test = branch.test if isinstance(branch, ir.If) else None
+        inside = isinstance(branch, ir.If) and any(
+            each is node or each in set(ir.ancestors(node)) for each in branch.then
+        )
+        plain = isinstance(test, ir.Bin) and test.op in {"==", "==="}
+        if plain and inside and isinstance(test, ir.Bin) and ir.text_of(test.right) in _UNDER_WAY:
+            return True
+        if branch is func:
+            break
     return False
