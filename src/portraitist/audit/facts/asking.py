@@ -41,7 +41,14 @@ def tested(ctx: Context, module: Module, node: ir.If) -> str:
     named = (each for each in ir.find(node.test, ir.Name))
     return (
         said
-        or next((each.id for each in named if each.id in {"session", "current_user"}), "")
+        or next(
+            (
+                each.id
+                for each in named
+                if each.id in {"session", "current_user"} and not denial.is_always(module, each)
+            ),
+            "",
+        )
         or _held_before(module, node)
         or _secret_compared(ctx, module, node)
     )

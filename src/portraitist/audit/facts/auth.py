@@ -328,7 +328,7 @@ def _tested(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> bool:
     for test in ir.find(func, ir.If):
         if test.line < call.line:
             continue
-        used = {each.id for each in ir.find(test.test, ir.Name)}
+        used = {each.id for each in ir.find(test.test, ir.Name) if not denial.is_always(module, each)}
         if used & names and denial.exits(test.then):
             return True
         if call in set(ir.walk(test.test)) and denial.exits(test.then):

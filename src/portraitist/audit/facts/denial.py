@@ -54,6 +54,20 @@ def denies(ctx: Context, module: Module, func: ir.Func, depth: int = 0) -> bool:
     return ctx.denies[func]
 
 
+def is_always(module: Module, name: ir.Name) -> bool:
+    """Whether a name is Supabase's whole answer, `{ data, error }`, which is there for everybody, signed in or not."""
+    if isinstance(name.parent, ir.Attr | ir.Index) and name.parent.obj is name:
+        return False
+    found = module.lookup(name.id, name)
+    values = [each.value for each in found[1] if each.value is not None and not each.keys] if found else []
+    return bool(values) and all(
+        isinstance(each, ir.Call) and _WHOLE.search(ir.plain_dotted(each.func)) for each in values
+    )
+
+
+_WHOLE = re.compile(r"\w\.auth\.get(Session|User)$")
+
+
 def decides(method: ir.Func) -> bool:
     """Whether a guard's `canActivate` gives back anything but a plain yes: a no is a refusal there."""
     given = returns(method) if method.name == "canActivate" else []
@@ -65,13 +79,27 @@ def _can_refuse(ctx: Context, func: ir.Func, depth: int) -> bool:
         if isinstance(node, ir.Return) and node.throws and (_is_auth_error(node) or _makes_error(ctx, node)):
             return True
         if isinstance(node, ir.Call):
-            if _refuses(ctx, node):
+            if _refuses(ctx, node) and not _never_taken(ctx, func, node):
                 return True
             if depth < 3 and _calls_denier(ctx, node, depth):
                 return True
-        if isinstance(node, ir.If) and _tests_identity(ctx, node.test) and exits(node.then):
+        asks = isinstance(node, ir.If) and _tests_identity(ctx, node.test) and exits(node.then)
+        if asks and isinstance(node, ir.If) and not _never_true(ctx, func, node.test):
             return True
     return False
+
+
+def _never_taken(ctx: Context, func: ir.Func, node: ir.Node) -> bool:
+    """Whether the branch around a refusal asks for nothing but an answer that is always there."""
+    branch = next((each for each in ir.ancestors(node) if isinstance(each, ir.If | ir.Func)), None)
+    return isinstance(branch, ir.If) and _never_true(ctx, func, branch.test)
+
+
+def _never_true(ctx: Context, func: ir.Func, test: ir.Node) -> bool:
+    """`!session`, where `session` is Supabase's whole answer."""
+    module = ctx.program.module_of.get(func)
+    named = list(ir.find(test, ir.Name))
+    return module is not None and bool(named) and all(is_always(module, each) for each in named)
 
 
 def _calls_denier(ctx: Context, call: ir.Call, depth: int) -> bool:

@@ -21,7 +21,9 @@ from portraitist.audit.rules.base import (
     trace,
 )
 from portraitist.audit.rules.by_name import results_by_name
+from portraitist.audit.rules.missing_tables import missing_tables
 from portraitist.audit.rules.shared_state import shared_state
+from portraitist.audit.rules.spellings import spelled_twice
 
 _TRAINING_ID = re.compile(
     r"(training\w*|prediction\w*)\.id$|(^|\.)(training|prediction)_?(job_?)?id$|replicate_?training_?id$",
@@ -181,8 +183,10 @@ def _id_kind(ctx: Context, statement: Statement, use: ColumnUse) -> str:
 def column_mismatch(ctx: Context) -> Iterator[Finding]:
     """A generation reads a model column that nothing writes, while another model column is written.
 
-    Only tables with a known definition; writes by unknown helpers or outside the repository are not seen.
+    Only tables with a known definition; writes by unknown helpers or outside the repository are not seen. Also one
+    column under two spellings (`spellings`).
     """
+    yield from spelled_twice(ctx)
     written: dict[str, set[str]] = {}
     for statement in ctx.statements:
         if statement.kind == "write":
@@ -263,7 +267,11 @@ def _mutable_arguments(
 
 
 def schema_drift(ctx: Context) -> Iterator[Finding]:
-    """A written column that no definition has, or two definitions of one column with different types."""
+    """A written column that no definition has, or two definitions of one column with different types.
+
+    Also tables that no definition has, where nearly all others are defined (`missing_tables`).
+    """
+    yield from missing_tables(ctx)
     missing: dict[tuple[str, str], list[Fact]] = {}
     for fact in ctx.of("table.missing_column"):
         if fact.role in {"src", "script"}:

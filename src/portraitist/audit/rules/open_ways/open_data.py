@@ -123,7 +123,40 @@ def knows_who(ctx: Context, func: ir.Func) -> bool:
         name = ir.plain_dotted(call.func) or ir.dotted(call.func)
         if flat(name) in ctx.words.identity_readers and flat(name) not in {"decode", "verify"}:
             return True
-    return any(_says_who(each) for each in ir.walk(func))
+    return any(_says_who(each) and not _is_harmless(func, each) for each in ir.walk(func))
+
+
+_HARMLESS = {
+    "origin", "host", "referer", "user-agent", "content-type", "content-length", "accept-language", "x-real-ip",
+    "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+}  # fmt: skip
+"""Headers that say nothing of who somebody is."""
+
+
+def _is_harmless(func: ir.Func, node: ir.Node) -> bool:
+    """Whether headers are read for nothing but such: `headers().get("origin")`, or through a variable."""
+    if (
+        node.name if isinstance(node, ir.Attr) else node.id if isinstance(node, ir.Name) else ""
+    ) != "headers":
+        return False
+    made = node.parent if isinstance(node.parent, ir.Call) and node.parent.func is node else node
+    holders = [made]
+    if isinstance(made.parent, ir.Assign) and isinstance(made.parent.target, ir.Name):
+        name = made.parent.target.id
+        holders = [
+            each for each in ir.find(func, ir.Name) if each.id == name and each is not made.parent.target
+        ]
+    return bool(holders) and all(_header_of(each) in _HARMLESS for each in holders)
+
+
+def _header_of(node: ir.Node) -> str:
+    """The header that is taken of an object of headers, in lower case; "" where that is not plain."""
+    up = node.parent
+    if isinstance(up, ir.Index):
+        return (ir.text_of(up.key) or "").lower()
+    if isinstance(up, ir.Attr) and up.name == "get" and isinstance(up.parent, ir.Call) and up.parent.args:
+        return (ir.text_of(up.parent.args[0]) or "").lower()
+    return up.name.lower() if isinstance(up, ir.Attr) else ""
 
 
 def _says_who(node: ir.Node) -> bool:

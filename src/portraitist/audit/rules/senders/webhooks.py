@@ -14,6 +14,7 @@ from portraitist.audit.link.targets import Target
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, names_in, of_body, provider_behind
 from portraitist.audit.rules.requests import below, is_given
+from portraitist.audit.rules.senders.bots import unasked_updates
 from portraitist.audit.rules.senders.open_checks import only_logged, open_check
 
 _TOLD = {"status", "output"}
@@ -27,8 +28,9 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
     a row that their body names. A check that is left out where the secret is not set, or where no signature was sent,
     is named as such; what the environment is sure to have is not known. Looks at the handler and four calls deep, for
     tests of a secret two. A check by a proxy is not seen. A handler that believes nothing of the body but an id, and
-    asks for the state itself, is left alone.
+    asks for the state itself, is left alone. Telegram's updates are in `bots`.
     """
+    yield from unasked_updates(ctx, _is_verified)
     handlers = {
         (each.path, each.line): each
         for each in ctx.of("webhook")
@@ -134,7 +136,9 @@ def _changed_by_body(ctx: Context, route: Route) -> Place | None:
     None too where something that the body names is looked up first.
     """
     path = f"{route.path} {route.module.path}"
-    named = re.search(r"web-?_?hook|callback|/ipn\b", route.path, re.I) and not _PEOPLES.search(path)
+    named = re.search(r"web-?_?hook|/hooks?(/|$)|callback|/ipn\b", route.path, re.I) and not _PEOPLES.search(
+        path
+    )
     if not named or route.guarded_by:
         return None
     changed: list[Place] = []

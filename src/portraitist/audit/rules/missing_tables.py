@@ -1,0 +1,82 @@
+"""Part of the rule on drifting schemas: tables that are asked for by name and that no definition has.
+
+Only where the definitions seem whole: types that Supabase generates or that its client is given, SQL for most tables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.base import finding, live_statements
+
+_VIEW = re.compile(
+    r"\b(?:create|rename)\b[^;]{0,40}?\b(?:view|table|to)\s+(?:if\s+not\s+exists\s+)?(?:[\w\"]+\s*\.\s*)?\"?(\w+)",
+    re.I,
+)
+_NAMED = re.compile(r"\b(?:alter\s+table|insert\s+into|\bon)\s+(?:[\w\"]+\s*\.\s*)?\"?(\w+)", re.I)
+"""What policies, indexes and statements of SQL files name: such a table is known there."""
+_ROW = re.compile(r"^[ \t]+[\"']?(\w+)[\"']?: \{\s*\n\s+Row: ", re.M)
+_WHOLE = {"create table", "generated types"}
+_LEAST = 3
+"""So many tables must be defined before SQL files are believed to define all."""
+_SHARE = 0.7
+
+
+def missing_tables(ctx: Context) -> Iterator[Finding]:
+    """`from("x")` of Supabase's client for a table that neither types nor SQL define.
+
+    Tables made by hand on the platform, or by another repository, are not known; the message says what was looked at.
+    """
+    used: dict[str, list[Statement]] = {}
+    for each in live_statements(ctx, "write", "read", "delete"):
+        if _by_name(each):
+            used.setdefault(each.table, []).append(each)
+    defined = {name for name, made in ctx.tables.items() if any(each.source in _WHOLE for each in made)}
+    by_hand = ctx.once(_typed_by_hand)
+    defined |= by_hand
+    known = used.keys() & defined
+    generated = (each.source == "generated types" for made in ctx.tables.values() for each in made)
+    typed = bool(by_hand) or any(generated)
+    if not known or not (typed or (len(known) >= _LEAST and len(known) >= _SHARE * len(used))):
+        return
+    others = ctx.once(_otherwise)
+    what = "type or migration" if typed else "migration"
+    for table in sorted(used.keys() - defined - others):
+        first = min(used[table], key=lambda each: (each.kind == "read", each.module.path, each.line))
+        message = f"no {what} in the repository has a table {table}"
+        rest = [Place(each.module.path, each.line) for each in used[table] if each is not first]
+        yield finding("schema-drift", first.module, first.node, message, key=table, weight=48, line=first.line,
+                      end=first.end, evidence=rest[:5])  # fmt: skip
+
+
+def _by_name(statement: Statement) -> bool:
+    """Whether a client is given the table's name in the public schema: `supabase.from("x")`, none of its storage."""
+    calls = chain_calls(statement.node)
+    source = next((each for each in calls if call_name(each) in {"from", "from_", "table"}), None)
+    if source is None or not source.args or not isinstance(source.func, ir.Attr):
+        return False
+    named = ir.text_of(source.args[0]) == statement.table and re.fullmatch(r"\w+", statement.table)
+    other = any(call_name(each) == "schema" for each in calls)
+    return bool(named) and not other and "supabase" in statement.module.lowered
+
+
+def _typed_by_hand(ctx: Context) -> set[str]:
+    """The tables of types in Supabase's form that somebody wrote, where its client is made with them: `<Database>`."""
+    files = [each for each in ctx.tree.files if each.language == "javascript"]
+    if not any("<Database>" in each.text for each in files):
+        return set()
+    return {name for each in files if " Row: {" in each.text for name in _ROW.findall(each.text)}
+
+
+def _otherwise(ctx: Context) -> set[str]:
+    """Views, tables that SQL files only name, and names that a definition of another kind has."""
+    found = set(ctx.tables)
+    for file in ctx.tree.files:
+        if file.language == "sql":
+            found |= {*_VIEW.findall(file.text), *_NAMED.findall(file.text)}
+    return found
