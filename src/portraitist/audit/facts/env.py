@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.env_libraries import MANIFEST, read_by_library
+from portraitist.audit.facts.env_settings import declared_settings, idle_settings
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, Outside, fold, renderings
@@ -90,7 +91,7 @@ def _reads(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node
             yield from _indexed(ctx, module, index)
     for call in module.all(ir.Call):
         yield from _call_reads(ctx, module, call)
-    yield from _declared_settings(ctx, module)
+    yield from declared_settings(ctx, module)
     for assign in module.all(ir.Assign):
         if (
             isinstance(assign.target, ir.Obj)
@@ -171,87 +172,6 @@ def _call_reads(ctx: Context, module: Module, call: ir.Call) -> Iterator[tuple[s
         yield each, call, default
 
 
-def _declared_settings(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
-    """Fields of pydantic's BaseSettings, and of zod objects that parse `process.env`."""
-    for cls in module.all(ir.Class):
-        if any(ir.dotted(each).endswith("BaseSettings") for each in cls.bases):
-            prefix = _settings_prefix(ctx, module, cls)
-            for each in cls.body:
-                if (
-                    isinstance(each, ir.Assign)
-                    and isinstance(each.target, ir.Name)
-                    and each.target.id not in {"model_config", "Config"}
-                ) and not each.target.id.startswith("_"):
-                    yield (
-                        _alias(each) or (prefix + each.target.id).upper(),
-                        each,
-                        _plain_default(each.value),
-                    )
-    for call in module.all(ir.Call):
-        short = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
-        if short in {"createEnv", "cleanEnv"} or _parses_environment(call):
-            for obj in ir.find(_schema_of(module, call), ir.Obj):
-                for prop in obj.props:
-                    if (
-                        prop.key
-                        and re.match(r"^[A-Z][A-Z0-9_]+$", prop.key)
-                        and isinstance(prop.value, ir.Call)
-                    ):
-                        yield prop.key, prop, _zod_default(prop.value)
-
-
-def _settings_prefix(ctx: Context, module: Module, cls: ir.Class) -> str:
-    for call in ir.find(cls, ir.Call):
-        found = ir.keyword(call, "env_prefix")
-        if found is not None:
-            return next(iter(renderings(ctx.ev.eval(module, found))), "")
-    for inner in cls.body:
-        for each in inner.body if isinstance(inner, ir.Class) and inner.name == "Config" else ():
-            if isinstance(each, ir.Assign) and ir.dotted(each.target) == "env_prefix":
-                return ir.text_of(each.value) or ""
-    return ""
-
-
-def _alias(assign: ir.Assign) -> str | None:
-    if isinstance(assign.value, ir.Call) and assign.value.kw is not None:
-        return ir.text_of(assign.value.kw.get("env", "alias", "validation_alias"))
-    return None
-
-
-def _plain_default(value: ir.Node | None) -> ir.Node | None:
-    if isinstance(value, ir.Call):
-        found = ir.keyword(value, "default") or (value.args[0] if value.args else None)
-        return None if isinstance(found, ir.Other) else found
-    return value
-
-
-def _parses_environment(call: ir.Call) -> bool:
-    name = call.func.name if isinstance(call.func, ir.Attr) else ""
-    return (
-        name in {"parse", "safeParse"}
-        and bool(call.args)
-        and ir.plain_dotted(call.args[0]) in {"process.env", "import.meta.env"}
-    )
-
-
-def _schema_of(module: Module, call: ir.Call) -> ir.Node:
-    if isinstance(call.func, ir.Attr) and isinstance(call.func.obj, ir.Name):
-        found = module.lookup(call.func.obj.id, call)
-        return next((each.value for each in (found[1] if found else []) if each.value is not None), call)
-    return call
-
-
-def _zod_default(node: ir.Node) -> ir.Node | None:
-    return next(
-        (
-            call.args[0]
-            for call in ir.find(node, ir.Call)
-            if ir.dotted(call.func).endswith(".default") and call.args
-        ),
-        None,
-    )
-
-
 def _read_facts(ctx: Context, module: Module, name: str, node: ir.Node, default: ir.Node | None) -> None:
     if "{" in name:
         ctx.add("env.dynamic", name, module, node, shows="env")
@@ -321,15 +241,13 @@ def _undeclared(ctx: Context) -> None:
         for each in ctx.of("env.dynamic")
     ]
     text_names = _mentioned(ctx, set(declared) - read_names)
+    idle = idle_settings(ctx)
     manifests = "\n".join(each.text for each in ctx.tree.files if MANIFEST.search(each.path))
     for name, fact in sorted(declared.items()):
         if read_by_library(name, manifests):
             continue
-        if (
-            name not in read_names
-            and name not in text_names
-            and not any(re.fullmatch(each, name) for each in dynamic if each != ".+")
-        ):
+        unread = name not in read_names and name not in text_names
+        if name in idle or (unread and not any(re.fullmatch(each, name) for each in dynamic if each != ".+")):
             ctx.add_at("env.unused", name, fact.path, fact.line)
 
 

@@ -276,10 +276,53 @@ def _class_table(ctx: Context, module: Module, cls: ir.Class) -> Iterator[TableD
         table = (
             ir.text_of(entity.args[0]) if isinstance(entity, ir.Call) and entity.args else None
         ) or cls.name
+    elif _is_sqlmodel(module, cls):
+        yield _sqlmodel(module, cls)
     if table:
         columns = dict(_class_columns(module, fields, entity is not None))
         line = entity.line if entity is not None else cls.line
         yield TableDef(table, module.path, line, columns, "class", {"@class": cls.name}, cls.end)
+
+
+def _is_sqlmodel(module: Module, cls: ir.Class) -> bool:
+    """`class Job(JobBase, table=True)`."""
+    head = " ".join(module.text(each) for each in range(cls.line, min(cls.end, cls.line + 4) + 1)).partition(
+        "):"
+    )[0]
+    return "sqlmodel" in module.lowered and re.search(r"\btable\s*=\s*True\b", head) is not None
+
+
+def _sqlmodel(module: Module, cls: ir.Class) -> TableDef:
+    """The table of an SQLModel: its own fields and those of its bases; no columns where a base stands elsewhere."""
+    made = {each.name: each for each in module.all(ir.Class)}
+    chain, whole = [cls], True
+    for each in chain:
+        for base in each.bases:
+            name = base.id if isinstance(base, ir.Name) else ""
+            if name in made and made[name] not in chain:
+                chain.append(made[name])
+            elif name and name != "SQLModel":
+                whole = False
+    fields = [
+        field
+        for each in reversed(chain)
+        for field in each.body
+        if isinstance(field, ir.Assign) and isinstance(field.target, ir.Name) and field.annotation is not None
+    ]
+    columns = {
+        field.target.id: ("", Place(module.path, field.line))
+        for field in fields
+        if isinstance(field.target, ir.Name) and "Relationship" not in ir.dotted(field.value or field.target)
+    }
+    return TableDef(
+        cls.name.lower(),
+        module.path,
+        cls.line,
+        columns if whole else {},
+        "class",
+        {"@class": cls.name},
+        cls.end,
+    )
 
 
 def _class_columns(

@@ -13,7 +13,7 @@ from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, names_in, place
+from portraitist.audit.rules.base import finding, helpers_of, names_in, place
 from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.senders.webhooks import verifies
@@ -29,12 +29,14 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     provider for what has that id while other routes are guarded (`open_data`).
     Also what the database leaves open to browsers that ask it directly (`open_database`), and
     a function that takes its caller's name out of a token whose signature nobody checks (`believed_tokens`).
+    And whatever reads or changes the rows of open paid work in its file.
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
     are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
     """
     yield from believed_tokens(ctx)
     yield from open_database.left_open(ctx)
     reported: set[Route] = set()
+    worked: dict[str, dict[str, Route]] = {}
     for flow in (*ctx.flows, *_to_deletions(ctx)):
         route = flow.route
         if route is None or route in reported or not route.is_http or route.guarded_by:
@@ -53,13 +55,17 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
                 f"{route.key} has no check of its own; a middleware file may cover it",
             )
             continue
+        ways = {*flow.funcs, *(one for func in flow.funcs for one in helpers_of(ctx, func))}
+        kept = sorted({each.table for func in ways for each in ctx.statements_under.get(func, ())})
+        worked.setdefault(route.module.path, {}).update(dict.fromkeys(kept, route))
         message = f"{route.key} reaches {flow.call.api} without a check that denies"
         weight = 90 if flow.call.creates else 80
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place(flow.call)])  # fmt: skip
     for route in ctx.routes:
         if route not in reported and _is_open(ctx, route):
-            yield from _serves_members(ctx, route)
+            served = list(_serves_members(ctx, route))
+            yield from served or _beside(ctx, route, worked.get(route.module.path, {}))
 
 
 def _is_open(ctx: Context, route: Route) -> bool:
@@ -83,6 +89,24 @@ def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
         place_of = Place(here.module.path, statement.line)
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place_of])  # fmt: skip
+
+
+def _beside(ctx: Context, route: Route, worked: dict[str, Route]) -> Iterator[Finding]:
+    """A route that reads or changes rows of the work that an open route of its file pays for: JSON only."""
+    if not worked or open_data.MEANT_OPEN.search(route.path) or open_data.may_refuse(ctx, route):
+        return
+    own = [each.node for each in route.handlers if isinstance(each.node, ir.Func)]
+    ways = [*own, *(one for each in own for one in helpers_of(ctx, each))]
+    if any(asks_who(ctx, each) or open_data.knows_who(ctx, each) for each in ways):
+        return
+    made = [each for func in ways for each in ctx.statements_under.get(func, ()) if each.table in worked]
+    made = [each for each in made if open_data.is_private(each) and open_data.unprotected(ctx, each)]
+    if made:
+        gravest = min(made, key=lambda each: each.kind == "read")
+        does = f"{open_data.DOES[gravest.kind]} {gravest.table}"
+        message = f"{route.key} {does} and asks nobody, as {worked[gravest.table].key} beside it"
+        yield finding("missing-auth", *route.home, message, key=route.key, weight=BARELY, end=route.head,
+                      evidence=[Place(gravest.module.path, gravest.line)])  # fmt: skip
 
 
 def _does(ctx: Context, route: Route, deed: open_deeds.Deed) -> Iterator[Finding]:

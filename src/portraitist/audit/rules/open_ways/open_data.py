@@ -123,7 +123,18 @@ def knows_who(ctx: Context, func: ir.Func) -> bool:
         name = ir.plain_dotted(call.func) or ir.dotted(call.func)
         if flat(name) in ctx.words.identity_readers and flat(name) not in {"decode", "verify"}:
             return True
-    return any(_says_who(each) and not _is_harmless(func, each) for each in ir.walk(func))
+    stores = {each.name for each in func.params if each.annotation is not None and _is_store(each.annotation)}
+    return any(
+        _says_who(each)
+        and not _is_harmless(func, each)
+        and not (isinstance(each, ir.Name) and each.id in stores)
+        for each in ir.walk(func)
+    )
+
+
+def _is_store(annotation: ir.Node) -> bool:
+    """Whether a parameter is a database's session: `session: AsyncSession`."""
+    return any(each.id in {"Session", "AsyncSession", "SessionDep"} for each in ir.find(annotation, ir.Name))
 
 
 _HARMLESS = {
