@@ -18,7 +18,7 @@ _VIEW = re.compile(
     r"\b(?:create|rename)\b[^;]{0,40}?\b(?:view|table|to)\s+(?:if\s+not\s+exists\s+)?(?:[\w\"]+\s*\.\s*)?\"?(\w+)",
     re.I,
 )
-_NAMED = re.compile(r"\b(?:alter\s+table|insert\s+into|\bon)\s+(?:[\w\"]+\s*\.\s*)?\"?(\w+)", re.I)
+_NAMED = re.compile(r"\b(?:alter\s+table|insert\s+into|references|\bon)\s+(?:[\w\"]+\s*\.\s*)?\"?(\w+)", re.I)
 """What policies, indexes and statements of SQL files name: such a table is known there."""
 _ROW = re.compile(r"^[ \t]+[\"']?(\w+)[\"']?: \{\s*\n\s+Row: ", re.M)
 _WHOLE = {"create table", "generated types"}
@@ -50,7 +50,8 @@ def missing_tables(ctx: Context) -> Iterator[Finding]:
         first = min(used[table], key=lambda each: (each.kind == "read", each.module.path, each.line))
         message = f"no {what} in the repository has a table {table}"
         rest = [Place(each.module.path, each.line) for each in used[table] if each is not first]
-        yield finding("schema-drift", first.module, first.node, message, key=table, weight=48, line=first.line,
+        weight = 48 if typed else 34
+        yield finding("schema-drift", first.module, first.node, message, key=table, weight=weight, line=first.line,
                       end=first.end, evidence=rest[:5])  # fmt: skip
 
 
