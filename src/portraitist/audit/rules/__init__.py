@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from portraitist.audit.facts.base import Context
-from portraitist.audit.model import Finding
+from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules import (
     code,
     completion,
@@ -129,20 +129,26 @@ def _stamped(finding: Finding) -> Finding:
 
 
 def _ranked(ordered: list[Finding], scripts: set[str]) -> list[Finding]:
-    """The findings with their ranks; one that says what a ranked one says is a further place of that."""
+    """The findings with their ranks; one that says what a ranked one says is a further place of that, and one that
+    follows from a ranked one (its place is the evidence) needs no rank of its own."""
     counts: dict[str, int] = {}
     said: dict[tuple[str, str], int] = {}
+    places: set[tuple[str, Place]] = set()
     out: list[Finding] = []
     for each in ordered:
         aside = each.path in scripts and each.rule not in IN_SCRIPTS
         most = MOST if each.weight >= GRAVE else 2 if each.weight >= LIGHT else 1
         told = counts.get(each.rule, 0)
         first = said.get((each.rule, each.message))
+        if any((each.rule, place) in places for place in each.evidence):
+            out.append(each)
+            continue
         if first is not None:
             out[first] = replace(out[first], evidence=(*out[first].evidence, each.place))
         elif len(said) < RANKED and told < most and each.weight >= WORTH_PRINTING and not aside:
             said[each.rule, each.message] = len(out)
             counts[each.rule] = told + 1
+            places.add((each.rule, each.place))
             out.append(replace(each, rank=len(said)))
             continue
         out.append(each)

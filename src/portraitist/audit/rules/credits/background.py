@@ -83,5 +83,5 @@ def _marks(func: ir.Func) -> Iterator[ir.Node]:
 
 def _found(module: Module, flow: Flow, marks: list[ir.Node], taken: Place) -> Finding:
     message = f"the {flow.call.purpose} is called failed here and the credits taken for it are not given back"
-    return finding("credit-before-check", module, marks[0], message, key=f"failed {flow.call.purpose}", weight=50,
+    return finding("credit-before-check", module, marks[0], message, key=f"failed {flow.call.purpose}", weight=49,
                    end=marks[-1].end, evidence=[taken])  # fmt: skip

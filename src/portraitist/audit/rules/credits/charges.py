@@ -263,8 +263,9 @@ def _kept(ctx: Context, ledger: Ledger, flow: Flow, steps: list[Step], take: Ste
     if not any(each.event.kind == "give" for each in steps):
         message = f"credits are taken before the paid {flow.call.purpose} and not given back when it fails"
         taken = Place(take.module.path, take.event.line)
-        marked = marked_failed(ctx, ledger, flow, take.func, taken)
-        yield marked if marked is not None else _at_step(flow, take, message, 50)
+        yield _at_step(flow, take, message, 50)
+        if marked := marked_failed(ctx, ledger, flow, take.func, taken):
+            yield marked
     elif left is not None:
         message = f"credits are taken here and kept when line {left.line} leaves with an error"
         yield _at_step(flow, take, message, 50)
