@@ -108,7 +108,7 @@ def done(ctx: Context, route: Route) -> Deed | None:
 def _fits(ctx: Context, route: Route, deed: Deed) -> bool:
     """Whether a deed counts here: tables by the route's name, files by the request's key, or a paid service."""
     if deed.does == ALTERS:
-        return _SETS_UP.search(route.path) is not None
+        return _is_set_up(route)
     if deed.does == GIVES:
         around = [each for each in below(ctx, route) if each.func in ir.ancestors(deed.call)]
         return any(is_given(each, deed.call.args[0]) for each in around if deed.call.args)
@@ -117,6 +117,11 @@ def _fits(ctx: Context, route: Route, deed: Deed) -> bool:
     if deed.does == PAYS:
         return not any(_brings_key(each) for each in below(ctx, route))
     return True
+
+
+def _is_set_up(route: Route) -> bool:
+    """Whether a route's name says that it makes or alters tables, and nothing that is meant to be open."""
+    return _SETS_UP.search(route.path) is not None and not open_data.MEANT_OPEN.search(route.path)
 
 
 def _brings_key(here: Given) -> bool:
@@ -128,8 +133,10 @@ def _brings_key(here: Given) -> bool:
 def _deeds(ctx: Context) -> dict[ir.Func, list[Deed]]:
     """The deeds of the live files by every function around them."""
     found: dict[ir.Func, list[Deed]] = {}
+    sets_up = any(each.is_http and not each.guarded_by and _is_set_up(each) for each in ctx.routes)
     for module in ctx.live:
-        for deed in (*_paid(ctx, module), *_requested(ctx, module), *_stored(ctx, module), *_altered(module)):
+        altered = _altered(module) if sets_up else ()
+        for deed in (*_paid(ctx, module), *_requested(ctx, module), *_stored(ctx, module), *altered):
             func = deed.call.within
             while func is not None:
                 found.setdefault(func, []).append(deed)
