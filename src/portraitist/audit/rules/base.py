@@ -245,9 +245,9 @@ def _handed(ctx: Context, call: ir.Call) -> tuple[Target, ...]:
 
 
 def _iterated(param: ir.Node) -> ir.Node | None:
-    """What a callback's parameter runs over: `urls` in `urls.map((url) => …)`."""
+    """What a callback's first parameter runs over: `urls` in `urls.map((url, index) => …)`."""
     func = param.parent
-    call = func.parent if isinstance(func, ir.Func) else None
+    call = func.parent if isinstance(func, ir.Func) and func.params[0] is param else None
     if isinstance(call, ir.Call) and isinstance(call.func, ir.Attr) and func in call.args:
         return call.func.obj if call.func.name in {"map", "forEach", "flatMap", "filter", "find"} else None
     return None

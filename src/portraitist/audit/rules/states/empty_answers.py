@@ -36,12 +36,14 @@ def passes_over_empty(module: Module, func: ir.Func) -> Iterator[Finding]:
         behind = list(_behind(test, inner))
         if _asks_elsewhere(func, other, inner) or any(_ends_it(each) for each in behind):
             continue
+        closing = _closing(test, inner)
+        first = closing[0] if closing else test
         last = max(
             [test.test.end, inner.test.end, *(each.line for each in behind if isinstance(each, ir.Return))]
         )
         message = "work that succeeded without an output changes no state here: it stays open"
-        yield finding("stuck-status", module, test, message, key="output", weight=40,
-                      line=test.line, end=last)  # fmt: skip
+        yield finding("stuck-status", module, first, message, key="output", weight=30,
+                      line=first.line, end=closing[-1].end if closing else last)  # fmt: skip
 
 
 def hands_over_end(func: ir.Func) -> bool:
@@ -112,16 +114,21 @@ def _asks_elsewhere(func: ir.Func, tests: list[ir.If], inner: ir.If) -> bool:
 def _behind(test: ir.If, inner: ir.If) -> Iterator[ir.Node]:
     """What runs where an output is wanting: the last `else` of a test that asks for it, and what follows the branch."""
     chain: ir.Node = test
-    last = test.other if inner is test else []
-    while len(last) == 1 and isinstance(last[0], ir.If) and _about_states(last[0].test):
-        last = last[0].other
-    yield from last
+    yield from _closing(test, inner)
     while chain.parent is not None and not isinstance(chain.parent, ir.Func):
         block = chain.parent
         yield from _later(block, chain)
         chain = block
     if isinstance(chain.parent, ir.Func):
         yield from _later(chain.parent, chain)
+
+
+def _closing(test: ir.If, inner: ir.If) -> list[ir.Node]:
+    """The last `else` behind all branches for states, into which a success without an output falls."""
+    last = test.other if inner is test else []
+    while len(last) == 1 and isinstance(last[0], ir.If) and _about_states(last[0].test):
+        last = last[0].other
+    return last
 
 
 def _later(block: ir.Node, node: ir.Node) -> Iterator[ir.Node]:
