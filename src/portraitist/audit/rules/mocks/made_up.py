@@ -16,7 +16,9 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, place
 
 _HASH = re.compile(r"(?P<model>[\w.-]+/[\w.-]+:)?(?P<hash>[0-9a-f]{32,64})$")
-_TYPED = re.compile(r"([0-9a-f])\1{7,}|([0-9a-f]{2,4})\2{3,}|0123456789|1234567890|a1b2c3d4|abcdef[0-9a-f]*abcdef|deadbeef")
+_TYPED = re.compile(
+    r"([0-9a-f])\1{7,}|([0-9a-f]{2,4})\2{3,}|0123456789|1234567890|a1b2c3d4|abcdef[0-9a-f]*abcdef|deadbeef"
+)
 _PLACEHOLDER = re.compile(
     r"placeholder|change[-_ ]?me|replace[-_ ]?(me|with)|version[-_]?hash"
     r"|(your|some|example|dummy|fake)[-_ ](\w+[-_ ])?(model|version|hash|id)\b|x{6,}|^<[^>]+>$|^todo",
