@@ -1,7 +1,8 @@
 """Times the auditor against semgrep CE on the same tree, one process each, twice: five plain patterns, five real rules.
 
-`python bench/audit_speed.py TREE [--semgrep PATH]`; without semgrep only our own side is measured. CPU seconds
-are those of the measured process and its children, so that a busy machine does not change the ratio much.
+`python bench/audit_speed.py TREE [--semgrep PATH] [--core N]`; without semgrep only our own side is measured. CPU
+seconds are those of the measured process and its children, so that a busy machine does not change the ratio much.
+semgrep's one job runs on several cores all the same; with `--core` each side has that core alone.
 """
 
 from __future__ import annotations
@@ -153,7 +154,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tree", type=Path)
     parser.add_argument("--semgrep", help="the semgrep executable to compare with")
+    parser.add_argument("--core", type=int, help="the only core that either side runs on")
     options = parser.parse_args()
+    if options.core is not None:
+        os.sched_setaffinity(0, {options.core})
     lines = lines_of(options.tree)
     ours = _auditor(options.tree)
     sys.stdout.write(f"{lines} lines\n")

@@ -79,3 +79,56 @@ declare function keep(token: string, output: string): Promise<void>;
 """
     found = _printed(audit_files({"app/api/webhooks/replicate/route.ts": hook}), "webhook-unverified")
     assert [each.message.endswith("no signature is checked") for each in found] == [True]
+
+
+def test_what_a_readme_explains_is_not_printed(audit_files: Auditor) -> None:
+    page = "export const a = process.env.FIRST;"
+    files = {".env.example": "OTHER=\n", "app/page.tsx": page, "app/api/x/route.ts": PAYS}
+    assert _printed(audit_files(files), "env-undeclared")
+    audit = audit_files(files | {"README.md": "| `FIRST` | where it begins |"})
+    assert not _printed(audit, "env-undeclared")
+    assert [each.key for each in audit.findings if each.rule == "env-undeclared"] == ["FIRST"]
+
+
+def test_one_hole_is_printed_under_one_rule(audit_files: Auditor) -> None:
+    train = """
+import Replicate from "replicate";
+import { auth } from "@clerk/nextjs/server";
+export async function POST() {
+  const { userId } = await auth();
+  if (!userId) return new Response("", { status: 401 });
+  const destination = "somebody/all-of-us";
+  return Response.json(await new Replicate().trainings.create("a", "b", "c", { destination, input: {} }));
+}
+"""
+    audit = audit_files({"app/api/train/route.ts": train})
+    assert _printed(audit, "shared-destination")
+    assert [each.rule for each in audit.findings if each.rule == "hardcoded-owner"]
+    assert not _printed(audit, "hardcoded-owner")
+
+
+def test_who_asks_nobody_is_not_told_of_the_owner_too(audit_files: Auditor) -> None:
+    made = """
+import { createClient } from "@supabase/supabase-js";
+const db = createClient(process.env.URL!, process.env.SUPABASE_SERVICE_ROLE_KEY!);
+"""
+    own = """
+import { getServerSession } from "next-auth";
+export async function POST(req: Request) {
+  const session = await getServerSession();
+  if (!session) return Response.json({}, { status: 401 });
+  await db.from("jobs").insert({ user_id: session.user.id, status: "new" });
+  await db.from("jobs").select("*").eq("user_id", session.user.id);
+}
+"""
+    anybodys = """
+export async function PUT(req: Request) {
+  const { id, status } = await req.json();
+  await db.from("jobs").update({ status }).eq("id", id);
+}
+"""
+    here = "app/api/change/route.ts"
+    files = {"app/api/jobs/route.ts": made + own, here: made + anybodys, "app/api/x/route.ts": PAYS}
+    found = [each for each in audit_files(files).findings if each.path == here]
+    assert {each.rule for each in found} >= {"missing-auth", "idor"}
+    assert {each.rule for each in found if each.rank is not None} == {"missing-auth"}

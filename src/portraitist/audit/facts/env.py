@@ -220,6 +220,7 @@ def _undeclared(ctx: Context) -> None:
     declared = {each.key: each for each in sorted(ctx.of("env.declared"), key=_as_example, reverse=True)}
     known = set(declared) | {each.key for each in ctx.of("env.set")}
     reads = [each for each in ctx.of("env.read") if each.role in LIVE_ROLES | {"dead"}]
+    reads.sort(key=lambda each: each.role != "src")  # the product's own reading before a script's
     read_names = {each.key for each in ctx.of("env.read")}
     if declared:
         first: dict[str, list[Fact]] = {}

@@ -128,6 +128,22 @@ def _stamped(finding: Finding) -> Finding:
     return replace(finding, fingerprint=hashlib.sha256(text.encode()).hexdigest()[:20])
 
 
+def _told_beside(finding: Finding, ranked: list[Finding]) -> bool:
+    """Whether a ranked finding of another rule is the same hole: who mends the one has mended the other."""
+    for each in ranked:
+        over = each.line <= finding.end_line and finding.line <= each.end_line
+        if each.path == finding.path and {each.rule, finding.rule} in (
+            _ACCOUNT,
+            _ASKED if over else _ACCOUNT,
+        ):
+            return True
+    return False
+
+
+_ACCOUNT = {"shared-destination", "hardcoded-owner"}
+_ASKED = {"missing-auth", "idor"}
+
+
 def _ranked(ordered: list[Finding], scripts: set[str]) -> list[Finding]:
     """The findings with their ranks; one that says what a ranked one says is a further place of that, and one that
     follows from a ranked one (its place is the evidence) needs no rank of its own."""
@@ -135,12 +151,13 @@ def _ranked(ordered: list[Finding], scripts: set[str]) -> list[Finding]:
     said: dict[tuple[str, str], int] = {}
     places: set[tuple[str, Place]] = set()
     out: list[Finding] = []
+    ranked: list[Finding] = []
     for each in ordered:
         aside = each.path in scripts and each.rule not in IN_SCRIPTS
         most = MOST if each.weight >= GRAVE else 2 if each.weight >= LIGHT else 1
         told = counts.get(each.rule, 0)
         first = said.get((each.rule, each.message))
-        if any((each.rule, place) in places for place in each.evidence):
+        if any((each.rule, place) in places for place in each.evidence) or _told_beside(each, ranked):
             out.append(each)
             continue
         if first is not None:
@@ -149,6 +166,7 @@ def _ranked(ordered: list[Finding], scripts: set[str]) -> list[Finding]:
             said[each.rule, each.message] = len(out)
             counts[each.rule] = told + 1
             places.add((each.rule, each.place))
+            ranked.append(each)
             out.append(replace(each, rank=len(said)))
             continue
         out.append(each)

@@ -48,7 +48,7 @@ _PASS = {
 }
 
 
-_COMPREHENSIONS = {"list_comprehension", "generator_expression", "set_comprehension"}
+COMPREHENSIONS = {"list_comprehension", "generator_expression", "set_comprehension"}
 _WORKS = re.compile(
     r"fetch|upload|download|copy|store|save|persist|mirror|archive|write|put_?object"
     r"|(requests|axios|httpx|client|session|got|http)\.(get|post|put|request)",
@@ -150,7 +150,7 @@ def trace(
     elif isinstance(node, ir.Bin | ir.Cond | ir.Tmpl | ir.Arr):
         for child in node.children():
             yield from trace(ctx, module, child, depth + 1, helpers=helpers)
-    elif isinstance(node, ir.Other) and node.kind in _COMPREHENSIONS and node.parts:
+    elif isinstance(node, ir.Other) and node.kind in COMPREHENSIONS and node.parts:
         yield from trace(ctx, module, node.parts[0], depth + 1, helpers=helpers)
 
 

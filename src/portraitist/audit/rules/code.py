@@ -13,6 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Fact, Finding
 from portraitist.audit.rules.base import finding, names_in
+from portraitist.audit.rules.unbound import read_too_early
 
 _ASSET = re.compile(
     r"\.(css|scss|sass|less|svg|png|jpe?g|webp|gif|json|md|mdx|txt|woff2?|mp4|html|graphql|wasm|vue|svelte|astro|yaml|yml)(\?\w+)?$"
@@ -44,8 +45,10 @@ _PY_GLOBALS = frozenset(dir(builtins)) | {
 def undefined_name(ctx: Context) -> Iterator[Finding]:
     """A name that is called or read in a file touching the provider and bound nowhere.
 
-    Names that a template, a bundler, automatic imports or a star import may provide are not judged.
+    Names that a template, a bundler, automatic imports or a star import may provide are not judged. In Python also a
+    local name that is read before it can have a value, in every file.
     """
+    yield from read_too_early(ctx)
     touching = {each.path for each in ctx.of("file.touches_replicate")}
     provided = any(
         re.match(r"(.*/)?nuxt\.config\.\w+$", each.path) or "unplugin-auto-import" in each.text
@@ -253,16 +256,18 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
     platform sets by itself is left out.
     """
     defaults = {each.key for each in ctx.of("env.default")}
+    useful = {each.key for each in ctx.of("env.default") if each.value != ""}
     declared = {each.key for each in ctx.of("env.declared")}
     unused = {each.key for each in ctx.of("env.unused")}
     touching = {each.path for each in ctx.of("file.touches_replicate")}
+    explained = _in_readmes(ctx)
     for fact in ctx.of("env.undeclared"):
-        if fact.key in defaults and not _expected(fact.key, declared, unused):
+        if fact.key in useful and not _expected(fact.key, declared, unused):
             continue
         if not _is_second_name(ctx, fact) and not _BY_PLATFORM.match(fact.key):
             weight = 34 if fact.path in touching or "REPLICATE" in fact.key else 22
             weight -= 10 if fact.key in defaults else 0
-            weight = min(weight, 12) if _can_be_missing(ctx, fact) else weight
+            weight = min(weight, 12) if fact.key in explained or _can_be_missing(ctx, fact) else weight
             yield Finding(
                 "env-undeclared",
                 fact.path,
@@ -274,6 +279,15 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
                 fact.evidence,
                 weight,
             )
+
+
+def _in_readmes(ctx: Context) -> set[str]:
+    """Names that a README tells a newcomer about: it takes the place of an example file."""
+    texts = (each.text for each in ctx.tree.files if _README.search(each.path))
+    return {name for text in texts for name in re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", text)}
+
+
+_README = re.compile(r"(^|/)readme[^/]*\.mdx?$", re.I)
 
 
 def _expected(name: str, declared: set[str], unused: set[str]) -> bool:

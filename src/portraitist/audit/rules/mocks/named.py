@@ -10,7 +10,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.mocks.made_up import made_up_versions
-from portraitist.audit.rules.mocks.pretended import pretended
+from portraitist.audit.rules.mocks.pretended import pretended, switched
 from portraitist.audit.rules.mocks.stand_ins import stand_ins
 
 _MOCK_NAME = re.compile(
@@ -54,6 +54,7 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
                 isinstance(lit.value, str)
                 and "://" in lit.value
                 and ctx.words.matches("placeholder_url", lit.value)
+                and not switched(lit)
             ):
                 yield finding(
                     "mock-data",

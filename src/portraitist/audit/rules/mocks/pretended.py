@@ -99,7 +99,7 @@ def _answers(module: Module, func: ir.Func) -> Iterator[Finding]:
         if each.within is func and not each.throws and each.value is not None
     ]
     for leave in given:
-        if any(isinstance(each, ir.Handler) for each in ir.ancestors(leave)) or _switched(leave):
+        if any(isinstance(each, ir.Handler) for each in ir.ancestors(leave)) or switched(leave):
             continue
         address = _address(leave.value)
         if address and (_NO_HOST.search(address) or (func.params and _MEDIA.search(address))):
@@ -173,7 +173,7 @@ def _simulations(ctx: Context, module: Module) -> Iterator[Finding]:
             continue
         owner = call.within
         used = isinstance(call.parent, ir.Return | ir.Assign | ir.Prop) or _only_waits(call)
-        if owner is None or (owner, name) in seen or not used or _says_so(owner) or _switched(call):
+        if owner is None or (owner, name) in seen or not used or _says_so(owner) or switched(call):
             continue
         for there in ctx.program.functions_called(call):
             if there.module is None or not isinstance(there.node, ir.Func) or there.node.name in _MADE:
@@ -200,7 +200,7 @@ def _says_so(func: ir.Func) -> bool:
     return re.search(rf"(^|_)({_MOCK_WORDS}|demo|test)(_|$)", names) is not None
 
 
-def _switched(node: ir.Node) -> bool:
+def switched(node: ir.Node) -> bool:
     """Whether something stands in a branch that a setting for tests or demonstrations decides on."""
     for each in ir.ancestors(node):
         if isinstance(each, ir.If | ir.Cond) and any(_SWITCH.search(name) for name in names_in(each.test)):
