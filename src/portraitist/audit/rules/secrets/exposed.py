@@ -9,7 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding
-from portraitist.audit.rules.secrets import given, spelled
+from portraitist.audit.rules.secrets import given, signing, spelled
 from portraitist.audit.rules.secrets.sent import sent_to_a_given_address
 
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
@@ -89,11 +89,11 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
 def secret_in_repo(ctx: Context) -> Iterator[Finding]:
     """A provider's key in a committed file, by its form; values in environment files that are no placeholder.
 
-    Also secrets by the name they are given in code, and fallbacks of keys that sign (`spelled`).
+    Also secrets by the name they are given in code, and keys that sign with a text of the source (`signing`).
     The secret itself is never printed.
     """
     known: set[tuple[str, int]] = set()
-    for each in (*_by_form(ctx), *spelled.spelled(ctx)):
+    for each in (*_by_form(ctx), *spelled.spelled(ctx), *signing.known_keys(ctx)):
         if (each.path, each.line) not in known:
             known.add((each.path, each.line))
             yield each

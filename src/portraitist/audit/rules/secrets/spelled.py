@@ -1,6 +1,7 @@
 """Secrets spelled out in code under a name that says so, without a form of their own. Part of `secret-in-repo`.
 
-Keys with a known form, and values in environment files, are in `secrets`. No secret is ever printed.
+Keys with a known form, and values in environment files, are in `exposed`, keys that sign in `signing`.
+No secret is ever printed.
 """
 
 from __future__ import annotations
@@ -15,17 +16,12 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
-from portraitist.audit.rules.base import last_name
 
 _NAMED = re.compile(
     r"(secret|secret_?key|api_?key|(access|auth|bearer|api|refresh|bot|admin|service)_?token|passw(or)?d|private_?key"
     r"|access_?key|service_?key|encryption_?key|signing_?key|jwt_?key|authorization)$",
     re.I,
 )
-_SIGNS = re.compile(
-    r"^(jwt_?secret|secret_?key|session_?secret|nextauth_?secret|auth_?secret|cookie_?secret)$", re.I
-)
-"""What signs sessions: a fallback for one is known to everybody who reads the code, whatever it looks like."""
 _PUBLIC_NAME = re.compile(
     r"anon|public|publishable|client_?id|site_?key|placeholder|label|test|mock|example|hint", re.I
 )
@@ -52,14 +48,6 @@ def spelled(ctx: Context) -> Iterator[Finding]:
         for name, lit in _named_literals(module):
             if _is_secret(name, lit):
                 yield _found(module.path, lit.line, name)
-        for call in module.calls({"getenv", "get", "config", "env"}):
-            name = _falls_back(call)
-            if name and (name.upper() != "SECRET_KEY" or module.language != "python" or ctx.once(_signs)):
-                yield _known(module.path, call.line, name)
-        for either in module.all(ir.Bin):
-            name = _or_spelled(either)
-            if name:
-                yield _known(module.path, either.line, name)
     for file in ctx.tree.files:
         if file.role in {"generated", "test", "vendored"} or (
             "eyJ" not in file.text and "://" not in file.text
@@ -76,13 +64,6 @@ def spelled(ctx: Context) -> Iterator[Finding]:
 def _found(path: str, line: int, name: str, weight: int = 78) -> Finding:
     message = f"a secret{' in ' + name if name else ''} is committed (redacted)"
     return Finding("secret-in-repo", path, line, line, message, name or str(line), "", (), weight)
-
-
-def _known(path: str, line: int, name: str) -> Finding:
-    message = (
-        f"where {name} is not set, sessions are signed with a text that everybody who reads this code knows"
-    )
-    return Finding("secret-in-repo", path, line, line, message, name, "", (), 60)
 
 
 def _named_literals(module: Module) -> Iterator[tuple[str, ir.Lit]]:
@@ -110,49 +91,6 @@ def _is_secret(name: str, lit: ir.Lit) -> bool:
 def _names_secret(name: str) -> bool:
     plain = re.sub(r"[-\s]", "_", name)
     return _NAMED.search(plain) is not None and not _PUBLIC_NAME.search(plain)
-
-
-def _falls_back(call: ir.Call) -> str:
-    """`os.getenv("SECRET_KEY", "…")`: the name, where a key that signs has a literal to fall back on."""
-    if len(call.args) < 2:
-        return ""
-    read, fallback = ir.text_of(call.args[0]), ir.text_of(call.args[1])
-    return read if read and fallback and _SIGNS.match(read) else ""
-
-
-_SIGNERS = re.compile(
-    r"^(jwt|jose|joserfc|itsdangerous|hmac|django|rest_framework|authlib|fastapi_users"
-    r"|(flask|quart)_(login|wtf|jwt|session|security|httpauth|user|admin)\w*)(\.|$)"
-)
-_SIGNED = {"session", "flash", "SessionMiddleware"}
-"""What a framework signs with its key, once a product asks for it."""
-
-
-def _signs(ctx: Context) -> bool:
-    """Whether a Python product signs something: a `SECRET_KEY` is a setting of frameworks that many never use."""
-    return any(_signs_in(module) for module in ctx.live if module.language == "python")
-
-
-def _signs_in(module: Module) -> bool:
-    for each in module.all(ir.Import):
-        if _SIGNERS.search(each.module) or _SIGNED & {name for name, _ in each.names}:
-            return True
-    uses: list[ir.Name | ir.Attr] = []
-    if "secret_key" in module.lowered:
-        uses = [*module.all(ir.Name), *module.all(ir.Attr)]
-    return any(last_name(each).upper() == "SECRET_KEY" and not _is_set(each) for each in uses)
-
-
-def _is_set(node: ir.Node) -> bool:
-    return isinstance(node.parent, ir.Assign) and node.parent.target is node
-
-
-def _or_spelled(either: ir.Bin) -> str:
-    """`process.env.JWT_SECRET || "…"`."""
-    if either.op not in {"or", "??"} or not isinstance(either.left, ir.Attr | ir.Index):
-        return ""
-    name = ir.dotted(either.left).rpartition(".")[2]
-    return name if _SIGNS.match(name) and ir.text_of(either.right) else ""
 
 
 def _serves(line: str) -> bool:

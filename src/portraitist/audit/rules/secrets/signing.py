@@ -1,0 +1,187 @@
+"""Keys that sign sessions and tokens, with a text in the source: as a default of a setting, or plainly.
+
+Everybody who reads the code can then sign for anybody. Part of `secret-in-repo`; other secrets are in `spelled`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.base import last_name, names_in, trace
+
+_SIGNS = re.compile(
+    r"^((app|django|flask|my|server|backend|api|next|jwt|session|cookie|auth|refresh|access)_?)*"
+    r"(jwt_?secret|secret_?key|session_?(secret|key)|nextauth_?secret|auth_?secret|cookie_?(secret|key)|signing_?(key|secret)"
+    r"|jwt_?(private_?|signing_?)?key|(access|refresh|jwt|auth|token|csrf|hmac)_?(token_?)?secret(_?key)?)$",
+    re.I,
+)
+"""What signs sessions: a fallback for one is known to everybody who reads the code, whatever it looks like."""
+_ELSEWHERE = re.compile(
+    r"(^|/)(settings|config|conf)[/._-](dev|develop\w*|local|test\w*|ci)\.\w+$|(^|/)(dev|local|test)_?(settings|config)\.\w+$"
+)
+"""Settings of a developer's own machine."""
+_TRIAL = re.compile(r"debug|prod|(^|_)dev|_env(ironment)?$|^environment$|testing|local", re.I)
+_HOLES = re.compile(r"^<|\{\{|\$\{|^%")
+
+
+def known_keys(ctx: Context) -> Iterator[Finding]:
+    """Fallbacks of keys that sign, and keys that a signing call or a framework is plainly given.
+
+    Not where the code leaves by a test of the key beside its surroundings, or of that very text; nor in branches for
+    development. A Python `SECRET_KEY` counts only in a product that signs something.
+    """
+    for fact in ctx.of("env.default"):
+        module = ctx.program.modules.get(fact.path)
+        if module is None or module.role not in LIVE_ROLES or not _SIGNS.match(fact.key):
+            continue
+        if _is_text(fact.value) and _counts(ctx, module, fact.key):
+            if not _refused(ctx, module, fact.line, fact.key, str(fact.value)):
+                yield _known(module.path, fact.line, fact.key)
+    for module in ctx.live:
+        for call in module.calls({"get", "config", "env"}):
+            name = _falls_back(call)
+            if name and _counts(ctx, module, name):
+                yield _known(module.path, call.line, name)
+        for either in module.all(ir.Bin):
+            name = _or_spelled(either)
+            if name and not _refused(ctx, module, either.line, name, ir.text_of(either.right) or ""):
+                yield _known(module.path, either.line, name)
+        for where, name, lit in (*_set_plainly(ctx, module), *_signed_plainly(ctx, module)):
+            if _is_text(lit.value) and not _refused(ctx, where, lit.line, name, str(lit.value)):
+                yield _plain(where.path, lit.line, name)
+
+
+def _known(path: str, line: int, name: str) -> Finding:
+    message = (
+        f"where {name} is not set, sessions are signed with a text that everybody who reads this code knows"
+    )
+    return Finding("secret-in-repo", path, line, line, message, name, "", (), 60)
+
+
+def _plain(path: str, line: int, name: str) -> Finding:
+    message = f"{name or 'what sessions are signed with'} is a text that everybody who reads this code knows"
+    return Finding("secret-in-repo", path, line, line, message, name or "signed", "", (), 66)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and not _HOLES.search(value)
+
+
+def _counts(ctx: Context, module: Module, name: str) -> bool:
+    plain = name.upper() != "SECRET_KEY" or module.language != "python"
+    return plain or bool(ctx.once(_signs))
+
+
+def _refused(ctx: Context, module: Module, line: int, name: str, text: str) -> bool:
+    """Whether the text serves developers alone: by the file, by a branch around, or by a test that leaves."""
+    if _ELSEWHERE.search(module.path):
+        return True
+    for each in module.all(ir.If):
+        around = each.line <= line <= each.end and any(_TRIAL.search(one) for one in names_in(each.test))
+        if around and each.within is None:
+            return True
+    spellings = {name.lower(), name.lower().replace("_", "")}
+    named = (one for one in ctx.live if any(each in one.lowered for each in spellings))
+    return any(_turns_down(one, name, text) for one in named)
+
+
+def _turns_down(module: Module, name: str, text: str) -> bool:
+    """A branch that leaves where the key is that text, or is not set in production; a validator of the setting."""
+    for each in module.all(ir.If):
+        if not exits(each.then):
+            continue
+        asked = names_in(each.test)
+        if text in asked:
+            return True
+        if any(snake(one) == snake(name) for one in asked) and any(_TRIAL.search(one) for one in asked):
+            return True
+    checked = (one for func in module.all(ir.Func) for one in func.decorators if "validator" in ir.dotted(one))
+    return any(snake(name) == snake(one) for each in checked for one in names_in(each))
+
+
+def _falls_back(call: ir.Call) -> str:
+    """`app.config.get("SECRET_KEY", "…")`: the name, where a key that signs has a literal to fall back on."""
+    if len(call.args) < 2:
+        return ""
+    read, fallback = ir.text_of(call.args[0]), ir.text_of(call.args[1])
+    return read if read and fallback and _SIGNS.match(read) else ""
+
+
+def _or_spelled(either: ir.Bin) -> str:
+    """`settings.JWT_SECRET || "…"`."""
+    if either.op != "or" or not isinstance(either.left, ir.Attr | ir.Index):
+        return ""
+    name = last_name(either.left)
+    return name if _SIGNS.match(name) and ir.text_of(either.right) else ""
+
+
+_FRAMEWORKS = re.compile(r"^(flask|quart|sanic|starlette|django)\b")
+
+
+def _set_plainly(ctx: Context, module: Module) -> Iterator[tuple[Module, str, ir.Lit]]:
+    """`app.secret_key = "…"`, `app.config["SECRET_KEY"] = "…"`; `SECRET_KEY = "…"` in Django's settings."""
+    if module.language != "python" or "secret_key" not in module.lowered:
+        return
+    framework = any(_FRAMEWORKS.match(each.module) for each in module.all(ir.Import))
+    django = "INSTALLED_APPS" in module.top.names
+    for each in module.all(ir.Assign):
+        target = each.target
+        hung = framework and isinstance(target, ir.Attr | ir.Index) and each.within is None
+        plain = django and isinstance(target, ir.Name)
+        if (hung or plain) and last_name(target).lower() == "secret_key" and isinstance(each.value, ir.Lit):
+            if django or ctx.once(_signs):
+                yield module, last_name(target), each.value
+
+
+_KEYED = {"sign", "verify", "encode", "decode", "session", "expressSession", "cookieSession"}
+_SIGNERS_JS = re.compile(r"^(jsonwebtoken|jose|express-session|cookie-session|jwt|PyJWT|python_jose)\b")
+
+
+def _signed_plainly(ctx: Context, module: Module) -> Iterator[tuple[Module, str, ir.Lit]]:
+    """The literal that a token is signed or read with, or an Express session's `secret`, also through a constant."""
+    if "sign" not in module.lowered and "jwt" not in module.lowered and "session" not in module.lowered:
+        return
+    for call in module.calls(_KEYED):
+        if not _SIGNERS_JS.match(ctx.program.origin(module, call.func)):
+            continue
+        key = ir.keyword(call, "secret", "keys", "key") or (call.args[1] if call.args[1:] else None)
+        if key is None and call.args and isinstance(call.args[0], ir.Obj):
+            key = call.args[0].get("secret", "keys")
+        for where, node in trace(ctx, module, key):
+            if isinstance(node, ir.Lit) and not isinstance(node.parent, ir.Call | ir.Index | ir.Bin):
+                name = last_name(node.parent.target) if isinstance(node.parent, ir.Assign) else ""
+                yield where, name, node
+
+
+_SIGNERS = re.compile(
+    r"^(jwt|jose|joserfc|itsdangerous|hmac|django|rest_framework|authlib|fastapi_users"
+    r"|(flask|quart)_(login|wtf|jwt|session|security|httpauth|user|admin)\w*)(\.|$)"
+)
+_SIGNED = {"session", "flash", "SessionMiddleware"}
+"""What a framework signs with its key, once a product asks for it."""
+
+
+def _signs(ctx: Context) -> bool:
+    """Whether a Python product signs something: a `SECRET_KEY` is a setting of frameworks that many never use."""
+    return any(_signs_in(module) for module in ctx.live if module.language == "python")
+
+
+def _signs_in(module: Module) -> bool:
+    for each in module.all(ir.Import):
+        if _SIGNERS.search(each.module) or _SIGNED & {name for name, _ in each.names}:
+            return True
+    uses: list[ir.Name | ir.Attr] = []
+    if "secret_key" in module.lowered:
+        uses = [*module.all(ir.Name), *module.all(ir.Attr)]
+    return any(last_name(each).upper() == "SECRET_KEY" and not _is_set(each) for each in uses)
+
+
+def _is_set(node: ir.Node) -> bool:
+    return isinstance(node.parent, ir.Assign) and node.parent.target is node
