@@ -49,7 +49,7 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
 def _sums(ctx: Context, route: Route) -> Iterator[tuple[Given, ir.Node, int]]:
     """Each sum with a number of the request that a statement stores in a column of credits."""
     for here in below(ctx, route):
-        if any(ctx.once(_proves, each) for each in here.way):
+        if any(ctx.once(proves_payment, each) for each in here.way):
             return
         for statement in ctx.statements_under.get(here.func, []):
             for column in statement.columns if statement.kind == "write" and not statement.insert else ():
@@ -67,8 +67,9 @@ def _adds_given(here: Given, part: ir.Node) -> bool:
     return sum(is_given(here, each) for each in sides) == 1
 
 
-def _proves(ctx: Context, func: ir.Func) -> bool:
+def proves_payment(ctx: Context, func: ir.Func) -> bool:
     """Whether a function asks a payment service, or turns away all but staff."""
-    if any(_PROVES.search(ir.dotted(each.func)) for each in ir.find(func, ir.Call)):
+    own = (each for each in ir.find(func, ir.Call) if each not in func.decorators)
+    if any(_PROVES.search(ir.dotted(each.func)) for each in own):
         return True
     return any(_STAFF.search(each) for each in ctx.once(refusing_names, func))

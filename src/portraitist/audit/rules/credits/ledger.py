@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.frozen import dataclass
 from portraitist.audit.link.module import Module
@@ -188,22 +188,28 @@ def _of_statement(ctx: Context, statement: Statement) -> Iterator[Event]:
         yield Event("look", statement.node, statement.line, statement.end)
     if statement.kind != "write" or not (about or named):
         return
-    module = statement.module
     for use in named or statement.columns:
-        where = ctx.program.modules.get(use.path, module)
-        parts = list(trace(ctx, where, use.node)) if use.node is not None else []
-        signs = {sign(inner) for _, part in parts for inner in ir.walk(part)} - {""}
-        if isinstance(use.node, ir.Node) and isinstance(use.node.parent, ir.Assign):
-            signs |= {_STEPS.get(use.node.parent.op, "")} - {""}
-        if not parts and statement.node is not None:
-            text = "\n".join(module.lines[statement.line - 1 : max(statement.end, statement.line)])
-            signs = {
-                "take" if sign == "-" else "give"
-                for sign in re.findall(rf"{re.escape(use.column)}\s*=[^,;\n]*?([-+])\s*[\w$:%({{]", text)
-            }
+        signs = signs_of(ctx, statement, use)
         left = use.node is not None and re.search(r"remaining|new|left|after", ir.dotted(use.node), re.I)
         back = {"give"} if named and not signs and not statement.insert and not left else set()
         for kind in sorted(
             {meaning(use.column, each) for each in signs} or back
         ):  # what is set to a former value is given back
             yield Event(kind, statement.node, statement.line, statement.end)
+
+
+def signs_of(ctx: Context, statement: Statement, use: ColumnUse) -> set[str]:
+    """Whether a statement writes a difference of a column (`take`), a sum (`give`), both or neither."""
+    module = statement.module
+    where = ctx.program.modules.get(use.path, module)
+    parts = list(trace(ctx, where, use.node)) if use.node is not None else []
+    signs = {sign(inner) for _, part in parts for inner in ir.walk(part)} - {""}
+    if isinstance(use.node, ir.Node) and isinstance(use.node.parent, ir.Assign):
+        signs |= {_STEPS.get(use.node.parent.op, "")} - {""}
+    if not parts and statement.node is not None:
+        text = "\n".join(module.lines[statement.line - 1 : max(statement.end, statement.line)])
+        signs = {
+            "take" if sign == "-" else "give"
+            for sign in re.findall(rf"{re.escape(use.column)}\s*=[^,;\n]*?([-+])\s*[\w$:%({{?]", text)
+        }
+    return signs

@@ -14,7 +14,7 @@ from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, names_in, place
-from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds
+from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds, open_rows
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.senders.webhooks import verifies
 
@@ -29,7 +29,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     provider for what has that id while other routes are guarded (`open_data`).
     Also what the database leaves open to browsers that ask it directly (`open_database`), and
     a function that takes its caller's name out of a token whose signature nobody checks (`believed_tokens`).
-    And whatever reads or changes the rows of open paid work in its file.
+    And whatever reads or changes the rows of open paid work in its file, or an office's, or raises a balance (`open_rows`).
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
     are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
     """
@@ -80,7 +80,8 @@ def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
     told = open_data.told(ctx, route)
     if told is None:
         deed = open_deeds.done(ctx, route)
-        yield from _asks_the_provider(ctx, route) if deed is None else _does(ctx, route, deed)
+        rows = list(open_rows.shown_or_changed(ctx, route))
+        yield from rows or (_asks_the_provider(ctx, route) if deed is None else _does(ctx, route, deed))
     else:
         here, statement, column = told
         does = f"{open_data.DOES[statement.kind]} {statement.table} by the {column} of the request"

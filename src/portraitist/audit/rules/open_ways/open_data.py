@@ -19,6 +19,7 @@ from portraitist.audit.facts.mounts import creations
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, fold
 from portraitist.audit.rules.base import helpers_of
+from portraitist.audit.rules.open_ways import open_database
 from portraitist.audit.rules.requests import Given, below, is_given
 
 MEANT_OPEN = re.compile(
@@ -210,8 +211,10 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     """The column by which the request chooses whose row this is, or ""."""
     where = {snake(each): node for each, node in statement.where_values}
     owners = ctx.words.owner_columns
-    if any(_OPEN_COLUMNS.search(each) for each in statement.where) or not unprotected(ctx, statement):
+    if not unprotected(ctx, statement):
         return ""
+    if (told_who := _of_person(here, statement)) or any(_OPEN_COLUMNS.search(each) for each in statement.where):
+        return told_who
     if any(snake(each) in owners for each in statement.where):
         mine = [each for each in where if each in owners]
         return mine[0] if mine and all(is_given(here, where[each]) for each in mine) else ""
@@ -232,6 +235,26 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
         return next((each for each in where if _belongs(ctx, each) and is_given(here, where[each])), "")
     ids = [each for each in where if each in IDS or each.endswith("_id") or statement.kind == "delete"]
     return next((each for each in ids if is_given(here, where[each])), "")
+
+
+_ACCOUNT = re.compile(r"^(clerk|auth|auth0|supabase|firebase|kinde|cognito|okta|privy|stack)_?(user_?)?(id|uid)$")
+"""Under which a sign-in service knows a person: it was not chosen, and only the service can say whose it is."""
+_OWN_DOING = re.compile(r"passw|verif|reset|otp|code|login|logged|subscri|opt_|newsletter|seen|token", re.I)
+
+
+def _of_person(here: Given, statement: Statement) -> str:
+    """The sign-in service's id by which a person is added, or the e-mail address by which one is changed."""
+    if statement.kind != "write" or not PEOPLE.search(statement.table):
+        return ""
+    names = [each.column for each in statement.columns]
+    if any(_OWN_DOING.search(each) for each in names):
+        return ""
+    if statement.insert:
+        told = (each for each in statement.columns if _ACCOUNT.match(snake(each.column)))
+        return next((each.column for each in told if is_given(here, each.node)), "")
+    by = [node for column, node in statement.where_values if snake(column) == "email"]
+    alone = [snake(each) for each in statement.where] == ["email"] and bool(names)
+    return "email" if alone and by and is_given(here, by[0]) else ""
 
 
 def is_private(statement: Statement) -> bool:
@@ -274,7 +297,10 @@ def unprotected(ctx: Context, statement: Statement) -> bool:
         return True
     if not isinstance(fold(ctx.ev.eval(statement.module, source.args[0])), str | list):
         return True  # a table object of a query builder, which connects as the owner of the database
-    return all_rights_behind(ctx, statement.module, source.func.obj)
+    if all_rights_behind(ctx, statement.module, source.func.obj):
+        return True
+    command = {"read": "select", "delete": "delete"}.get(statement.kind, "insert" if statement.insert else "update")
+    return open_database.lets_anybody(ctx, statement.table, command)
 
 
 def _with_all_rights(ctx: Context, made: ir.Node) -> bool:

@@ -33,7 +33,8 @@ _ASKS = re.compile(
 )
 _TO = re.compile(r"\bto\s+(?P<roles>[\w\",\s]+?)(?=\s+(?:using|with\s+check)\b|\s*$)", re.I)
 _FOR = re.compile(r"\bfor\s+(all|select|insert|update|delete)\b", re.I)
-_EVERYBODY = {"public", "anon", "authenticated"}
+_EVERYBODY = frozenset({"public", "anon", "authenticated"})
+_STRANGERS = _EVERYBODY - {"authenticated"}
 _OWN_ROW = re.compile(r"^\(*(?:\(?\s*(?:select\s+)?auth\s*\.\s*uid\s*\(\s*\)\s*\)?\s*=\s*\"?\w+\"?"
                       r"|\"?\w+\"?\s*=\s*\(?\s*(?:select\s+)?auth\s*\.\s*uid\s*\(\s*\)\s*\)?)\)*$", re.I)  # fmt: skip
 _MONEY = re.compile(r"(^|_)(credits?|balance|coins|credits?_(balance|remaining|left)|token_balance)$", re.I)
@@ -143,6 +144,19 @@ def keeps_to_owner(ctx: Context, table: str, command: str) -> bool:
     return bool(meant) and all(_OWN_ROW.match(_clause(each, "using")) for each in meant)
 
 
+def lets_anybody(ctx: Context, table: str, command: str) -> bool:
+    """Whether a row policy lets everybody through who need not be signed in, and was hardly meant so."""
+    for (_, known), (_, match) in ctx.once(_standing).items():
+        if known != table.lower() or _command(match.group("rest")) not in {command, "all"}:
+            continue
+        rest = match.group("rest")
+        test = _clause(rest, "with check" if _command(rest) == "insert" else "using")
+        strangers = _for_everybody(rest, _STRANGERS) and test.lower() == "true"
+        if strangers and _command(rest) != "select" and _is_mistaken(ctx, match, _command(rest)):
+            return True
+    return False
+
+
 def _sql_files(ctx: Context) -> list[_Read]:
     return [
         _Read(each.path, sql.strip_comments(each.text))
@@ -227,11 +241,11 @@ def _own_worth(ctx: Context, file: _Read, match: re.Match[str], whole: str) -> I
     yield _at(file, match.start(), message, f"{table} {shown}", 82)
 
 
-def _for_everybody(rest: str) -> bool:
+def _for_everybody(rest: str, everybody: frozenset[str] = _EVERYBODY) -> bool:
     """Whether a policy that widens access holds for roles that a browser may have."""
     to = _TO.search(rest)
-    roles = {each.strip(' "\n').lower() for each in to.group("roles").split(",")} if to else _EVERYBODY
-    return bool(roles & _EVERYBODY) and not re.search(r"\bas\s+restrictive\b", rest, re.I)
+    roles = {each.strip(' "\n').lower() for each in to.group("roles").split(",")} if to else everybody
+    return bool(roles & everybody) and not re.search(r"\bas\s+restrictive\b", rest, re.I)
 
 
 def _clause(rest: str, word: str) -> str:

@@ -1,0 +1,108 @@
+"""Rows that an open route changes or shows without being told whose: balances that grow, an office's lists.
+
+Rows that the request names are in `open_data`. Part of `missing-auth`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.auth import asks_who
+from portraitist.audit.facts.base import Context, Route, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.base import finding, helpers_of
+from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
+from portraitist.audit.rules.credits.granted import proves_payment
+from portraitist.audit.rules.credits.ledger import signs_of
+from portraitist.audit.rules.open_ways import open_data
+
+MAX_DEPTH = 3
+"""How many calls below a handler a statement is looked for."""
+
+_OFFICE = re.compile(r"(^|[/_.-])(admin|backoffice|back-office)([/_.-]|$)", re.I)
+_ENTRANCE = re.compile(
+    r"log-?in|log-?out|sign-?in|sign-?out|/auth\b|verif|passw|session|web-?hook|callback|cron|health|set-?up|seed|init",
+    re.I,
+)
+_CLIENT = re.compile(r"client|supabase|database|(^|_)db$", re.I)
+"""What connects to a database hands it the visitor's cookies, and tells nobody who that is."""
+_BACK = re.compile(r"refund|cancel|fail|web-?hook|callback|cron|renew|daily|internal", re.I)
+
+
+def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
+    """The balance that an open route raises for the asking, or what it reads or changes of its office's rows."""
+    ways = _ways(ctx, route)
+    grown = _grown(ctx, route, ways)
+    if grown is not None:
+        name, at = grown
+        message = f"{route.key} adds to {name} and asks nobody, nor for a payment"
+        yield finding("missing-auth", *route.home, message, key=route.key, weight=78, end=route.head,
+                      evidence=[at])  # fmt: skip
+        return
+    kept = _of_office(ctx, route, ways)
+    if kept is not None:
+        message = f"{route.key} {open_data.DOES[kept.kind]} {kept.table} and asks nobody"
+        yield finding("missing-auth", *route.home, message, key=route.key, end=route.head,
+                      weight=66 if kept.kind == "read" else 74,
+                      evidence=[Place(kept.module.path, kept.line)])  # fmt: skip
+
+
+def _ways(ctx: Context, route: Route) -> list[ir.Func]:
+    """The functions below an open route; none where one of them asks, or may know, who calls."""
+    if open_data.may_refuse(ctx, route):
+        return []
+    found: list[ir.Func] = []
+    level = [each.node for each in route.handlers if isinstance(each.node, ir.Func) and each.module]
+    for _ in range(MAX_DEPTH + 1):
+        for func in level:
+            asked = func in ctx.program.module_of and asks_who(ctx, func)
+            connects = func.name is not None and _CLIENT.search(func.name)
+            if asked or (not connects and ctx.once(open_data.knows_who, func)):
+                return []
+            found.append(func)
+        level = [each for func in level for each in helpers_of(ctx, func) if each not in found]
+    return found
+
+
+def _grown(ctx: Context, route: Route, ways: list[ir.Func]) -> tuple[str, Place] | None:
+    """The balance that is raised below a route, and where; None where one is lowered too, or paid work is done.
+
+    Such give back what they took. None either where anything on the way proves a payment.
+    """
+    if not ways or route.method == "GET" or open_data.MEANT_OPEN.search(route.path) or _BACK.search(route.path):
+        return None
+    if any(ctx.once(proves_payment, each) for each in ways) or any(each.func in ways for each in ctx.calls):
+        return None
+    done = [each for func in ways for each in ctx.once(_by_function).get(func, ())]
+    given = [each for each in done if each[0] == "give"]
+    return given[0][1:] if given and len(given) == len(done) else None
+
+
+def _by_function(ctx: Context) -> dict[ir.Func, list[tuple[str, str, Place]]]:
+    """What each function does to balances, by statements and by assignments: give or take, which, and where."""
+    found: dict[ir.Func, list[tuple[str, str, Place]]] = {}
+    for statement in ctx.statements:
+        func = statement.func
+        for use in statement.columns if statement.kind == "write" and not statement.insert else ():
+            if func is not None and CREDIT.search(snake(use.column)):
+                kinds = {meaning(use.column, each) for each in signs_of(ctx, statement, use)}
+                where = Place(statement.module.path, statement.line)
+                name = f"{statement.table}.{use.column}"
+                found.setdefault(func, []).extend((each, name, where) for each in sorted(kinds))
+    for module, kind, name, node in ctx.once(all_changes):
+        if node.within is not None and CREDIT.search(name):
+            found.setdefault(node.within, []).append((kind, name, Place(module.path, node.line)))
+    return found
+
+
+def _of_office(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | None:
+    """The gravest statement of a route that lies below an office's address, or in its file."""
+    own = _OFFICE.search(route.path) or _OFFICE.search(route.module.path.rpartition(".")[0])
+    if not own or _ENTRANCE.search(route.path):
+        return None
+    made = [each for func in ways for each in ctx.statements_under.get(func, ())]
+    made = [each for each in made if open_data.unprotected(ctx, each)]
+    return min(made, key=lambda each: each.kind == "read", default=None)
