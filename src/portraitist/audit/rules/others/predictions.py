@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
-from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import names_in, unasked
@@ -25,7 +26,7 @@ _READS = {"get", "pop"}
 def shown(ctx: Context, route: Route) -> Iterator[Finding]:
     """A guarded route that gives the provider's answer, or what a process keeps in memory, for an id of the request.
 
-    Not where a row is looked up on the way: it may be the visitor's. What is kept counts only where it is a variable
+    Not where a row is looked up before, or decides whether it is given: it may be the visitor's. What is kept counts only where it is a variable
     of the module that holds no owner; whether an id can be guessed is not known.
     """
     guards = " ".join((route.path, *(name for name, _ in route.guarded_by)))
@@ -41,10 +42,10 @@ def shown(ctx: Context, route: Route) -> Iterator[Finding]:
             message = f"{route.key} gives whatever {name} keeps under the id of the request, whoever's it is"
             yield unasked("idor", route, (here.module, node), message, key=f"{name} {route.key}", weight=58)
             return
-    if rows.asks_owner(route) or any(open_data.looks_up(ctx, each) or _asks_own(ctx, each) for each in ways):
+    if rows.asks_owner(route) or any(_asks_own(ctx, each) for each in ways):
         return
     call = open_data.provider_asked(ctx, ways)
-    if call is not None:
+    if call is not None and not _rows_decide(ctx, ways, call):
         message = f"{route.key} gives {call.api} of any id of the request to whoever is signed in"
         yield unasked("idor", route, (call.module, call.call), message, key=f"asked {route.key}", weight=40)
 
@@ -53,6 +54,39 @@ def _asks_own(ctx: Context, here: Given) -> bool:
     """Whether a row of what is worked on is looked for as somebody's."""
     asked = (each for each in ctx.statements_under.get(here.func, ()) if _WORK.search(each.table))
     return any(snake(one) in ctx.words.owner_columns for each in asked for one in each.where)
+
+
+def _rows_decide(ctx: Context, ways: list[Given], call: ProviderCall) -> bool:
+    """Whether a row with the request's id may keep the answer back: read before, missed, or with an owner compared.
+
+    One that is read afterwards and only spares work keeps nothing back. What helpers do is not weighed.
+    """
+    asking = [each.func for each in ways if open_data.looks_up(ctx, each)]
+    here = next((each for each in ways if each.func is call.func), None)
+    if here is None or not asking:
+        return bool(asking)
+    for site in ir.find(here.func, ir.Call):
+        reads = any(each.node is site for each in ctx.statements_under.get(here.func, ()))
+        helps = any(each.node in asking for each in ctx.program.functions_called(site))
+        if (reads or helps) and (site.line <= call.call.line or _is_missed(here.func, site)):
+            return True
+    for func in {each for one in ways for each in one.way}:
+        compared = (each for each in ir.find(func, ir.Bin) if each.op in {"==", "===", "!=", "!==", "in", "not in"})
+        if any(_WHO.search(name) for each in compared for name in names_in(each)):
+            return True
+    return False
+
+
+def _is_missed(func: ir.Func, site: ir.Call) -> bool:
+    """Whether a branch leaves where what was read is not there: `if (!row) return …`."""
+    holder = next((each for each in ir.ancestors(site) if isinstance(each, ir.Assign)), None)
+    names = {each.id for each in ir.find(holder.target, ir.Name)} if holder is not None else set()
+    for branch in ir.find(func, ir.If):
+        named = any(each.id in names for each in ir.find(branch.test, ir.Name))
+        plain = isinstance(branch.test, ir.Name | ir.Attr)
+        if branch.line > site.line and named and not plain and exits(branch.then):
+            return True
+    return False
 
 
 def _kept(here: Given) -> Iterator[tuple[str, ir.Node]]:
