@@ -29,7 +29,8 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     provider for what has that id while other routes are guarded (`open_data`).
     Also what the database leaves open to browsers that ask it directly (`open_database`), and
     a function that takes its caller's name out of a token whose signature nobody checks (`believed_tokens`).
-    And whatever reads or changes the rows of open paid work in its file, or an office's, or raises a balance (`open_rows`).
+    And whatever reads or changes the rows of open paid work in its file, or an office's, or raises a balance
+    (`open_rows`).
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
     are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
     """

@@ -14,7 +14,7 @@ from portraitist.audit.facts.base import Context, ProviderCall, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.db_common import call_name, chain_calls, made, pairs_of
 from portraitist.audit.facts.db_documents import FIRESTORE_FUNCTIONS
-from portraitist.audit.facts.denial import flat
+from portraitist.audit.facts.denial import flat, is_always
 from portraitist.audit.facts.mounts import creations
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, fold
@@ -120,17 +120,31 @@ def _raises(ctx: Context, func: ir.Func, depth: int = 0) -> bool:
 
 def knows_who(ctx: Context, func: ir.Func) -> bool:
     """Whether a function reads who is asking at all, tested or not, or a cookie or header that may say so."""
+    vain: set[str] = set()
     for call in ir.find(func, ir.Call):
         name = ir.plain_dotted(call.func) or ir.dotted(call.func)
         if flat(name) in ctx.words.identity_readers and flat(name) not in {"decode", "verify"}:
-            return True
+            unused = _in_vain(ctx, func, call)
+            if not unused:
+                return True
+            vain.add(unused)
     stores = {each.name for each in func.params if each.annotation is not None and _is_store(each.annotation)}
     return any(
         _says_who(each)
         and not _is_harmless(func, each)
-        and not (isinstance(each, ir.Name) and each.id in stores)
+        and not (isinstance(each, ir.Name) and each.id in stores | vain)
         for each in ir.walk(func)
     )
+
+
+def _in_vain(ctx: Context, func: ir.Func, call: ir.Call) -> str:
+    """The name of who was read where nothing is taken of it: Supabase's whole answer, tested and always there."""
+    holder = next((each for each in ir.ancestors(call) if isinstance(each, ir.Assign)), None)
+    if holder is None or not isinstance(holder.target, ir.Name) or func not in ctx.program.module_of:
+        return ""
+    name, module = holder.target.id, ctx.program.module_of[func]
+    used = [each for each in ir.find(func, ir.Name) if each.id == name and each is not holder.target]
+    return name if used and all(is_always(module, each) for each in used) else ""
 
 
 def _is_store(annotation: ir.Node) -> bool:
@@ -213,7 +227,9 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     owners = ctx.words.owner_columns
     if not unprotected(ctx, statement):
         return ""
-    if (told_who := _of_person(here, statement)) or any(_OPEN_COLUMNS.search(each) for each in statement.where):
+    if (told_who := _of_person(here, statement)) or any(
+        _OPEN_COLUMNS.search(each) for each in statement.where
+    ):
         return told_who
     if any(snake(each) in owners for each in statement.where):
         mine = [each for each in where if each in owners]
@@ -237,7 +253,9 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     return next((each for each in ids if is_given(here, where[each])), "")
 
 
-_ACCOUNT = re.compile(r"^(clerk|auth|auth0|supabase|firebase|kinde|cognito|okta|privy|stack)_?(user_?)?(id|uid)$")
+_ACCOUNT = re.compile(
+    r"^(clerk|auth|auth0|supabase|firebase|kinde|cognito|okta|privy|stack)_?(user_?)?(id|uid)$"
+)
 """Under which a sign-in service knows a person: it was not chosen, and only the service can say whose it is."""
 _OWN_DOING = re.compile(r"passw|verif|reset|otp|code|login|logged|subscri|opt_|newsletter|seen|token", re.I)
 
@@ -299,7 +317,9 @@ def unprotected(ctx: Context, statement: Statement) -> bool:
         return True  # a table object of a query builder, which connects as the owner of the database
     if all_rights_behind(ctx, statement.module, source.func.obj):
         return True
-    command = {"read": "select", "delete": "delete"}.get(statement.kind, "insert" if statement.insert else "update")
+    command = {"read": "select", "delete": "delete"}.get(
+        statement.kind, "insert" if statement.insert else "update"
+    )
     return open_database.lets_anybody(ctx, statement.table, command)
 
 

@@ -72,7 +72,12 @@ def _grown(ctx: Context, route: Route, ways: list[ir.Func]) -> tuple[str, Place]
 
     Such give back what they took. None either where anything on the way proves a payment.
     """
-    if not ways or route.method == "GET" or open_data.MEANT_OPEN.search(route.path) or _BACK.search(route.path):
+    if (
+        not ways
+        or route.method == "GET"
+        or open_data.MEANT_OPEN.search(route.path)
+        or _BACK.search(route.path)
+    ):
         return None
     if any(ctx.once(proves_payment, each) for each in ways) or any(each.func in ways for each in ctx.calls):
         return None

@@ -26,8 +26,8 @@ _READS = {"get", "pop"}
 def shown(ctx: Context, route: Route) -> Iterator[Finding]:
     """A guarded route that gives the provider's answer, or what a process keeps in memory, for an id of the request.
 
-    Not where a row is looked up before, or decides whether it is given: it may be the visitor's. What is kept counts only where it is a variable
-    of the module that holds no owner; whether an id can be guessed is not known.
+    Not where a row is looked up before, or decides whether it is given: it may be the visitor's. What is kept counts
+    only where it is a variable of the module that holds no owner; whether an id can be guessed is not known.
     """
     guards = " ".join((route.path, *(name for name, _ in route.guarded_by)))
     if ctx.role_at(route.module, route.node) not in LIVE_ROLES or _MACHINES.search(guards):
@@ -71,7 +71,9 @@ def _rows_decide(ctx: Context, ways: list[Given], call: ProviderCall) -> bool:
         if (reads or helps) and (site.line <= call.call.line or _is_missed(here.func, site)):
             return True
     for func in {each for one in ways for each in one.way}:
-        compared = (each for each in ir.find(func, ir.Bin) if each.op in {"==", "===", "!=", "!==", "in", "not in"})
+        compared = (
+            each for each in ir.find(func, ir.Bin) if each.op in {"==", "===", "!=", "!==", "in", "not in"}
+        )
         if any(_WHO.search(name) for each in compared for name in names_in(each)):
             return True
     return False

@@ -37,22 +37,35 @@ def known_keys(ctx: Context) -> Iterator[Finding]:
     Not where the code leaves by a test of the key beside its surroundings, or of that very text; nor in branches for
     development. A Python `SECRET_KEY` counts only in a product that signs something.
     """
+    yield from _fallbacks(ctx)
+    yield from _plain_keys(ctx)
+
+
+def _fallbacks(ctx: Context) -> Iterator[Finding]:
+    given: list[tuple[Module, int, str, str]] = []
     for fact in ctx.of("env.default"):
         module = ctx.program.modules.get(fact.path)
         if module is None or module.role not in LIVE_ROLES or not _SIGNS.match(fact.key):
             continue
-        if _is_text(fact.value) and _counts(ctx, module, fact.key):
-            if not _refused(ctx, module, fact.line, fact.key, str(fact.value)):
-                yield _known(module.path, fact.line, fact.key)
+        text = fact.value if isinstance(fact.value, str) else ""
+        if _is_text(text) and _counts(ctx, module, fact.key):
+            given.append((module, fact.line, fact.key, text))
     for module in ctx.live:
         for call in module.calls({"get", "config", "env"}):
             name = _falls_back(call)
             if name and _counts(ctx, module, name):
-                yield _known(module.path, call.line, name)
+                given.append((module, call.line, name, ir.text_of(call.args[1]) or ""))
         for either in module.all(ir.Bin):
             name = _or_spelled(either)
-            if name and not _refused(ctx, module, either.line, name, ir.text_of(either.right) or ""):
-                yield _known(module.path, either.line, name)
+            if name:
+                given.append((module, either.line, name, ir.text_of(either.right) or ""))
+    for module, line, name, text in given:
+        if not _refused(ctx, module, line, name, text):
+            yield _known(module.path, line, name)
+
+
+def _plain_keys(ctx: Context) -> Iterator[Finding]:
+    for module in ctx.live:
         for where, name, lit in (*_set_plainly(ctx, module), *_signed_plainly(ctx, module)):
             if _is_text(lit.value) and not _refused(ctx, where, lit.line, name, str(lit.value)):
                 yield _plain(where.path, lit.line, name)
@@ -102,7 +115,9 @@ def _turns_down(module: Module, name: str, text: str) -> bool:
             return True
         if any(snake(one) == snake(name) for one in asked) and any(_TRIAL.search(one) for one in asked):
             return True
-    checked = (one for func in module.all(ir.Func) for one in func.decorators if "validator" in ir.dotted(one))
+    checked = (
+        one for func in module.all(ir.Func) for one in func.decorators if "validator" in ir.dotted(one)
+    )
     return any(snake(name) == snake(one) for each in checked for one in names_in(each))
 
 
@@ -135,9 +150,9 @@ def _set_plainly(ctx: Context, module: Module) -> Iterator[tuple[Module, str, ir
         target = each.target
         hung = framework and isinstance(target, ir.Attr | ir.Index) and each.within is None
         plain = django and isinstance(target, ir.Name)
-        if (hung or plain) and last_name(target).lower() == "secret_key" and isinstance(each.value, ir.Lit):
-            if django or ctx.once(_signs):
-                yield module, last_name(target), each.value
+        named = (hung or plain) and last_name(target).lower() == "secret_key"
+        if named and isinstance(each.value, ir.Lit) and (django or ctx.once(_signs)):
+            yield module, last_name(target), each.value
 
 
 _KEYED = {"sign", "verify", "encode", "decode", "session", "expressSession", "cookieSession"}
