@@ -130,9 +130,7 @@ def knows_who(ctx: Context, func: ir.Func) -> bool:
             vain.add(unused)
     stores = {each.name for each in func.params if each.annotation is not None and _is_store(each.annotation)}
     return any(
-        _says_who(each)
-        and not _is_harmless(func, each)
-        and not (isinstance(each, ir.Name) and each.id in stores | vain)
+        says_who(func, each) and not (isinstance(each, ir.Name) and each.id in stores | vain)
         for each in ir.walk(func)
     )
 
@@ -185,8 +183,12 @@ def _header_of(node: ir.Node) -> str:
     return up.name.lower() if isinstance(up, ir.Attr) else ""
 
 
-def _says_who(node: ir.Node) -> bool:
-    """`req.headers`, `ctx.user`, `cookies()`, `session`."""
+def says_who(func: ir.Func, node: ir.Node) -> bool:
+    """`req.headers`, `ctx.user`, `cookies()`, `session`: what may say who is asking, in a function."""
+    return _names_who(node) and not _is_harmless(func, node)
+
+
+def _names_who(node: ir.Node) -> bool:
     if isinstance(node, ir.Attr) and isinstance(node.obj, ir.Name):
         hung = node.name in {"headers", "cookies", "session", "user", "auth"}
         return hung and node.obj.id in {"req", "request", "ctx", "context", "c"}

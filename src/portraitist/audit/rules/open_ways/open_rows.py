@@ -12,6 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import flat
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
@@ -29,7 +30,12 @@ _ENTRANCE = re.compile(
 )
 _CLIENT = re.compile(r"client|supabase|database|(^|_)db$", re.I)
 """What connects to a database hands it the visitor's cookies, and tells nobody who that is."""
-_BACK = re.compile(r"refund|cancel|fail|web-?hook|callback|cron|renew|daily|internal", re.I)
+_BACK = re.compile(
+    r"refund|cancel|fail|web-?_?hook|callback|cron|renew|daily|internal|log-?in|sign-?_?(in|up)|register|reset|forgot|verif"
+    r"|confirm|invite|referr|redeem|coupon|promo|voucher|/auth\b",
+    re.I,
+)
+"""Where a balance grows for a reason of its own, or for a code that is asked for."""
 
 
 def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
@@ -38,7 +44,7 @@ def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
     grown = _grown(ctx, route, ways)
     if grown is not None:
         name, at = grown
-        message = f"{route.key} adds to {name} and asks nobody, nor for a payment"
+        message = f"{route.key} adds to {name}, turns nobody away and asks for no payment"
         yield finding("missing-auth", *route.home, message, key=route.key, weight=78, end=route.head,
                       evidence=[at])  # fmt: skip
         return
@@ -59,12 +65,44 @@ def _ways(ctx: Context, route: Route) -> list[ir.Func]:
     for _ in range(MAX_DEPTH + 1):
         for func in level:
             asked = func in ctx.program.module_of and asks_who(ctx, func)
-            connects = func.name is not None and _CLIENT.search(func.name)
-            if asked or (not connects and ctx.once(open_data.knows_who, func)):
+            if asked or _may_know(ctx, func):
                 return []
             found.append(func)
         level = [each for func in level for each in helpers_of(ctx, func) if each not in found]
     return found
+
+
+def _may_know(ctx: Context, func: ir.Func) -> bool:
+    connects = func.name is not None and _CLIENT.search(func.name)
+    return not connects and ctx.once(open_data.knows_who, func) and not ctx.once(_makes_who_up, func)
+
+
+def _makes_who_up(ctx: Context, func: ir.Func) -> bool:
+    """Whether who somebody is comes from a cookie alone, and whoever has none is given a name all the same.
+
+    `key = request.cookies.get("key")` and then `if not key: key = …`, or `… or uuid4()`: nobody is turned away.
+    """
+    if any(flat(ir.dotted(each.func)) in ctx.words.identity_readers for each in ir.find(func, ir.Call)):
+        return False
+    read = [each for each in ir.walk(func) if open_data.says_who(func, each)]
+    holders = [next((up for up in ir.ancestors(each) if isinstance(up, ir.Assign)), None) for each in read]
+    return bool(holders) and all(each is not None and _has_another(func, each) for each in holders)
+
+
+def _has_another(func: ir.Func, read: ir.Assign) -> bool:
+    """Whether a variable that was read has a second value where the first is nothing."""
+    if not isinstance(read.target, ir.Name):
+        return False
+    if any(each.op == "or" and not isinstance(each.right, ir.Lit) for each in ir.find(read, ir.Bin)):
+        return True
+    name = read.target.id
+    for branch in ir.find(func, ir.If):
+        test = branch.test
+        missing = isinstance(test, ir.Bin) and test.op == "not" and getattr(test.left, "id", "") == name
+        set_there = (one for part in branch.then for one in ir.find(part, ir.Assign))
+        if missing and any(getattr(each.target, "id", "") == name for each in set_there):
+            return True
+    return False
 
 
 def _grown(ctx: Context, route: Route, ways: list[ir.Func]) -> tuple[str, Place] | None:
@@ -72,12 +110,7 @@ def _grown(ctx: Context, route: Route, ways: list[ir.Func]) -> tuple[str, Place]
 
     Such give back what they took. None either where anything on the way proves a payment.
     """
-    if (
-        not ways
-        or route.method == "GET"
-        or open_data.MEANT_OPEN.search(route.path)
-        or _BACK.search(route.path)
-    ):
+    if not ways or route.method == "GET" or _BACK.search(route.path):
         return None
     if any(ctx.once(proves_payment, each) for each in ways) or any(each.func in ways for each in ctx.calls):
         return None
