@@ -28,6 +28,7 @@ _ELSEWHERE = re.compile(
 )
 """Settings of a developer's own machine."""
 _TRIAL = re.compile(r"debug|prod|(^|_)dev|_env(ironment)?$|^environment$|testing|local", re.I)
+_MACHINE = re.compile(r"debug|(^|_)dev|testing|(^|_)local", re.I)
 _HOLES = re.compile(r"^<|\{\{|\$\{|^%")
 
 
@@ -42,26 +43,46 @@ def known_keys(ctx: Context) -> Iterator[Finding]:
 
 
 def _fallbacks(ctx: Context) -> Iterator[Finding]:
-    given: list[tuple[Module, int, str, str]] = []
+    given: dict[tuple[Module, int], tuple[int, str, str]] = {}
     for fact in ctx.of("env.default"):
         module = ctx.program.modules.get(fact.path)
         if module is None or module.role not in LIVE_ROLES or not _SIGNS.match(fact.key):
             continue
         text = fact.value if isinstance(fact.value, str) else ""
-        if _is_text(text) and _counts(ctx, module, fact.key):
-            given.append((module, fact.line, fact.key, text))
+        if _is_text(text) and _counts(ctx, module, fact.key) and _is_asked(ctx, module, fact.key):
+            given.setdefault((module, fact.end_line), (fact.line, fact.key, text))
     for module in ctx.live:
         for call in module.calls({"get", "config", "env"}):
             name = _falls_back(call)
             if name and _counts(ctx, module, name):
-                given.append((module, call.line, name, ir.text_of(call.args[1]) or ""))
+                given.setdefault((module, call.end), (call.line, name, ir.text_of(call.args[1]) or ""))
         for either in module.all(ir.Bin):
             name = _or_spelled(either)
             if name:
-                given.append((module, either.line, name, ir.text_of(either.right) or ""))
-    for module, line, name, text in given:
+                given.setdefault((module, either.end), (either.line, name, ir.text_of(either.right) or ""))
+    for (module, end), (line, name, text) in given.items():
         if not _refused(ctx, module, line, name, text):
-            yield _known(module.path, line, name)
+            yield _known(module.path, (line, end), name)
+
+
+def _is_asked(ctx: Context, module: Module, name: str) -> bool:
+    """Whether some code takes the key out of the settings class that declares it; other settings are taken by name."""
+    if "BaseSettings" not in module.file.text:
+        return True
+    for each in ctx.live:
+        for node in each.all(ir.Attr) if each is not module and name.lower() in each.lowered else ():
+            if node.name.lower() == name.lower() and not _is_set(node):
+                return True
+    return any(_is_taken_by_name(each, name) for each in ctx.live)
+
+
+def _is_taken_by_name(module: Module, name: str) -> bool:
+    """`getattr(settings, "SECRET_KEY")`."""
+    return any(
+        isinstance(each.value, str) and each.value.lower() == name.lower()
+        for call in module.calls({"getattr"})
+        for each in ir.find(call, ir.Lit)
+    )
 
 
 def _plain_keys(ctx: Context) -> Iterator[Finding]:
@@ -71,11 +92,9 @@ def _plain_keys(ctx: Context) -> Iterator[Finding]:
                 yield _plain(where.path, lit.line, name)
 
 
-def _known(path: str, line: int, name: str) -> Finding:
-    message = (
-        f"where {name} is not set, sessions are signed with a text that everybody who reads this code knows"
-    )
-    return Finding("secret-in-repo", path, line, line, message, name, "", (), 60)
+def _known(path: str, lines: tuple[int, int], name: str) -> Finding:
+    message = f"where {name} is not set, what it signs is signed with a text that everybody who reads this code knows"
+    return Finding("secret-in-repo", path, *lines, message, name, "", (), 60)
 
 
 def _plain(path: str, line: int, name: str) -> Finding:
@@ -96,13 +115,19 @@ def _refused(ctx: Context, module: Module, line: int, name: str, text: str) -> b
     """Whether the text serves developers alone: by the file, by a branch around, or by a test that leaves."""
     if _ELSEWHERE.search(module.path):
         return True
-    for each in module.all(ir.If):
-        around = each.line <= line <= each.end and any(_TRIAL.search(one) for one in names_in(each.test))
-        if around and each.within is None:
-            return True
+    if any(_is_trial(each, line) for each in module.all(ir.If)):
+        return True
     spellings = {name.lower(), name.lower().replace("_", "")}
     named = (one for one in ctx.live if any(each in one.lowered for each in spellings))
     return any(_turns_down(one, name, text) for one in named)
+
+
+def _is_trial(branch: ir.If, line: int) -> bool:
+    """Whether a line stands where a test says that this is a developer's machine, or that it is not production."""
+    asked = names_in(branch.test)
+    live = any("prod" in each.lower() for each in asked)
+    part = branch.other if live else branch.then if any(_MACHINE.search(each) for each in asked) else []
+    return any(each.line <= line <= each.end for each in part)
 
 
 def _turns_down(module: Module, name: str, text: str) -> bool:
@@ -170,7 +195,7 @@ def _signed_plainly(ctx: Context, module: Module) -> Iterator[tuple[Module, str,
         if key is None and call.args and isinstance(call.args[0], ir.Obj):
             key = call.args[0].get("secret", "keys")
         for where, node in trace(ctx, module, key):
-            if isinstance(node, ir.Lit) and not isinstance(node.parent, ir.Call | ir.Index | ir.Bin):
+            if isinstance(node, ir.Lit) and (node is key or isinstance(node.parent, ir.Assign | ir.Prop)):
                 name = last_name(node.parent.target) if isinstance(node.parent, ir.Assign) else ""
                 yield where, name, node
 
