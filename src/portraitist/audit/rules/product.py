@@ -17,6 +17,7 @@ from portraitist.audit.rules.failures.handlers import left_out, nothing_for_an_a
 from portraitist.audit.rules.failures.put_in_place import nothing_kept, put_in_place
 from portraitist.audit.rules.failures.quiet import goes_round, working
 from portraitist.audit.rules.failures.rows_without_files import rows_without_files
+from portraitist.audit.rules.failures.told_done import told_done
 from portraitist.audit.rules.failures.unheard import unheard
 from portraitist.audit.rules.repeats import repeats
 
@@ -29,7 +30,8 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     picture that stands in, also as a promise's `catch`. A result that is tested behind the handler is not swallowed,
     nor is a failure in a loop that tries again. Also errors in answers that nobody reads, a webhook's failures that
     its sender never hears of, loops that leave out what failed (`answers`, `handlers`), results that are not kept and
-    refusals that nobody reads (`unheard`), and what is put in the place of what failed (`put_in_place`).
+    refusals that nobody reads (`unheard`), what is told as done (`told_done`), and what is put in the place of what
+    failed (`put_in_place`).
     """
     ways = working(ctx)
     yield from unread_answers(ctx, ways)
@@ -40,6 +42,7 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     yield from nothing_for_an_answer(ctx, ways)
     yield from left_out(ctx, ways)
     yield from unheard(ctx, ways)
+    yield from told_done(ctx)
     yield from put_in_place(ctx, ways)
     yield from nothing_kept(ctx)
     seen: set[ir.Handler] = set()

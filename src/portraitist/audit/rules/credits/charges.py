@@ -306,7 +306,8 @@ def _leaves_without(ledger: Ledger, take: Step) -> ir.Return | None:
         )
         caught = any(isinstance(each, ir.Handler) for each in ir.ancestors(leave))
         outside = leave.within is not take.func or leave.throws or caught or leave.line <= take.event.end
-        if outside or not isinstance(branch, ir.If) or names & names_in(branch.test):
+        tests = [each.test for each in ir.ancestors(leave) if isinstance(each, ir.If)]
+        if outside or not isinstance(branch, ir.If) or any(names & names_in(each) for each in tests):
             continue
         if _is_error(leave) and not gives & set(ir.walk(branch)):
             return leave
@@ -314,14 +315,15 @@ def _leaves_without(ledger: Ledger, take: Step) -> ir.Return | None:
 
 
 def _is_error(leave: ir.Return) -> bool:
-    """Whether an answer has a status of 400 or more."""
-    return any(
-        each.key in {"status", "status_code"}
-        and isinstance(each.value, ir.Lit)
-        and isinstance(each.value.value, int)
-        and each.value.value >= 400
-        for each in ir.find(leave, ir.Prop)
-    )
+    """Whether an answer has a status of 400 or more: an option, the second of a pair, `res.status(400)`."""
+    value = leave.value
+    given = [each.value for each in ir.find(leave, ir.Prop) if each.key in {"status", "status_code"}]
+    if isinstance(value, ir.Arr) and len(value.items) > 1:
+        given.append(value.items[1])
+    calls = ir.find(value, ir.Call) if isinstance(value, ir.Call) else ()
+    given += [each.args[0] for each in calls if last_name(each.func) == "status" and len(each.args) == 1]
+    numbers = [each.value for each in given if isinstance(each, ir.Lit) and isinstance(each.value, int)]
+    return any(each >= 400 for each in numbers)
 
 
 def _failed_branch(func: ir.Func) -> ir.If | None:

@@ -11,8 +11,8 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import Finding
-from portraitist.audit.rules.base import finding, live_statements, names_in
+from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
 
 _STORES = {"upload", "uploadToSignedUrl"}
 _GOES = {"continue_statement", "break_statement"}
@@ -21,6 +21,7 @@ _GOES = {"continue_statement", "break_statement"}
 def rows_without_files(ctx: Context) -> Iterator[Finding]:
     """An `if (uploadError)` that notes the failure and leaves nothing, in front of the row that names the file."""
     seen: set[ir.If] = set()
+    yield from _unread_uploads(ctx)
     for statement in live_statements(ctx, "write"):
         if not statement.insert or statement.func is None:
             continue
@@ -32,6 +33,38 @@ def rows_without_files(ctx: Context) -> Iterator[Finding]:
             message = f"the upload that failed here still gets its row in {statement.table}"
             yield finding("fallback-swallow", statement.module, test, message, key=statement.table, weight=44,
                           end=test.test.end)  # fmt: skip
+
+
+def _unread_uploads(ctx: Context) -> Iterator[Finding]:
+    """An upload to Supabase's storage, which throws nothing, whose answer nobody takes before a row names the file."""
+    seen: set[ir.Call] = set()
+    for statement in live_statements(ctx, "write"):
+        func = statement.func
+        for upload in (
+            ir.find(func, ir.Call) if func is not None and statement.module.language == "javascript" else ()
+        ):
+            if upload in seen or upload.within is not func or not _is_unread(statement.module, upload):
+                continue
+            if upload.end < statement.line and _under(upload, statement) and _names_file(upload, statement):
+                seen.add(upload)
+                message = f"whether this upload failed is never looked at, and {statement.table} gets the file's name"
+                told = Place(statement.module.path, statement.line)
+                yield finding("fallback-swallow", statement.module, upload, message, key=f"upload {statement.table}",
+                              weight=45, end=upload.end, evidence=[told])  # fmt: skip
+
+
+def _is_unread(module: Module, call: ir.Call) -> bool:
+    """Whether a call is `await ….storage.from(…).upload(…)` as a statement of its own."""
+    chain = f".{ir.dotted(call.func)}"
+    if ".storage.from." not in chain or last_name(call.func) not in _STORES:
+        return False
+    plain = isinstance(call.parent, ir.Func | ir.If | ir.Try | ir.Loop)
+    return plain and module.text(call.line).strip().startswith("await ")
+
+
+def _under(upload: ir.Call, statement: Statement) -> bool:
+    """Whether a statement follows an upload in the upload's own block, or in one below."""
+    return upload.parent in set(ir.ancestors(statement.node))
 
 
 def _in_front(test: ir.If, statement: Statement) -> bool:

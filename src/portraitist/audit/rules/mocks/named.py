@@ -9,6 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.mocks.bypassed import bypassed
 from portraitist.audit.rules.mocks.made_up import made_up_versions
 from portraitist.audit.rules.mocks.pretended import pretended, switched
 from portraitist.audit.rules.mocks.stand_ins import stand_ins
@@ -24,11 +25,13 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
     """Placeholder pictures and functions or constants named mock, dummy or fake on the product's paths.
 
     Also routes that simulate an outcome, and placeholders that are sent to the provider (`stand_ins`); timers and
-    fixed answers in place of work (`pretended`); versions that no model can have (`made_up`).
+    fixed answers in place of work (`pretended`); versions that no model can have (`made_up`); switches that pass work
+    by, and pictures of no bytes (`bypassed`).
     """
     yield from stand_ins(ctx)
     yield from pretended(ctx)
     yield from made_up_versions(ctx)
+    yield from bypassed(ctx)
     touching = {each.module.path for each in ctx.calls} | {
         each.path for each in ctx.of("flow", "persist", "route")
     }

@@ -91,7 +91,7 @@ def _timers(ctx: Context, module: Module) -> Iterator[Finding]:
 
 def _answers(module: Module, func: ir.Func) -> Iterator[Finding]:
     """Answers of a function named for work that are the same whatever it is asked, or a made-up address."""
-    if _says_so(func):
+    if says_so(func):
         return
     given = [
         each
@@ -173,7 +173,7 @@ def _simulations(ctx: Context, module: Module) -> Iterator[Finding]:
             continue
         owner = call.within
         used = isinstance(call.parent, ir.Return | ir.Assign | ir.Prop) or _only_waits(call)
-        if owner is None or (owner, name) in seen or not used or _says_so(owner) or switched(call):
+        if owner is None or (owner, name) in seen or not used or says_so(owner) or switched(call):
             continue
         for there in ctx.program.functions_called(call):
             if there.module is None or not isinstance(there.node, ir.Func) or there.node.name in _MADE:
@@ -193,7 +193,7 @@ def _only_waits(call: ir.Call) -> bool:
     return isinstance(call.parent, ir.Other) and isinstance(call.parent.parent, ir.Return | ir.Assign)
 
 
-def _says_so(func: ir.Func) -> bool:
+def says_so(func: ir.Func) -> bool:
     """Whether a function or its class is itself named for a mock."""
     held = (last_name(each.target) for each in ir.ancestors(func) if isinstance(each, ir.Assign))
     names = snake("_".join((func.owner, func.name, *held)))

@@ -147,12 +147,12 @@ def _tasks_of_javascript(ctx: Context, func: ir.Func) -> Iterator[tuple[ir.Node,
     if own and isinstance(around, ir.Call) and around.func is func:
         calls.append((module, around))
     for where, call in calls:
-        whole = _whole(call)
-        if whole.within is not None and where.role in LIVE_ROLES and _stands_alone(where, whole):
+        whole = whole_of(call)
+        if whole.within is not None and where.role in LIVE_ROLES and stands_alone(where, whole):
             yield whole, func, where
 
 
-def _whole(call: ir.Call) -> ir.Call:
+def whole_of(call: ir.Call) -> ir.Call:
     """`work(id).then(…).catch(…)` of `work(id)`."""
     while (
         isinstance(call.parent, ir.Attr)
@@ -163,7 +163,7 @@ def _whole(call: ir.Call) -> ir.Call:
     return call
 
 
-def _stands_alone(module: Module, call: ir.Call) -> bool:
+def stands_alone(module: Module, call: ir.Call) -> bool:
     """Whether a call is a statement of its own that nothing waits for."""
     up: ir.Node | None = call.parent
     if isinstance(up, ir.Bin) and up.op == "void":

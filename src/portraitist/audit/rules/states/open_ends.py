@@ -26,6 +26,7 @@ from portraitist.audit.rules.base import (
     provider_behind,
 )
 from portraitist.audit.rules.failures.quiet import Ways, only_logs, working
+from portraitist.audit.rules.mocks.pretended import says_so
 
 _OPEN = {
     "training", "processing", "generating", "running", "in_progress", "starting", "started", "pending", "queued",
@@ -77,7 +78,10 @@ def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
         others = [
             each
             for each in writes
-            if each.table == statement.table and _states(each) and each is not statement
+            if each.table == statement.table
+            and _states(each)
+            and each is not statement
+            and not _pretends(each)
         ]
         chosen = any(_STATE.search(snake(one)) for each in others for one in each.where)
         known = bool(marks) or _is_default(ctx, statement, bool(others))
@@ -99,6 +103,11 @@ def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
             evidence=[Place(ends[0].module.path, ends[0].line)] if ends else [],
         )  # fmt: skip
     yield from found.values()
+
+
+def _pretends(statement: Statement) -> bool:
+    """Whether a statement stands in what is named a simulation: it ends no real work."""
+    return any(says_so(each) for each in ir.ancestors(statement.node) if isinstance(each, ir.Func))
 
 
 def _by_hooks_alone(ctx: Context, ways: Ways, others: list[Statement]) -> bool:

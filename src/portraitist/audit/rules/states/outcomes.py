@@ -19,10 +19,12 @@ from portraitist.audit.rules.base import (
     of_body,
     place,
 )
+from portraitist.audit.rules.states.asked_only import closed_when_asked
 from portraitist.audit.rules.states.detached import lost_with_the_process
 from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_over_empty
 from portraitist.audit.rules.states.endless import endless_waits
 from portraitist.audit.rules.states.open_ends import open_ends
+from portraitist.audit.rules.states.own_steps import steps_that_fail
 from portraitist.audit.rules.states.second_reads import read_again
 from portraitist.audit.rules.states.unfinished import left_in_progress
 from portraitist.audit.rules.states.untold import untold
@@ -36,7 +38,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     So does work whose webhook is put inside `input`, where the provider does not look for it, and a row that is
     marked as running before a paid call whose failure is caught without a change of it. And rows that only a webhook
     closes, or nothing, webhooks that pass over failures, and parameters of their addresses that are never sent. And
-    work that succeeds without an output, where only an output ends it, and handlers that read a body twice.
+    work that succeeds without an output, where only an output ends it, and handlers that read a body twice. And rows
+    whose own next step fails (`own_steps`), or that change only when a page asks (`asked_only`).
     """
     yield from left_in_progress(ctx)
     yield from open_ends(ctx)
@@ -44,6 +47,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from lost_with_the_process(ctx)
     yield from untold(ctx)
     yield from read_again(ctx)
+    yield from steps_that_fail(ctx)
+    yield from closed_when_asked(ctx)
     yield from _never_said(ctx)
     yield from _webhook_in_input(ctx)
     for module in (each for each in ctx.live if "succeeded" in each.file.text):

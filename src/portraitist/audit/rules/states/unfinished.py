@@ -55,9 +55,9 @@ def _end_of(ctx: Context, mark: Mark, flow: Flow) -> _End | None:
         func = flow.funcs[place]
         if place < len(flow.funcs) - 1:
             node = _site(ctx, func, flow.funcs[place + 1], mark if place == at else None)
-        if node is None or (place == at and not _follows(ctx, mark, node)):
+        if node is None or (place == at and not follows(ctx, mark, node)):
             return None
-        handler, open_ = _climb(ctx, mark, func, node)
+        handler, open_ = climb(ctx, mark, func, node)
         if not open_:
             return None
         if handler is not None:
@@ -78,7 +78,7 @@ def _site(ctx: Context, outer: ir.Func, inner: ir.Func, mark: Mark | None) -> ir
     return next((each for each in calls if mark is None or each.line > mark.end), None)
 
 
-def _follows(ctx: Context, mark: Mark, node: ir.Node) -> bool:
+def follows(ctx: Context, mark: Mark, node: ir.Node) -> bool:
     """Whether the call comes after the mark, on the same way, once the mark is kept."""
     if node.line <= mark.end or not is_kept(ctx, mark, node.line):
         return False
@@ -108,7 +108,7 @@ def _under(arm: list[ir.Node], node: ir.Node) -> bool:
     return any(node is each or each in set(ir.ancestors(node)) for each in arm)
 
 
-def _climb(ctx: Context, mark: Mark, func: ir.Func, node: ir.Node) -> tuple[ir.Node | None, bool]:
+def climb(ctx: Context, mark: Mark, func: ir.Func, node: ir.Node) -> tuple[ir.Node | None, bool]:
     """The handler in a function at which a failure of `node` ends, and whether the row stays marked so far."""
     table = mark.statement.table
     below = node
