@@ -137,7 +137,7 @@ def unread_responses(ctx: Context) -> Iterator[Finding]:
         for test in ir.find(call.func, ir.If):
             names = names_in(test.test)
             asks = assign.target.id in names and names & {"ok", "status", "status_code"}
-            if asks and test.line > assign.line and not test.other and only_logs(test.then):
+            if asks and test.line > assign.line and only_logs([*test.then, *test.other]):
                 message = f"a refusal of {call.api.partition(' ')[0]} by the provider is only logged"
                 yield finding(
                     "fallback-swallow", call.module, test, message, key=call.api, weight=46, end=test.end

@@ -47,6 +47,8 @@ def put_in_place(ctx: Context, ways: Ways) -> Iterator[Finding]:
             if func in paying:
                 yield from _unlooked(ctx, module, func, attempt, handler)
             yield from _as_it_was(module, func, attempt, handler)
+            if func in ways:
+                yield from _left_as_it_was(module, func, attempt, handler)
             yield from _emptied(ways, module, func, attempt)
             yield from _state_kept(module, func, attempt, handler)
 
@@ -211,6 +213,27 @@ def _as_it_was(module: Module, func: ir.Func, attempt: ir.Try, handler: ir.Handl
                 yield finding("fallback-swallow", module, handler, message, key=f"{name} {put}", weight=43,
                               line=handler.line, end=handler.end)  # fmt: skip
                 return
+
+
+def _left_as_it_was(module: Module, func: ir.Func, attempt: ir.Try, handler: ir.Handler) -> Iterator[Finding]:
+    """`x = y; try: x = work(y) except: log()`, on the way to a paid call: what failed goes on untouched."""
+    calls = (each for part in attempt.body for each in ir.find(part, ir.Call))
+    if not only_logs(handler.body) or not any(_WORKS.search(last_name(each.func)) for each in calls):
+        return
+    for each in (one for part in attempt.body for one in ir.find(part, ir.Assign)):
+        name = each.target.id if isinstance(each.target, ir.Name) and not each.decl else ""
+        before = [
+            ir.plain_dotted(one.value)
+            for one in ir.find(func, ir.Assign)
+            if name and one.value is not None and last_name(one.target) == name and one.line < attempt.line
+        ]
+        put = before[-1] if before else ""
+        later = any(one.id == name and one.line > attempt.end for one in ir.find(func, ir.Name))
+        if put and later and _MEDIA.search(put):
+            message = f"where the work fails, {name} stays {put} and is taken for the result"
+            yield finding("fallback-swallow", module, handler, message, key=f"{name} {put}", weight=43,
+                          line=handler.line, end=handler.end)  # fmt: skip
+            return
 
 
 def _was(func: ir.Func, name: str, put: str, attempt: ir.Try) -> bool:

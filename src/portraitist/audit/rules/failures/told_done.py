@@ -63,7 +63,8 @@ def _quiet(ctx: Context, call: ProviderCall, func: ir.Func) -> ir.Handler | None
             handler = each.handlers[-1]
             leaves = any(isinstance(one, ir.Return) for one in ir.walk(handler))
             sets = any(isinstance(one, ir.Assign) for one in ir.walk(handler))
-            return None if leaves or sets or each.final else handler
+            logs = only_logs(handler.body)  # said elsewhere
+            return None if leaves or sets or logs or each.final else handler
         if isinstance(each, ir.Loop) or each is func:
             break
         below = each
@@ -185,7 +186,7 @@ def _lets_nothing_out(attempt: ir.Try, *, python: bool) -> bool:
             if isinstance(each, ir.Return) and each.throws:
                 return False
             if isinstance(each, ir.Call) and re.search(
-                r"retry|abort|reject|raise|throw", last_name(each.func), re.I
+                r"retry|abort|bail|reject|raise|throw", last_name(each.func), re.I
             ):
                 return False
     names = {each.id for each in ir.find(caught, ir.Name)} if python and caught is not None else {"Exception"}

@@ -38,6 +38,9 @@ _QUEUES = re.compile(
     r"(^|\.|_)((inngest|\w*queue|qstash|boss|sqs\w*|celery\w*|rabbit\w*|arq\w*|pubsub|producer)\.\w+|tasks\.trigger)$",
     re.I,
 )
+_NO_END = re.compile(f"^({'|'.join(sorted(RUNNING | RESTING))})$|fail|error|cancel|expire|draft|idle")
+MIN_STATEMENTS = 3
+"""A function of fewer statements only writes the state: it is no step of the work."""
 
 
 def steps_that_fail(ctx: Context) -> Iterator[Finding]:
@@ -74,17 +77,20 @@ def _called(ctx: Context, call: ir.Call) -> list[ir.Func]:
 
 
 def _ends(ctx: Context, func: ir.Func, mark: Mark) -> bool:
-    """Whether a function writes a later state of the mark's table, and no handler in it settles a failure."""
+    """Whether a function does more than write a later state of the mark's table, and settles no failure itself."""
     ends = {
         each.func
         for each in writers(ctx, mark.statement.table)
         for use in states_of(each)
-        if not each.insert and said(use) and said(use) not in RUNNING | RESTING
+        if not each.insert and said(use) and not _NO_END.search(said(use))
     }
     inside = [func, *helpers_of(ctx, func)]
     caught = (handler for each in inside for handler in ir.find(each, ir.Handler))
-    return any(each in ends for each in inside) and not any(
-        settles(ctx, mark.statement.table, ir.walk(each)) for each in caught
+    works = len(func.body) >= MIN_STATEMENTS
+    return (
+        works
+        and any(each in ends for each in inside)
+        and not any(settles(ctx, mark.statement.table, ir.walk(each)) for each in caught)
     )
 
 
@@ -97,7 +103,6 @@ def _unheard(mark: Mark, call: ir.Call, step: ir.Func) -> Iterator[Finding]:
     if isinstance(given, ir.Func) and not logs:
         made = [each.value for each in given.body if isinstance(each, ir.Return)]
         logs = len(made) == len(given.body) and all(each is not None and only_logs([each]) for each in made)
-    tried = any(isinstance(each, ir.Try) for each in ir.ancestors(whole)) and not caught
     if caught and not logs:
         return
     how = "only logged" if caught else "heard of by nobody"
@@ -105,7 +110,7 @@ def _unheard(mark: Mark, call: ir.Call, step: ir.Func) -> Iterator[Finding]:
         f"{step.name} is not waited for and its failure is {how}: {mark.key}, set at line {mark.line}, stays"
     )
     yield finding("stuck-status", mark.module, whole, message, key=f"{mark.key} {step.name}",
-                  weight=44 if not tried else 45, evidence=[Place(mark.module.path, mark.line)])  # fmt: skip
+                  weight=44, evidence=[Place(mark.module.path, mark.line)])  # fmt: skip
 
 
 def _repeated(ctx: Context, mark: Mark, call: ir.Call, step: ir.Func) -> Iterator[Finding]:
