@@ -21,6 +21,7 @@ from portraitist.audit.rules.base import (
 )
 from portraitist.audit.rules.states.asked_only import closed_when_asked
 from portraitist.audit.rules.states.detached import lost_with_the_process
+from portraitist.audit.rules.states.early_ways_out import left_before_work
 from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_over_empty
 from portraitist.audit.rules.states.endless import endless_waits
 from portraitist.audit.rules.states.open_ends import open_ends
@@ -39,9 +40,11 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     marked as running before a paid call whose failure is caught without a change of it. And rows that only a webhook
     closes, or nothing, webhooks that pass over failures, and parameters of their addresses that are never sent. And
     work that succeeds without an output, where only an output ends it, and handlers that read a body twice. And rows
-    whose own next step fails (`own_steps`), or that change only when a page asks (`asked_only`).
+    whose own next step fails (`own_steps`), that an error on the way leaves (`early_ways_out`), or that change only
+    when a page asks (`asked_only`).
     """
     yield from left_in_progress(ctx)
+    yield from left_before_work(ctx)
     yield from open_ends(ctx)
     yield from endless_waits(ctx)
     yield from lost_with_the_process(ctx)
