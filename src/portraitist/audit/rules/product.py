@@ -42,7 +42,7 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     yield from nothing_for_an_answer(ctx, ways)
     yield from left_out(ctx, ways)
     yield from unheard(ctx, ways)
-    yield from told_done(ctx)
+    yield from told_done(ctx, ways)
     yield from put_in_place(ctx, ways)
     yield from nothing_kept(ctx)
     seen: set[ir.Handler] = set()

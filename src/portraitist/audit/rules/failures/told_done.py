@@ -16,27 +16,29 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, place
-from portraitist.audit.rules.failures.quiet import only_logs
+from portraitist.audit.rules.failures.quiet import Ways, only_logs
 
 _STOPS = re.compile(r"(^|\.)(async_)?(delete|cancel)$|^delete |/cancel$", re.I)
 _RETRIES = re.compile(r"(^|\.)(retry|retrying|retriable|actor|backoff\.on_exception|on_exception)$")
 _TRIED = {"retry", "pRetry", "asyncRetry", "withRetry", "retryWithBackoff", "retryAsync", "with_retry"}
 
 
-def told_done(ctx: Context) -> Iterator[Finding]:
+def told_done(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """Everything of this file."""
-    yield from _starts_kept_quiet(ctx)
+    yield from _starts_kept_quiet(ctx, ways)
     yield from _left_at_provider(ctx)
     yield from _never_again(ctx)
 
 
-def _starts_kept_quiet(ctx: Context) -> Iterator[Finding]:
+def _starts_kept_quiet(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """A helper that catches the failed start and gives nothing back, behind which a route answers a success."""
     seen: set[ir.Handler] = set()
     for flow in ctx.flows:
         if flow.route is None or not flow.route.is_http or len(flow.funcs) < 2:
             continue
         caller, func = flow.funcs[-2:]
+        if caller in ways.hooks:
+            continue  # nobody waits for the outcome there
         handler = _quiet(ctx, flow.call, func)
         if handler is None or handler in seen or returns(func):
             continue

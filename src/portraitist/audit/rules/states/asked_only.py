@@ -38,11 +38,11 @@ def closed_when_asked(ctx: Context) -> Iterator[Finding]:
             left.update({func: flow.call for func in flow.funcs if not flow.call.fields("webhook")})
     seen: set[str] = set()
     for mark in marks(ctx) if left else ():
-        if mark.func not in left or mark.statement.table in seen or put_right(ctx, mark):
+        if mark.func not in left or mark.key in seen or put_right(ctx, mark):
             continue
         asking = _asking_ends(ctx, mark)
         if asking is not None:
-            seen.add(mark.statement.table)
+            seen.add(mark.key)
             told = f"line {asking.line} of {asking.path}"
             message = f"{mark.key} changes only when a page asks {told}: nothing else ends it"
             yield finding("stuck-status", mark.module, mark.node, message, key=f"{mark.key} asked", weight=36,
@@ -59,14 +59,16 @@ def _asking_ends(ctx: Context, mark: Mark) -> Place | None:
     ways = working(ctx)
     found: Place | None = None
     for each in writers(ctx, mark.statement.table):
-        ends = [use for use in states_of(each) if said(use) not in RUNNING | RESTING]
+        same = [use for use in states_of(each) if use.column == mark.column]
+        ends = [use for use in same if said(use) not in RUNNING | RESTING]
         if not ends or each.insert or each.func is None or each.func is mark.func:
             continue
         if each.func in ways.hooks:
             return None
         handlers = [func for func in _handlers(ctx, each.func) if leads_to(ctx, func, asking)]
-        around = {site.call.within for site in ctx.program.callers.get(each.func, [])} | {each.func}
-        if not handlers or any(func not in handlers and func in ctx.handled_by for func in around):
+        callers = {site.call.within for site in ctx.program.callers.get(each.func, [])}
+        alone = each.func in handlers or callers <= {*handlers}
+        if not handlers or not alone or any(func in ctx.handled_by for func in callers - {*handlers}):
             return None
         found = found or Place(each.module.path, each.line)
     return found

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, names_in
 from portraitist.audit.rules.failures.quiet import working
@@ -51,10 +52,12 @@ def _leaves_open(ctx: Context, mark: Mark, leave: ir.Return) -> bool:
     if not follows(ctx, mark, leave):
         return False
     names = _answers(mark)
+    before = [each for each in ir.find(mark.func, ir.If) if each.end < mark.line and exits(each.then)]
+    asked = [names_in(each.test) for each in before]
     above = list(ir.ancestors(leave))
     below: ir.Node = leave
     for each in above:
-        if isinstance(each, ir.If) and names & names_in(each.test):
+        if isinstance(each, ir.If) and (names & names_in(each.test) or names_in(each.test) in asked):
             return False
         if isinstance(each, ir.Try):
             around = below in each.body

@@ -148,8 +148,7 @@ def _untold_queues(ctx: Context) -> Iterator[Finding]:
     seen: set[ir.Node] = set()
     paid = {func for flow in ctx.flows for func in flow.funcs}
     for mark in [*marks(ctx), *(each for each in _defaults(ctx) if each.func in paid)]:
-        live = ctx.role_at(mark.module, mark.node) in LIVE_ROLES
-        if mark.word not in RESTING | {""} or not live:
+        if not mark.statement.insert or ctx.role_at(mark.module, mark.node) not in LIVE_ROLES:
             continue
         for call in _later_calls(mark):
             if not _tells_queue(ctx, mark, call) or not follows(ctx, mark, call):
@@ -213,13 +212,22 @@ def _added(ctx: Context) -> Iterator[Mark]:
                 continue
             found = module.lookup(given.id, given)
             for made in (each.value for each in (visible(found[1], given) if found else []) if not each.keys):
-                root = ir.root_of(made) if isinstance(made, ir.Call) else None
+                if not isinstance(made, ir.Call) or _says_state(made):
+                    continue
+                root = ir.root_of(made)
                 name = snake(root.id) if isinstance(root, ir.Name) else ""
                 table = next((each for each in (name, f"{name}s") if each in ctx.tables), "")
                 column = _state_of(ctx, table)
                 if column is not None:
                     row = Statement("write", table, (), (), module, call, call.line, call.end, insert=True)
                     yield Mark(module, call, call.within, row, column, "")
+
+
+def _says_state(made: ir.Call) -> bool:
+    """Whether a row's class is given its columns one by one: such a row is judged by the state that it is given."""
+    return isinstance(made.func, ir.Name) and not any(
+        each.spread for each in (made.kw.props if made.kw else [])
+    )
 
 
 _SESSION = re.compile(r"(^|\.|_)(session|db)\.add$")
