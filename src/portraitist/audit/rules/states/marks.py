@@ -207,7 +207,8 @@ def settles(ctx: Context, table: str, nodes: Iterator[ir.Node], *, guessed: bool
         if any(leads_to(ctx, each, funcs) for each in targets):
             return True
         name = ir.dotted(node.func)
-        if name.endswith("rollback") and ctx.program.module_of[node.within].language == "python":
+        inside = ctx.program.module_of.get(node.within) if node.within is not None else None
+        if name.endswith("rollback") and inside is not None and inside.language == "python":
             continue  # what is asked about is committed before
         if guessed and not targets and _SETTLES.search(name.rpartition(".")[2]) and not _LOGS.search(name):
             return True
