@@ -132,3 +132,57 @@ export async function PUT(req: Request) {
     found = [each for each in audit_files(files).findings if each.path == here]
     assert {each.rule for each in found} >= {"missing-auth", "idor"}
     assert {each.rule for each in found if each.rank is not None} == {"missing-auth"}
+
+
+def test_where_a_failed_run_is_given_back_the_failed_start_is_named(audit_files: Auditor) -> None:
+    start = """
+import Replicate from "replicate";
+import { prisma } from "@/lib/db";
+import { auth } from "@clerk/nextjs/server";
+export async function POST(request: Request) {
+  const { userId } = await auth();
+  if (!userId) return Response.json({}, { status: 401 });
+  const user = await prisma.user.findUnique({ where: { id: userId } });
+  if (user.credits < 5) return Response.json({}, { status: 402 });
+  await prisma.user.update({ where: { id: userId }, data: { credits: user.credits - 5 } });
+  const webhook = "https://x.example/api/webhooks/replicate";
+  const run = await new Replicate().predictions.create({ model: "a/b", input: {}, webhook });
+  await prisma.image.create({ data: { runId: run.id, userId, status: "starting" } });
+  return Response.json({});
+}
+"""
+    hook = """
+import { prisma } from "@/lib/db";
+export async function POST(request: Request) {
+  const { id, status } = await request.json();
+  if (status === "failed") {
+    const image = await prisma.image.update({ where: { runId: id }, data: { status: "failed" } });
+    GIVE
+  }
+  return Response.json({});
+}
+"""
+    give = "await prisma.user.update({ where: { id: image.userId }, data: { credits: { increment: 5 } } });"
+    here, there = "app/api/generate/route.ts", "app/api/webhooks/replicate/route.ts"
+    endings = []
+    for inside in (give, ""):
+        audit = audit_files({here: start, there: hook.replace("GIVE", inside)})
+        found = [each for each in audit.findings if each.rule == "credit-before-check" and each.path == here]
+        endings += [each.message.partition("not given back when it ")[2] for each in found]
+    assert endings == ["cannot be started: only a run that fails later gives them back", "fails"]
+
+
+def test_a_browsers_key_of_no_known_form_ranks_below_what_opens_a_database(audit_files: Auditor) -> None:
+    role = (
+        "eyJhbGciOiAiSFMyNTYiLCAidHlwIjogIkpXVCJ9.eyJpc3MiOiAic3VwYWJhc2UiLCAicmVmIjogImZpeHR1cmVmaXh0dXJlZml4dHVyZSI"
+        "sICJyb2xlIjogInNlcnZpY2Vfcm9sZSIsICJpYXQiOiAxfQ.c2lnbmF0dXJlLW9mLWEtZml4dHVyZQ"
+    )
+    files = {
+        "app/hooks/assets.ts": '"use client";\nexport const sent = { apiKey: "MhBs-77kU1z9fG6Tof-E59" };',
+        "app/page.tsx": 'import { sent } from "./hooks/assets";\nexport default () => sent.apiKey;',
+        "app/setup.sql": "select 1; -- postgres://app:q8Zk2LmNw0@db.of-somebody.net:5432/app",
+        "lib/admin.sql": f"-- {role}",
+    }
+    found = [each for each in audit_files(files).findings if each.rule == "secret-in-repo"]
+    assert [each.path for each in found] == ["lib/admin.sql", "app/setup.sql", "app/hooks/assets.ts"]
+    assert found[0].message == "a service-role token of the database is committed (redacted)"

@@ -84,7 +84,8 @@ _PERMISSIONS = {"IsAuthenticated", "IsAdminUser", "DjangoModelPermissions", "Dja
 def _guard(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> str:
     """The name of a guard expression that denies, or ""."""
     if isinstance(node, ir.Func):
-        return (node.name or "anonymous") if denial.denies(ctx, module, node) else ""
+        denies = denial.denies(ctx, module, node) or in_body(ctx, module, node)
+        return (node.name or "anonymous") if denies else ""
     name = ir.plain_dotted(node.func if isinstance(node, ir.Call) else node)
     if routes_trpc.is_procedure(name):
         before = routes_trpc.middleware(ctx, module, node)

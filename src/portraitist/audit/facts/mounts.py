@@ -144,6 +144,37 @@ def _entry(ctx: Context, module: Module, name: str, depth: int) -> list[ir.Node]
     return [made for each in bindings[-3:] for made in _bound(ctx, module, each, depth + 1)]
 
 
+def definitions(ctx: Context, module: Module, name: ir.Name) -> list[tuple[Module, ir.Node]]:
+    """What a name is bound to, here or in the module it is imported from."""
+    looked = module.lookup(name.id, name)
+    return [found for each in (looked[1] if looked else ()) for found in _values(ctx, module, each, 0)]
+
+
+def _values(ctx: Context, module: Module, binding: Binding, depth: int) -> list[tuple[Module, ir.Node]]:
+    if binding.kind == "assign" and binding.value is not None:
+        return [(module, binding.value)]
+    if binding.kind == "import" and isinstance(binding.node, ir.Import) and binding.keys:
+        return _exported_values(ctx, module, binding.node.module, str(binding.keys[0]), depth)
+    return []
+
+
+def _exported_values(
+    ctx: Context, module: Module, specifier: str, name: str, depth: int
+) -> list[tuple[Module, ir.Node]]:
+    path = ctx.program.resolver.resolve(module.path, specifier, module.language)
+    other = ctx.program.modules.get(path) if path else None
+    if other is None or depth > 4:
+        return []
+    entry = other.exports.get(name, name)
+    if isinstance(entry, ir.Import):
+        return _exported_values(ctx, other, entry.module, entry.names[0][0], depth + 1)
+    if isinstance(entry, ir.Node):
+        return [(other, entry)]
+    return [
+        found for each in other.top.names.get(entry, []) for found in _values(ctx, other, each, depth + 1)
+    ]
+
+
 def normalise(path: str, *, ending: bool = False) -> str:
     """One spelling for holes: `:id`, `<int:id>` and `{id:path}` become `{id}`; slashes are single.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.mounts import Guard, creations
+from portraitist.audit.facts.mounts import Guard, creations, definitions
 from portraitist.audit.facts.routes_javascript import handler_targets
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
@@ -210,15 +210,25 @@ def _made_action(ctx: Context, module: Module, name: str, made: ir.Call) -> Iter
 
 
 def functions_before(ctx: Context, module: Module, chain: ir.Node, depth: int = 0) -> list[ir.Func]:
-    """The functions handed to the calls of a chain, and to those that made what it starts from."""
+    """The functions handed to the calls of a chain, those that `.use(…)` names, and those of what it starts from."""
     found: list[ir.Func] = []
     while isinstance(chain, ir.Call | ir.Attr):
         if isinstance(chain, ir.Call):
             found.extend(each for each in chain.args if isinstance(each, ir.Func))
+            named = chain.args if isinstance(chain.func, ir.Attr) and chain.func.name == "use" else []
+            used = (
+                each
+                for arg in named
+                if isinstance(arg, ir.Name)
+                for each in handler_targets(ctx, module, arg)
+            )
+            found.extend(each.node for each in used if isinstance(each.node, ir.Func))
         chain = chain.func if isinstance(chain, ir.Call) else chain.obj
-    for made in creations(ctx, module, chain) if isinstance(chain, ir.Name) and depth < 4 else ():
-        found.extend(functions_before(ctx, module, made, depth + 1))
-    return found
+    if isinstance(chain, ir.Name) and depth < 4:
+        made = [*definitions(ctx, module, chain), *((module, each) for each in creations(ctx, module, chain))]
+        for where, each in made:
+            found.extend(functions_before(ctx, where, each, depth + 1))
+    return list(dict.fromkeys(found))
 
 
 def _served(ctx: Context, module: Module, path: str) -> Iterator[Route]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.mounts import Guard, creations
+from portraitist.audit.facts.mounts import Guard, creations, definitions
 from portraitist.audit.facts.routes_javascript import handler_targets
 from portraitist.audit.link.module import Module
 
@@ -40,7 +40,7 @@ def middleware(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> l
         else:
             node = node.obj
     if isinstance(node, ir.Name) and depth < 5:
-        for where, value in _definitions(ctx, module, node):
+        for where, value in definitions(ctx, module, node):
             found.extend(middleware(ctx, where, value, depth + 1))
     return found
 
@@ -96,22 +96,4 @@ def _mounts(ctx: Context) -> Mounted:
                     for child in creations(ctx, module, prop.value):
                         if (prop.key, call) not in found.setdefault(child, []):
                             found[child].append((prop.key, call))
-    return found
-
-
-def _definitions(ctx: Context, module: Module, name: ir.Name) -> list[tuple[Module, ir.Node]]:
-    """What a name is bound to, here or in the module it is imported from."""
-    looked = module.lookup(name.id, name)
-    found: list[tuple[Module, ir.Node]] = []
-    for binding in looked[1] if looked else ():
-        if binding.kind == "assign" and binding.value is not None:
-            found.append((module, binding.value))
-        elif binding.kind == "import" and isinstance(binding.node, ir.Import):
-            path = ctx.program.resolver.resolve(module.path, binding.node.module, module.language)
-            other = ctx.program.modules.get(path) if path else None
-            if other is not None:
-                entry = other.exports.get(str(binding.keys[0]), str(binding.keys[0]))
-                if isinstance(entry, str):
-                    bound = other.top.names.get(entry, [])
-                    found.extend((other, each.value) for each in bound if each.value is not None)
     return found

@@ -301,6 +301,31 @@ def names_in(node: ir.Node | None) -> set[str]:
     return found
 
 
+def is_readable(route: Route) -> bool:
+    """Whether a handler of the route is here and all of its lines could be read: else nobody knows what is missing."""
+    own = [(each.module, each.node) for each in route.handlers if isinstance(each.node, ir.Func)]
+    return bool(own) and not any(
+        first <= func.end and func.line <= last
+        for module, func in own
+        for first, last in (module.errors if module is not None else ())
+    )
+
+
+def runs_in_browser(module: Module) -> bool:
+    """Whether a file says itself that browsers run it: by its directive, or by hooks that only a page can use."""
+    if module.language != "javascript":
+        return False
+    first = module.body.parts[0] if module.body.parts else None
+    if first is not None and ir.text_of(first) == "use client":
+        return True
+    pages = (each for each in module.all(ir.Import) if each.module in _PAGE_LIBRARIES)
+    return any(_HOOK.match(name) for each in pages for name, _ in each.names)
+
+
+_PAGE_LIBRARIES = {"react", "preact/hooks", "@tanstack/react-query", "react-query", "swr"}
+_HOOK = re.compile(r"use[A-Z]")
+
+
 def refusing_names(_ctx: Context, func: ir.Func) -> list[str]:
     """The names in the tests of a function that leave."""
     return [one for each in ir.find(func, ir.If) if exits(each.then) for one in names_in(each.test)]

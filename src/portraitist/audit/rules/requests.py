@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portraitist.audit import ir
+from portraitist.audit.facts.auth import dependencies
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
@@ -73,7 +74,9 @@ def below(ctx: Context, route: Route) -> list[Given]:
 def _below(ctx: Context, route: Route) -> list[Given]:
     found: list[Given] = []
     queue = [
-        Given(each.module, each.node, frozenset(_parameters(route, each.node)), (each.node,))
+        Given(
+            each.module, each.node, frozenset(_parameters(ctx, route, each.module, each.node)), (each.node,)
+        )
         for each in route.handlers
         if isinstance(each.node, ir.Func) and each.module is not None
     ]
@@ -103,12 +106,13 @@ def _calls(ctx: Context, here: Given) -> Iterator[tuple[ir.Call, Target]]:
                 yield queued, target
 
 
-def _parameters(route: Route, func: ir.Func) -> Iterator[str]:
+def _parameters(ctx: Context, route: Route, module: Module, func: ir.Func) -> Iterator[str]:
     """The parameters of a handler that the caller fills; those that a framework injects are none."""
     if route.framework in {"express", "edge", "pages", "vercel", "nitro", "loader", "svelte", "cloud"}:
         params = func.params[:1]
     else:
-        params = func.params
+        injected = [param for param, _, _ in dependencies(ctx, module, func)]
+        params = [each for each in func.params if each not in injected]
     for each in params:
         default = ir.dotted(each.default) if each.default is not None else ""
         annotation = ir.dotted(each.annotation) if each.annotation is not None else ""

@@ -220,6 +220,8 @@ def _answered(ctx: Context, ways: Ways) -> Iterator[Finding]:
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) not in LIVE_ROLES or _copied(ctx, func, ways):
             continue
+        if _copied_by_callers(ctx, func):
+            continue
         for node, key, value in _answers(ctx, func):
             if _from_provider(ctx, module, key, value):
                 named = key or "the whole output"
@@ -253,6 +255,61 @@ def _copied(ctx: Context, func: ir.Func, ways: Ways) -> bool:
         if site.call.within is not None and _calls(site.call.within, _COPIES, site.call.line - 1):
             return True
     return False
+
+
+MAX_CALLERS = 3
+"""How many calls above a function what it gives back is followed."""
+
+
+def _copied_by_callers(ctx: Context, func: ir.Func, depth: int = MAX_CALLERS) -> bool:
+    """Whether whoever calls a function copies what it gives back, or gives it back to callers that do.
+
+    What a handler gives back is its answer.
+    """
+    sites = [
+        each
+        for each in ctx.program.callers.get(func, [])
+        if ctx.role_at(each.module, each.call) in LIVE_ROLES
+    ]
+    if not sites or not depth or any(each.is_http for each in ctx.handled_by.get(func, ())):
+        return False
+    return all(_copied_from(ctx, each.call, depth) for each in sites)
+
+
+def _copied_from(ctx: Context, made: ir.Call, depth: int) -> bool:
+    """Whether what a call gives back is handed to something that copies it, in its own function or above."""
+    func = made.within
+    if func is None:
+        return False
+    names = _carrying(func, made)
+    for call in ir.find(func, ir.Call):
+        given = [part for arg in (*call.args, call.kw) if arg is not None for part in ir.walk(arg)]
+        carries = any(each is made or (isinstance(each, ir.Name) and each.id in names) for each in given)
+        if carries and call is not made and _COPIES.search(ir.dotted(call.func)):
+            return True
+    return _copied_by_callers(ctx, func, depth - 1)
+
+
+def _carrying(func: ir.Func, made: ir.Call) -> set[str]:
+    """The variables of a function that hold what a call gave back, whole or in parts, callbacks' parameters too."""
+    names: set[str] = set()
+    for each in ir.walk(func):
+        source: ir.Node | None = None
+        targets: list[ir.Node] = []
+        if isinstance(each, ir.Assign):
+            source, targets = each.value, [each.target]
+        elif isinstance(each, ir.Loop) and each.target is not None:
+            source, targets = each.source, [each.target]
+        elif isinstance(each, ir.Call) and isinstance(each.func, ir.Attr):
+            source = each.func.obj
+            targets = [one for arg in each.args if isinstance(arg, ir.Func) for one in arg.params[:1]]
+        held = source is not None and any(
+            one is made or (isinstance(one, ir.Name) and one.id in names) for one in ir.walk(source)
+        )
+        for target in targets if held else ():
+            names |= {one.id for one in ir.find(target, ir.Name)}
+            names |= {target.name} if isinstance(target, ir.Param) and target.name else set()
+    return names
 
 
 def _leaves(prop: ir.Prop) -> bool:

@@ -22,6 +22,7 @@ from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.credits.background import marked_failed, queued_and_failed
 from portraitist.audit.rules.credits.charged_twice import charged_twice
 from portraitist.audit.rules.credits.counted import counted_first, given_twice
+from portraitist.audit.rules.credits.given_back import failed_branch, given_back_later
 from portraitist.audit.rules.credits.granted import given_for_the_asking
 from portraitist.audit.rules.credits.later import left_to_others
 from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Event, Ledger
@@ -261,9 +262,11 @@ def _kept(ctx: Context, ledger: Ledger, flow: Flow, steps: list[Step], take: Ste
     """A take before the call that nothing on the way gives back, or not everything that leaves."""
     left = _leaves_without(ledger, take)
     if not any(each.event.kind == "give" for each in steps):
-        message = f"credits are taken before the paid {flow.call.purpose} and not given back when it fails"
+        back = given_back_later(ctx, ledger, flow)
+        fails = "fails" if back is None else "cannot be started: only a run that fails later gives them back"
+        message = f"credits are taken before the paid {flow.call.purpose} and not given back when it {fails}"
         taken = Place(take.module.path, take.event.line)
-        yield _at_step(flow, take, message, 50)
+        yield _at_step(flow, take, message, 50, *([back] if back else []))
         if marked := marked_failed(ctx, ledger, flow, take.func, taken):
             yield marked
     elif left is not None:
@@ -279,7 +282,7 @@ def _kept_by_webhook(
         return
     places = {(each.path, each.line) for each in ctx.of("webhook")}
     for func in hooks:
-        branch = _failed_branch(func)
+        branch = failed_branch(func)
         module = ctx.program.module_of[func]
         told = branch is not None and (module.path, func.line) in places
         if told and branch is not None and not any(each.kind == "give" for each in ledger.events(func)):
@@ -326,11 +329,6 @@ def _is_error(leave: ir.Return) -> bool:
     return any(each >= 400 for each in numbers)
 
 
-def _failed_branch(func: ir.Func) -> ir.If | None:
-    """The branch of a webhook's handler for work that failed."""
-    return next((each for each in ir.find(func, ir.If) if names_in(each.test) & {"failed", "canceled"}), None)
-
-
 def _unasked(ctx: Context, ledger: Ledger, flow: Flow) -> Finding:
     message = f"the {flow.call.purpose} is paid here and nothing on the way asks for credits or a limit"
     kept = ctx.once(_stored)
@@ -355,6 +353,6 @@ def _first_step(flow: Flow) -> tuple[Module, ir.Node]:
     return call.module, call.call
 
 
-def _at_step(flow: Flow, step: Step, message: str, weight: int) -> Finding:
+def _at_step(flow: Flow, step: Step, message: str, weight: int, *more: Place) -> Finding:
     return finding("credit-before-check", step.module, step.event.node, message, key=flow.call.api, weight=weight,
-                   line=step.event.line, end=step.event.end, evidence=[place(flow.call)])  # fmt: skip
+                   line=step.event.line, end=step.event.end, evidence=[place(flow.call), *more])  # fmt: skip

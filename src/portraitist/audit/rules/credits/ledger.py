@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.frozen import dataclass
 from portraitist.audit.link.module import Module
-from portraitist.audit.rules.base import last_name, live_statements, names_in, trace
+from portraitist.audit.rules.base import last_name, live_statements, names_in, runs_in_browser, trace
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, meaning, sign
 
 # All of these are asked of names in snake case.
@@ -70,12 +70,15 @@ class Ledger:
             if not any(each.line <= node.line <= each.end for each in self._known(node.within, kind)):
                 self._add(node.within, Event(kind, node, node.line, node.end))
         for module in servers:
+            chain = _knows_chains(module)
             for call in module.all(ir.Call):
                 for kind in _named(call):
-                    self._add(call.within, Event(kind, call, call.line, call.end))
+                    if not (chain and kind == "check" and _of_wallet([last_name(call.func)])):
+                        self._add(call.within, Event(kind, call, call.line, call.end))
             tests: list[ir.If | ir.Cond] = [*module.all(ir.If), *module.all(ir.Cond)]
             for test in tests:
-                for kind in self._asked(test.test):
+                wallet = chain and _of_wallet(names_in(test.test))
+                for kind in self._asked(test.test) - ({"check"} if wallet else set()):
                     self._add(test.within, Event(kind, test, test.line, test.test.end))
         self.kinds = self._propagated()
 
@@ -127,7 +130,23 @@ class Ledger:
 
 def _on_server(module: Module) -> bool:
     """Whether a file is no component of a page: what a browser asks or takes protects nothing."""
-    return not module.path.endswith((".tsx", ".jsx")) or "use server" in module.file.text
+    page = module.path.endswith((".tsx", ".jsx")) or runs_in_browser(module)
+    return not page or "use server" in module.file.text
+
+
+def _knows_chains(module: Module) -> bool:
+    """Whether a file asks a blockchain: balances there are what visitors own elsewhere, no credits of the product."""
+    return any(_CHAINS.match(each.module) for each in module.all(ir.Import))
+
+
+_CHAINS = re.compile(
+    r"(viem|ethers|web3|wagmi|solana|solders|near-api-js|tonweb|tronweb)(/|\.|$)|@(solana|wagmi|mysten|ton|polkadot|aptos-labs)/"
+)
+
+
+def _of_wallet(names: Iterable[str]) -> bool:
+    """Whether nothing but a balance is asked for."""
+    return all("balance" in each for each in map(snake, names) if CREDIT.search(each))
 
 
 def _asked(test: ir.Node) -> Iterator[str]:

@@ -13,7 +13,7 @@ from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, names_in, place
+from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place
 from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds, open_rows
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.senders.webhooks import verifies
@@ -46,6 +46,8 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
             continue
         if ctx.role_at(route.module, route.node) not in LIVE_ROLES or is_webhook(ctx, route):
             continue
+        if not is_readable(route):
+            continue
         if "webhook" in route.path.lower() and _signed(ctx, route):
             continue
         reported.add(route)
@@ -72,7 +74,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
 def _is_open(ctx: Context, route: Route) -> bool:
     """Whether anybody can call a live route, as far as the repository says."""
     asked = not route.is_http or route.guarded_by or route.method in {"OPTIONS", "HEAD"}
-    if asked or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
+    if asked or not is_readable(route) or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
         return False
     return not is_webhook(ctx, route) and not _behind_middleware(ctx, route)
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import asks_who
+from portraitist.audit.facts.auth import asks_who, dependencies
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -244,7 +244,8 @@ def _by_request(ctx: Context, statement: Statement, handlers: set[ir.Node | None
     func = statement.func
     while func is not None:
         if func in handlers:
-            asked = [each for each in func.params if not _is_dependency(each)]
+            injected = [param for param, _, _ in dependencies(ctx, ctx.program.module_of[func], func)]
+            asked = [each for each in func.params if each not in injected and not _is_dependency(each)]
             given |= {each.id for param in asked for each in ir.find(param, ir.Name)}
             given |= {param.name for param in asked}
         func = ir.enclosing(func, ir.Func)

@@ -10,6 +10,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.secrets import given, signing, spelled
+from portraitist.audit.rules.secrets.made_public import made_public
 from portraitist.audit.rules.secrets.sent import sent_to_a_given_address
 
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
@@ -20,6 +21,8 @@ AGAIN = 19
 _SECRETISH = re.compile(r"SECRET|TOKEN|SERVICE_(ROLE|KEY)|PRIVATE|API_KEY|PASSWORD")
 
 
+_STRONG = re.compile(r"REPLICATE|SECRET|SERVICE|PRIVATE|PASSWORD|OPENAI|ANTHROPIC")
+"""What is never made for browsers, whatever it is handed to."""
 _HARMLESS = re.compile(
     r"ANON|PUBLISHABLE|PUBLIC_KEY|INSTANCE_TOKEN|MAPS|ANALYTICS|POSTHOG|FIREBASE_API_KEY|SITE_KEY|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|(?:PADDLE|BRAINTREE|SQUARE|MERCADO_?PAGO)_\w*(?:CLIENT|PUBLIC)_TOKEN|TOKENS?_(?:PER|COST|LIMIT)|GOOGLE_API_KEY"
     r"|_(?:POLICY|URL|NAME|PATH|PAGE|ROUTE|LENGTH|EXPIR\w*|TTL|ENABLED)$"
@@ -44,7 +47,7 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
 
     Also one that is sent to an address that the request names (`sent`).
     Also the provider's client in code that runs in the browser. Values that travel through several functions before
-    they are answered are not seen (`given`).
+    they are answered are not seen (`given`). Keys that are made for browsers are left alone (`made_public`).
     """
     yield from given.handed_over(ctx)
     yield from sent_to_a_given_address(ctx)
@@ -53,10 +56,12 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
     for fact in ctx.of("env.read"):
         exposed = _PUBLIC.match(fact.key) and _SECRETISH.search(fact.key) and not _HARMLESS.search(fact.key)
         if exposed and fact.role in LIVE_ROLES and (fact.key, fact.path) not in files:
+            strong = _STRONG.search(fact.key) is not None
+            if ctx.once(made_public, fact.key, strong):
+                continue
             again = fact.key in seen
             seen.add(fact.key)
             files.add((fact.key, fact.path))
-            strong = re.search(r"REPLICATE|SECRET|SERVICE|PRIVATE|PASSWORD|OPENAI|ANTHROPIC", fact.key)
             message = f"{fact.key} is a secret in a public variable"
             weight = AGAIN if again else 93 if strong else 56
             yield Finding(

@@ -16,6 +16,8 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
+from portraitist.audit.rules.base import runs_in_browser
+from portraitist.audit.source import SourceFile
 
 _NAMED = re.compile(
     r"(secret|secret_?key|api_?key|(access|auth|bearer|api|refresh|bot|admin|service)_?token|passw(or)?d|private_?key"
@@ -26,7 +28,7 @@ _PUBLIC_NAME = re.compile(
     r"anon|public|publishable|client_?id|site_?key|placeholder|label|test|mock|example|hint", re.I
 )
 _NO_SECRET = re.compile(
-    r"your|xxx|example|placeholder|<|>|\.\.\.|here$|insert|todo|dummy|\{|\$|^(pk_|phc_|AIza|0x|https?:|/|\.|sha\d|test)"
+    r"your|xxx|example|placeholder|<|>|\.\.\.|here$|insert|todo|dummy|\{|\$|^(pk_|pub|phc_|AIza|0x|https?:|/|\.|sha\d|test)"
     r"|^[a-z]+([_.:-][a-z]+)*[_.:-]?\d{1,4}$"
     r"|^test|pass|(?-i:^[A-Z][A-Z0-9_]+$)|^[a-z]+([_.:-][a-z]+)*$|\s",
     re.I,
@@ -43,26 +45,39 @@ _PLAIN_WORDS = re.compile(
 
 
 def spelled(ctx: Context) -> Iterator[Finding]:
-    """Secrets by the name they are given in live code, service keys that are tokens, passwords in addresses."""
+    """Secrets by the name they are given in live code, service keys that are tokens, passwords in addresses.
+
+    In code for browsers, a key of no known form may be one that its service gives out to everybody: it ranks below
+    those that open a service or a database for certain.
+    """
     for module in (each for each in ctx.live if not _SETS_TESTS_UP.search(each.path)):
         for name, lit in _named_literals(module):
             if _is_secret(name, lit):
-                yield _found(module.path, lit.line, name)
+                unknown = (62 if runs_in_browser(module) else 78, "a secret")
+                graded = _SERVICE_ROLE if _serves(str(lit.value)) else unknown
+                yield _found(module.path, lit.line, name, *graded)
     for file in ctx.tree.files:
-        if file.role in {"generated", "test", "vendored"} or (
-            "eyJ" not in file.text and "://" not in file.text
-        ):
+        if file.role not in {"generated", "test", "vendored"} and ("eyJ" in file.text or "://" in file.text):
+            yield from _in_text(file)
+
+
+def _in_text(file: SourceFile) -> Iterator[Finding]:
+    prose = file.role == "doc" or file.path.endswith(".md")
+    for number, line in enumerate(file.text.split("\n"), 1):
+        if len(line) >= 2000:
             continue
-        for number, line in enumerate(file.text.split("\n"), 1):
-            if len(line) < 2000 and (
-                (file.role != "doc" and not file.path.endswith(".md") and _opens(line))
-                or (file.language != "env" and _serves(line))
-            ):
-                yield _found(file.path, number, "")
+        if file.language != "env" and _serves(line):
+            yield _found(file.path, number, "", *_SERVICE_ROLE)
+        elif not prose and _opens(line):
+            yield _found(file.path, number, "", 84, "a database's address with its password")
 
 
-def _found(path: str, line: int, name: str, weight: int = 78) -> Finding:
-    message = f"a secret{' in ' + name if name else ''} is committed (redacted)"
+_SERVICE_ROLE = (91, "a service-role token of the database")
+"""Weight and words of what opens all of a database."""
+
+
+def _found(path: str, line: int, name: str, weight: int, what: str) -> Finding:
+    message = f"{what}{' in ' + name if name else ''} is committed (redacted)"
     return Finding("secret-in-repo", path, line, line, message, name or str(line), "", (), weight)
 
 

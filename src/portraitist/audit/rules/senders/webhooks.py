@@ -12,7 +12,7 @@ from portraitist.audit.facts.weights import same_path
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, names_in, of_body, provider_behind
+from portraitist.audit.rules.base import finding, is_readable, names_in, of_body, provider_behind
 from portraitist.audit.rules.requests import below, is_given
 from portraitist.audit.rules.senders.bots import unasked_updates
 from portraitist.audit.rules.senders.open_checks import only_logged, open_check
@@ -28,7 +28,8 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
     a row that their body names. A check that is left out where the secret is not set, or where no signature was sent,
     is named as such; what the environment is sure to have is not known. Looks at the handler and four calls deep, for
     tests of a secret two. A check by a proxy is not seen. A handler that believes nothing of the body but an id, and
-    asks for the state itself, is left alone. Telegram's updates are in `bots`.
+    asks for the state itself, is left alone, and so is one that is not here or cannot be read. Telegram's updates are
+    in `bots`.
     """
     yield from unasked_updates(ctx, _is_verified)
     handlers = {
@@ -46,7 +47,7 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         fact = handlers.get((route.module.path, route.node.line))
         own = fact is not None and (fact.evidence or _names_provider(route))
         changed = None if own else _changed_by_body(ctx, route)
-        if not own and changed is None:
+        if (not own and changed is None) or not is_readable(route):
             continue
         lacks = _open_check(ctx, route) if _is_verified(ctx, route) else "anything"
         if not lacks:
