@@ -24,6 +24,7 @@ from portraitist.audit.rules.by_name import results_by_name
 from portraitist.audit.rules.missing_tables import missing_tables
 from portraitist.audit.rules.shared_state import shared_state
 from portraitist.audit.rules.spellings import spelled_twice
+from portraitist.audit.rules.unfound import never_found
 
 _TRAINING_ID = re.compile(
     r"(training\w*|prediction\w*)\.id$|(^|\.)(training|prediction)_?(job_?)?id$|replicate_?training_?id$",
@@ -184,9 +185,11 @@ def column_mismatch(ctx: Context) -> Iterator[Finding]:
     """A generation reads a model column that nothing writes, while another model column is written.
 
     Only tables with a known definition; writes by unknown helpers or outside the repository are not seen. Also one
-    column under two spellings (`spellings`).
+    column under two spellings (`spellings`), and rows that are looked for by a column which no start of a run fills
+    (`unfound`).
     """
     yield from spelled_twice(ctx)
+    yield from never_found(ctx)
     written: dict[str, set[str]] = {}
     for statement in ctx.statements:
         if statement.kind == "write":
