@@ -19,7 +19,18 @@ from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, trace
 
 _KEY = re.compile(r"\bprimary\s+key\b|\bdefault\b|\bgenerated\b|@id\b|@default\b", re.I)
-_WRITES = {"insert", "upsert", "update", "set", "values", "add", "create", "createMany", "updateMany", "insertOne"}
+_WRITES = {
+    "insert",
+    "upsert",
+    "update",
+    "set",
+    "values",
+    "add",
+    "create",
+    "createMany",
+    "updateMany",
+    "insertOne",
+}
 _BODY = {"json", "body", "parse", "loads", "get_json", "text", "payload", "data"}
 """Where a webhook's handler has its body from."""
 
@@ -45,17 +56,26 @@ def never_found(ctx: Context) -> Iterator[Finding]:
                     break
 
 
-def _not_found(statement: Statement, name: str, value: ir.Node, columns: dict[str, list[ColumnUse]]) -> Finding:
+def _not_found(
+    statement: Statement, name: str, value: ir.Node, columns: dict[str, list[ColumnUse]]
+) -> Finding:
     key = f"{statement.table}.{name}"
-    message = f"{key} is compared with a run's id here, and the starts write that to {' or '.join(sorted(columns))}"
+    message = (
+        f"{key} is compared with a run's id here, and the starts write that to {' or '.join(sorted(columns))}"
+    )
     places = [Place(use.path, use.line) for uses in columns.values() for use in uses]
-    return finding("column-mismatch", statement.module, value, message, key=key, weight=78, evidence=places[:4])
+    return finding(
+        "column-mismatch", statement.module, value, message, key=key, weight=78, evidence=places[:4]
+    )
 
 
 def _looks_by(ctx: Context, statement: Statement, columns: dict[str, list[ColumnUse]]) -> bool:
     """Whether a function also looks for the row by a column that holds the id."""
     beside = ctx.statements_under.get(statement.func, ()) if statement.func is not None else ()
-    return any(each.table == statement.table and {snake(one) for one in each.where} & columns.keys() for each in beside)
+    return any(
+        each.table == statement.table and {snake(one) for one in each.where} & columns.keys()
+        for each in beside
+    )
 
 
 def _kept_ids(ctx: Context) -> dict[str, dict[str, list[ColumnUse]]]:
@@ -119,9 +139,7 @@ def _open(ctx: Context, statement: Statement) -> bool:
 
 def _data(statement: Statement) -> list[ir.Node]:
     """What a statement writes: the first argument of the call of its chain that says so, or what that calls `data`."""
-    found = [
-        each.args[0] for each in chain_calls(statement.node) if call_name(each) in _WRITES and each.args
-    ]
+    found = [each.args[0] for each in chain_calls(statement.node) if call_name(each) in _WRITES and each.args]
     named = [each.get("data", "create") if isinstance(each, ir.Obj) else None for each in found]
     return [inner or each for inner, each in zip(named, found, strict=True)]
 

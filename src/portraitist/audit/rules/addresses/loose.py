@@ -1,4 +1,4 @@
-"""Part of the rule on temporary addresses: those that are answered as final, or kept when a copy fails.
+"""Part of the rule on temporary addresses: those that are answered as final, or kept in memory.
 
 Where a browser hands an answered address back to be copied, a route that fetches and stores it is seen.
 """
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.calls import argument_for, returns
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, helpers_of, last_name, names_in, trace
+from portraitist.audit.rules.base import finding, helpers_of, last_name, trace
 from portraitist.audit.rules.failures.quiet import Ways, working
 
 PICTURE = re.compile(
@@ -31,14 +31,13 @@ _TEXT_MODEL = re.compile(
     re.I,
 )
 
-_COPIES = re.compile(
+COPIES = re.compile(
     r"upload|put_?object|persist|store|save|copy|mirror|archive|download|write_?bytes|cloudinary|blob", re.I
 )
-_FETCHES = re.compile(
+FETCHES = re.compile(
     r"(^|\.)(fetch|urlopen|urlretrieve|download\w*)$|(axios|requests|httpx|client|session|got|http)\.(get|stream)$",
     re.I,
 )
-_ADDRESS = re.compile(r"url|uri|image|output|src|link", re.I)
 _ANY = {"output", "outputs", "result", "results", "data", "file", "files"}
 """Keys that say nothing of what they hold: only with a model that is known and makes pictures."""
 _ANSWERS = {
@@ -63,26 +62,16 @@ def answers_text(call: ProviderCall) -> bool:
 
 
 def loose_addresses(ctx: Context) -> Iterator[Finding]:
-    """Addresses that a copying helper gives back when it fails, or that are answered and never copied."""
+    """Addresses that are kept in the process's memory, or that are answered and never copied."""
     ways = working(ctx)
-    yield from _kept_on_failure(ctx, ways)
     yield from _in_memory(ctx, ways)
     doors = [func for func, routes in ctx.handled_by.items() if any(each.is_http for each in routes)]
     if not any(_copies_later(ctx, func, ways) for func in doors):
         yield from _answered(ctx, ways)
 
 
-def _calls(node: ir.Node, pattern: re.Pattern[str], after: int = 0) -> bool:
+def calls_like(node: ir.Node, pattern: re.Pattern[str], after: int = 0) -> bool:
     return any(pattern.search(ir.dotted(each.func)) and each.line > after for each in ir.find(node, ir.Call))
-
-
-def _fetched(parts: list[ir.Node], name: str) -> bool:
-    """Whether what stands at an address is fetched: `fetch(url)`."""
-    calls = (each for part in parts for each in ir.find(part, ir.Call))
-    return any(
-        _FETCHES.search(ir.dotted(each.func)) and any(name in names_in(arg) for arg in each.args)
-        for each in calls
-    )
 
 
 def _copies_later(ctx: Context, func: ir.Func, ways: Ways) -> bool:
@@ -91,77 +80,7 @@ def _copies_later(ctx: Context, func: ir.Func, ways: Ways) -> bool:
     if func in ways or ctx.role_at(module, func) not in LIVE_ROLES:
         return False
     own = [func, *helpers_of(ctx, func)]
-    return any(_calls(each, _FETCHES) for each in own) and any(_calls(each, _COPIES) for each in own)
-
-
-def _kept_on_failure(ctx: Context, ways: Ways) -> Iterator[Finding]:
-    """`catch { return url }` around a copy of what stands at that address, `if (error) return url` behind one."""
-    asking = {each.func for each in ctx.calls}
-    for module in ctx.live:
-        for leave in module.all(ir.Return):
-            name = leave.value.id if isinstance(leave.value, ir.Name) else ""
-            func = leave.within
-            if leave.throws or func is None or not _ADDRESS.search(name):
-                continue
-            failed = _where_failed(leave)
-            if not any(_calls(part, _COPIES) for part in failed) or not _fetched(failed, name):
-                continue
-            outer = {func, *(each for each in ir.ancestors(leave) if isinstance(each, ir.Func))}
-            callers = {site.call.within for one in outer for site in ctx.program.callers.get(one, [])}
-            given = {each.name for one in outer for each in one.params}
-            near = any(each in ways or each in asking for each in outer | callers if each is not None)
-            live = near and name in given and ctx.role_at(module, leave) in LIVE_ROLES
-            if live and _may_be_made(ctx, module, leave.value):
-                message = (
-                    "when the copy fails, the address that it was to be made of is given back in its place"
-                )
-                caught = isinstance(leave.parent, ir.Handler)
-                key = name if caught else f"{name} {leave.line - func.line}"
-                yield finding(
-                    "temporary-url-persisted", module, leave, message, key=key, weight=58 if caught else 19
-                )
-
-
-_MADE = re.compile(r"output|replicate|generated|prediction|delivery|temp(orary)?_?ur|result", re.I)
-"""Names of what the provider made, where the way to its call is not seen."""
-
-
-def _may_be_made(ctx: Context, module: Module, node: ir.Node | None, hops: int = 2) -> bool:
-    """Whether an address comes from the provider: by the calls before it, or by what callers name it."""
-    for _, part in trace(ctx, module, node, helpers=True):
-        if (isinstance(part, ir.Call) and part in ctx.call_at) or _MADE.search(last_name(part)):
-            return True
-        func = part.within if isinstance(part, ir.Name) and hops else None
-        while func is not None and isinstance(part, ir.Name):
-            param = next((each for each in func.params if each.name == part.id), None)
-            passed = [] if param is None else _arguments(ctx, func, param)
-            if any(_may_be_made(ctx, where, given, hops - 1) for where, given in passed):
-                return True
-            func = func.within if param is None else None
-    return False
-
-
-def _arguments(ctx: Context, func: ir.Func, param: ir.Param) -> Iterator[tuple[Module, ir.Node]]:
-    for site in ctx.program.callers.get(func, []):
-        passed = argument_for(site.call, func, param)
-        if passed is not None:
-            yield site.module, passed
-
-
-def _where_failed(leave: ir.Return) -> list[ir.Node]:
-    """What failed before a function leaves here: the body of the `try`, or what stands before `if (error)`."""
-    inside: ir.Node = leave
-    for each in ir.ancestors(leave):
-        if isinstance(each, ir.Handler):
-            return each.parent.body if isinstance(each.parent, ir.Try) else []
-        if isinstance(each, ir.Func):
-            return []
-        if isinstance(each, ir.If) and inside in each.then and leave.within is not None:
-            asked = {one.lower() for one in names_in(each.test)}
-            if any("err" in one or one in {"ok", "status_code"} for one in asked):
-                return leave.within.body
-        inside = each
-    return []
+    return any(calls_like(each, FETCHES) for each in own) and any(calls_like(each, COPIES) for each in own)
 
 
 def _in_memory(ctx: Context, ways: Ways) -> Iterator[Finding]:
@@ -249,10 +168,10 @@ def _answers(ctx: Context, func: ir.Func) -> Iterator[tuple[ir.Node, str, ir.Nod
 
 def _copied(ctx: Context, func: ir.Func, ways: Ways) -> bool:
     """Whether something behind a paid call copies what it made: in the function itself, or where it is called."""
-    if _calls(func, _COPIES, ways.paid.get(func, 0) - 1):
+    if calls_like(func, COPIES, ways.paid.get(func, 0) - 1):
         return True
     for site in ctx.program.callers.get(func, []):
-        if site.call.within is not None and _calls(site.call.within, _COPIES, site.call.line - 1):
+        if site.call.within is not None and calls_like(site.call.within, COPIES, site.call.line - 1):
             return True
     return False
 
@@ -347,7 +266,7 @@ def _given_out(assign: ir.Assign, name: str) -> bool:
 
 def _from_provider(ctx: Context, module: Module, key: str, node: ir.Node) -> bool:
     parts = list(trace(ctx, module, node, helpers=True))
-    if any(isinstance(part, ir.Call) and _COPIES.search(ir.dotted(part.func)) for _, part in parts):
+    if any(isinstance(part, ir.Call) and COPIES.search(ir.dotted(part.func)) for _, part in parts):
         return False
     behind = next(
         (found for _, part in parts if isinstance(part, ir.Call) and (found := ctx.call_at.get(part))), None

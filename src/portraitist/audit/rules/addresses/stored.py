@@ -1,6 +1,6 @@
 """The rule on temporary addresses: the provider's own address in a row, an answer or in place of a failed copy.
 
-What rows get is read from the statements; answers and failed copies are in `loose`.
+What rows get is read from the statements; answers are in `loose`, failed copies in `fallbacks`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
 from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, loose_addresses
 from portraitist.audit.rules.base import (
     finding,
@@ -39,7 +40,15 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     Follows the value back to a provider call or to a webhook's body; stops at anything that uploads or copies.
     Also what is kept in the process's memory, and copies that give back the address when they fail.
     """
-    yield from loose_addresses(ctx)
+    kept = list(_kept_in_rows(ctx))
+    yield from kept
+    loose = list(loose_addresses(ctx))
+    yield from loose
+    yield from kept_on_failure(ctx, [*kept, *loose])
+
+
+def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
+    """The columns for pictures that get the provider's own address, by their statements and by who hands it over."""
     bodies = {
         each.node
         for route in ctx.routes
