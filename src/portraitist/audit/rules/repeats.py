@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.calls import argument_for
-from portraitist.audit.model import Finding, Place
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 
 MAX_HELPERS = 3
@@ -78,24 +78,17 @@ def _calls_itself(attempt: ir.Node, call: ProviderCall) -> bool:
 
 
 def _second_attempts(ctx: Context) -> Iterator[Finding]:
-    """The very same paid call, with the same arguments, in the handler of the first one's errors."""
+    """The very same paid call, or the same work by another method, in the handler of the first one's errors."""
     for call in ctx.creates():
-        handler = ir.enclosing(call.call, ir.Handler)
-        attempt = handler.parent if handler is not None else None
-        if (
-            not isinstance(attempt, ir.Try)
-            or handler is None
-            or ir.enclosing(handler, ir.Func) is not call.func
-            or _when_refused(call.call)
-        ):
-            continue
+        attempt = _tried_before(call.call, call.func)
         first = next(
             (
                 each
-                for each in ctx.creates()
+                for each in (ctx.creates() if attempt is not None else ())
                 if each.module is call.module
+                and attempt is not None
                 and any(each.call in set(ir.walk(part)) for part in attempt.body)
-                and _spelled(each.call) == _spelled(call.call)
+                and (_spelled(each.call) == _spelled(call.call) or _same_work(each, call))
             ),
             None,
         )
@@ -103,17 +96,72 @@ def _second_attempts(ctx: Context) -> Iterator[Finding]:
             message = f"{call.api} is sent a second time when the first fails, each time paid"
             yield finding("blind-post-retry", call.module, call.call, message, key=call.api, weight=62,
                           evidence=[place(first)])  # fmt: skip
+    yield from _called_again(ctx)
 
 
-def _spelled(call: ir.Call) -> list[object]:
-    """What a call is made of, for comparison."""
+def _called_again(ctx: Context) -> Iterator[Finding]:
+    """A helper on the way to a paid call, called again with the same arguments where its first call failed."""
+    sites = {
+        site.call: (site.module, flow.call)
+        for flow in ctx.flows
+        for func in flow.funcs
+        for site in ctx.program.callers.get(func, [])
+        if ctx.role_at(site.module, site.call) in LIVE_ROLES
+    }
+    for call, (module, paid) in sites.items():
+        attempt = _tried_before(call, call.within) if call.args or call.kw else None
+        bodies = attempt.body if attempt is not None else []
+        firsts = [each for part in bodies for each in ir.find(part, ir.Call) if each in sites]
+        first = next((each for each in firsts if _spelled(each) == _spelled(call)), None)
+        if first is not None:
+            message = f"{paid.api} is started a second time when the first call fails, each time paid"
+            yield finding("blind-post-retry", module, call, message, key=last_name(call.func), weight=62,
+                          evidence=[Place(module.path, first.line), place(paid)])  # fmt: skip
+
+
+def _tried_before(call: ir.Call, func: ir.Func | None) -> ir.Try | None:
+    """The attempt in whose handler a call stands, unless that asks whether the first was turned away."""
+    handler = ir.enclosing(call, ir.Handler)
+    attempt = handler.parent if handler is not None else None
+    if handler is None or not isinstance(attempt, ir.Try) or ir.enclosing(handler, ir.Func) is not func:
+        return None
+    refused = any(_REFUSED.search(each) for each in names_in(handler.catches))
+    return None if refused or _when_refused(call) else attempt
+
+
+_REFUSED = re.compile(r"limit|refus|auth|valid|value|type|key|import|attribute", re.I)
+"""Names of errors that are raised before anything is paid."""
+
+
+def _same_work(first: ProviderCall, again: ProviderCall) -> bool:
+    """Whether two calls of different methods name the same model and send the same input, spelled alike."""
+    given, inputs = [], []
+    for each in (first, again):
+        named = [one.node for one in each.fields("version", "model") if one.node is not None]
+        head = each.call.args[0] if each.call.args else None
+        given.append(named[0] if named else head)
+        inputs.append(ir.keyword(each.call, "input"))
+    one, two = given
+    return (
+        one is not None
+        and two is not None
+        and not isinstance(one, ir.Obj)
+        and bool(_spelled(one) == _spelled(two))
+        and inputs[0] is not None
+        and inputs[1] is not None
+        and _spelled(inputs[0]) == _spelled(inputs[1])
+    )
+
+
+def _spelled(node: ir.Node) -> list[object]:
+    """What a piece of syntax is made of, for comparison."""
     return [
         getattr(each, "id", None) or getattr(each, "name", None) or getattr(each, "value", None)
         if isinstance(each, ir.Name | ir.Attr | ir.Lit)
         else each.key
         if isinstance(each, ir.Prop)
         else type(each)
-        for each in ir.walk(call)
+        for each in ir.walk(node)
     ]
 
 
