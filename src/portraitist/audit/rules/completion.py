@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Route, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import block_of, visible
-from portraitist.audit.link.module import Module
+from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.link.values import Known, OneOf, literals
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
@@ -140,7 +141,10 @@ def _may_lack(call: ir.Call, use: ColumnUse) -> bool:
 
 
 def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
-    """`row.status = done` beside `if output: row.version = …`, with no way out for the other case."""
+    """`row.status = done` beside `if output: row.version = …`, with no way out for the other case.
+
+    Where the state is set first, the finding goes from there to the column.
+    """
     done: dict[tuple[ir.Func | None, str], list[ColumnUse]] = {}
     writes = list(live_statements(ctx, "write"))
     for statement in writes:
@@ -152,23 +156,68 @@ def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
                 continue
             for mark in done.get((statement.func, statement.table), []):
                 apart = mark not in statement.columns
+                deep = mark.node is not None and _only_if_output(statement, use.node, mark.node)
                 if mark.node is not None and (
-                    _only_if_output(use.node, mark.node)
-                    or (apart and _beside(module_of(ctx, use), use.node, mark.node))
+                    deep or (apart and _beside(module_of(ctx, use), use.node, mark.node))
                 ):
                     key = f"{statement.table}.{use.column}"
                     message = f"status becomes done whether or not the output holds {key}"
-                    yield finding("no-retry", module_of(ctx, use), ir.Other(use.line, use.line, []), message, key=key,
-                                  weight=65, evidence=[Place(mark.path, mark.line)])  # fmt: skip
+                    first = (
+                        mark.line if deep > 1 and mark.path == use.path and mark.line < use.line else use.line
+                    )
+                    where = (module_of(ctx, use), ir.Other(use.line, use.line, []))
+                    yield finding("no-retry", *where, message, key=key, weight=65, line=first, end=use.line,
+                                  evidence=[Place(mark.path, mark.line)])  # fmt: skip
                     break
 
 
-def _only_if_output(use: ir.Node, mark: ir.Node) -> bool:
-    """Whether the write stands under a test of the output that the mark stands beside."""
-    test = next((each for each in ir.ancestors(use) if isinstance(each, ir.If | ir.Func)), None)
-    if not isinstance(test, ir.If) or test.other or not names_in(test.test) & {"output", "weights"}:
-        return False
-    return test not in set(ir.ancestors(mark)) and block_of(test) is block_of(mark)
+def _only_if_output(statement: Statement, use: ir.Node, mark: ir.Node) -> int:
+    """How many tests the write stands under, of which the outer one, beside the mark, asks for the output; else 0."""
+    tests: list[ir.If] = []
+    for each in ir.ancestors(use):
+        if isinstance(each, ir.Func):
+            return 0
+        if isinstance(each, ir.If):
+            tests.append(each)
+            if block_of(each) is block_of(mark):
+                break
+    outer = tests[-1] if tests else None
+    if outer is None or block_of(outer) is not block_of(mark) or outer in set(ir.ancestors(mark)):
+        return 0
+    own = {each for each in names_in(use) if _PART.search(each)}
+    asks = not outer.other and names_in(outer.test) & ({"output", "weights"} | own)
+    if not asks or _leaves_without(outer) or _taken_back(statement, use.line):
+        return 0
+    return len(tests)
+
+
+_PART = re.compile(r"version|weights|lora|tensor", re.I)
+
+
+def _leaves_without(test: ir.If) -> bool:
+    """Whether the function was left before where there is no output: `if (!output) return` above `if (output) …`."""
+    asked = {each for each in names_in(test.test) if each == "output" or _PART.search(each)}
+    return any(
+        each.line < test.line and exits(each.then) and bool(asked & names_in(each.test))
+        for each in (ir.find(test.within, ir.If) if test.within is not None else ())
+    )
+
+
+def _taken_back(statement: Statement, after: int) -> bool:
+    """Whether a state that is not done is written later, under a test of the output or of what was taken of it."""
+    return any(
+        each.line > after
+        and each.node is not None
+        and _says_done(each.column)
+        and not _is_done(each)
+        and any(
+            _PART.search(name) or name == "output"
+            for test in ir.ancestors(each.node)
+            if isinstance(test, ir.If)
+            for name in names_in(test.test)
+        )
+        for each in statement.columns
+    )
 
 
 def _beside(module: Module, use: ir.Node, mark: ir.Node) -> bool:
@@ -204,12 +253,43 @@ def _optional(module: Module, node: ir.Node | None, depth: int = 0) -> bool:
         return falls or (node.right is not None and all(_optional(module, each) for each in node.children()))
     if isinstance(node, ir.Name) and depth < 3:
         found = module.lookup(node.id, node)
-        values = [each for each in (visible(found[1], node) if found else []) if not each.keys]
-        given = any(_optional(module, each.value, depth + 1) for each in values)
+        reaching = visible(found[1], node) if found else []
+        values = [each for each in reaching if not each.keys]
+        given = _may_stay_empty(reaching, node) or any(
+            _optional(module, each.value, depth + 1) for each in values
+        )
         return given and not _asked(node, {node.id})
     if isinstance(node, ir.Cond):
         return any(isinstance(each, ir.Lit) and not each.value for each in (node.then, node.other))
     return _may_be_nothing(node) and not _asked(node, _spelt(node))
+
+
+def _may_stay_empty(bindings: list[Binding], use: ir.Name) -> bool:
+    """Whether a variable begins empty and is only set under tests that have no other branch: `let v; if (o) v = …`."""
+    empty = [each for each in bindings if each.kind == "unset" or _is_empty(each)]
+    filled = [each for each in bindings if each not in empty]
+    around = set(ir.ancestors(use))
+    for each in filled:
+        tests = [
+            one for one in ir.ancestors(each.node) if one not in around and not isinstance(one, ir.Export)
+        ]
+        only = [one for one in tests if isinstance(one, ir.If | ir.Loop | ir.Try)]
+        if each.kind != "assign" or not only or any(not isinstance(one, ir.If) or one.other for one in only):
+            return False
+        if any(isinstance(one, ir.If) and each.node not in set(_below(one.then)) for one in only):
+            return False
+        if any(isinstance(one, ir.If) and _leaves_without(one) for one in only):
+            return False
+    return bool(empty) and bool(filled)
+
+
+def _is_empty(binding: Binding) -> bool:
+    return binding.kind == "assign" and isinstance(binding.value, ir.Lit) and not binding.value.value
+
+
+def _below(body: list[ir.Node]) -> Iterator[ir.Node]:
+    for part in body:
+        yield from ir.walk(part)
 
 
 def _may_be_nothing(node: ir.Node | None) -> bool:

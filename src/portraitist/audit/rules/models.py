@@ -176,9 +176,18 @@ def _id_kind(ctx: Context, statement: Statement, use: ColumnUse) -> str:
     ):
         return "model"
     traced = {
-        ir.dotted(part) for _, part in trace(ctx, module, use.node) if isinstance(part, ir.Attr | ir.Name)
+        ir.dotted(part) for part in _taken_apart(ctx, module, use.node) if isinstance(part, ir.Attr | ir.Name)
     }
     return "model" if any(re.search(r"output\.(version|model)$", each) for each in traced) else ""
+
+
+def _taken_apart(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> Iterator[ir.Node]:
+    """Where a value comes from, also where it is a piece of a text: `output.version.split(":")[0].split("/")`."""
+    for where, part in trace(ctx, module, node):
+        yield part
+        cuts = part.func if isinstance(part, ir.Call) else None
+        if depth < 3 and isinstance(cuts, ir.Attr) and cuts.name in {"split", "pop", "rpartition"}:
+            yield from _taken_apart(ctx, where, cuts.obj, depth + 1)
 
 
 def column_mismatch(ctx: Context) -> Iterator[Finding]:
