@@ -42,14 +42,19 @@ _PY_GLOBALS = frozenset(dir(builtins)) | {
 }
 
 
+_GLOBAL = re.compile(r"^\s*global\s+([\w, ]+)", re.M)
+"""Python's way to set a module's name in a function."""
+
+
 def undefined_name(ctx: Context) -> Iterator[Finding]:
-    """A name that is called or read in a file touching the provider and bound nowhere.
+    """A name that is called or read, in a file that touches the provider or serves routes, and bound nowhere.
 
     Names that a template, a bundler, automatic imports or a star import may provide are not judged. In Python also a
     local name that is read before it can have a value, in every file.
     """
     yield from read_too_early(ctx)
     touching = {each.path for each in ctx.of("file.touches_replicate")}
+    touching |= {each.module.path for each in ctx.routes if each.is_http}
     provided = any(
         re.match(r"(.*/)?nuxt\.config\.\w+$", each.path) or "unplugin-auto-import" in each.text
         for each in ctx.tree.files
@@ -62,11 +67,13 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
         if provided and module.language == "javascript":
             continue
         types = set(re.findall(r"(?:interface|type|namespace|declare\s+\w+)\s+(\w+)", module.file.text))
+        types.update(name.strip() for line in _GLOBAL.findall(module.file.text) for name in line.split(","))
         seen: set[str] = set()
         for name in module.all(ir.Name):
             used = isinstance(name.parent, ir.Call | ir.Attr) and (
                 not isinstance(name.parent, ir.Call)
                 or name.parent.func is name
+                or name in name.parent.args
                 or module.language == "python"
             )
             used = used or (module.language == "python" and _is_argument(name))
