@@ -89,6 +89,7 @@ def _second_attempts(ctx: Context) -> Iterator[Finding]:
                 and attempt is not None
                 and any(each.call in set(ir.walk(part)) for part in attempt.body)
                 and (_spelled(each.call) == _spelled(call.call) or _same_work(each, call))
+                and not _apart(attempt, each.call, call.call)
             ),
             None,
         )
@@ -113,7 +114,7 @@ def _called_again(ctx: Context) -> Iterator[Finding]:
         bodies = attempt.body if attempt is not None else []
         firsts = [each for part in bodies for each in ir.find(part, ir.Call) if each in sites]
         first = next((each for each in firsts if _spelled(each) == _spelled(call)), None)
-        if first is not None:
+        if first is not None and attempt is not None and not _apart(attempt, first, call):
             message = f"{paid.api} is started a second time when the first call fails, each time paid"
             yield finding("blind-post-retry", module, call, message, key=last_name(call.func), weight=62,
                           evidence=[Place(module.path, first.line), place(paid)])  # fmt: skip
@@ -131,6 +132,23 @@ def _tried_before(call: ir.Call, func: ir.Func | None) -> ir.Try | None:
 
 _REFUSED = re.compile(r"limit|refus|auth|valid|value|type|key|import|attribute", re.I)
 """Names of errors that are raised before anything is paid."""
+
+
+def _apart(attempt: ir.Try, first: ir.Node, again: ir.Node) -> bool:
+    """Whether the second call stands under a test of what decided that the first is made: it may be another way."""
+    asked = [_tests_within(attempt, each) for each in (first, again)]
+    return bool(asked[0] & asked[1])
+
+
+def _tests_within(attempt: ir.Try, node: ir.Node) -> set[str]:
+    """The names in the tests between a node and the attempt around it."""
+    names: set[str] = set()
+    for each in ir.ancestors(node):
+        if each is attempt:
+            break
+        if isinstance(each, ir.If):
+            names |= names_in(each.test)
+    return names
 
 
 def _same_work(first: ProviderCall, again: ProviderCall) -> bool:

@@ -32,6 +32,7 @@ def kept_on_failure(ctx: Context, kept: list[Finding]) -> Iterator[Finding]:
     """
     asking = [each.func for each in ctx.calls if each.func is not None]
     asked = (site.call.within for func in asking for site in ctx.program.callers.get(func, []))
+    ends = {each.place for each in kept}
     near = {*working(ctx).paid, *working(ctx).hooks, *asking, *asked}
     for module in ctx.live:
         for node, address, weight in _fallbacks(ctx, module):
@@ -43,7 +44,8 @@ def kept_on_failure(ctx: Context, kept: list[Finding]) -> Iterator[Finding]:
                 for outer in _around(site.call)
             }
             if (
-                near.isdisjoint(around | callers)
+                Place(module.path, node.line) in ends
+                or near.isdisjoint(around | callers)
                 or ctx.role_at(module, node) not in LIVE_ROLES
                 or not _may_be_made(ctx, module, address)
             ):
@@ -92,15 +94,16 @@ def _fallbacks(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Name,
 
 def _in_place(node: ir.Call | ir.Assign) -> bool:
     """Whether what failed would have filled the same list, or set the same variable."""
-    into = _filled(node)
+    into = _target(node)
     return bool(into) and any(
-        _filled(each) == into
+        _target(each) == into
         for part in _where_failed(node)
-        for each in (*ir.find(part, ir.Call), *ir.find(part, ir.Assign))
+        for each in ir.walk(part)
+        if isinstance(each, ir.Call | ir.Assign)
     )
 
 
-def _filled(node: ir.Call | ir.Assign) -> str:
+def _target(node: ir.Call | ir.Assign) -> str:
     """The variable that is set, or the list that something is added to."""
     if isinstance(node, ir.Assign):
         return ir.plain_dotted(node.target)
@@ -138,7 +141,10 @@ def _copy_of(ctx: Context, module: Module, node: ir.Node, name: str) -> bool:
 
 def _may_be_made(ctx: Context, module: Module, node: ir.Node | None, hops: int = 2) -> bool:
     """Whether an address comes from the provider: by the calls before it, or by what callers name it."""
-    for _, part in trace(ctx, module, node, helpers=True):
+    parts = list(trace(ctx, module, node, helpers=True))
+    if any(isinstance(part, ir.Call) and COPIES.search(ir.dotted(part.func)) for _, part in parts):
+        return False
+    for _, part in parts:
         if (isinstance(part, ir.Call) and part in ctx.call_at) or _MADE.search(last_name(part)):
             return True
         func = part.within if isinstance(part, ir.Name) and hops else None
