@@ -204,7 +204,7 @@ def _copied_from(ctx: Context, made: ir.Call, depth: int) -> bool:
     for call in ir.find(func, ir.Call):
         given = [part for arg in (*call.args, call.kw) if arg is not None for part in ir.walk(arg)]
         carries = any(each is made or (isinstance(each, ir.Name) and each.id in names) for each in given)
-        if carries and call is not made and _COPIES.search(ir.dotted(call.func)):
+        if carries and call is not made and COPIES.search(ir.dotted(call.func)):
             return True
     return _copied_by_callers(ctx, func, depth - 1)
 
