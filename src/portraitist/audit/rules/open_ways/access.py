@@ -16,10 +16,8 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place
 from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds, open_rows
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
+from portraitist.audit.rules.open_ways.open_rows import BARELY
 from portraitist.audit.rules.senders.webhooks import verifies
-
-BARELY = 19
-"""The weight of what is true and not worth a reader's time: open routes of products that ask nobody anywhere."""
 
 
 def missing_auth(ctx: Context) -> Iterator[Finding]:

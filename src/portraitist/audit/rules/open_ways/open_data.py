@@ -23,7 +23,7 @@ from portraitist.audit.rules.open_ways import open_database
 from portraitist.audit.rules.requests import Given, below, is_given
 
 MEANT_OPEN = re.compile(
-    r"webhook|callback|cron|login|log-in|signin|sign-in|signup|sign-up|register|reset|forgot|verif|confirm|unsubscribe"
+    r"webhook|callback|cron|login|log-in|signin|sign-in|signup|sign-up|register|reset(?!-?_?(train|credit|usage|model|status|job|data|quota|limit))|forgot|verif|confirm|unsubscribe"
     r"|/share|public|/auth\b|/auth/|health|invite|track|analytics|/og\b|sitemap|contact|waitlist|newsletter",
     re.I,
 )

@@ -19,6 +19,7 @@ from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
 from portraitist.audit.rules.credits.granted import proves_payment
 from portraitist.audit.rules.credits.ledger import signs_of
 from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.requests import below, is_given
 
 MAX_DEPTH = 3
 """How many calls below a handler a statement is looked for."""
@@ -28,6 +29,9 @@ _ENTRANCE = re.compile(
     r"log-?in|log-?out|sign-?in|sign-?out|/auth\b|verif|passw|session|web-?hook|callback|cron|health|set-?up|seed|init",
     re.I,
 )
+_STATE = re.compile(r"(^|_)(status|state|stage|paid|price|approved|archived|deleted(_at)?)$")
+BARELY = 19
+"""The weight of what is true and not worth a reader's time, in products that ask nobody anywhere."""
 _CLIENT = re.compile(r"client|supabase|database|(^|_)db$", re.I)
 """What connects to a database hands it the visitor's cookies, and tells nobody who that is."""
 _BACK = re.compile(
@@ -39,7 +43,7 @@ _BACK = re.compile(
 
 
 def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
-    """The balance that an open route raises for the asking, or what it reads or changes of its office's rows."""
+    """The balance that an open route raises, the row whose state it sets, or what it does to its office's rows."""
     ways = _ways(ctx, route)
     grown = _grown(ctx, route, ways)
     if grown is not None:
@@ -47,6 +51,15 @@ def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
         message = f"{route.key} adds to {name}, turns nobody away and asks for no payment"
         yield finding("missing-auth", *route.home, message, key=route.key, weight=78, end=route.head,
                       evidence=[at])  # fmt: skip
+        return
+    moved = _moved(ctx, route, ways)
+    if moved is not None:
+        statement, column = moved
+        guards = any(each.guarded_by for each in ctx.routes)
+        does = f"{open_data.DOES[statement.kind]} {statement.table} by the {column} of the request"
+        yield finding("missing-auth", *route.home, f"{route.key} {does} and asks nobody", key=route.key,
+                      weight=64 if guards else BARELY, end=route.head,
+                      evidence=[Place(statement.module.path, statement.line)])  # fmt: skip
         return
     kept = _of_office(ctx, route, ways)
     if kept is not None:
@@ -134,6 +147,30 @@ def _by_function(ctx: Context) -> dict[ir.Func, list[tuple[str, str, Place]]]:
         if node.within is not None and CREDIT.search(name):
             found.setdefault(node.within, []).append((kind, name, Place(module.path, node.line)))
     return found
+
+
+def _moved(ctx: Context, route: Route, ways: list[ir.Func]) -> tuple[Statement, str] | None:
+    """What is deleted, or whose state is set, by an id of the request; a row of nobody's is one of somebody's work.
+
+    Not where the provider is asked on the way: then the state is the provider's, and not the caller's word.
+    """
+    if not ways or route.method == "GET" or open_data.MEANT_OPEN.search(route.path):
+        return None
+    if any(each.func in ways for each in ctx.calls):
+        return None
+    for here in below(ctx, route):
+        for statement in ctx.statements_under.get(here.func, ()) if here.func in ways else ():
+            told = [(snake(name), node) for name, node in statement.where_values]
+            ids = [name for name, node in told if name in open_data.IDS and is_given(here, node)]
+            if ids and _sets_state(statement) and open_data.unprotected(ctx, statement):
+                return statement, ids[0]
+    return None
+
+
+def _sets_state(statement: Statement) -> bool:
+    if statement.kind == "write" and not statement.insert:
+        return any(_STATE.search(snake(each.column)) for each in statement.columns)
+    return statement.kind == "delete"
 
 
 def _of_office(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | None:
