@@ -52,6 +52,13 @@ def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
         yield finding("missing-auth", *route.home, message, key=route.key, weight=78, end=route.head,
                       evidence=[at])  # fmt: skip
         return
+    kept = _of_office(ctx, route, ways)
+    if kept is not None:
+        message = f"{route.key} {open_data.DOES[kept.kind]} {kept.table} and asks nobody"
+        yield finding("missing-auth", *route.home, message, key=route.key, end=route.head,
+                      weight=66 if kept.kind == "read" else 74,
+                      evidence=[Place(kept.module.path, kept.line)])  # fmt: skip
+        return
     moved = _moved(ctx, route, ways)
     if moved is not None:
         statement, column = moved
@@ -60,13 +67,6 @@ def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
         yield finding("missing-auth", *route.home, f"{route.key} {does} and asks nobody", key=route.key,
                       weight=64 if guards else BARELY, end=route.head,
                       evidence=[Place(statement.module.path, statement.line)])  # fmt: skip
-        return
-    kept = _of_office(ctx, route, ways)
-    if kept is not None:
-        message = f"{route.key} {open_data.DOES[kept.kind]} {kept.table} and asks nobody"
-        yield finding("missing-auth", *route.home, message, key=route.key, end=route.head,
-                      weight=66 if kept.kind == "read" else 74,
-                      evidence=[Place(kept.module.path, kept.line)])  # fmt: skip
 
 
 def _ways(ctx: Context, route: Route) -> list[ir.Func]:
