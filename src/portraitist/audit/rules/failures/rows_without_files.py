@@ -11,8 +11,8 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, live_statements, names_in
 
 _STORES = {"upload", "uploadToSignedUrl"}
 _GOES = {"continue_statement", "break_statement"}
@@ -37,26 +37,27 @@ def rows_without_files(ctx: Context) -> Iterator[Finding]:
 
 def _unread_uploads(ctx: Context) -> Iterator[Finding]:
     """An upload to Supabase's storage, which throws nothing, whose answer nobody takes before a row names the file."""
-    seen: set[ir.Call] = set()
-    for statement in live_statements(ctx, "write"):
-        func = statement.func
-        for upload in (
-            ir.find(func, ir.Call) if func is not None and statement.module.language == "javascript" else ()
-        ):
-            if upload in seen or upload.within is not func or not _is_unread(statement.module, upload):
+    for module in (each for each in ctx.live if each.language == "javascript"):
+        for upload in module.calls(_STORES):
+            func = upload.within
+            live = ctx.role_at(module, upload) in LIVE_ROLES
+            if func is None or not live or not _is_unread(module, upload):
                 continue
-            if upload.end < statement.line and _under(upload, statement) and _names_file(upload, statement):
-                seen.add(upload)
-                message = f"whether this upload failed is never looked at, and {statement.table} gets the file's name"
-                told = Place(statement.module.path, statement.line)
-                yield finding("fallback-swallow", statement.module, upload, message, key=f"upload {statement.table}",
-                              weight=45, end=upload.end, evidence=[told])  # fmt: skip
+            for statement in ctx.statements_under.get(func, ()):
+                later = statement.kind == "write" and upload.end < statement.line
+                if later and _under(upload, statement) and _names_file(upload, statement):
+                    message = (
+                        f"whether this upload failed is never looked at, and {statement.table} gets its name"
+                    )
+                    yield finding("fallback-swallow", module, upload, message, key=f"upload {statement.table}",
+                                  weight=45, end=upload.end, evidence=[Place(module.path, statement.line)])  # fmt: skip
+                    break
 
 
 def _is_unread(module: Module, call: ir.Call) -> bool:
     """Whether a call is `await ….storage.from(…).upload(…)` as a statement of its own."""
     chain = f".{ir.dotted(call.func)}"
-    if ".storage.from." not in chain or last_name(call.func) not in _STORES:
+    if ".storage.from." not in chain:
         return False
     plain = isinstance(call.parent, ir.Func | ir.If | ir.Try | ir.Loop)
     return plain and module.text(call.line).strip().startswith("await ")

@@ -32,7 +32,9 @@ def bypassed(ctx: Context) -> Iterator[Finding]:
         if module.role != "src" or module.path in ctx.dead_modules:
             continue
         yield from _switches(ctx, module)
-        if re.search(r"Buffer\.(from|alloc)\(|Uint8Array\(|Blob\(\[\]", module.file.text):
+        if any(
+            each in module.file.text for each in ("Buffer.from(", "Buffer.alloc(", "Uint8Array(", "Blob([]")
+        ):
             yield from _nothing_in_it(ctx, module)
 
 

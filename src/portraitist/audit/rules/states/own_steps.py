@@ -51,12 +51,12 @@ def steps_that_fail(ctx: Context) -> Iterator[Finding]:
     """
     paid = {func for flow in ctx.flows if flow.route and flow.route.is_http for func in flow.funcs}
     for mark in marks(ctx):
-        if put_right(ctx, mark):
-            continue
         for call in _later_calls(mark):
             steps = [each for each in _called(ctx, call) if _ends(ctx, each, mark)]
             if not steps:
                 continue
+            if put_right(ctx, mark):
+                break
             alone = mark.module.language == "javascript" and stands_alone(mark.module, whole_of(call))
             if alone and steps[0] not in paid:
                 yield from _unheard(mark, call, steps[0])
