@@ -217,8 +217,9 @@ def _as_it_was(module: Module, func: ir.Func, attempt: ir.Try, handler: ir.Handl
 
 def _left_as_it_was(module: Module, func: ir.Func, attempt: ir.Try, handler: ir.Handler) -> Iterator[Finding]:
     """`x = y; try: x = work(y) except: log()`, on the way to a paid call: what failed goes on untouched."""
-    calls = (each for part in attempt.body for each in ir.find(part, ir.Call))
-    if not only_logs(handler.body) or not any(_WORKS.search(last_name(each.func)) for each in calls):
+    called = [last_name(each.func) for part in attempt.body for each in ir.find(part, ir.Call)]
+    works = any(_WORKS.search(each) for each in called) and not any(_KEEPS.search(each) for each in called)
+    if not works or not only_logs(handler.body):
         return
     for each in (one for part in attempt.body for one in ir.find(part, ir.Assign)):
         name = each.target.id if isinstance(each.target, ir.Name) and not each.decl else ""
@@ -227,7 +228,7 @@ def _left_as_it_was(module: Module, func: ir.Func, attempt: ir.Try, handler: ir.
             for one in ir.find(func, ir.Assign)
             if name and one.value is not None and last_name(one.target) == name and one.line < attempt.line
         ]
-        put = before[-1] if before else ""
+        put = before[0] if len(before) == 1 else ""
         later = any(one.id == name and one.line > attempt.end for one in ir.find(func, ir.Name))
         if put and later and _MEDIA.search(put):
             message = f"where the work fails, {name} stays {put} and is taken for the result"

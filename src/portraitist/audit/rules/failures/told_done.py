@@ -142,10 +142,8 @@ def _closes(statement: Statement) -> bool:
 def _never_again(ctx: Context) -> Iterator[Finding]:
     """Automatic retries of a function whose longest statement is a `try` that lets no failure out."""
     for module in ctx.live:
-        for func in module.all(ir.Func):
-            wrapped = func.decorators or isinstance(func.parent, ir.Call)
-            told = _retried(module, func) if wrapped else ""
-            if not told or ctx.role_at(module, func) not in LIVE_ROLES:
+        for func, told in _retried(module):
+            if ctx.role_at(module, func) not in LIVE_ROLES:
                 continue
             attempt = max(func.body, key=lambda each: each.end - each.line, default=None)
             if (
@@ -160,19 +158,23 @@ def _never_again(ctx: Context) -> Iterator[Finding]:
                           end=handler.end, evidence=[Place(module.path, func.line)])  # fmt: skip
 
 
-def _retried(module: Module, func: ir.Func) -> str:
-    """What runs a function again when it throws: its decorator, or the call that it is handed to; "" for nothing."""
-    for each in func.decorators:
-        call = each if isinstance(each, ir.Call) else None
-        name = ir.dotted(call.func if call is not None else each)
-        if call is not None and call.kw is not None and call.kw.get("autoretry_for") is not None:
-            return f"autoretry_for of {last_name(call.func)}"
-        if module.language == "python" and _RETRIES.search(name) and not _by_result(call):
-            return f"@{name}"
-    up = func.parent
-    if isinstance(up, ir.Call) and module.language == "javascript" and up.args[:1] == [func]:
-        return last_name(up.func) if last_name(up.func) in _TRIED else ""
-    return ""
+def _retried(module: Module) -> Iterator[tuple[ir.Func, str]]:
+    """The functions that run again when they throw, and what does it: a decorator, or the call they are handed to."""
+    if module.language != "python":
+        for call in module.calls(_TRIED):
+            if call.args and isinstance(call.args[0], ir.Func):
+                yield call.args[0], last_name(call.func)
+        return
+    for func in (each for each in module.all(ir.Func) if each.decorators):
+        for each in func.decorators:
+            made = each if isinstance(each, ir.Call) else None
+            name = ir.dotted(made.func if made is not None else each)
+            if made is not None and made.kw is not None and made.kw.get("autoretry_for") is not None:
+                yield func, f"autoretry_for of {name}"
+                break
+            if _RETRIES.search(name) and not _by_result(made):
+                yield func, f"@{name}"
+                break
 
 
 def _by_result(call: ir.Call | None) -> bool:

@@ -16,6 +16,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.failures.quiet import working
 
 _SWITCHES = re.compile(
     r"(^|_)(bypass|mock|mocked|fake|simulate|simulation|dummy|stub|demo|test|skip|dry_run)(_|$)"
@@ -23,28 +24,27 @@ _SWITCHES = re.compile(
 _NO_WORK = re.compile(
     r"auth|login|mail|cache|log|valid|captcha|rate|animation|intro|signature|verif|onboarding"
 )
+_MAKERS = {"from", "alloc", "Uint8Array", "Blob"}
 _PICTURE = re.compile(r"image|photo|picture|img|video|audio|pdf|file|buffer|bytes|mask|poster", re.I)
 
 
 def bypassed(ctx: Context) -> Iterator[Finding]:
     """Switches that are always on, in front of work that is never done, and empty buffers that are handed on."""
+    paid = working(ctx).paid
+    for func in sorted(paid, key=lambda each: (ctx.program.module_of[each].path, each.line)):
+        module = ctx.program.module_of[func]
+        if module.role == "src" and module.path not in ctx.dead_modules:
+            yield from _switches(ctx, module, func, paid)
     for module in ctx.live:
-        if module.role != "src" or module.path in ctx.dead_modules:
-            continue
-        yield from _switches(ctx, module)
-        if any(
-            each in module.file.text for each in ("Buffer.from(", "Buffer.alloc(", "Uint8Array(", "Blob([]")
-        ):
+        if module.role == "src" and module.path not in ctx.dead_modules:
             yield from _nothing_in_it(ctx, module)
 
 
-def _switches(ctx: Context, module: Module) -> Iterator[Finding]:
+def _switches(ctx: Context, module: Module, func: ir.Func, paid: dict[ir.Func, int]) -> Iterator[Finding]:
     """`const BYPASS_REPLICATE = true`, asked by a branch that leaves with an answer, or whose other way is the work."""
-    paid = [each.call for each in ctx.calls if each.creates]
-    for test in module.all(ir.If):
+    for test in ir.find(func, ir.If):
         name = test.test
-        func = test.within
-        if not isinstance(name, ir.Name) or func is None or ctx.role_at(module, test) not in LIVE_ROLES:
+        if not isinstance(name, ir.Name) or test.within is not func:
             continue
         word = snake(name.id)
         if not _SWITCHES.search(word) or _NO_WORK.search(word):
@@ -53,7 +53,7 @@ def _switches(ctx: Context, module: Module) -> Iterator[Finding]:
         rest = [each for part in test.other for each in ir.walk(part)]
         if exits(test.then):
             rest += [each for each in ir.walk(func) if each.line > test.end]
-        left = any(each in paid or _leads(ctx, each) for each in rest if isinstance(each, ir.Call))
+        left = any(_leads(ctx, each, paid) for each in rest if isinstance(each, ir.Call))
         if made is None or not left:
             continue
         near = made.within is func and made.line <= test.line
@@ -64,21 +64,10 @@ def _switches(ctx: Context, module: Module) -> Iterator[Finding]:
                       end=test.test.end, evidence=[Place(module.path, made.line)])  # fmt: skip
 
 
-def _leads(ctx: Context, call: ir.Call) -> bool:
-    """Whether a call leads to paid work."""
-    working = ctx.once(_working)
-    return any(each.node in working for each in ctx.program.functions_called(call))
-
-
-def _working(ctx: Context) -> set[ir.Node | None]:
-    return {func for call in ctx.creates() for func in _above(ctx, call.func, 3)}
-
-
-def _above(ctx: Context, func: ir.Func | None, depth: int) -> Iterator[ir.Func]:
-    if func is not None:
-        yield func
-        for site in ctx.program.callers.get(func, []) if depth else ():
-            yield from _above(ctx, site.call.within, depth - 1)
+def _leads(ctx: Context, call: ir.Call, paid: dict[ir.Func, int]) -> bool:
+    """Whether a call is paid, or leads to paid work."""
+    own = call in ctx.call_at and ctx.call_at[call].creates
+    return own or any(each.node in paid for each in ctx.program.functions_called(call))
 
 
 def _always_on(module: Module, name: ir.Name) -> ir.Assign | None:
@@ -95,11 +84,12 @@ def _always_on(module: Module, name: ir.Name) -> ir.Assign | None:
 
 def _nothing_in_it(ctx: Context, module: Module) -> Iterator[Finding]:
     """`const imageBuffer = Buffer.from([])`, which a call of the repository gets as the picture."""
-    for made in module.all(ir.Assign):
-        target, func = made.target, made.within
+    for call in module.calls(_MAKERS):
+        made, func = call.parent, call.within
+        target = made.target if isinstance(made, ir.Assign) and made.value is call else None
         if not isinstance(target, ir.Name) or func is None or not _PICTURE.search(target.id):
             continue
-        if not _is_empty(made.value) or ctx.role_at(module, made) not in LIVE_ROLES:
+        if not _is_empty(call) or ctx.role_at(module, call) not in LIVE_ROLES:
             continue
         again = [
             each
@@ -111,12 +101,12 @@ def _nothing_in_it(ctx: Context, module: Module) -> Iterator[Finding]:
         if again or handed is None or len(uses) > 1:
             continue
         message = f"{target.id} is empty and is handed on at line {handed.line} as if it held something"
-        yield finding("mock-data", module, made, message, key=target.id, weight=52,
+        yield finding("mock-data", module, call, message, key=target.id, weight=52, line=target.line,
                       evidence=[Place(module.path, handed.line)])  # fmt: skip
 
 
-def _is_empty(value: ir.Node | None) -> bool:
-    if not isinstance(value, ir.Call) or len(value.args) != 1:
+def _is_empty(value: ir.Call) -> bool:
+    if len(value.args) != 1:
         return False
     name, given = ir.dotted(value.func), value.args[0]
     nothing = (isinstance(given, ir.Arr) and not given.items) or ir.text_of(given) == ""

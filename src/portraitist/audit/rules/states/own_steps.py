@@ -78,12 +78,7 @@ def _called(ctx: Context, call: ir.Call) -> list[ir.Func]:
 
 def _ends(ctx: Context, func: ir.Func, mark: Mark) -> bool:
     """Whether a function does more than write a later state of the mark's table, and settles no failure itself."""
-    ends = {
-        each.func
-        for each in writers(ctx, mark.statement.table)
-        for use in states_of(each)
-        if not each.insert and said(use) and not _NO_END.search(said(use))
-    }
+    ends = ctx.once(_enders, mark.statement.table)
     inside = [func, *helpers_of(ctx, func)]
     caught = (handler for each in inside for handler in ir.find(each, ir.Handler))
     works = len(func.body) >= MIN_STATEMENTS
@@ -92,6 +87,16 @@ def _ends(ctx: Context, func: ir.Func, mark: Mark) -> bool:
         and any(each in ends for each in inside)
         and not any(settles(ctx, mark.statement.table, ir.walk(each)) for each in caught)
     )
+
+
+def _enders(ctx: Context, table: str) -> set[ir.Func | None]:
+    """The functions that write a later state of a table."""
+    return {
+        each.func
+        for each in writers(ctx, table)
+        for use in states_of(each)
+        if not each.insert and said(use) and not _NO_END.search(said(use))
+    }
 
 
 def _unheard(mark: Mark, call: ir.Call, step: ir.Func) -> Iterator[Finding]:
