@@ -13,8 +13,6 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules import (
     code,
-    completion,
-    models,
     owners,
     product,
     provider,
@@ -23,8 +21,11 @@ from portraitist.audit.rules import (
 )
 from portraitist.audit.rules.addresses import stored
 from portraitist.audit.rules.base import Rule
+from portraitist.audit.rules.columns import models
+from portraitist.audit.rules.completion import done
 from portraitist.audit.rules.credits import charges
 from portraitist.audit.rules.mocks import named
+from portraitist.audit.rules.names import undefined
 from portraitist.audit.rules.open_ways import access
 from portraitist.audit.rules.others import ownership
 from portraitist.audit.rules.secrets import exposed
@@ -70,7 +71,7 @@ RULES: dict[str, Rule] = {
     "secret-in-repo": exposed.secret_in_repo,
     "weights-url-guess": provider.weights_url_guess,
     "packaged-extraction": provider.packaged_extraction,
-    "no-retry": completion.no_retry,
+    "no-retry": done.no_retry,
     "stuck-status": outcomes.stuck_status,
     "version-unnormalised": versions.version_unnormalised,
     "version-parse-fragile": versions.version_parse_fragile,
@@ -82,7 +83,7 @@ RULES: dict[str, Rule] = {
     "blind-post-retry": repeats.blind_post_retry,
     "shared-mutable-default": models.shared_mutable_default,
     "schema-drift": models.schema_drift,
-    "undefined-name": code.undefined_name,
+    "undefined-name": undefined.undefined_name,
     "mock-data": named.mock_data,
     "credit-before-check": charges.credit_before_check,
     "env-undeclared": code.env_undeclared,

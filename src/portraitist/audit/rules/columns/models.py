@@ -21,10 +21,10 @@ from portraitist.audit.rules.base import (
     trace,
 )
 from portraitist.audit.rules.by_name import results_by_name
-from portraitist.audit.rules.missing_tables import missing_tables
+from portraitist.audit.rules.columns.missing_tables import missing_tables
+from portraitist.audit.rules.columns.spellings import spelled_twice
+from portraitist.audit.rules.columns.unfound import never_found
 from portraitist.audit.rules.shared_state import shared_state
-from portraitist.audit.rules.spellings import spelled_twice
-from portraitist.audit.rules.unfound import never_found
 
 _TRAINING_ID = re.compile(
     r"(training\w*|prediction\w*)\.id$|(^|\.)(training|prediction)_?(job_?)?id$|replicate_?training_?id$",

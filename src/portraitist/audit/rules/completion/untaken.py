@@ -1,6 +1,6 @@
 """Risk of a training that is marked done by a webhook which takes nothing of what the training made.
 
-Part of the rule `no-retry`, whose other parts are in `completion`.
+Part of the rule `no-retry`, whose other parts are in `done`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.link.values import Known, OneOf, literals
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
-from portraitist.audit.rules.untold import DONE, nothing_taken
+from portraitist.audit.rules.completion.untaken import DONE, nothing_taken
 
 _STATUS_COLUMN = re.compile(r"(^|_)(status|state)$")
 _DONE_FLAG = re.compile(r"(^|_)(trained|ready|completed?|done|finished)$")

@@ -1,0 +1,1 @@
+"""Training that counts as done without what it made. The rule `no-retry`."""

@@ -1,0 +1,135 @@
+"""Names that are used and bound nowhere. The rule `undefined-name`; its parts are beside it."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.names.missing_members import missing_methods
+from portraitist.audit.rules.names.unbound import read_too_early
+
+_PY_GLOBALS = frozenset(dir(builtins)) | {
+    "__file__",
+    "__name__",
+    "__doc__",
+    "__package__",
+    "__path__",
+    "__all__",
+    "__class__",
+    "self",
+    "cls",
+    "display",
+    "get_ipython",
+    "reveal_type",
+    "_",
+}
+
+
+_GLOBAL = re.compile(r"^\s*global\s+([\w, ]+)", re.M)
+"""Python's way to set a module's name in a function."""
+
+
+def undefined_name(ctx: Context) -> Iterator[Finding]:
+    """A name that is called or read, in a file that touches the provider or serves routes, and bound nowhere.
+
+    Names that a template, a bundler, automatic imports or a star import may provide are not judged. In Python also a
+    local name that is read before it can have a value, in every file (`unbound`), and methods that a class of the
+    repository does not have (`missing_members`).
+    """
+    yield from read_too_early(ctx)
+    yield from missing_methods(ctx)
+    touching = {each.path for each in ctx.of("file.touches_replicate")}
+    touching |= {each.module.path for each in ctx.routes if each.is_http}
+    provided = any(
+        re.match(r"(.*/)?nuxt\.config\.\w+$", each.path) or "unplugin-auto-import" in each.text
+        for each in ctx.tree.files
+        if each.language in {"javascript", "config"}
+    )
+    for module in ctx.live:
+        known = _PY_GLOBALS if module.language == "python" else ctx.words.javascript_globals
+        if module.path not in touching or module.stars or module.errors or has_dynamic_names(module):
+            continue
+        if provided and module.language == "javascript":
+            continue
+        types = set(re.findall(r"(?:interface|type|namespace|declare\s+\w+)\s+(\w+)", module.file.text))
+        types.update(name.strip() for line in _GLOBAL.findall(module.file.text) for name in line.split(","))
+        seen: set[str] = set()
+        for name in module.all(ir.Name):
+            used = isinstance(name.parent, ir.Call | ir.Attr) and (
+                not isinstance(name.parent, ir.Call)
+                or name.parent.func is name
+                or name in name.parent.args
+                or module.language == "python"
+            )
+            used = used or (module.language == "python" and _is_argument(name))
+            if (
+                not used
+                or name.id in known
+                or name.id in seen
+                or name.id in types
+                or not re.match(r"^[A-Za-z_$][\w$]*$", name.id)
+            ):
+                continue
+            if (
+                module.lookup(name.id, name) is not None
+                or _named_in_class(name)
+                or ctx.role_at(module, name) not in LIVE_ROLES
+                or _in_annotation(name)
+            ):
+                continue
+            seen.add(name.id)
+            yield finding(
+                "undefined-name",
+                module,
+                name,
+                f"{name.id} is used and defined nowhere",
+                key=name.id,
+                weight=64,
+            )
+
+
+def _in_annotation(name: ir.Name) -> bool:
+    """Whether a name says of which type a parameter is."""
+    around = (each for each in ir.ancestors(name) if not isinstance(each, ir.Func))
+    return any(isinstance(each, ir.Param) and name is not each.default for each in around)
+
+
+def _is_argument(name: ir.Name) -> bool:
+    """Whether a name is the value of a keyword argument: `create(owner=OWNER)`."""
+    entry, given = name.parent, name.parent.parent if name.parent is not None else None
+    return (
+        isinstance(entry, ir.Prop)
+        and entry.value is name
+        and given is not None
+        and isinstance(given.parent, ir.Call)
+    )
+
+
+def _named_in_class(name: ir.Name) -> bool:
+    """Whether a name beside a class's methods is one of that class: `@size.setter` after `def size`."""
+    member: ir.Node = name
+    passed: list[ir.Node] = [name]
+    for each in ir.ancestors(name):
+        if isinstance(each, ir.Class):
+            if isinstance(member, ir.Func) and any(part in passed for part in member.body):
+                return False
+            methods = {part.name for part in each.body if isinstance(part, ir.Func | ir.Class)}
+            fields = [part.target for part in each.body if isinstance(part, ir.Assign)]
+            return name.id in methods | {found.id for one in fields for found in ir.find(one, ir.Name)}
+        member = each
+        passed.append(each)
+    return False
+
+
+def has_dynamic_names(module: Module) -> bool:
+    """Whether a file makes or looks up names by their text."""
+    return any(isinstance(each.func, ir.Name) and each.func.id in _DYNAMIC for each in module.all(ir.Call))
+
+
+_DYNAMIC = {"globals", "exec", "eval", "locals"}
