@@ -129,7 +129,7 @@ def _bound(ctx: Context, module: Module, binding: Binding, depth: int) -> list[i
 
 
 def _exported(ctx: Context, module: Module, specifier: str, name: str, depth: int) -> list[ir.Node]:
-    path = ctx.program.resolver.resolve(module.path, specifier, module.language)
+    path = ctx.program.resolver.resolve(module.path, specifier, module.language) if depth <= 8 else None
     other = ctx.program.modules.get(path) if path else None
     return _entry(ctx, other, name, depth) if other is not None else []
 
@@ -137,7 +137,7 @@ def _exported(ctx: Context, module: Module, specifier: str, name: str, depth: in
 def _entry(ctx: Context, module: Module, name: str, depth: int) -> list[ir.Node]:
     entry = module.exports.get(name, name)
     if isinstance(entry, ir.Import):
-        return _exported(ctx, module, entry.module, entry.names[0][0], depth + 1) if depth < 8 else []
+        return _exported(ctx, module, entry.module, entry.names[0][0], depth + 1)
     if isinstance(entry, ir.Node):
         return creations(ctx, module, entry, depth + 1)
     bindings = module.top.names.get(entry, [])

@@ -146,7 +146,7 @@ def _data(statement: Statement) -> list[ir.Node]:
 
 def _names_it(ctx: Context, table: str, column: str) -> bool:
     """Whether a file names the column and writes to the table what is not all spelled out."""
-    names = re.compile(rf"\b({column}|{column.replace('_', '')})\b", re.I)
+    names = re.compile(rf"\b({re.escape(column)}|{re.escape(column.replace('_', ''))})\b", re.I)
     return any(
         names.search(each.module.file.text)
         for each in ctx.statements
@@ -183,7 +183,8 @@ def _by_itself(ctx: Context, table: str, column: str) -> bool:
         text = _line(ctx, place) if place is not None else ""
         if _KEY.search(text):
             return True
-    set_ = re.compile(rf"\b(new\.{column}|{column}\s*:?=)|insert\s+into[^;]*\b{column}\b", re.I)
+    own = re.escape(column)
+    set_ = re.compile(rf"\b(new\.{own}|{own}\s*:?=)|insert\s+into[^;]*\b{own}\b", re.I)
     return any(each.language == "sql" and set_.search(each.text) for each in ctx.tree.files)
 
 

@@ -76,5 +76,6 @@ def _in_one_loop(name: ir.Name, bindings: list[Binding]) -> bool:
 def _is_anothers(module: Module, func: ir.Func, name: str) -> bool:
     """Whether the function calls the name the module's or an outer function's, or sets it within an expression."""
     lines = (module.text(line) for line in range(func.line, func.end + 1))
+    name = re.escape(name)
     said = re.compile(rf"\s*(global|nonlocal)\b.*\b{name}\b|.*\b{name}\s*:=")
     return any(said.match(line) for line in lines)

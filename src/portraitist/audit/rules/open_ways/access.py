@@ -192,12 +192,20 @@ def _chosen(module: Module, route: Route) -> bool:
         made = next((each for each in ir.find(assign, ir.Call) if _makes_matcher(each)), None)
         if made is None or not isinstance(assign.target, ir.Name):
             continue
-        name = assign.target.id
+        name = re.escape(assign.target.id)
         paths = [text for each in ir.find(made, ir.Lit) if (text := ir.text_of(each))]
-        listed = any(re.fullmatch(re.sub(r":\w+\*?", ".*", each), route.path) for each in paths)
+        listed = any(_covers(re.sub(r":\w+\*?", ".*", each), route.path) for each in paths)
         public = re.search(rf"!\s*{name}\(", module.file.text) is not None
         verdicts.append(listed is not public)
     return all(verdicts) if verdicts else True
+
+
+def _covers(expression: str, path: str, *, whole: bool = True) -> bool:
+    """Whether a matcher of a middleware names a path, or its beginning; one that is no expression names none."""
+    try:
+        return (re.fullmatch if whole else re.match)(expression, path) is not None
+    except re.error:
+        return False
 
 
 def _makes_matcher(call: ir.Call) -> bool:
@@ -276,6 +284,8 @@ def _matches(module: Module, route: Route) -> bool:
         if each.startswith("/((?!"):
             if not re.search(r"\(\?!api|\|api", each):
                 return True
-        elif re.match(re.sub(r":\w+\*|\(.*?\)\*?", ".*", each), route.path) or each.startswith("/(api"):
+        elif _covers(re.sub(r":\w+\*|\(.*?\)\*?", ".*", each), route.path, whole=False) or each.startswith(
+            "/(api"
+        ):
             return True
     return False

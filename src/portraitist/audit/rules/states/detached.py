@@ -129,7 +129,10 @@ def _is_awaited(module: Module, call: ir.Call) -> bool:
     if isinstance(made, ir.Attr):
         return made.name in {"result", "join"}
     if not isinstance(made, ir.Assign) or not isinstance(made.target, ir.Name):
-        return re.search(rf"\bawait\b.*\b{last_name(call.func)}\b", module.text(call.line)) is not None
+        return (
+            re.search(rf"\bawait\b.*\b{re.escape(last_name(call.func))}\b", module.text(call.line))
+            is not None
+        )
     name = re.escape(made.target.id)
     asks = re.compile(
         rf"await\s+{name}\b|\b{name}\.(join|result)\(|(gather|wait|as_completed)\([^)]*\b{name}\b"

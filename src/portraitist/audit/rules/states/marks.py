@@ -152,7 +152,7 @@ def _picks(ctx: Context, statement: Statement, word: str) -> bool:
     """Whether a statement's condition names a state and may ask for this word."""
     texts = [text for each in ir.find(statement.node, ir.Lit) if (text := ir.text_of(each))]
     if not any(STATE.search(snake(each)) for each in statement.where):
-        return any(re.search(rf"stat(us|e)\.\w+\..*\b{word}\b", each, re.I) for each in texts)
+        return any(re.search(rf"stat(us|e)\.\w+\..*\b{re.escape(word)}\b", each, re.I) for each in texts)
     spelled = [one for each in texts for one in _COMPARED.findall(each)]
     asked = [node for name, node in statement.where_values if STATE.search(snake(name))]
     words = {each.lower().replace("-", "_") for each in spelled}

@@ -1,0 +1,62 @@
+"""Code that is broken in ways nobody thought of: imports in circles, expressions that are none, damaged sources."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from portraitist.audit.pipeline import Audit
+
+Auditor = Callable[[dict[str, str]], Audit]
+CASES = sorted((Path(__file__).parent / "cases").rglob("*.txt"))
+PIECES = ("{", "}", "(", ")", "[", "]", "`", "'", ":", "=>", "...", "=", "await ", "lambda: ", "\n", "\t")
+PAYS = "import Replicate from 'replicate';\nexport async function POST() { return new Replicate().run('a/b', {}); }\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.ts": "import { app } from './b';\nexport { app };\n",
+         "b.ts": "import { app } from './a';\nexport { app };\napp.get('/x', (q, r) => r.json({}));\n"},
+        {"main.py": "from routes import router\napp = FastAPI()\napp.include_router(router)\n",
+         "routes.py": "from main import router\n@router.post('/x')\ndef f(a):\n    return 1\n"},
+    ],
+)  # fmt: skip
+def test_imports_in_a_circle_end(audit_files: Auditor, files: dict[str, str]) -> None:
+    assert audit_files({"package.json": "{}", **files}).context.facts
+
+
+def test_a_matcher_that_is_no_expression_matches_nothing(audit_files: Auditor) -> None:
+    guard = """
+import { clerkMiddleware, createRouteMatcher } from "@clerk/nextjs/server";
+const open = createRouteMatcher(["/api/(x"]);
+export default clerkMiddleware(async (auth, req) => { if (!open(req)) await auth.protect(); });
+"""
+    audit = audit_files({"package.json": "{}", "middleware.ts": guard, "app/api/y/route.ts": PAYS})
+    assert [each.kind for each in audit.context.facts if each.kind == "replicate.call"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_sources_are_read_to_the_end(audit_files: Auditor, seed: int) -> None:
+    rng = random.Random(seed)
+    for case in rng.sample(CASES, 25):
+        files = {"package.json": "{}"}
+        for part in re.split(r"^=== ", case.read_text("utf-8"), flags=re.M)[1:]:
+            name, _, body = part.partition("\n")
+            files[name.strip()] = _damaged(body, rng)
+        assert audit_files(files).context.facts is not None
+
+
+def _damaged(text: str, rng: random.Random) -> str:
+    """The text with pieces cut out, said twice, or put where they do not belong."""
+    for _ in range(rng.randint(0, 5)):
+        start = rng.randrange(len(text) + 1)
+        end = start + rng.randint(1, 60)
+        way = rng.randrange(3)
+        middle = "" if way == 0 else text[start:end] * 2 if way == 1 else rng.choice(PIECES) + text[start:end]
+        text = text[:start] + middle + text[end:]
+    return text
