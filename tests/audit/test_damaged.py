@@ -40,6 +40,18 @@ export default clerkMiddleware(async (auth, req) => { if (!open(req)) await auth
     assert [each.kind for each in audit.context.facts if each.kind == "replicate.call"]
 
 
+def test_an_answer_of_which_only_the_count_is_taken_is_read(audit_files: Auditor) -> None:
+    route = """
+import { createClient } from "@supabase/supabase-js";
+const db = createClient(process.env.URL!, process.env.KEY!);
+export async function POST(request: Request) {
+  const { count } = await db.from("pictures").insert({ url: "x" });
+  return Response.json({ success: true, count });
+}
+"""
+    assert audit_files({"package.json": "{}", "app/api/y/route.ts": route}).context.facts
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_sources_are_read_to_the_end(audit_files: Auditor, seed: int) -> None:
     rng = random.Random(seed)

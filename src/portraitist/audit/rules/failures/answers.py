@@ -76,11 +76,8 @@ def _of_parts(target: ir.Obj, assign: ir.Assign, func: ir.Func | None) -> ir.Nod
     error, data = named.get("error"), named.get("data")
     if error is None:
         used = _uses(func, data.id, assign) if isinstance(data, ir.Name) else []
-        return (
-            used[0]
-            if used or ("data" not in named and named)
-            else (assign if any(each.spread for each in target.props) else None)
-        )
+        spread = any(each.spread for each in target.props)
+        return used[0] if used else assign if spread and (data is not None or not named) else None
     assert isinstance(error, ir.Name)
     uses = [each for each in _uses(func, error.id, assign) if not _in_log(each)]
     tests = [each for use in uses if (each := _test_of(use)) is not None]
