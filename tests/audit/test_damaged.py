@@ -42,9 +42,11 @@ export default clerkMiddleware(async (auth, req) => { if (!open(req)) await auth
 
 def test_an_answer_of_which_only_the_count_is_taken_is_read(audit_files: Auditor) -> None:
     route = """
+import Replicate from "replicate";
 import { createClient } from "@supabase/supabase-js";
 const db = createClient(process.env.URL!, process.env.KEY!);
 export async function POST(request: Request) {
+  await new Replicate().run("a/b", { input: {} });
   const { count } = await db.from("pictures").insert({ url: "x" });
   return Response.json({ success: true, count });
 }
