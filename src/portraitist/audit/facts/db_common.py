@@ -138,6 +138,12 @@ def chain_calls(whole: ir.Node) -> Iterator[ir.Call]:
             current = current.obj
 
 
+def from_call(whole: ir.Node) -> ir.Call | None:
+    """The call of a chain that names a table or a bucket: `from("photos")`."""
+    found = (each for each in chain_calls(whole) if call_name(each) in {"from", "from_"} and each.args)
+    return next(found, None)
+
+
 def call_name(call: ir.Call) -> str:
     if isinstance(call.func, ir.Attr):
         return call.func.name

@@ -342,7 +342,12 @@ def last_name(node: ir.Node | None) -> str:
     return ""
 
 
-def top_function(node: ir.Node) -> ir.Func | None:
-    """The outermost named function around a node, or the nearest one when none has a name."""
-    funcs = [each for each in ir.ancestors(node) if isinstance(each, ir.Func)]
-    return next((each for each in funcs if each.name), funcs[0] if funcs else None)
+def way_out_of(leave: ir.Return) -> ir.If | ir.Handler | ir.Func | None:
+    """The branch, handler or function that a way out stands in, the nearest of them."""
+    around = (each for each in ir.ancestors(leave) if isinstance(each, ir.If | ir.Handler | ir.Func))
+    return next(around, None)
+
+
+def on_requests(ctx: Context) -> set[ir.Func]:
+    """The functions between the handlers of HTTP routes and paid calls."""
+    return {func for flow in ctx.flows if flow.route and flow.route.is_http for func in flow.funcs}

@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, names_in
+from portraitist.audit.rules.base import finding, names_in, on_requests
 from portraitist.audit.rules.requests import Given, is_given
 
 _MAKES = {"makedirs", "mkdir", "mkdirSync", "ensureDir", "ensureDirSync"}
@@ -42,10 +42,11 @@ def shared_state(ctx: Context) -> Iterator[Finding]:
 def _serving(ctx: Context) -> set[ir.Func]:
     """Handlers of HTTP routes, and the functions between them and paid calls."""
     found = {each.node for route in ctx.routes if route.is_http for each in route.handlers}
-    for flow in ctx.flows:
-        if flow.route is not None and flow.route.is_http:
-            found |= set(flow.funcs)
-    return {each for each in found if isinstance(each, ir.Func) and each in ctx.program.module_of}
+    return {
+        each
+        for each in found | on_requests(ctx)
+        if isinstance(each, ir.Func) and each in ctx.program.module_of
+    }
 
 
 def _environment(ctx: Context, module: Module, func: ir.Func) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.addresses.loose import COPIES, FETCHES, calls_like
+from portraitist.audit.rules.addresses.loose import COPIES, FETCHES, calls_like, copied
 from portraitist.audit.rules.base import finding, last_name, names_in, trace
 from portraitist.audit.rules.failures.quiet import working
 
@@ -142,7 +142,7 @@ def _copy_of(ctx: Context, module: Module, node: ir.Node, name: str) -> bool:
 def _may_be_made(ctx: Context, module: Module, node: ir.Node | None, hops: int = 2) -> bool:
     """Whether an address comes from the provider: by the calls before it, or by what callers name it."""
     parts = list(trace(ctx, module, node, helpers=True))
-    if any(isinstance(part, ir.Call) and COPIES.search(ir.dotted(part.func)) for _, part in parts):
+    if copied(parts):
         return False
     for _, part in parts:
         if (isinstance(part, ir.Call) and part in ctx.call_at) or _MADE.search(last_name(part)):

@@ -6,7 +6,7 @@ Where a browser hands an answered address back to be copied, a route that fetche
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
@@ -68,6 +68,11 @@ def loose_addresses(ctx: Context) -> Iterator[Finding]:
     doors = [func for func, routes in ctx.handled_by.items() if any(each.is_http for each in routes)]
     if not any(_copies_later(ctx, func, ways) for func in doors):
         yield from _answered(ctx, ways)
+
+
+def copied(parts: Iterable[tuple[Module, ir.Node]]) -> bool:
+    """Whether one of the nodes that a value comes from is a call that copies a file."""
+    return any(isinstance(part, ir.Call) and COPIES.search(ir.dotted(part.func)) for _, part in parts)
 
 
 def calls_like(node: ir.Node, pattern: re.Pattern[str], after: int = 0) -> bool:
@@ -266,7 +271,7 @@ def _given_out(assign: ir.Assign, name: str) -> bool:
 
 def _from_provider(ctx: Context, module: Module, key: str, node: ir.Node) -> bool:
     parts = list(trace(ctx, module, node, helpers=True))
-    if any(isinstance(part, ir.Call) and COPIES.search(ir.dotted(part.func)) for _, part in parts):
+    if copied(parts):
         return False
     behind = next(
         (found for _, part in parts if isinstance(part, ir.Call) and (found := ctx.call_at.get(part))), None

@@ -18,8 +18,8 @@ from portraitist.audit.link.values import Known, OneOf, literals
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
 from portraitist.audit.rules.completion.untaken import DONE, nothing_taken
+from portraitist.audit.rules.state_words import STATE
 
-_STATUS_COLUMN = re.compile(r"(^|_)(status|state)$")
 _DONE_FLAG = re.compile(r"(^|_)(trained|ready|completed?|done|finished)$")
 _MODEL_COLUMN = re.compile(
     r"(^|_)(lora|weights?|tensor|safetensors|model)(_\w+)?_(url|path|file|uri)$|(^|_)version(_id)?$|(^|_)lora_weights$"
@@ -235,7 +235,7 @@ def _is_done(use: ColumnUse) -> bool:
 
 def _says_done(column: str) -> bool:
     """Whether a column tells a state, or whether something is done: `training_status`, `is_trained`."""
-    return bool(_STATUS_COLUMN.search(snake(column)) or _DONE_FLAG.search(snake(column)))
+    return bool(STATE.search(snake(column)) or _DONE_FLAG.search(snake(column)))
 
 
 def _holds_model(ctx: Context, use: ColumnUse) -> bool:

@@ -14,6 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.values import literals
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, live_statements, names_in, place
+from portraitist.audit.rules.state_words import STATE
 
 DONE = {"completed", "succeeded", "ready", "trained", "done", "success", "complete", "finished"}
 """States that say that a training is over and its model can be used."""
@@ -66,7 +67,7 @@ def _hooks_of_trainings(ctx: Context) -> dict[ir.Func, ProviderCall]:
 
 
 def _says_done(statement: Statement) -> bool:
-    states = [each for each in statement.columns if re.search(r"(^|_)(status|state)$", snake(each.column))]
+    states = [each for each in statement.columns if STATE.search(snake(each.column))]
     return any(
         str(value).lower() in DONE
         for each in states

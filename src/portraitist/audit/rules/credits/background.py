@@ -5,7 +5,6 @@ The work is tied to the take by its way, or by the table of jobs that the one fi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
@@ -16,9 +15,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name
 from portraitist.audit.rules.credits.ledger import Ledger
-
-_STATE = re.compile(r"(^|_)(status|state)$")
-_FAILED = re.compile(r"^(failed|failure|error|errored)$", re.I)
+from portraitist.audit.rules.state_words import FAILED, STATE
 
 
 def marked_failed(ctx: Context, ledger: Ledger, flow: Flow, taker: ir.Func, taken: Place) -> Finding | None:
@@ -58,7 +55,7 @@ def _stored_after_a_take(ctx: Context, ledger: Ledger) -> Iterator[tuple[str, tu
     for func in ctx.handled_by:
         takes = [each for each in ledger.events(func) if each.kind == "take"]
         for statement in ctx.statements_under.get(func, ()) if takes else ():
-            queued = any(_STATE.search(snake(each.column)) for each in statement.columns)
+            queued = any(STATE.search(snake(each.column)) for each in statement.columns)
             if statement.insert and queued and statement.line > takes[0].line:
                 place = Place(ctx.program.module_of[func].path, takes[0].line)
                 yield statement.table, (func, place)
@@ -77,7 +74,7 @@ def _marks(func: ir.Func) -> Iterator[ir.Node]:
     for name, node, value in sorted(entries, key=lambda each: each[1].line):
         said = ir.text_of(value) or (last_name(value) if isinstance(value, ir.Attr) else "")
         apart = any(isinstance(each, ir.Handler | ir.If) for each in ir.ancestors(node))
-        if apart and _STATE.search(snake(name)) and _FAILED.search(said):
+        if apart and STATE.search(snake(name)) and FAILED.search(said):
             yield node
 
 

@@ -18,7 +18,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, last_name, names_in, place
+from portraitist.audit.rules.base import finding, last_name, names_in, place, way_out_of
 from portraitist.audit.rules.credits.background import marked_failed, queued_and_failed
 from portraitist.audit.rules.credits.charged_twice import charged_twice
 from portraitist.audit.rules.credits.counted import counted_first, given_twice
@@ -304,9 +304,7 @@ def _leaves_without(ledger: Ledger, take: Step) -> ir.Return | None:
     made = next((each for each in ir.ancestors(take.event.node) if isinstance(each, ir.Assign)), None)
     names = {each.id for each in ir.find(made.target, ir.Name)} if made is not None else set()
     for leave in ir.find(take.func, ir.Return):
-        branch = next(
-            (each for each in ir.ancestors(leave) if isinstance(each, ir.If | ir.Handler | ir.Func)), None
-        )
+        branch = way_out_of(leave)
         caught = any(isinstance(each, ir.Handler) for each in ir.ancestors(leave))
         outside = leave.within is not take.func or leave.throws or caught or leave.line <= take.event.end
         tests = [each.test for each in ir.ancestors(leave) if isinstance(each, ir.If)]

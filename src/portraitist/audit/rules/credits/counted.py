@@ -16,13 +16,13 @@ from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in
 from portraitist.audit.rules.credits.ledger import Ledger
+from portraitist.audit.rules.state_words import STATE
 
 _BOUND = {">=", ">", "<", "<="}
 _WORKS = re.compile(
     r"generat|create|render|train|predict|process|upscale|enhance|synthesi|transcri|run|edit", re.I
 )
 _LOST = {"failed", "failure", "error", "canceled", "cancelled"}
-_STATE = re.compile(r"(^|_)(status|state)$")
 _FOR = re.compile(
     r"(job|generation|prediction|training|order|task|image|video|reference|request|row|record)_?id|idempot"
 )
@@ -130,10 +130,10 @@ def _loses(statement: Statement) -> bool:
     """Whether a statement writes a failed state and selects its row by no state."""
     if statement.kind != "write" or statement.insert or not statement.where:
         return False
-    if any(_STATE.search(snake(each)) for each in statement.where):
+    if any(STATE.search(snake(each)) for each in statement.where):
         return False
     return any(
-        _STATE.search(snake(each.column))
+        STATE.search(snake(each.column))
         and isinstance(each.value, Known)
         and str(each.value.value).lower() in _LOST
         for each in statement.columns
@@ -149,7 +149,7 @@ def _is_looked_at(func: ir.Func, statements: list[Statement], lost: Statement) -
     asked = any(
         test.line < lost.line
         and exits(test.then)
-        and any(_STATE.search(snake(each)) for each in names_in(test.test))
+        and any(STATE.search(snake(each)) for each in names_in(test.test))
         for test in ir.find(func, ir.If)
     )
     return read and asked and not locked

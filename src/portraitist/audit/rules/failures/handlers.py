@@ -15,10 +15,9 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
-from portraitist.audit.rules.failures.quiet import Ways, goes_round, only_logs
+from portraitist.audit.rules.failures.quiet import FAILS, Ways, goes_round, only_logs
 
 _FETCHES = re.compile(r"download|fetch|upload|(^|\.)(get|put|put_object|putObject|save|send|write)$", re.I)
-_FAILS = re.compile(r"err|fail|\bok\b|status", re.I)
 _LIMITS = re.compile(r"throttle|rate_?limit|quota|limiter", re.I)
 _GOODS = re.compile(
     r"credit|balance|subscri|payment|paid|status|state|image|photo|version|weights|output", re.I
@@ -232,7 +231,7 @@ def _skips(loop: ir.Loop) -> Iterator[ir.Other]:
         failed = isinstance(branch, ir.Handler) or (
             isinstance(branch, ir.If)
             and skip in branch.then
-            and _FAILS.search(" ".join(names_in(branch.test)))
+            and FAILS.search(" ".join(names_in(branch.test)))
         )
         if skip.kind == "continue_statement" and failed:
             yield skip

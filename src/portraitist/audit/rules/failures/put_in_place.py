@@ -13,12 +13,12 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, leads_to, names_in
-from portraitist.audit.rules.failures.quiet import Ways, only_logs
+from portraitist.audit.rules.base import finding, last_name, leads_to, names_in, way_out_of
+from portraitist.audit.rules.failures.quiet import FAILS, Ways, only_logs
+from portraitist.audit.rules.state_words import FAILED, STATE
 
 _WAITING = {"pending", "processing", "starting", "queued", "running", "in_progress", "waiting", "training"}
 _KEEPS = re.compile(r"upload|store|persist|save|put_?object|put$|copy|rehost|re_host|archive|backup", re.I)
-_FAILS = re.compile(r"err|fail|\bok\b|status", re.I)
 _MEDIA = re.compile(r"output|frame|image|img|photo|picture|video|audio|file|url|path|mask", re.I)
 _WORKS = re.compile(
     r"remove|enhance|upscale|process|generate|swap|restore|edit|transform|render|blend|retouch|inpaint|colou?ri|styli|clean",
@@ -27,7 +27,6 @@ _WORKS = re.compile(
 _ASKS = re.compile(
     r"request|fetch|post|create|generate|chat|complet|invoke|ask|run|predict|analy[sz]e|send", re.I
 )
-_FAILED = re.compile(r"^(failed|failure|error|errored)$", re.I)
 
 
 def put_in_place(ctx: Context, ways: Ways) -> Iterator[Finding]:
@@ -290,7 +289,7 @@ def _state_kept(module: Module, func: ir.Func, attempt: ir.Try, handler: ir.Hand
             word = ir.text_of(each.value) or (
                 last_name(each.value) if isinstance(each.value, ir.Attr) else ""
             )
-            if re.search(r"(^|_)(status|state)$", each.key or "") and _FAILED.match(word):
+            if STATE.search(each.key or "") and FAILED.match(word):
                 message = (
                     "when the failed state cannot be written, that disappears and the row stays as it was"
                 )
@@ -360,9 +359,7 @@ def _for_failure(leave: ir.Return) -> bool:
         value is None or (isinstance(value, ir.Lit) and value.value in {None, False, ""})
     ):
         return False
-    around = next(
-        (each for each in ir.ancestors(leave) if isinstance(each, ir.If | ir.Handler | ir.Func)), None
-    )
+    around = way_out_of(leave)
     if isinstance(around, ir.If):
-        return any(_FAILS.search(each) for each in names_in(around.test))
+        return any(FAILS.search(each) for each in names_in(around.test))
     return isinstance(around, ir.Handler)

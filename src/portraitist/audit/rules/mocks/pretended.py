@@ -16,9 +16,9 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.state_words import STATE
 
 _DONE = {"completed", "complete", "succeeded", "success", "done", "ready", "trained", "finished"}
-_STATE = re.compile(r"(^|_)(status|state)$")
 _MAKES = re.compile(
     r"^_*(\w+_)?(generate|create|make|produce|render|synthesi[sz]e|compose|enhance|upscale|transform|animate|swap|process"
     r"|convert|edit|remove|run|train|check|poll|get_\w*(status|result))(_|$)"
@@ -82,7 +82,7 @@ def _timers(ctx: Context, module: Module) -> Iterator[Finding]:
         for statement in () if asks or helpers or fetches else writes:
             for use in statement.columns:
                 value = use.value.value if isinstance(use.value, Known) else None
-                if _STATE.search(snake(use.column)) and str(value).lower() in _DONE:
+                if STATE.search(snake(use.column)) and str(value).lower() in _DONE:
                     message = f"a timer sets {statement.table}.{use.column} to {value!r}, and nothing is asked before"
                     yield finding(
                         "mock-data", module, call, message, key=f"timer {statement.table}", weight=56

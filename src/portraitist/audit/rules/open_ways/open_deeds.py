@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.facts.db_common import call_name, from_call
 from portraitist.audit.facts.http import address_nodes
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import render
@@ -170,9 +170,7 @@ def _stored(ctx: Context, module: Module) -> Iterator[Deed]:
     """Files that are stored, and addresses signed to store or to read them, with the server's own rights."""
     for call in module.calls(_STORES | _HANDED_OUT):
         name = call_name(call)
-        source = next(
-            (each for each in chain_calls(call) if call_name(each) in {"from", "from_"} and each.args), None
-        )
+        source = from_call(call)
         if source is not None and name in _SIGNED_HERE | _HANDED_OUT and isinstance(source.func, ir.Attr):
             base = source.func.obj
             client = base.obj if isinstance(base, ir.Attr) and base.name == "storage" else None

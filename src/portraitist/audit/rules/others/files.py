@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.facts.db_common import call_name, chain_calls, from_call
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import unasked
@@ -106,8 +106,6 @@ def _bucket(ctx: Context, module: Module, call: ir.Call, names: set[str]) -> str
     """The bucket of `storage.from("bucket").download(key)`, "" for any other call."""
     if call_name(call) not in names or not call.args:
         return ""
-    source = next(
-        (each for each in chain_calls(call) if call_name(each) in {"from", "from_"} and each.args), None
-    )
+    source = from_call(call)
     stored = source is not None and "storage" in ir.dotted(source.func)
     return (ir.text_of(source.args[0]) or ir.dotted(source.args[0])) if source is not None and stored else ""

@@ -12,9 +12,9 @@ from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, leads_to
 from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.state_words import RESTING, RUNNING
 from portraitist.audit.rules.states.marks import (
-    RESTING,
-    RUNNING,
+    WAITED_FOR,
     Mark,
     marks,
     put_right,
@@ -22,8 +22,6 @@ from portraitist.audit.rules.states.marks import (
     states_of,
     writers,
 )
-
-_WAITING = {"run", "async_run", "stream", "async_stream", "generateImage", "experimental_generateImage"}
 
 
 def closed_when_asked(ctx: Context) -> Iterator[Finding]:
@@ -34,7 +32,7 @@ def closed_when_asked(ctx: Context) -> Iterator[Finding]:
     left: dict[ir.Func, ProviderCall] = {}
     for flow in ctx.flows:
         quiet = flow.call.options and not any(each.open for each in flow.call.options)
-        if flow.route and flow.route.is_http and quiet and flow.call.api not in _WAITING:
+        if flow.route and flow.route.is_http and quiet and flow.call.api not in WAITED_FOR:
             left.update({func: flow.call for func in flow.funcs if not flow.call.fields("webhook")})
     seen: set[str] = set()
     for mark in marks(ctx) if left else ():

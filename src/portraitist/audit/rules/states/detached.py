@@ -13,9 +13,8 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, last_name
+from portraitist.audit.rules.state_words import RESTING, RUNNING
 from portraitist.audit.rules.states.marks import (
-    RESTING,
-    RUNNING,
     Mark,
     marks,
     put_right,

@@ -11,7 +11,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, names_in
+from portraitist.audit.rules.base import finding, names_in, on_requests
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.states.marks import Mark, marks, put_right, settles
 from portraitist.audit.rules.states.unfinished import follows
@@ -23,7 +23,7 @@ def left_before_work(ctx: Context) -> Iterator[Finding]:
     Whatever stands on the way to the error and changes the row, or deletes it, settles it; so does a handler around.
     """
     ways = working(ctx)
-    asked = {func for flow in ctx.flows if flow.route and flow.route.is_http for func in flow.funcs}
+    asked = on_requests(ctx)
     paid = {func: line for func, line in ways.paid.items() if func in asked}
     seen: set[ir.Func] = set()
     for mark in marks(ctx):

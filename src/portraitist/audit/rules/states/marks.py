@@ -16,14 +16,10 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, literals
 from portraitist.audit.rules.base import last_name, leads_to, live_statements, module_of, names_in
+from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE
 
-RUNNING = {
-    "training", "processing", "generating", "running", "in_progress", "starting", "started", "creating", "rendering",
-    "enhancing", "upscaling", "preparing", "extracting", "animating", "working",
-}  # fmt: skip
-RESTING = {"pending", "queued", "created", "submitted", "waiting"}
-"""States in which work may be begun anew."""
-STATE = re.compile(r"(^|_)(status|state)$")
+WAITED_FOR = {"run", "async_run", "stream", "async_stream", "generateImage", "experimental_generateImage"}
+"""Calls of the provider that answer when the work is done."""
 _AGE = re.compile(
     r"created_?at|updated_?at|started_?at|elapsed|stale|timed?_?out|minutes|expire|deadline", re.I
 )

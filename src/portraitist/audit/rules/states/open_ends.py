@@ -24,18 +24,18 @@ from portraitist.audit.rules.base import (
     names_in,
     place,
     provider_behind,
+    way_out_of,
 )
 from portraitist.audit.rules.failures.quiet import Ways, only_logs, working
 from portraitist.audit.rules.mocks.pretended import says_so
+from portraitist.audit.rules.state_words import RESTING, STATE_OR_PHASE
+from portraitist.audit.rules.states.marks import WAITED_FOR
 
 _OPEN = {
     "training", "processing", "generating", "running", "in_progress", "starting", "started", "pending", "queued",
     "created", "submitted", "waiting",
 }  # fmt: skip
-_STATE = re.compile(r"(^|_)(status|state|phase)$")
 _GIVEN_ID = re.compile(r"(prediction|training|replicate|job|external|request)_?\w*id$")
-_WAITING = {"run", "async_run", "stream", "async_stream", "generateImage", "experimental_generateImage"}
-_RESTING = {"pending", "queued", "created", "submitted", "waiting"}
 """States in which work may be begun anew."""
 _WORDS = {"failed", "canceled", "cancelled"}
 
@@ -51,7 +51,7 @@ def open_ends(ctx: Context) -> Iterator[Finding]:
 
 
 def _states(statement: Statement) -> list[ColumnUse]:
-    return [each for each in statement.columns if _STATE.search(snake(each.column))]
+    return [each for each in statement.columns if STATE_OR_PHASE.search(snake(each.column))]
 
 
 def _is_open(ctx: Context, use: ColumnUse) -> bool:
@@ -65,7 +65,7 @@ def _is_open(ctx: Context, use: ColumnUse) -> bool:
 def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """A row of started work whose state only the provider's webhook changes, or nothing, and nobody asks for it."""
     asked = {_kind(each) for each in ctx.calls if each.purpose == "status" and _asks(ctx, ways, each)}
-    started = [each for each in ctx.creates() if each.api not in _WAITING and _is_left(each)]
+    started = [each for each in ctx.creates() if each.api not in WAITED_FOR and _is_left(each)]
     left = {each for each in started if not {_kind(each), "any"} & asked}
     waited = {func for flow in ctx.flows if flow.call in left for func in flow.funcs} - ways.hooks
     begun = set(started)
@@ -83,7 +83,7 @@ def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
             and each is not statement
             and not _pretends(each)
         ]
-        chosen = any(_STATE.search(snake(one)) for each in others for one in each.where)
+        chosen = any(STATE_OR_PHASE.search(snake(one)) for each in others for one in each.where)
         known = bool(marks) or _is_default(ctx, statement, bool(others))
         if not known or chosen or any(each.func not in ways for each in others):
             continue
@@ -149,7 +149,7 @@ def _is_left(call: ProviderCall) -> bool:
 def _is_default(ctx: Context, statement: Statement, told: bool) -> bool:
     """Whether a row that keeps the provider's id begins with the default of a state that others write."""
     ids = any(_GIVEN_ID.search(snake(each.column)) for each in statement.columns)
-    known = any(_STATE.search(snake(each)) for each in columns_of(ctx, statement.table))
+    known = any(STATE_OR_PHASE.search(snake(each)) for each in columns_of(ctx, statement.table))
     return statement.insert and ids and known and told and not _states(statement)
 
 
@@ -159,16 +159,14 @@ def _left_early(ctx: Context, ways: Ways) -> Iterator[Finding]:
     for statement in (each for each in writes if each.kind == "write" and each.func in ways.paid):
         marks = [each for each in _states(statement) if isinstance(each.value, Known) and _is_open(ctx, each)]
         func = statement.func
-        marks = [each for each in marks if isinstance(each.value, Known) and each.value.value not in _RESTING]
+        marks = [each for each in marks if isinstance(each.value, Known) and each.value.value not in RESTING]
         if not marks or func is None or statement.insert:
             continue
         own = {each.node for each in writes if each.table == statement.table}
         for leave in ir.find(func, ir.Return):
             if leave.within is not func or not statement.end < leave.line < ways.paid[func]:
                 continue
-            branch = next(
-                (each for each in ir.ancestors(leave) if isinstance(each, ir.If | ir.Handler | ir.Func)), None
-            )
+            branch = way_out_of(leave)
             settled = isinstance(branch, ir.If) and (
                 own & set(ir.walk(branch)) or _asks_write(branch, statement)
             )

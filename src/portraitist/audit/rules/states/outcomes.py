@@ -54,45 +54,39 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from closed_when_asked(ctx)
     yield from _never_said(ctx)
     yield from _webhook_in_input(ctx)
+    yield from _outcomes(ctx)
+
+
+def _outcomes(ctx: Context) -> Iterator[Finding]:
+    """Polls and handlers that tell success by its word, and not every other end."""
     for module in (each for each in ctx.live if "succeeded" in each.file.text):
         for func in module.all(ir.Func):
             words = _status_words(func)
-            handles = {"succeeded", "completed"} & set(words)
-            if (
-                "succeeded" not in words
-                or not handles
-                or (ir.enclosing(func, ir.Func) is not None and _status_words_outer(func))
-            ):
+            inner = ir.enclosing(func, ir.Func) is not None and _status_words_outer(func)
+            if "succeeded" not in words or inner or _asks_helper(ctx, func):
                 continue
-            if ctx.role_at(module, func) not in LIVE_ROLES or not _watches(ctx, module, func):
-                continue
-            missing = [
-                each
-                for each in ("failed", "canceled")
-                if each not in words
-                and not (each == "canceled" and _says_otherwise(ctx, module, func, words))
-            ]
-            if _asks_helper(ctx, func):
-                continue
-            page = module.path.endswith((".tsx", ".jsx"))
-            keeps = _ends_timer(func) if page else _keeps_state(ctx, module, func)
-            passed = _passes_status_on(ctx, module, func)
-            if (keeps or hands_over_end(func)) and not page and not passed:
-                yield from passes_over_empty(module, func)
-            if missing and keeps and not _has_else(func) and not passed:
-                node = words["succeeded"]
-                message = f"{' and '.join(missing)} of the provider is not handled"
-                if "cancelled" in words and missing == ["canceled"]:
-                    node = words["cancelled"]
-                    message = "waits for 'cancelled', which the provider never says: it says 'canceled'"
-                yield finding(
-                    "stuck-status",
-                    module,
-                    node,
-                    message,
-                    key=module.scope_name(func),
-                    weight=56 if "failed" in missing else 44,
-                )
+            if ctx.role_at(module, func) in LIVE_ROLES and _watches(ctx, module, func):
+                yield from _unhandled(ctx, module, func, words)
+
+
+def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.Node]) -> Iterator[Finding]:
+    """The ends of work that a function which keeps its state does not know."""
+    missing = [each for each in ("failed", "canceled") if each not in words]
+    if _says_otherwise(ctx, module, func, words):
+        missing = [each for each in missing if each != "canceled"]
+    page = module.path.endswith((".tsx", ".jsx"))
+    keeps = _ends_timer(func) if page else _keeps_state(ctx, module, func)
+    passed = _passes_status_on(ctx, module, func)
+    if (keeps or hands_over_end(func)) and not page and not passed:
+        yield from passes_over_empty(module, func)
+    if missing and keeps and not _has_else(func) and not passed:
+        node = words["succeeded"]
+        message = f"{' and '.join(missing)} of the provider is not handled"
+        if "cancelled" in words and missing == ["canceled"]:
+            node = words["cancelled"]
+            message = "waits for 'cancelled', which the provider never says: it says 'canceled'"
+        key, weight = module.scope_name(func), 56 if "failed" in missing else 44
+        yield finding("stuck-status", module, node, message, key=key, weight=weight)
 
 
 def _says_otherwise(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.Node]) -> bool:

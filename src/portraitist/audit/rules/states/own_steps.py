@@ -16,13 +16,11 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.values import literals
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, last_name, live_statements
+from portraitist.audit.rules.base import finding, helpers_of, last_name, live_statements, on_requests
 from portraitist.audit.rules.failures.quiet import only_logs
+from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE
 from portraitist.audit.rules.states.detached import stands_alone, whole_of
 from portraitist.audit.rules.states.marks import (
-    RESTING,
-    RUNNING,
-    STATE,
     Mark,
     marks,
     put_right,
@@ -49,7 +47,7 @@ def steps_that_fail(ctx: Context) -> Iterator[Finding]:
     A step that is waited for counts where a repeat passes the row over: the mark itself, or a test in front of it,
     asks for the state that was there before. One that is not waited for counts where its failure is only logged.
     """
-    paid = {func for flow in ctx.flows if flow.route and flow.route.is_http for func in flow.funcs}
+    paid = on_requests(ctx)
     for mark in marks(ctx):
         for call in _later_calls(mark):
             steps = [each for each in _called(ctx, call) if _ends(ctx, each, mark)]

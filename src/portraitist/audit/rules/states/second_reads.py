@@ -5,7 +5,6 @@ A body can be read once; what Express or a framework has parsed before is no suc
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
@@ -14,9 +13,9 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.state_words import STATE_OR_PHASE
 
 _READS = {"json", "text", "formData", "arrayBuffer", "blob"}
-_STATE = re.compile(r"(^|_)(status|state|phase)$")
 
 
 def read_again(ctx: Context) -> Iterator[Finding]:
@@ -72,7 +71,7 @@ def _written_after(ctx: Context, func: ir.Func, handler: ir.Handler, again: ir.C
     own = next((each for each in ir.ancestors(again) if isinstance(each, ir.Try | ir.Handler)), handler)
     inside = set(ir.walk(own))
     for each in ctx.statements_under.get(func, ()):
-        states = any(_STATE.search(snake(use.column)) for use in each.columns)
+        states = any(STATE_OR_PHASE.search(snake(use.column)) for use in each.columns)
         if each.kind == "write" and states and each.node in inside and each.line > again.line:
             return each.line
     return None

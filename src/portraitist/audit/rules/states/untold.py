@@ -22,7 +22,8 @@ from portraitist.audit.rules.base import (
     trace,
 )
 from portraitist.audit.rules.failures.quiet import working
-from portraitist.audit.rules.states.marks import STATE, states_of
+from portraitist.audit.rules.state_words import STATE
+from portraitist.audit.rules.states.marks import states_of
 
 _FAILED = {"failed", "canceled", "cancelled", "error", "failure", "fail", "errored", "aborted", "timeout"}
 _DONE = {"completed", "complete", "succeeded", "success", "ready", "done", "finished"}
@@ -46,8 +47,13 @@ def untold(ctx: Context) -> Iterator[Finding]:
 
 def _says_failed(func: ir.Func) -> bool:
     """Whether a function has a word for failures, or reads one: `prediction.error`."""
-    words = {str(each.value).lower() for each in ir.find(func, ir.Lit) if isinstance(each.value, str)}
-    return bool(_FAILED & words) or any(each.name in {"error", "logs"} for each in ir.find(func, ir.Attr))
+    return bool(_FAILED & _words(func)) or any(
+        each.name in {"error", "logs"} for each in ir.find(func, ir.Attr)
+    )
+
+
+def _words(func: ir.Func) -> set[str]:
+    return {str(each.value).lower() for each in ir.find(func, ir.Lit) if isinstance(each.value, str)}
 
 
 def _asks_for_output(ctx: Context) -> Iterator[Finding]:
@@ -107,7 +113,7 @@ def _derived_in(
         module = ctx.program.module_of[func]
         reached = {func, *helpers_of(ctx, func)}
         named = {snake(one) for _, part in trace(ctx, module, told.test) for one in names_in(part)} & filled
-        failing = {str(each.value).lower() for each in ir.find(func, ir.Lit) if isinstance(each.value, str)}
+        failing = _words(func)
         if not named or reached & asking or failing & (_FAILED - {"error"}):
             continue
         message = (
