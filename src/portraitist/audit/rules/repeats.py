@@ -12,6 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.again.deliveries import paid_again
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 
 MAX_HELPERS = 3
@@ -24,6 +25,7 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
     A helper that repeats every request it is given repeats the paid ones too. Where only a call that was turned away
     (429) is made again, nothing is paid twice.
     """
+    yield from paid_again(ctx)
     yield from _repeating_helpers(ctx)
     yield from _repeating_tasks(ctx)
     yield from _second_attempts(ctx)

@@ -18,6 +18,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.again.deliveries import counted_again
 from portraitist.audit.rules.base import finding, last_name, names_in, place, way_out_of
 from portraitist.audit.rules.credits.background import marked_failed, queued_and_failed
 from portraitist.audit.rules.credits.charged_twice import charged_twice
@@ -50,6 +51,7 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     """
     yield from given_for_the_asking(ctx)
     yield from counted_first(ctx)
+    yield from counted_again(ctx)
     ledger = Ledger(ctx)
     yield from given_twice(ctx, ledger)
     flows = [each for each in ctx.flows if each.route is not None and each.route.is_http]

@@ -72,7 +72,7 @@ class Ledger:
         for module in servers:
             chain = _knows_chains(module)
             for call in module.all(ir.Call):
-                for kind in _named(call):
+                for kind in named_kinds(call):
                     if not (chain and kind == "check" and _of_wallet([last_name(call.func)])):
                         self._add(call.within, Event(kind, call, call.line, call.end))
             tests: list[ir.If | ir.Cond] = [*module.all(ir.If), *module.all(ir.Cond)]
@@ -176,7 +176,7 @@ def _about(name: str) -> Kinds:
     return frozenset({"check", "look"} if CREDIT.search(plain) else {"look"})
 
 
-def _named(call: ir.Call) -> tuple[str, ...]:
+def named_kinds(call: ir.Call) -> tuple[str, ...]:
     """What a call does by its name, or by the name of the stored procedure that it runs."""
     func = call.func
     name = func.name if isinstance(func, ir.Attr) else func.id if isinstance(func, ir.Name) else ""

@@ -1,0 +1,1 @@
+"""What happens again when the same event, payment or question comes again."""

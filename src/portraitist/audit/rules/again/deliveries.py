@@ -1,0 +1,216 @@
+"""Events and payments that are counted again when they come again: webhooks, confirmations of payments, polls.
+
+Senders repeat an event until it is answered, and a confirmed payment can be shown again. Looks for sums and
+differences of balances, and for paid calls, that nothing on their way asks about; what the database does by itself
+(a trigger, a stored function that is told the event's id) is not seen and counts as asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.again.asked import asks_before
+from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
+from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
+from portraitist.audit.rules.credits.ledger import named_kinds, signs_of
+
+MAX_DEPTH = 3
+"""How many helpers below a handler an effect is looked for."""
+_HOOK = re.compile(
+    r"web-?_?hook|/ipn(/|$)|/notif(y|ications?)(/|$)|payment.{0,12}callback|callback.{0,12}payment", re.I
+)
+_CHATS = re.compile(r"telegram|slack|discord|whatsapp|twilio|bot(/|$|_)|clerk|github|messenger|line/", re.I)
+_SIGNED = re.compile(
+    r"construct_?event|validate_?webhook|verify_?webhook|webhooks?\.(verify|unmarshal)", re.I
+)
+_PAYS = re.compile(
+    r"checkout\.session|order_created|payment_?intent|payment\.(succeeded|captured|waiting)|invoice\.|charge\.success"
+    r"|subscription_payment|order\.(paid|completed)|payment_success|transaction\.completed", re.I
+)  # fmt: skip
+_CONFIRMS = re.compile(
+    r"sessions\.retrieve|payment_?intents\.retrieve|session\.retrieve|orders\.fetch|payments\.fetch|payment\.find_one",
+    re.I,
+)
+_FOR = re.compile(
+    r"(event|session|payment|order|transaction|checkout|charge|purchase|invoice|receipt|intent|job|generation"
+    r"|prediction|training)\w*(_id|_ref|_key)?$|refer|idempot|^id$|external"
+)
+_SAYS = {
+    "event": "the same event delivered again {deed} a second time",
+    "payment": "the same payment confirmed again {deed} a second time",
+    "poll": "each question for a job that is done {deed} once more",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something that must happen once: kind is give, take or paid."""
+
+    kind: str
+    node: ir.Node
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an effect is reached: for each function from the handler down, where it goes on; the effect is last."""
+
+    steps: tuple[tuple[Module, ir.Func, ir.Node], ...]
+    effect: Effect
+
+
+def counted_again(ctx: Context) -> Iterator[Finding]:
+    """Balances that one event, payment or finished job changes any number of times."""
+    for route, sender, way in _unasked(ctx, ctx.once(_changes)):
+        kinds = {"event": {"give", "take"}, "payment": {"give"}, "poll": {"take"}}[sender]
+        if way.effect.kind not in kinds:
+            continue
+        deed = f"{'gives' if way.effect.kind == 'give' else 'takes'} credits ({way.effect.name})"
+        yield _found("credit-before-check", route, way, _SAYS[sender].format(deed=deed), 54)
+
+
+def paid_again(ctx: Context) -> Iterator[Finding]:
+    """Paid calls that a repeated event of a payment or of the provider starts again."""
+    for route, sender, way in _unasked(ctx, ctx.once(_paid)):
+        if sender == "event":
+            message = _SAYS[sender].format(deed=f"starts {way.effect.name}") + ", each time paid"
+            yield _found("blind-post-retry", route, way, message, 56)
+
+
+def _found(rule: str, route: Route, way: Way, message: str, weight: int) -> Finding:
+    module, _, node = way.steps[0]
+    last, _, effect = way.steps[-1]
+    own = node if len(way.steps) > 1 else effect
+    asked = f"{message}: nothing on the way asks whether it was here before"
+    return finding(rule, module, own, asked, key=f"again {way.effect.kind} {route.path}", weight=weight, end=own.end,
+                   evidence=[Place(last.path, effect.line)])  # fmt: skip
+
+
+def _unasked(ctx: Context, effects: dict[ir.Func, list[Effect]]) -> Iterator[tuple[Route, str, Way]]:
+    """The first effect of each kind in each handler that nothing asks about, and who may come again."""
+    seen: set[ir.Node] = set()
+    for handler, routes in ctx.handled_by.items() if effects else ():
+        module = ctx.program.module_of[handler]
+        sender = ctx.once(_sender, handler)
+        if not sender or ctx.role_at(module, handler) not in LIVE_ROLES:
+            continue
+        kinds: set[str] = set()
+        for way in _ways(ctx, effects, module, handler, ()):
+            if way.effect.kind in kinds or way.effect.node in seen:
+                continue
+            if not any(asks_before(ctx, where, func, node) for where, func, node in way.steps):
+                kinds.add(way.effect.kind)
+                seen.add(way.effect.node)
+                yield routes[0], sender, way
+
+
+def _sender(ctx: Context, handler: ir.Func) -> str:
+    """Who calls a handler: a service with an event, a visitor with a payment or a question for a job, or ""."""
+    routes = [each for each in ctx.handled_by[handler] if each.is_http]
+    module = ctx.program.module_of[handler]
+    if not routes or any(_CHATS.search(f"{each.path} {module.path}") for each in routes):
+        return ""
+    calls = [ir.dotted(each.func) for each in ir.find(handler, ir.Call)]
+    places = {(each.path, each.line) for each in ctx.of("webhook")}
+    heard = any((each.module.path, each.node.line) in places for each in routes)
+    if any(_SIGNED.search(each) for each in calls):
+        return "event"
+    if any(_HOOK.search(each.path) for each in routes):
+        text = "\n".join(module.lines[handler.line - 1 : handler.end])
+        return "event" if heard or _PAYS.search(text) else ""
+    if heard:
+        return "event"
+    if any(_CONFIRMS.search(each) for each in calls) or _checks_signature(handler):
+        return "payment"
+    asks = any(each.purpose == "status" and each.func is handler for each in ctx.calls)
+    starts = any(each.func is handler for each in ctx.creates())
+    return "poll" if asks and not starts else ""
+
+
+def _checks_signature(handler: ir.Func) -> bool:
+    """Whether a handler proves Razorpay's signature of an order by itself."""
+    signs = any(
+        last_name(each.func) in {"createHmac", "verify_payment_signature"}
+        for each in ir.find(handler, ir.Call)
+    )
+    return signs and any("razorpay_payment_id" in names_in(each) for each in handler.body)
+
+
+def _ways(
+    ctx: Context,
+    effects: dict[ir.Func, list[Effect]],
+    module: Module,
+    func: ir.Func,
+    before: tuple[tuple[Module, ir.Func, ir.Node], ...],
+) -> Iterator[Way]:
+    for inner in ir.find(func, ir.Func):
+        for effect in sorted(effects.get(inner, ()), key=lambda each: each.node.line):
+            yield Way((*before, (module, func, effect.node)), effect)
+    if len(before) >= MAX_DEPTH:
+        return
+    for call in ir.find(func, ir.Call):
+        for target in ctx.program.functions_called(call):
+            inside = isinstance(target.node, ir.Func) and not any(target.node is one for _, one, _ in before)
+            if (
+                inside
+                and target.node is not func
+                and target.module is not None
+                and isinstance(target.node, ir.Func)
+            ):
+                step = (module, func, call)
+                yield from _ways(ctx, effects, target.module, target.node, (*before, step))
+
+
+def _changes(ctx: Context) -> dict[ir.Func, list[Effect]]:
+    """What each function adds to a balance or takes from it: by a sum that is stored, or by a stored function."""
+    found: dict[ir.Func, list[Effect]] = {}
+    for statement in live_statements(ctx, "write"):
+        about = CREDIT.search(snake(statement.table))
+        for use in statement.columns if not statement.insert and statement.func is not None else ():
+            if about or CREDIT.search(snake(use.column)):
+                for sign in sorted(
+                    {meaning(use.column, each) for each in signs_of(ctx, statement, use)} - {""}
+                ):
+                    _note(
+                        found, statement.func, Effect(sign, statement.node, f"{statement.table}.{use.column}")
+                    )
+    for _, kind, name, node in ctx.once(all_changes):
+        _note(found, node.within, Effect(kind, node, name))
+    for module in ctx.live:
+        for call in module.calls({"rpc"}):
+            named = ir.text_of(call.args[0]) if call.args else None
+            told = {one for each in call.args[1:] for one in _told(each)}
+            if named and not any(_FOR.search(snake(each)) for each in told):
+                for kind in set(named_kinds(call)) & {"give", "take"}:
+                    _note(found, call.within, Effect(kind, call, named))
+    return found
+
+
+def _told(given: ir.Node) -> Iterator[str]:
+    """The keys and names in what a stored function is told, but for the object that they are members of."""
+    for each in ir.walk(given):
+        if isinstance(each, ir.Prop) and each.key:
+            yield re.sub(r"^_?(p|in|arg)_", "", each.key)
+
+
+def _note(found: dict[ir.Func, list[Effect]], func: ir.Func | None, effect: Effect) -> None:
+    known = found.setdefault(func, []) if func is not None else []
+    if not any(
+        each.kind == effect.kind and each.node.line <= effect.node.line <= each.node.end for each in known
+    ):
+        known.append(effect)
+
+
+def _paid(ctx: Context) -> dict[ir.Func, list[Effect]]:
+    found: dict[ir.Func, list[Effect]] = {}
+    for call in ctx.creates():
+        if call.func is not None:
+            found.setdefault(call.func, []).append(Effect("paid", call.call, call.api))
+    return found
