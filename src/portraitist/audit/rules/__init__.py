@@ -1,4 +1,4 @@
-"""Judgement: one function for each risk, over the facts; ranking and fingerprints.
+"""Judgement: one function for each risk, over the facts, and the fingerprints. The ranking is in `gravity`.
 
 A rule's docstring says what it checks and what it cannot know. Rules add no facts.
 """
@@ -6,13 +6,13 @@ A rule's docstring says what it checks and what it cannot know. Rules add no fac
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import replace
 
 from portraitist.audit.facts.base import Context
-from portraitist.audit.model import Finding, Place
+from portraitist.audit.model import Finding
 from portraitist.audit.rules import (
     code,
+    gravity,
     owners,
     product,
     provider,
@@ -31,30 +31,6 @@ from portraitist.audit.rules.others import ownership
 from portraitist.audit.rules.secrets import exposed
 from portraitist.audit.rules.senders import webhooks
 from portraitist.audit.rules.states import outcomes, progress
-
-RANKED = 10
-"""How many findings the report prints."""
-WORTH_PRINTING = 20
-"""Findings lighter than this are in the JSON only."""
-
-MOST = 3
-"""How many findings of one rule the report prints."""
-GRAVE = 60
-"""Of one rule's findings that are lighter than this the report prints two."""
-LIGHT = 42
-"""Findings lighter than this stand for all of their rule: the report prints one."""
-IN_SCRIPTS = {"secret-in-repo", "client-exposed-token"}
-
-GENERAL = {
-    "broken-import",
-    "schema-drift",
-    "mock-data",
-    "fallback-swallow",
-    "env-undeclared",
-    "column-mismatch",
-}
-"""Rules that also judge code with nothing to do with the provider: there they come after the others."""
-FAR_FROM_IT = 30
 
 RULES: dict[str, Rule] = {
     "clears-working-model": models.clears_working_model,
@@ -94,81 +70,15 @@ RULES: dict[str, Rule] = {
 
 
 def judge(ctx: Context) -> list[Finding]:
-    """Every finding, most severe first, the first ten ranked.
-
-    No rule has more than three of the ten, a lighter one no more than two or one; what stands in scripts beside a
-    product is left to the JSON, but for secrets.
-    """
+    """Every finding, gravest first, those that the report prints with their ranks."""
     found: dict[tuple[str, str, str, str], Finding] = {}
     for rule in RULES.values():
         for each in rule(ctx):
             found.setdefault((each.rule, each.path, each.scope, each.key), _stamped(each))
-    near = {each.path for each in ctx.of("file.touches_replicate", "replicate.call", "http", "webhook")}
-    near |= {ctx.program.module_of[func].path for flow in ctx.flows for func in flow.funcs}
-
-    def order(each: Finding) -> tuple[int, str, int, str, str]:
-        aside = FAR_FROM_IT if each.rule in GENERAL and each.path not in near else 0
-        return (aside - each.weight, each.path, each.line, each.rule, each.key)
-
-    ordered = sorted(found.values(), key=order)
-    return _ranked(ordered, _scripts(ctx))
-
-
-def _scripts(ctx: Context) -> set[str]:
-    """The files that nobody but their owner runs, in a repository whose paid calls stand elsewhere."""
-    apart = {each.path for each in ctx.modules if each.role != "src" or _CONFIGURES.search(each.path)}
-    return apart if any(each.module.path not in apart for each in ctx.calls) else set()
-
-
-_CONFIGURES = re.compile(r"(^|/)(\.\w[\w-]*/.*|(playwright|vitest|jest|cypress|eslint)\.config\.\w+)$")
+    return gravity.ranked(ctx, [*found.values()])
 
 
 def _stamped(finding: Finding) -> Finding:
     """The finding with its fingerprint: rule, path, enclosing function and key, never the line."""
     text = "\0".join((finding.rule, finding.path, finding.scope, finding.key))
     return replace(finding, fingerprint=hashlib.sha256(text.encode()).hexdigest()[:20])
-
-
-def _told_beside(finding: Finding, ranked: list[Finding]) -> bool:
-    """Whether a ranked finding of another rule is the same hole: who mends the one has mended the other."""
-    for each in ranked:
-        over = each.line <= finding.end_line and finding.line <= each.end_line
-        if each.path == finding.path and {each.rule, finding.rule} in (
-            _ACCOUNT,
-            _ASKED if over else _ACCOUNT,
-        ):
-            return True
-    return False
-
-
-_ACCOUNT = {"shared-destination", "hardcoded-owner"}
-_ASKED = {"missing-auth", "idor"}
-
-
-def _ranked(ordered: list[Finding], scripts: set[str]) -> list[Finding]:
-    """The findings with their ranks; one that says what a ranked one says is a further place of that, and one that
-    follows from a ranked one (its place is the evidence) needs no rank of its own."""
-    counts: dict[str, int] = {}
-    said: dict[tuple[str, str], int] = {}
-    places: set[tuple[str, Place]] = set()
-    out: list[Finding] = []
-    ranked: list[Finding] = []
-    for each in ordered:
-        aside = each.path in scripts and each.rule not in IN_SCRIPTS
-        most = MOST if each.weight >= GRAVE else 2 if each.weight >= LIGHT else 1
-        told = counts.get(each.rule, 0)
-        first = said.get((each.rule, each.message))
-        if any((each.rule, place) in places for place in each.evidence) or _told_beside(each, ranked):
-            out.append(each)
-            continue
-        if first is not None:
-            out[first] = replace(out[first], evidence=(*out[first].evidence, each.place))
-        elif len(said) < RANKED and told < most and each.weight >= WORTH_PRINTING and not aside:
-            said[each.rule, each.message] = len(out)
-            counts[each.rule] = told + 1
-            places.add((each.rule, each.place))
-            ranked.append(each)
-            out.append(replace(each, rank=len(said)))
-            continue
-        out.append(each)
-    return out

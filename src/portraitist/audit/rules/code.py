@@ -12,6 +12,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Fact, Finding
 from portraitist.audit.rules.base import finding, names_in
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.names.undefined import has_dynamic_names
 
 _ASSET = re.compile(
@@ -49,7 +50,7 @@ def _broken(ctx: Context, module: Module) -> Iterator[Finding]:
         if path is None and local and not _only_types(ctx, each.module):
             if module.language == "javascript" or not _is_package(ctx, module, each.module):
                 message = f"{each.module} does not exist"
-                yield finding("broken-import", module, each, message, key=each.module, weight=66)
+                yield finding("broken-import", module, each, message, key=each.module, weight=41)
         elif path in ctx.program.modules:
             yield from _missing_names(ctx, module, each, ctx.program.modules[path])
 
@@ -109,7 +110,7 @@ def _missing_names(ctx: Context, module: Module, node: ir.Import, target: Module
             node,
             f"{', '.join(missing)} {verb} not exported by {target.path}",
             key=f"{node.module}:{missing[0]}",
-            weight=66,
+            weight=41,
         )
 
 
@@ -140,22 +141,16 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
     """A variable that live code reads and that no example file declares.
 
     With a default it counts where the provider is meant, or where its siblings, or a name so like it that it must be
-    the same, are declared. What a settings class or a schema can do without is not for the report's list; what a
-    platform sets by itself is left out.
+    the same, are declared; what a platform sets by itself is left out. The report tells of all of them among the
+    environment's facts, and of none among the risks.
     """
-    defaults = {each.key for each in ctx.of("env.default")}
     useful = {each.key for each in ctx.of("env.default") if each.value != ""}
     declared = {each.key for each in ctx.of("env.declared")}
     unused = {each.key for each in ctx.of("env.unused")}
-    touching = {each.path for each in ctx.of("file.touches_replicate")}
-    explained = _in_readmes(ctx)
     for fact in ctx.of("env.undeclared"):
         if fact.key in useful and not _expected(fact.key, declared, unused):
             continue
         if not _is_second_name(ctx, fact) and not _BY_PLATFORM.match(fact.key):
-            weight = 34 if fact.path in touching or "REPLICATE" in fact.key else 22
-            weight -= 10 if fact.key in defaults else 0
-            weight = min(weight, 12) if fact.key in explained or _can_be_missing(ctx, fact) else weight
             yield Finding(
                 "env-undeclared",
                 fact.path,
@@ -165,17 +160,8 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
                 fact.key,
                 fact.scope,
                 fact.evidence,
-                weight,
+                BARELY,
             )
-
-
-def _in_readmes(ctx: Context) -> set[str]:
-    """Names that a README tells a newcomer about: it takes the place of an example file."""
-    texts = (each.text for each in ctx.tree.files if _README.search(each.path))
-    return {name for text in texts for name in re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", text)}
-
-
-_README = re.compile(r"(^|/)readme[^/]*\.mdx?$", re.I)
 
 
 def _expected(name: str, declared: set[str], unused: set[str]) -> bool:
@@ -192,22 +178,6 @@ _BY_PLATFORM = re.compile(
     r"|RAILWAY_\w+|RENDER_(EXTERNAL|SERVICE|GIT)_\w+|NETLIFY|CF_PAGES\w*|DYNO|K_SERVICE|AWS_LAMBDA_\w+)$"
 )
 """Variables that a build service or a host sets."""
-
-
-def _can_be_missing(ctx: Context, fact: Fact) -> bool:
-    """Whether a settings class gives a field a value of its own, or a schema says `.optional()`."""
-    module = ctx.program.modules[fact.path]
-    fields = (each for each in module.all(ir.Assign) if each.line == fact.line)
-    if any(each.annotation is not None and each.value is not None for each in fields):
-        return not any(_reads_itself(each) for each in module.all(ir.Assign) if each.line == fact.line)
-    entries = (each for each in module.all(ir.Prop) if each.line == fact.line and each.key == fact.key)
-    return any("optional" in names_in(each.value) for each in entries)
-
-
-def _reads_itself(field: ir.Assign) -> bool:
-    """`token: str = os.environ["TOKEN"]`: the value is what is read."""
-    return field.value is not None and any("env" in ir.dotted(each).lower() for each in ir.walk(field.value)
-                                           if isinstance(each, ir.Call | ir.Index | ir.Attr))  # fmt: skip
 
 
 def _is_second_name(ctx: Context, fact: Fact) -> bool:

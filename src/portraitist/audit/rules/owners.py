@@ -16,6 +16,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, Text, Value, fold, render
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, place
+from portraitist.audit.rules.gravity import BARELY
 
 _IN_PATH = re.compile(r"^\w+ /v1/(?:models|deployments)/([\w.-]+)/\{")
 _NOBODY = re.compile(r"^(unknown|none|null|undefined|mock|test|owner|user(name)?|default)$", re.I)
@@ -55,9 +56,8 @@ def hardcoded_owner(ctx: Context) -> Iterator[Finding]:
             for line in dict.fromkeys((held, named.line)):
                 if (module.path, line) not in seen:
                     seen.add((module.path, line))
-                    weight = 48 if line == held else 30
                     node: ir.Node = call.call if module is call.module else ir.Other(line, line, [])
-                    yield finding("hardcoded-owner", module, node, message, line=line, weight=weight,
+                    yield finding("hardcoded-owner", module, node, message, line=line, weight=BARELY,
                                   key=f"{named.key} {named.owner} {line == held}", evidence=[place(call)])  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from portraitist.audit.rules.failures.quiet import goes_round, working
 from portraitist.audit.rules.failures.rows_without_files import rows_without_files
 from portraitist.audit.rules.failures.told_done import told_done
 from portraitist.audit.rules.failures.unheard import unheard
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.repeats import repeats
 
 
@@ -65,7 +66,7 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
                         handler,
                         f"a failure of {call.api} {verdict}",
                         key=call.api,
-                        weight=49,
+                        weight=BARELY if verdict in _PETTY else 49,
                         evidence=[place(call)],
                         end=handler.end,
                     )
@@ -100,6 +101,9 @@ def _caught_promise(ctx: Context, call: ProviderCall) -> Iterator[Finding]:
             yield finding("fallback-swallow", call.module, given, message,
                           key=call.api, weight=49, evidence=[place(call)], end=given.end)  # fmt: skip
 
+
+_PETTY = {"is only logged", "is answered with what was given"}
+"""What may be meant so: a step left out, a picture as it was. Where a state stays, `stuck-status` says it."""
 
 MAX_HOPS = 2
 """How many helpers a failure may come through before it is caught."""

@@ -14,6 +14,7 @@ from portraitist.audit.rules.base import (
     last_name,
     place,
 )
+from portraitist.audit.rules.gravity import BARELY
 
 _MODEL = re.compile(r"^[\w.-]+/[\w.-]+(:[0-9a-f]+)?$")
 
@@ -210,7 +211,7 @@ def payload_conflict(ctx: Context) -> Iterator[Finding]:
                 ir.Other(line, line, []),
                 f"{key} is {first} here and {second} elsewhere",
                 key=key,
-                weight=46,
+                weight=BARELY,
                 evidence=[Place(other, at)],
             )
 

@@ -17,6 +17,7 @@ from portraitist.audit.link.values import fold
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, helpers_of, last_name, trace
 from portraitist.audit.rules.failures.quiet import Ways, working
+from portraitist.audit.rules.gravity import BARELY
 
 PICTURE = re.compile(
     r"(^|_)(image|picture|photo|video|audio|avatar|portrait|headshot|thumbnail|render|asset|media|file|clip|song|track)s?"
@@ -111,7 +112,7 @@ def _in_memory(ctx: Context, ways: Ways) -> Iterator[Finding]:
         for node, key, value in kept:
             if PICTURE.search(snake(key)) and _from_provider(ctx, module, key, value):
                 message = f"{key} keeps the provider's temporary address in the process's memory, and nothing copies it"
-                yield finding("temporary-url-persisted", module, node, message, key=key, weight=52)
+                yield finding("temporary-url-persisted", module, node, message, key=key, weight=BARELY)
                 break
 
 
@@ -151,7 +152,7 @@ def _answered(ctx: Context, ways: Ways) -> Iterator[Finding]:
                 named = key or "the whole output"
                 message = f"{named} answers with the provider's temporary address, and nothing copies it"
                 yield finding(
-                    "temporary-url-persisted", module, node, message, key=key or "output", weight=54
+                    "temporary-url-persisted", module, node, message, key=key or "output", weight=BARELY
                 )
                 break
 

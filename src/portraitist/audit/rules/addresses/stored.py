@@ -24,6 +24,7 @@ from portraitist.audit.rules.base import (
     module_of,
     trace,
 )
+from portraitist.audit.rules.gravity import BARELY
 
 _UPLOADS = re.compile(
     r"upload|save|store|persist|put|copy|download|mirror|archive|transfer|cloudinary|blob|permanent", re.I
@@ -69,7 +70,10 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
             if _is_temporary(ctx, (here[0], use.node), use, statement.func, bodies):
                 if _is_replaced(ctx, statement, use):
                     continue
-                yield finding("temporary-url-persisted", *here, message, key=key, weight=72, evidence=[own])
+                weight = BARELY if _is_copied_beside(ctx, statement, use) else 72
+                yield finding(
+                    "temporary-url-persisted", *here, message, key=key, weight=weight, evidence=[own]
+                )
                 continue
             for module, node in (handed := list(_handed_temporary(ctx, statement, use, bodies))):
                 yield finding(
@@ -77,7 +81,21 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
                 )
             if handed:
                 places = [Place(module.path, node.line) for module, node in handed]
-                yield finding("temporary-url-persisted", *here, message, key=key, weight=19, evidence=places)
+                yield finding(
+                    "temporary-url-persisted", *here, message, key=key, weight=BARELY, evidence=places
+                )
+
+
+def _is_copied_beside(ctx: Context, statement: Statement, use: ColumnUse) -> bool:
+    """Whether the same statement writes another column for pictures with what a copy of the file gave it."""
+    others = [each for each in statement.columns if each.column != use.column and each.node is not None]
+    pictures = [each for each in others if PICTURE.search(snake(each.column))]
+    return any(_is_copy(ctx, each) for each in pictures)
+
+
+def _is_copy(ctx: Context, use: ColumnUse) -> bool:
+    parts = _parts(ctx, module_of(ctx, use), use.node)
+    return any(isinstance(part, ir.Call) and _UPLOADS.search(ir.dotted(part.func)) for _, part in parts)
 
 
 def _is_replaced(ctx: Context, statement: Statement, use: ColumnUse) -> bool:
@@ -85,12 +103,8 @@ def _is_replaced(ctx: Context, statement: Statement, use: ColumnUse) -> bool:
     for each in ctx.statements_under.get(statement.func, ()) if statement.func is not None else ():
         later = each.kind == "write" and each.table == statement.table and each.line > statement.end
         for again in each.columns if later else ():
-            if again.column == use.column and again.node is not None:
-                parts = _parts(ctx, module_of(ctx, again), again.node)
-                if any(
-                    isinstance(part, ir.Call) and _UPLOADS.search(ir.dotted(part.func)) for _, part in parts
-                ):
-                    return True
+            if again.column == use.column and again.node is not None and _is_copy(ctx, again):
+                return True
     return False
 
 

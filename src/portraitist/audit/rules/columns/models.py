@@ -24,6 +24,7 @@ from portraitist.audit.rules.by_name import results_by_name
 from portraitist.audit.rules.columns.missing_tables import missing_tables
 from portraitist.audit.rules.columns.spellings import spelled_twice
 from portraitist.audit.rules.columns.unfound import never_found
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.shared_state import shared_state
 
 _TRAINING_ID = re.compile(
@@ -319,5 +320,5 @@ def schema_drift(ctx: Context) -> Iterator[Finding]:
                 fact.key,
                 "",
                 fact.evidence,
-                45,
+                BARELY,
             )

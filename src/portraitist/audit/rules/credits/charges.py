@@ -28,6 +28,7 @@ from portraitist.audit.rules.credits.granted import given_for_the_asking
 from portraitist.audit.rules.credits.later import left_to_others
 from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Event, Ledger
 from portraitist.audit.rules.credits.raced import raced
+from portraitist.audit.rules.gravity import BARELY
 
 MAX_STATEMENT = 12
 """How many lines a statement that takes credits may have: what is said of a line inside is said of the same."""
@@ -332,8 +333,9 @@ def _is_error(leave: ir.Return) -> bool:
 def _unasked(ctx: Context, ledger: Ledger, flow: Flow) -> Finding:
     message = f"the {flow.call.purpose} is paid here and nothing on the way asks for credits or a limit"
     kept = ctx.once(_stored)
-    if kept is None or any("take" in each for each in ledger.kinds.values()):
-        return _at_call(flow, message, 50, place(flow.call))
+    taken = any("take" in each for each in ledger.kinds.values())
+    if kept is None or taken:
+        return _at_call(flow, message, 50 if taken else BARELY, place(flow.call))
     return _at_call(flow, f"{message}: nothing takes from {kept[0]}", 46, kept[1])
 
 

@@ -13,9 +13,12 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
 from portraitist.audit.rules.failures.quiet import Ways, only_logs
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.state_words import FAILED
 
 _BESIDE = re.compile(r"(^|_)(logs?|audit|events?|analytics|metrics|counters|notifications?)(_|$)", re.I)
 """Tables whose rows only tell what happened."""
@@ -41,8 +44,16 @@ def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
             yield finding("fallback-swallow", module, told, message, key=key, weight=44, end=told.line)
         elif told is None:
             message = f"the error in the answer of this write to {statement.table} is never looked at"
-            yield finding("fallback-swallow", module, statement.node, message, key=key, weight=43,
+            weight = BARELY if _tells_failure(statement) else 43
+            yield finding("fallback-swallow", module, statement.node, message, key=key, weight=weight,
                           line=statement.line, end=statement.end)  # fmt: skip
+
+
+def _tells_failure(statement: Statement) -> bool:
+    """Whether a write does no more than set the failed state: the work is lost whether or not it is stored."""
+    return any(
+        isinstance(each.value, Known) and FAILED.match(str(each.value.value)) for each in statement.columns
+    )
 
 
 def _answers_with_error(statement: Statement) -> bool:
@@ -137,7 +148,7 @@ def unread_responses(ctx: Context) -> Iterator[Finding]:
             if asks and test.line > assign.line and only_logs([*test.then, *test.other]):
                 message = f"a refusal of {call.api.partition(' ')[0]} by the provider is only logged"
                 yield finding(
-                    "fallback-swallow", call.module, test, message, key=call.api, weight=46, end=test.end
+                    "fallback-swallow", call.module, test, message, key=call.api, weight=BARELY, end=test.end
                 )
 
 

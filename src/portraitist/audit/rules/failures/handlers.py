@@ -16,6 +16,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
 from portraitist.audit.rules.failures.quiet import FAILS, Ways, goes_round, only_logs
+from portraitist.audit.rules.gravity import BARELY
 
 _FETCHES = re.compile(r"download|fetch|upload|(^|\.)(get|put|put_object|putObject|save|send|write)$", re.I)
 _LIMITS = re.compile(r"throttle|rate_?limit|quota|limiter", re.I)
@@ -50,7 +51,7 @@ def quiet_handlers(ctx: Context, ways: Ways) -> Iterator[Finding]:
             elif func in ways.hooks and changes and not _calls_own(ctx, handler):
                 verdict = _told_well(handler, module.language == "python" and func in ctx.handled_by)
             if verdict:
-                weight = 43 if _matters(attempt) else 30
+                weight = 43 if _matters(attempt) and "disappears" not in verdict else BARELY
                 found = finding("fallback-swallow", module, handler, verdict, key=verdict, weight=weight,
                                 end=handler.end)  # fmt: skip
                 told.setdefault((func, verdict, weight), []).append(found)
@@ -276,7 +277,7 @@ def _success_anyway(module: Module, func: ir.Func, loop: ir.Loop) -> Iterator[Fi
             and not any(made & names_in(each.test) and _ends(each) for each in tests)
         ):
             message = "success is answered although everything in the loop above may have failed"
-            yield finding("fallback-swallow", module, claims[0], message, key="success", weight=43,
+            yield finding("fallback-swallow", module, claims[0], message, key="success", weight=BARELY,
                           evidence=[Place(module.path, quiet[0].line)])  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, leads_to, names_in, way_out_of
 from portraitist.audit.rules.failures.quiet import FAILS, Ways, only_logs
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import FAILED, STATE
 
 _WAITING = {"pending", "processing", "starting", "queued", "running", "in_progress", "waiting", "training"}
@@ -105,7 +106,9 @@ def _given_as_text(
     taken = _taken(ctx, func, whole=False)
     if taken is not None:
         message = f"{func.name} gives back the text of its failure as if it were the answer"
-        yield finding("fallback-swallow", module, leave, message, key=func.name, weight=46, evidence=[taken])
+        yield finding(
+            "fallback-swallow", module, leave, message, key=func.name, weight=BARELY, evidence=[taken]
+        )
 
 
 def _is_sentence(value: ir.Node | None) -> bool:
@@ -209,7 +212,7 @@ def _as_it_was(module: Module, func: ir.Func, attempt: ir.Try, handler: ir.Handl
             quiet = not any(not _is_pass(one) for one in rest) and _was(func, name, put, attempt)
             if _MEDIA.search(put) and (put in given or quiet):
                 message = f"where the work fails, {put} is put in its place and taken for the result"
-                yield finding("fallback-swallow", module, handler, message, key=f"{name} {put}", weight=43,
+                yield finding("fallback-swallow", module, handler, message, key=f"{name} {put}", weight=BARELY,
                               line=handler.line, end=handler.end)  # fmt: skip
                 return
 
@@ -231,7 +234,7 @@ def _left_as_it_was(module: Module, func: ir.Func, attempt: ir.Try, handler: ir.
         later = any(one.id == name and one.line > attempt.end for one in ir.find(func, ir.Name))
         if put and later and _MEDIA.search(put):
             message = f"where the work fails, {name} stays {put} and is taken for the result"
-            yield finding("fallback-swallow", module, handler, message, key=f"{name} {put}", weight=43,
+            yield finding("fallback-swallow", module, handler, message, key=f"{name} {put}", weight=BARELY,
                           line=handler.line, end=handler.end)  # fmt: skip
             return
 
@@ -275,7 +278,7 @@ def _emptied(ways: Ways, module: Module, func: ir.Func, attempt: ir.Try) -> Iter
         )
         if empty and made and sent:
             message = f"{name} that cannot be read become empty, and are paid for all the same"
-            yield finding("fallback-swallow", module, handler, message, key=f"empty {name}", weight=44,
+            yield finding("fallback-swallow", module, handler, message, key=f"empty {name}", weight=BARELY,
                           end=handler.end)  # fmt: skip
 
 

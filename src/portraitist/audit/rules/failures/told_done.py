@@ -17,6 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, place
 from portraitist.audit.rules.failures.quiet import Ways, only_logs
+from portraitist.audit.rules.gravity import BARELY
 
 _STOPS = re.compile(r"(^|\.)(async_)?(delete|cancel)$|^delete |/cancel$", re.I)
 _RETRIES = re.compile(r"(^|\.)(retry|retrying|retriable|actor|backoff\.on_exception|on_exception)$")
@@ -128,7 +129,7 @@ def _left_at_provider(ctx: Context) -> Iterator[Finding]:
         seen.add(attempt)
         what = "cancelled" if "cancel" in call.api.lower() else "deleted"
         message = f"what could not be {what} at the provider is only logged, and line {gone.line} goes on as if it were"
-        yield finding("fallback-swallow", call.module, handler, message, key=f"left {call.api}", weight=46,
+        yield finding("fallback-swallow", call.module, handler, message, key=f"left {call.api}", weight=BARELY,
                       end=handler.end, evidence=[place(call), Place(gone.module.path, gone.line)])  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.mocks.bypassed import bypassed
 from portraitist.audit.rules.mocks.made_up import made_up_versions
 from portraitist.audit.rules.mocks.pretended import pretended, switched
@@ -49,7 +50,7 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
                     node,
                     f"{name} is mock data in the product",
                     key=name,
-                    weight=42,
+                    weight=BARELY,
                     end=node.line,
                 )
         for lit in module.all(ir.Lit):
@@ -65,7 +66,7 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
                     lit,
                     "a placeholder picture stands for a real one",
                     key="placeholder",
-                    weight=42,
+                    weight=BARELY,
                 )
 
 

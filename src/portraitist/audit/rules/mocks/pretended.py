@@ -16,6 +16,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import STATE
 
 _DONE = {"completed", "complete", "succeeded", "success", "done", "ready", "trained", "finished"}
@@ -180,7 +181,7 @@ def _simulations(ctx: Context, module: Module) -> Iterator[Finding]:
                 continue
             seen.add((owner, name))
             message = f"{last_name(call.func)} stands for the real work here"
-            yield finding("mock-data", module, call, message, key=name, weight=50,
+            yield finding("mock-data", module, call, message, key=name, weight=BARELY,
                           evidence=[Place(there.module.path, there.node.line)])  # fmt: skip
             break
 

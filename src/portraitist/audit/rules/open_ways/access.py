@@ -14,9 +14,9 @@ from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds, open_rows
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
-from portraitist.audit.rules.open_ways.open_rows import BARELY
 from portraitist.audit.rules.senders.webhooks import verifies
 
 
@@ -87,7 +87,7 @@ def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
         here, statement, column = told
         does = f"{open_data.DOES[statement.kind]} {statement.table} by the {column} of the request"
         message = f"{route.key} {does} and asks nobody"
-        weight = 62 if statement.kind == "read" else 72
+        weight = 41 if statement.kind == "read" else 72
         place_of = Place(here.module.path, statement.line)
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place_of])  # fmt: skip

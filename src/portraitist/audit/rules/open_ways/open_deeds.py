@@ -24,7 +24,7 @@ MAX_DEPTH = 4
 """How many calls below a handler a deed is looked for."""
 
 PAYS, TAKES, GIVES, ALTERS = "spends at", "lets files into", "gives out files of", "alters the tables of"
-WEIGHTS = {PAYS: 66, TAKES: 50, GIVES: 58, ALTERS: 76}
+WEIGHTS = {PAYS: 66, TAKES: 50, GIVES: 58, ALTERS: 41}
 
 _PAID = re.compile(
     r"^(?P<who>openai|anthropic|@anthropic-ai/sdk|@google/gen\w+(-\w+)*|google\.gen\w+|vertexai|@fal-ai/\w+(-\w+)*|fal_client"

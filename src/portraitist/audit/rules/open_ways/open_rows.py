@@ -18,6 +18,7 @@ from portraitist.audit.rules.base import finding, helpers_of
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
 from portraitist.audit.rules.credits.granted import proves_payment
 from portraitist.audit.rules.credits.ledger import signs_of
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.requests import below, is_given
 
@@ -30,8 +31,6 @@ _ENTRANCE = re.compile(
     re.I,
 )
 _STATE = re.compile(r"(^|_)(status|state|stage|paid|price|approved|archived|deleted(_at)?)$")
-BARELY = 19
-"""The weight of what is true and not worth a reader's time, in products that ask nobody anywhere."""
 _CLIENT = re.compile(r"client|supabase|database|(^|_)db$", re.I)
 """What connects to a database hands it the visitor's cookies, and tells nobody who that is."""
 _BACK = re.compile(

@@ -15,6 +15,7 @@ from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace, unasked
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways.access import is_webhook
 from portraitist.audit.rules.open_ways.open_data import unprotected
 from portraitist.audit.rules.open_ways.open_database import keeps_to_owner
@@ -71,6 +72,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         )
         site = (statement.module, statement.node)
         weight = 76 if route.guarded_by else 57
+        weight = weight if unprotected(ctx, statement) else BARELY
         yield unasked("idor", route, site, message, key=key, weight=weight, evidence=[owner[1]])
 
 

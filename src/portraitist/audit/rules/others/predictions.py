@@ -13,6 +13,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import names_in, unasked
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others import rows
 from portraitist.audit.rules.requests import Given, below, is_given
@@ -40,14 +41,18 @@ def shown(ctx: Context, route: Route) -> Iterator[Finding]:
         if kept is not None and route.method == "GET":
             name, node = kept
             message = f"{route.key} gives whatever {name} keeps under the id of the request, whoever's it is"
-            yield unasked("idor", route, (here.module, node), message, key=f"{name} {route.key}", weight=58)
+            yield unasked(
+                "idor", route, (here.module, node), message, key=f"{name} {route.key}", weight=BARELY
+            )
             return
     if rows.asks_owner(route) or any(_asks_own(ctx, each) for each in ways):
         return
     call = open_data.provider_asked(ctx, ways)
     if call is not None and not _rows_decide(ctx, ways, call):
         message = f"{route.key} gives {call.api} of any id of the request to whoever is signed in"
-        yield unasked("idor", route, (call.module, call.call), message, key=f"asked {route.key}", weight=40)
+        yield unasked(
+            "idor", route, (call.module, call.call), message, key=f"asked {route.key}", weight=BARELY
+        )
 
 
 def _asks_own(ctx: Context, here: Given) -> bool:

@@ -9,22 +9,21 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.secrets import given, signing, spelled
-from portraitist.audit.rules.secrets.made_public import made_public
+from portraitist.audit.rules.secrets.made_public import made_public, read_by_pages
 from portraitist.audit.rules.secrets.sent import sent_to_a_given_address
 
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
 
 
-AGAIN = 19
-"""The weight of a secret that was named at its first reader: too little to be printed once more."""
 _SECRETISH = re.compile(r"SECRET|TOKEN|SERVICE_(ROLE|KEY)|PRIVATE|API_KEY|PASSWORD")
 
 
 _STRONG = re.compile(r"REPLICATE|SECRET|SERVICE|PRIVATE|PASSWORD|OPENAI|ANTHROPIC")
 """What is never made for browsers, whatever it is handed to."""
 _HARMLESS = re.compile(
-    r"ANON|PUBLISHABLE|PUBLIC_KEY|INSTANCE_TOKEN|MAPS|ANALYTICS|POSTHOG|FIREBASE_API_KEY|SITE_KEY|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|(?:PADDLE|BRAINTREE|SQUARE|MERCADO_?PAGO)_\w*(?:CLIENT|PUBLIC)_TOKEN|TOKENS?_(?:PER|COST|LIMIT)|GOOGLE_API_KEY"
+    r"ANON|PUBLISHABLE|PUBLIC_KEY|INSTANCE_TOKEN|MAPS|ANALYTICS|POSTHOG|FIREBASE_API_KEY|SITE_KEY|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|(?:PADDLE|BRAINTREE|SQUARE|MERCADO_?PAGO)_\w*(?:CLIENT|PUBLIC)_TOKEN|TOKENS?_(?:PER|COST|LIMIT)|GOOGLE_API_KEY|PRICE"
     r"|_(?:POLICY|URL|NAME|PATH|PAGE|ROUTE|LENGTH|EXPIR\w*|TTL|ENABLED)$"
 )
 
@@ -63,7 +62,8 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
             seen.add(fact.key)
             files.add((fact.key, fact.path))
             message = f"{fact.key} is a secret in a public variable"
-            weight = AGAIN if again else 93 if strong else 56
+            bundled = not fact.key.startswith("NEXT_") or ctx.once(read_by_pages, fact.key)
+            weight = BARELY if again else 93 if strong and bundled else 56
             yield Finding(
                 "client-exposed-token",
                 fact.path,
@@ -124,8 +124,12 @@ def _by_form(ctx: Context) -> Iterator[Finding]:
                 named = re.search(r"[A-Za-z_]\w*(?=\s*[=:])", line)
                 key = named.group() if named else ""
                 message = f"a secret{' in ' + key if key else ''} is committed (redacted)"
-                weight = 91 if file.role != "test" else 38
+                weight = BARELY if _OPENS_NOTHING.match(key) else 91 if file.role != "test" else 38
                 yield Finding("secret-in-repo", file.path, number, number, message, key, "", (), weight)
+
+
+_OPENS_NOTHING = re.compile(r"AWS_ACCESS_KEY_ID|VERCEL_OIDC_TOKEN")
+"""Half of a pair, and a token that is gone within hours."""
 
 
 def _env_secret(line: str) -> bool:

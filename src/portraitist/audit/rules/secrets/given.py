@@ -15,6 +15,8 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, Value
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.secrets.made_public import read_by_pages
 
 _SECRET = re.compile(
     r"(SECRET|TOKEN|SERVICE_(ROLE|KEY)|PRIVATE|API_KEY|PASSWORD|ACCESS_KEY)(_KEY|_TOKEN)?$|^(REPLICATE|OPENAI|ANTHROPIC)_\w*KEY$"
@@ -108,4 +110,6 @@ def _in_settings(ctx: Context, module: Module) -> Iterator[Finding]:
                 )
             if name:
                 message = f"{name} is put into the browser's bundle"
-                yield finding("client-exposed-token", module, inner, message, key=name, weight=92)
+                bundled = "next.config" not in module.path or ctx.once(read_by_pages, name)
+                yield finding("client-exposed-token", module, inner, message, key=name,
+                              weight=92 if bundled else BARELY)  # fmt: skip

@@ -28,6 +28,19 @@ def made_public(ctx: Context, name: str, strong: bool) -> bool:
     return bool(reads) and all(_is_handed_over(ctx, module, each) for module, each in reads)
 
 
+def read_by_pages(ctx: Context, name: str) -> bool:
+    """Whether a file that may run in the browser reads a variable: there its value stands in the bundle."""
+    return any(
+        (module.path.endswith((".tsx", ".jsx")) or _is_for_browsers(module)) and _reads(module, name)
+        for module in ctx.live
+    )
+
+
+def _is_for_browsers(module: Module) -> bool:
+    first = module.body.parts[0] if module.body.parts else None
+    return first is not None and ir.text_of(first) == "use client"
+
+
 def _values(ctx: Context, name: str) -> Iterator[str]:
     """What environment files set a variable to, and what code falls back on."""
     line = re.compile(rf"^\s*(?:export\s+)?{re.escape(name)}\s*=\s*[\"']?(\S+)", re.M)

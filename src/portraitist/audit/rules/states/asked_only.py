@@ -12,6 +12,7 @@ from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, leads_to
 from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import RESTING, RUNNING
 from portraitist.audit.rules.states.marks import (
     WAITED_FOR,
@@ -43,7 +44,7 @@ def closed_when_asked(ctx: Context) -> Iterator[Finding]:
             seen.add(mark.key)
             told = f"line {asking.line} of {asking.path}"
             message = f"{mark.key} changes only when a page asks {told}: nothing else ends it"
-            yield finding("stuck-status", mark.module, mark.node, message, key=f"{mark.key} asked", weight=36,
+            yield finding("stuck-status", mark.module, mark.node, message, key=f"{mark.key} asked", weight=BARELY,
                           line=mark.line, end=mark.end, evidence=[asking])  # fmt: skip
 
 

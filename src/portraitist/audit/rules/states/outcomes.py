@@ -19,6 +19,7 @@ from portraitist.audit.rules.base import (
     of_body,
     place,
 )
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.asked_only import closed_when_asked
 from portraitist.audit.rules.states.detached import lost_with_the_process
 from portraitist.audit.rules.states.early_ways_out import left_before_work
@@ -86,6 +87,7 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
             node = words["cancelled"]
             message = "waits for 'cancelled', which the provider never says: it says 'canceled'"
         key, weight = module.scope_name(func), 56 if "failed" in missing else 44
+        weight = weight if "failed" in missing or (not page and _closes(ctx, module, func)) else BARELY
         yield finding("stuck-status", module, node, message, key=key, weight=weight)
 
 
@@ -210,14 +212,18 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
 def _keeps_state(ctx: Context, module: Module, func: ir.Func) -> bool:
     """Whether the function waits for the end in a loop, or writes a status of its own."""
     loops = any("succeeded" in names_in(each) and _waits(each) for each in ir.find(func, ir.Loop))
+    return loops or _closes(ctx, module, func)
+
+
+def _closes(ctx: Context, module: Module, func: ir.Func) -> bool:
+    """Whether the function, or a helper of it, writes a state to a table."""
     helpers = helpers_of(ctx, func)
-    writes = any(
+    return any(
         each.kind == "write"
         and ((each.module is module and func.line <= each.line <= func.end) or each.func in helpers)
         and any(_STATE_COLUMN.search(snake(use.column)) for use in each.columns)
         for each in ctx.statements
     )
-    return loops or writes
 
 
 _STATE_COLUMN = re.compile(

@@ -10,6 +10,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.gravity import BARELY
 
 _PROGRESS = re.compile(r"progress|percent", re.I)
 
@@ -43,8 +44,18 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
             if _by_clock(ctx, module, value) and ctx.role_at(module, node) in LIVE_ROLES:
                 seen.add(func)
                 yield finding(
-                    "time-progress", module, node, f"{name} is computed from the clock", key=name, weight=47
+                    "time-progress",
+                    module,
+                    node,
+                    f"{name} is computed from the clock",
+                    key=name,
+                    weight=_weight(module),
                 )
+
+
+def _weight(module: Module) -> int:
+    """A page's bar is an estimate for the eye; what a server stores or answers is believed."""
+    return BARELY if module.path.endswith((".tsx", ".jsx")) else 47
 
 
 def _moved_by_timer(ctx: Context, module: Module) -> Iterator[Finding]:
@@ -74,7 +85,7 @@ def _moved_by_timer(ctx: Context, module: Module) -> Iterator[Finding]:
                     timer,
                     message,
                     key=last_name(call.func),
-                    weight=47,
+                    weight=_weight(module),
                     end=timer.end,
                 )
                 break

@@ -1,0 +1,155 @@
+"""How grave a finding is, and which findings the report prints: the one home of the ranking.
+
+A rule gives its finding a weight; here it is put in order with those of other rules. What is printed is few and grave:
+a hole is told once, and what is true but petty stays in the JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from portraitist.audit.facts.base import Context
+from portraitist.audit.model import Finding, Place
+
+RANKED = 10
+"""How many findings the report prints."""
+WORTH_PRINTING = 20
+"""Findings lighter than this are in the JSON only."""
+BARELY = 19
+"""The weight of what is true and petty, or told by another section: it is never printed."""
+MOST = 3
+"""How many findings of one rule the report prints."""
+GRAVE = 60
+"""Of one rule's findings that are lighter than this the report prints two."""
+LIGHT = 42
+"""Findings lighter than this stand for all of their rule, and come after the next class: the report prints one."""
+
+STRANGER, LOST, STATE, STYLE = range(4)
+"""What anybody can do to money, faces and models; what is lost or paid twice; states that lie; the rest."""
+
+CLASSES = {
+    "missing-auth": STRANGER,
+    "webhook-unverified": STRANGER,
+    "secret-in-repo": STRANGER,
+    "client-exposed-token": STRANGER,
+    "idor": STRANGER,
+    "stuck-status": STATE,
+    "fallback-swallow": STATE,
+    "schema-drift": STATE,
+    "mock-data": STATE,
+    "time-progress": STATE,
+    "broken-import": STATE,
+    "payload-conflict": STYLE,
+    "hardcoded-owner": STYLE,
+    "env-undeclared": STYLE,
+    "env-unused": STYLE,
+}
+"""The class of each rule; a rule that is not here tells of models, pictures or credits that are lost."""
+
+GENERAL = {
+    "broken-import",
+    "schema-drift",
+    "mock-data",
+    "fallback-swallow",
+    "env-undeclared",
+    "column-mismatch",
+    "shared-mutable-default",
+}
+"""Rules that also judge code with nothing to do with the provider: there they weigh less."""
+FAR_FROM_IT = 30
+
+IN_SCRIPTS = {"secret-in-repo", "client-exposed-token"}
+"""Rules whose findings are as grave in a script as in the product."""
+_CONFIGURES = re.compile(r"(^|/)(\.\w[\w-]*/.*|(playwright|vitest|jest|cypress|eslint)\.config\.\w+)$")
+
+
+def ranked(ctx: Context, found: list[Finding]) -> list[Finding]:
+    """The findings, gravest first, the first ten that are worth it with their ranks.
+
+    By class (what a stranger can do, what is lost, states, the rest), then by weight. No rule has more than three of
+    the ten, a lighter one no more than two or one; what stands in scripts beside a product is left to the JSON, but for
+    secrets.
+    """
+    near = {each.path for each in ctx.of("file.touches_replicate", "replicate.call", "http", "webhook")}
+    near |= {ctx.program.module_of[func].path for flow in ctx.flows for func in flow.funcs}
+
+    def weight(each: Finding) -> int:
+        return each.weight - (FAR_FROM_IT if each.rule in GENERAL and each.path not in near else 0)
+
+    def order(each: Finding) -> tuple[int, int, str, int, str, str]:
+        own = weight(each)
+        later = CLASSES.get(each.rule, LOST) + (own < LIGHT)
+        return (later, -own, each.path, each.line, each.rule, each.key)
+
+    apart = _scripts(ctx)
+    printable = {
+        id(each)
+        for each in found
+        if weight(each) >= WORTH_PRINTING and (each.path not in apart or each.rule in IN_SCRIPTS)
+    }
+    return _with_ranks(sorted(found, key=order), printable)
+
+
+def _scripts(ctx: Context) -> set[str]:
+    """The files that nobody but their owner runs, in a repository whose paid calls stand elsewhere."""
+    apart = {each.path for each in ctx.modules if each.role != "src" or _CONFIGURES.search(each.path)}
+    return apart if any(each.module.path not in apart for each in ctx.calls) else set()
+
+
+def _with_ranks(ordered: list[Finding], printable: set[int]) -> list[Finding]:
+    """The findings with their ranks.
+
+    One that says what a ranked one says is a further place of that; one that is the same hole as a ranked one, or
+    follows from it (its place is the evidence), needs no rank of its own.
+    """
+    counts: dict[str, int] = {}
+    said: dict[tuple[str, str], int] = {}
+    places: set[tuple[str, Place]] = set()
+    out: list[Finding] = []
+    told: list[Finding] = []
+    for each in ordered:
+        most = MOST if each.weight >= GRAVE else 2 if each.weight >= LIGHT else 1
+        first = said.get((each.rule, each.message))
+        if any((each.rule, place) in places for place in each.evidence) or _is_told(each, told):
+            out.append(each)
+        elif first is not None:
+            out[first] = replace(out[first], evidence=(*out[first].evidence, each.place))
+            out.append(each)
+        elif len(told) < RANKED and counts.get(each.rule, 0) < most and id(each) in printable:
+            said[each.rule, each.message] = len(out)
+            counts[each.rule] = counts.get(each.rule, 0) + 1
+            places.add((each.rule, each.place))
+            told.append(each)
+            out.append(replace(each, rank=len(told)))
+        else:
+            out.append(each)
+    return out
+
+
+_SAME_LITERAL = {"shared-destination", "hardcoded-owner"}
+_SAME_HOLES = (
+    {"missing-auth", "idor"},
+    {"missing-auth", "null-composite"},
+    {"no-retry", "null-composite"},
+)
+"""Rules that tell of one hole where their lines meet: who asks nobody compares nobody, and has nobody's id."""
+BESIDE = 3
+"""So many lines apart two findings of one rule in one function are one statement's, or one thought's."""
+
+
+def _is_told(finding: Finding, told: list[Finding]) -> bool:
+    """Whether a ranked finding tells of the same hole: who mends the one has mended the other."""
+    for each in told:
+        if each.path != finding.path:
+            continue
+        pair = {each.rule, finding.rule}
+        within = each.line <= finding.end_line and finding.line <= each.end_line
+        if pair == _SAME_LITERAL or (within and pair in _SAME_HOLES):
+            return True
+        one = finding.scope != "" and each.scope == finding.scope
+        if one and len(pair) == 1 and abs(each.line - finding.line) <= BESIDE:
+            return True
+        if one and pair in _SAME_HOLES and finding.rule == "null-composite":
+            return True
+    return False
