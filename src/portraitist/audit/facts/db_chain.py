@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts import db_convex, db_mongo
 from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
 from portraitist.audit.facts.db_common import (
     Tables,
@@ -78,17 +79,23 @@ def statements(ctx: Context, tables: Tables, module: Module) -> Iterator[Stateme
                 yield from _statement(ctx, tables, module, call, call.func)
         elif isinstance(call.func, ir.Name) and call.func.id in FIRESTORE_FUNCTIONS:
             yield from firestore_function(ctx, module, call, call.func.id)
+    yield from db_mongo.documents(ctx, tables, module)
 
 
 _INTERESTING = (
-    _PRISMA.keys() | _SUPABASE.keys() | METHODS | {"values", "set", "from", "findFirst", "findMany"}
+    _PRISMA.keys()
+    | _SUPABASE.keys()
+    | METHODS
+    | db_mongo.METHODS
+    | db_convex.METHODS
+    | {"values", "set", "from", "findFirst", "findMany"}
 )
 
 
 def _statement(
     ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr
 ) -> Iterator[Statement]:
-    for reader in (_prisma, _drizzle, _supabase, *READERS):
+    for reader in (_prisma, _drizzle, _supabase, *READERS, db_mongo.driver, db_convex.statement):
         found = reader(ctx, tables, module, call, func)
         if found is not None:
             yield found

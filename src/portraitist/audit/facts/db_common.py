@@ -22,6 +22,7 @@ class Tables:
         self.by_place = {
             (each.path, each.line): each for each in definitions if each.source in {"drizzle", "mongoose"}
         }
+        self.mongoose = any(each.source == "mongoose" for each in definitions)
         self.prisma = {
             each.name[:1].lower() + each.name[1:]: each for each in definitions if each.source == "prisma"
         }
@@ -46,6 +47,10 @@ class Tables:
         return None
 
 
+_CHANGING = {"$inc", "$push", "$addToSet", "$pull", "$max", "$min", "$mul"}
+"""MongoDB's operators that change what a column holds: what it holds then is not known."""
+
+
 def columns_in(
     ctx: Context, module: Module, node: ir.Node | None, names: dict[str, str] | None = None
 ) -> tuple[ColumnUse, ...]:
@@ -67,6 +72,11 @@ def columns_in(
                 for inner in structs(each.value):
                     uses.extend(
                         ColumnUse(one.key, one.path, one.line, one.value, one.node) for one in inner.fields
+                    )
+            elif each.key in _CHANGING:
+                for inner in structs(each.value):
+                    uses.extend(
+                        ColumnUse(one.key, one.path, one.line, None, one.node) for one in inner.fields
                     )
     if not uses:
         return tuple(use for row in _rows(module, node) for use in columns_in(ctx, module, row, names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
@@ -16,8 +17,9 @@ from portraitist.audit.facts.db_common import (
     pairs_of,
 )
 from portraitist.audit.facts.mounts import creations
+from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import Outside, Value, fold
+from portraitist.audit.link.values import Outside, fold
 
 _APPWRITE = {
     "createDocument": "write",
@@ -178,46 +180,91 @@ def _mongoose(ctx: Context, tables: Tables, module: Module, call: ir.Call, func:
 def _firestore(
     ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr
 ) -> Statement | None:
-    if func.name not in _FIRESTORE or func.name == "where":
+    """`db.collection("users").doc(id).update({…})`, by a variable too, and `batch.update(ref, {…})`."""
+    if func.name not in _FIRESTORE or func.name == "where" or "collection" not in module.lowered:
         return None
-    source = next(
-        (each for each in chain_calls(func.obj) if call_name(each) == "collection" and each.args), None
-    )
-    table = fold(ctx.ev.eval(module, source.args[-1])) if source is not None else None
-    if not isinstance(table, str):
+    kind, given = _FIRESTORE[func.name], call.args
+    chain = list(_way(ctx, module, func.obj))
+    if call.args and _BATCH.search(ir.plain_dotted(func.obj)) and not _named(chain):
+        chain, given = list(_way(ctx, module, call.args[0])), call.args[1:]
+    table = _table(ctx, chain)
+    if table is None or (given is not call.args and not given and kind == "write"):
         return None
-    kind = _FIRESTORE[func.name]
-    columns = columns_in(ctx, module, call.args[0]) if kind == "write" and call.args else ()
-    values = tuple(_firestore_asked(func.obj))
+    columns = columns_in(ctx, module, given[0]) if kind == "write" and given else ()
+    values = tuple(_firestore_asked(chain))
     where = tuple(name for name, _ in values) or ("id",)
     return made(kind, table, columns, where, (module, call), insert=func.name == "add", values=values)
 
 
-def _firestore_asked(chain: ir.Node) -> Iterator[tuple[str, ir.Node]]:
+Way = list[tuple[Module, ir.Call]]
+
+
+def _way(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> Iterator[tuple[Module, ir.Call]]:
+    """The calls that lead to a document or a collection, last one first, through the variables that hold them."""
+    yield from ((module, each) for each in chain_calls(node))
+    root = ir.root_of(node)
+    if depth < 3 and isinstance(root, ir.Name):
+        found = module.lookup(root.id, root)
+        local = [each for each in visible(found[1], root) if each.kind == "assign"] if found else []
+        for each in local[-1:]:
+            if each.value is not None and not each.keys:
+                yield from _way(ctx, module, each.value, depth + 1)
+
+
+_BATCH = re.compile(r"(batch|transaction|tx|trx|writer|^t)$", re.I)
+
+
+def _named(way: Way) -> bool:
+    return any(call_name(each) in _PLACES and each.args for _, each in way)
+
+
+_PLACES = {"collection", "collectionGroup", "doc", "document"}
+
+
+def _table(ctx: Context, way: Way) -> str | None:
+    """The collection at the end of a way: `collection("users")`, `doc(db, "users", id)`, ``doc(`users/${id}`)``."""
+    for module, call in way:
+        name = call_name(call)
+        if name not in _PLACES or not call.args:
+            continue
+        given = call.args[1:] if isinstance(call.func, ir.Name) else call.args
+        texts = [fold(ctx.ev.eval(module, each)) for each in given]
+        if not texts and name == "doc":
+            continue  # `doc(collection(db, "users"))`, a new one
+        way_ = [part for each in texts for part in (each.split("/") if isinstance(each, str) else [None])]
+        at = len(way_) - 1 - (name in {"doc", "document"})
+        if at >= 0 and at % 2 == 0 and way_[at]:
+            return way_[at]
+        if len(way_) > 1:
+            return None
+    return None
+
+
+def _firestore_asked(way: Way) -> Iterator[tuple[str, ir.Node]]:
     """`.doc(id)` asks for the id, `.where("owner", "==", x)` for a column."""
-    for each in chain_calls(chain):
+    for _, each in way:
         column = ir.text_of(each.args[0]) if each.args else None
         if call_name(each) == "where" and column is not None and len(each.args) > 2:
             yield column, each.args[2]
-        elif call_name(each) in {"doc", "document"} and each.args:
+        elif call_name(each) in {"doc", "document"} and each.args and isinstance(each.func, ir.Attr):
             yield "id", each.args[0]
+        elif call_name(each) == "doc" and len(each.args) > 2:
+            yield "id", each.args[-1]
 
 
 def firestore_function(ctx: Context, module: Module, call: ir.Call, name: str) -> Iterator[Statement]:
-    """`updateDoc(doc(db, "users", id), {…})`."""
-    for inner in ir.find(call.args[0], ir.Call) if call.args else ():
-        if call_name(inner) in {"doc", "collection"}:
-            texts: list[Value] = [ctx.ev.eval(module, each) for each in inner.args[1:2]]
-            table = fold(texts[0]) if texts else None
-            if isinstance(table, str):
-                kind = FIRESTORE_FUNCTIONS[name]
-                columns = (
-                    columns_in(ctx, module, call.args[1]) if kind == "write" and len(call.args) > 1 else ()
-                )
-                values = (("id", inner.args[2]),) if len(inner.args) > 2 else ()
-                site = (module, call)
-                yield made(kind, table, columns, ("id",), site, insert=name == "addDoc", values=values)
-                return
+    """`updateDoc(doc(db, "users", id), {…})`, also by a variable for the document."""
+    if not call.args:
+        return
+    way = list(_way(ctx, module, call.args[0]))
+    way += [(module, each) for each in ir.find(call.args[0], ir.Call) if each not in {one for _, one in way}]
+    table = _table(ctx, way)
+    if table is not None:
+        kind = FIRESTORE_FUNCTIONS[name]
+        columns = columns_in(ctx, module, call.args[1]) if kind == "write" and len(call.args) > 1 else ()
+        values = tuple(each for each in _firestore_asked(way) if each[0] == "id")[:1]
+        site = (module, call)
+        yield made(kind, table, columns, ("id",), site, insert=name == "addDoc", values=values)
 
 
 READERS = (_appwrite, _typeorm, _mongoose, _firestore)

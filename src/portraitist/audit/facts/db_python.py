@@ -1,4 +1,4 @@
-"""Statements of SQLAlchemy and the Django ORM: constructors, queries, updates, and attributes set on rows."""
+"""Statements of Python's object mappers: constructors, queries, updates, and attributes set on rows."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ _READS = {
     "exec",
     "exclude",
     "order_by",
+    "get_by_id",
+    "find_one",
 }
 _WRITES = {"create", "get_or_create", "update_or_create", "bulk_create", "acreate", "abulk_create"}
 _NOT_ROWS = {"id", "metadata", "query", "objects"}
@@ -220,7 +222,7 @@ def _values(node: ir.Node) -> tuple[tuple[str, ir.Node], ...]:
     return tuple(found)
 
 
-_FILTERS = {"filter_by", "filter", "get", "get_object_or_404"}
+_FILTERS = {"filter_by", "filter", "get", "get_object_or_404", "get_or_none"}
 
 
 def _found_by(module: Module, row: ir.Node) -> tuple[tuple[str, ir.Node], ...]:

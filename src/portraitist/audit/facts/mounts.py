@@ -60,6 +60,8 @@ def creations(ctx: Context, module: Module, expr: ir.Node, depth: int = 0) -> li
         return _called(ctx, module, expr, depth)
     if isinstance(expr, ir.Attr):
         return _attribute(ctx, module, expr, depth)
+    if isinstance(expr, ir.Bin) and expr.op in {"or", "??"} and expr.right is not None:
+        return [made for each in (expr.left, expr.right) for made in creations(ctx, module, each, depth + 1)]
     return []
 
 

@@ -46,7 +46,7 @@ def _called(ctx: Context, module: Module, call: ir.Call) -> Iterator[Route]:
         assign = call.parent if isinstance(call.parent, ir.Assign) else None
         label = ir.dotted(assign.target) if assign is not None else short
         handler = ir.keyword(call, "handler") or (call.args[0] if call.args else None)
-        if handler is not None:
+        if handler is not None and not isinstance(call.parent, ir.Prop):  # else it is `http.route`'s
             yield from _made(ctx, module, assign or call, ("ACTION", label), handler)
 
 

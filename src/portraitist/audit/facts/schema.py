@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from portraitist.audit import ir
-from portraitist.audit.facts import sql
+from portraitist.audit.facts import db_convex, sql
 from portraitist.audit.facts.base import Context, TableDef
+from portraitist.audit.facts.schema_classes import mapped, mapper_of
 from portraitist.audit.facts.schema_text import DOCUMENT, documented_sql, generated_types
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Place
@@ -183,12 +184,14 @@ def _prisma(file: SourceFile) -> Iterator[TableDef]:
 def _in_code(ctx: Context, module: Module) -> Iterator[TableDef]:
     if module.role in {"generated", "doc"}:
         return
-    for call in module.calls(ctx.words.drizzle_tables | {"Schema", "model"}):
+    for call in module.calls(ctx.words.drizzle_tables | {"Schema", "model", "defineTable"}):
         name = ir.plain_dotted(call.func).rpartition(".")[2]
         if name in ctx.words.drizzle_tables and len(call.args) > 1:
             yield from _drizzle(ctx, module, call)
         elif name in {"Schema", "model"} and call.args:
             yield from _mongoose(ctx, module, call)
+        elif name == "defineTable":
+            yield from db_convex.definition(module, call)
     for cls in module.all(ir.Class):
         yield from _class_table(ctx, module, cls)
     texts = (*module.all(ir.Lit), *module.all(ir.Tmpl)) if "table" in module.lowered else ()
@@ -278,6 +281,8 @@ def _class_table(ctx: Context, module: Module, cls: ir.Class) -> Iterator[TableD
         ) or cls.name
     elif _is_sqlmodel(module, cls):
         yield _sqlmodel(module, cls)
+    elif bases and (mapper := mapper_of(ctx, module, cls)):
+        yield mapped(module, cls, mapper)
     if table:
         columns = dict(_class_columns(module, fields, entity is not None))
         line = entity.line if entity is not None else cls.line

@@ -10,7 +10,7 @@ from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, refusing_names, trace
-from portraitist.audit.rules.credits.changes import CREDIT
+from portraitist.audit.rules.credits.changes import CREDIT, meaning
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _OTHERS = re.compile(r"web-?_?hook|callback|cron|internal|/ipn\b", re.I)
@@ -53,7 +53,8 @@ def _sums(ctx: Context, route: Route) -> Iterator[tuple[Given, ir.Node, int]]:
             return
         for statement in ctx.statements_under.get(here.func, []):
             for column in statement.columns if statement.kind == "write" and not statement.insert else ():
-                if not CREDIT.search(snake(column.column)) or column.path != here.module.path:
+                counts_up = meaning(column.column, "give") != "give"
+                if not CREDIT.search(snake(column.column)) or counts_up or column.path != here.module.path:
                     continue
                 for _, part in trace(ctx, here.module, column.node):
                     if _adds_given(here, part):

@@ -1,7 +1,7 @@
 """Part of the rule on credits: a balance that is read, lowered in memory and written back.
 
 Judges differences that the code computes; those that the database computes (`credits = credits - 1`, `F`, `decrement`)
-are whole. A lock by a name that is not known is not seen.
+are whole, and so is every mutation of Convex. A lock by a name that is not known is not seen.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance
 _LOCKED = re.compile(
     r"transaction|atomic|(^|_)(un)?lock(s|ed|ing)?(_|$)|mutex|semaphore|for_update|serializable|(^|_)watch$"
 )
+_LOCK = re.compile(r"(^|_)(lock|mutex|semaphore)$|[a-z](Lock|Mutex|Semaphore)$")
 _READS = re.compile(r"^(get|fetch|find|load|read|select|query|check|ensure|lookup|require)", re.I)
 
 
@@ -31,7 +32,8 @@ def raced(ctx: Context) -> Iterator[Finding]:
     """
     yield from _saved(ctx)
     for statement in live_statements(ctx, "write"):
-        for use in statement.columns if not statement.insert else ():
+        whole = any(each.source == "convex" for each in ctx.tables.get(statement.table, ()))
+        for use in statement.columns if not statement.insert and not whole else ():
             name = balance(use.column)
             if not name:
                 continue
@@ -143,4 +145,5 @@ def _is_locked(module: Module, node: ir.Node | None) -> bool:
         each.name for each in ir.find(func, ir.Attr)
     }
     entries = {each.key or "" for each in ir.find(func, ir.Prop)}
+    entries |= {each.id for each in ir.find(func, ir.Name) if _LOCK.search(each.id)}
     return any(_LOCKED.search(snake(each)) for each in names | entries)

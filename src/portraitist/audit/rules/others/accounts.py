@@ -14,9 +14,9 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import last_name, names_in, unasked
 from portraitist.audit.rules.open_ways import open_data
-from portraitist.audit.rules.requests import Given, is_given
+from portraitist.audit.rules.requests import Given, below, is_given
 
-_STAFF = re.compile(r"admin|superuser|staff|operator|moderator|^role$", re.I)
+_STAFF = re.compile(r"admin|superuser|staff|operator|moderator|^role$|internal|service_?(key|role)", re.I)
 
 
 def of_whoever(ctx: Context, route: Route) -> Iterator[Finding]:
@@ -31,7 +31,9 @@ def of_whoever(ctx: Context, route: Route) -> Iterator[Finding]:
         func, module = handler.node, handler.module
         if not isinstance(func, ir.Func) or module is None or not (route.guarded_by or asks_who(ctx, func)):
             continue
-        here = Given(module, func, frozenset(each.name for each in func.params if each.name), (func,))
+        here = next((each for each in below(ctx, route) if each.func is func), None)
+        if here is None or any(_STAFF.search(name) for name, _ in route.guarded_by):
+            continue
         for statement in ctx.statements_under.get(func, []):
             named = _whose(here, statement.where_values) if open_data.PEOPLE.search(statement.table) else ""
             sibling = _compared(module, func, named) if named else None
