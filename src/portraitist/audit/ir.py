@@ -20,8 +20,7 @@ N = TypeVar("N", bound="Node")
 class Node:
     """A piece of source: `line` to `end`, both 1-based and inclusive.
 
-    Once its module is indexed, `order` holds the module's nodes, this one at `first`, and `within` is the
-    function around it. A node that was made apart has none of them.
+    In an indexed module `order` holds its nodes, this one at `first`; `within` is the function around it.
     """
 
     line: int
@@ -91,10 +90,11 @@ class Attr(Node):
 
 @dataclass(slots=True, eq=False)
 class Index(Node):
-    """`obj[key]`."""
+    """`obj[key]`; `maybe` marks `obj?.[key]`."""
 
     obj: Node
     key: Node
+    maybe: bool = False
 
     def children(self) -> Sequence[Node]:
         return (self.obj, self.key)

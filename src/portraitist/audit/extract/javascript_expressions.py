@@ -62,7 +62,8 @@ class Expressions(Converter):
 
     def subscript(self, node: Syntax) -> ir.Node:
         obj, key = node.child_by_field_name("object"), node.child_by_field_name("index")
-        return ir.Index(*self.span(node), self.convert(obj), self.convert(key))
+        maybe = node.children[1].type == "optional_chain"
+        return ir.Index(*self.span(node), self.convert(obj), self.convert(key), maybe)
 
     def call(self, node: Syntax) -> ir.Node:
         parts = node.children

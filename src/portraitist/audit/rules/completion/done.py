@@ -10,20 +10,15 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Route, Statement
-from portraitist.audit.facts.database import snake
-from portraitist.audit.facts.denial import exits
-from portraitist.audit.link.bindings import block_of, visible
-from portraitist.audit.link.module import Binding, Module
+from portraitist.audit.link.bindings import block_of
+from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, literals
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
-from portraitist.audit.rules.completion.untaken import DONE, nothing_taken
-from portraitist.audit.rules.state_words import STATE
-
-_DONE_FLAG = re.compile(r"(^|_)(trained|ready|completed?|done|finished)$")
-_MODEL_COLUMN = re.compile(
-    r"(^|_)(lora|weights?|tensor|safetensors|model)(_\w+)?_(url|path|file|uri)$|(^|_)version(_id)?$|(^|_)lora_weights$"
-)
+from portraitist.audit.rules.completion.emptiness import PART, leaves_without, may_be_empty
+from portraitist.audit.rules.completion.results import done_without_result
+from portraitist.audit.rules.completion.untaken import nothing_taken
+from portraitist.audit.rules.completion.words import DONE, done_at, holds_model, is_done, says_done
 
 
 def no_retry(ctx: Context) -> Iterator[Finding]:
@@ -32,18 +27,20 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
     Checks literals of done-states, and states tested to be one, next to model columns whose value may be null, or
     that are only set inside a test of the provider's output that the status does not depend on. Of a helper it asks
     whether one of its calls tells it a done-state. A webhook's handler that asks for no state calls failures done too.
-    Other functions are not looked at. A webhook's handler that reads nothing of the output is in `untold`.
+    A webhook's handler, or a poll, that takes nothing of the output is in `untaken`; states that become done in one of
+    several cases, pictures, and answers are in `results`.
     """
     yield from nothing_taken(ctx)
+    yield from done_without_result(ctx)
     yield from _stored_under_a_test(ctx)
     yield from _done_untold(ctx)
     for statement in live_statements(ctx, "write"):
-        states = [each for each in statement.columns if _says_done(each.column)]
+        states = [each for each in statement.columns if says_done(each.column)]
         for use in statement.columns:
             empty = isinstance(use.value, OneOf) and None in literals(use.value)
-            if not _holds_model(ctx, use) or not (empty or _optional(module_of(ctx, use), use.node)):
+            if not holds_model(ctx, use) or not (empty or may_be_empty(ctx, module_of(ctx, use), use.node)):
                 continue
-            done = [each for each in states if _is_done(each) or _tested_done(each)]
+            done = [each for each in states if is_done(each) or _tested_done(each)]
             done = done or _told_done(ctx, statement, use, states)
             if done:
                 key = f"{statement.table}.{use.column}"
@@ -84,9 +81,9 @@ def _handlers_of(ctx: Context, route: Route) -> list[ir.Node]:
 
 def _marks_and_models(ctx: Context, statement: Statement) -> Iterator[tuple[ir.Node, ColumnUse]]:
     """Each done-mark of a statement, with the model that is stored beside it: by the same caller of a helper."""
-    models = [each for each in statement.columns if each.node is not None and _holds_model(ctx, each)]
+    models = [each for each in statement.columns if each.node is not None and holds_model(ctx, each)]
     for mark in statement.columns if models else ():
-        if mark.node is not None and _says_done(mark.column) and _is_done(mark):
+        if mark.node is not None and says_done(mark.column) and is_done(mark):
             func = ir.enclosing(mark.node, ir.Func)
             beside = (each for each in models if each.node and ir.enclosing(each.node, ir.Func) is func)
             yield from ((mark.node, each) for each in list(beside)[:1])
@@ -148,27 +145,40 @@ def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
     done: dict[tuple[ir.Func | None, str], list[ColumnUse]] = {}
     writes = list(live_statements(ctx, "write"))
     for statement in writes:
-        marks = [each for each in statement.columns if _says_done(each.column) and _is_done(each)]
+        marks = [each for each in statement.columns if says_done(each.column) and _may_say_done(ctx, each)]
         done.setdefault((statement.func, statement.table), []).extend(marks)
     for statement in writes:
         for use in statement.columns:
-            if use.node is None or not _holds_model(ctx, use):
+            if use.node is None or not holds_model(ctx, use):
                 continue
             for mark in done.get((statement.func, statement.table), []):
                 apart = mark not in statement.columns
                 deep = mark.node is not None and _only_if_output(statement, use.node, mark.node)
                 if mark.node is not None and (
-                    deep or (apart and _beside(module_of(ctx, use), use.node, mark.node))
+                    deep
+                    or (apart and is_done(mark) and _beside(ctx, module_of(ctx, use), use.node, mark.node))
                 ):
                     key = f"{statement.table}.{use.column}"
-                    message = f"status becomes done whether or not the output holds {key}"
+                    told = "status becomes done" if is_done(mark) else "the provider's state is kept"
+                    message = f"{told} whether or not the output holds {key}"
                     first = (
                         mark.line if deep > 1 and mark.path == use.path and mark.line < use.line else use.line
                     )
                     where = (module_of(ctx, use), ir.Other(use.line, use.line, []))
-                    yield finding("no-retry", *where, message, key=key, weight=65, line=first, end=use.line,
+                    weight = 65 if is_done(mark) else 44
+                    yield finding("no-retry", *where, message, key=key, weight=weight, line=first, end=use.line,
                                   evidence=[Place(mark.path, mark.line)])  # fmt: skip
                     break
+
+
+def _may_say_done(ctx: Context, use: ColumnUse) -> bool:
+    """A word for done, the provider's own word as it is, or what a map of such words makes of it."""
+    if is_done(use) or isinstance(use.value, Known) or use.node is None:
+        return is_done(use)
+    plain = isinstance(use.node, ir.Attr | ir.Index) and last_name(use.node) in {"status", "state"}
+    if plain and re.search(r"body|payload|event|data|training|prediction|result", ir.dotted(use.node), re.I):
+        return True
+    return any(isinstance(each.parent, ir.Prop) for _, each in done_at(ctx, use))
 
 
 def _only_if_output(statement: Statement, use: ir.Node, mark: ir.Node) -> int:
@@ -184,23 +194,11 @@ def _only_if_output(statement: Statement, use: ir.Node, mark: ir.Node) -> int:
     outer = tests[-1] if tests else None
     if outer is None or block_of(outer) is not block_of(mark) or outer in set(ir.ancestors(mark)):
         return 0
-    own = {each for each in names_in(use) if _PART.search(each)}
+    own = {each for each in names_in(use) if PART.search(each)}
     asks = not outer.other and names_in(outer.test) & ({"output", "weights"} | own)
-    if not asks or _leaves_without(outer) or _taken_back(statement, use.line):
+    if not asks or leaves_without(outer) or _taken_back(statement, use.line):
         return 0
     return len(tests)
-
-
-_PART = re.compile(r"version|weights|lora|tensor", re.I)
-
-
-def _leaves_without(test: ir.If) -> bool:
-    """Whether the function was left before where there is no output: `if (!output) return` above `if (output) …`."""
-    asked = {each for each in names_in(test.test) if each == "output" or _PART.search(each)}
-    return any(
-        each.line < test.line and exits(each.then) and bool(asked & names_in(each.test))
-        for each in (ir.find(test.within, ir.If) if test.within is not None else ())
-    )
 
 
 def _taken_back(statement: Statement, after: int) -> bool:
@@ -208,10 +206,10 @@ def _taken_back(statement: Statement, after: int) -> bool:
     return any(
         each.line > after
         and each.node is not None
-        and _says_done(each.column)
-        and not _is_done(each)
+        and says_done(each.column)
+        and not is_done(each)
         and any(
-            _PART.search(name) or name == "output"
+            PART.search(name) or name == "output"
             for test in ir.ancestors(each.node)
             if isinstance(test, ir.If)
             for name in names_in(test.test)
@@ -220,103 +218,6 @@ def _taken_back(statement: Statement, after: int) -> bool:
     )
 
 
-def _beside(module: Module, use: ir.Node, mark: ir.Node) -> bool:
+def _beside(ctx: Context, module: Module, use: ir.Node, mark: ir.Node) -> bool:
     """Whether two columns are set one after the other in the same block, the first to what may be nothing."""
-    return block_of(use) is block_of(mark) and _optional(module, use)
-
-
-def _is_done(use: ColumnUse) -> bool:
-    if not isinstance(use.value, Known):
-        return False
-    if use.value.value is True:
-        return _DONE_FLAG.search(snake(use.column)) is not None
-    return str(use.value.value).lower() in DONE
-
-
-def _says_done(column: str) -> bool:
-    """Whether a column tells a state, or whether something is done: `training_status`, `is_trained`."""
-    return bool(STATE.search(snake(column)) or _DONE_FLAG.search(snake(column)))
-
-
-def _holds_model(ctx: Context, use: ColumnUse) -> bool:
-    name = snake(use.column)
-    return name in ctx.words.model_columns or _MODEL_COLUMN.search(name) is not None
-
-
-def _optional(module: Module, node: ir.Node | None, depth: int = 0) -> bool:
-    """Whether an expression may give nothing and nobody asks: `x or None`, `a?.b`, `answer.get("version")`."""
-    if isinstance(node, ir.Bin) and node.op == "or":
-        falls = isinstance(node.right, ir.Lit) and not node.right.value
-        whole = isinstance(node.right, ir.Name) and last_name(ir.root_of(node.left)) == node.right.id
-        if whole and isinstance(node.left, ir.Attr):
-            return True  # `output?.version || output`: what holds the version stands in for it
-        return falls or (node.right is not None and all(_optional(module, each) for each in node.children()))
-    if isinstance(node, ir.Name) and depth < 3:
-        found = module.lookup(node.id, node)
-        reaching = visible(found[1], node) if found else []
-        values = [each for each in reaching if not each.keys]
-        given = _may_stay_empty(reaching, node) or any(
-            _optional(module, each.value, depth + 1) for each in values
-        )
-        return given and not _asked(node, {node.id})
-    if isinstance(node, ir.Cond):
-        return any(isinstance(each, ir.Lit) and not each.value for each in (node.then, node.other))
-    return _may_be_nothing(node) and not _asked(node, _spelt(node))
-
-
-def _may_stay_empty(bindings: list[Binding], use: ir.Name) -> bool:
-    """Whether a variable begins empty and is only set under tests that have no other branch: `let v; if (o) v = …`."""
-    empty = [each for each in bindings if each.kind == "unset" or _is_empty(each)]
-    filled = [each for each in bindings if each not in empty]
-    around = set(ir.ancestors(use))
-    for each in filled:
-        tests = [
-            one for one in ir.ancestors(each.node) if one not in around and not isinstance(one, ir.Export)
-        ]
-        only = [one for one in tests if isinstance(one, ir.If | ir.Loop | ir.Try)]
-        if each.kind != "assign" or not only or any(not isinstance(one, ir.If) or one.other for one in only):
-            return False
-        if any(isinstance(one, ir.If) and each.node not in set(_below(one.then)) for one in only):
-            return False
-        if any(isinstance(one, ir.If) and _leaves_without(one) for one in only):
-            return False
-    return bool(empty) and bool(filled)
-
-
-def _is_empty(binding: Binding) -> bool:
-    return binding.kind == "assign" and isinstance(binding.value, ir.Lit) and not binding.value.value
-
-
-def _below(body: list[ir.Node]) -> Iterator[ir.Node]:
-    for part in body:
-        yield from ir.walk(part)
-
-
-def _may_be_nothing(node: ir.Node | None) -> bool:
-    while isinstance(node, ir.Attr | ir.Index | ir.Call):
-        if isinstance(node, ir.Attr) and node.maybe:
-            return True
-        if isinstance(node, ir.Call):
-            func = node.func
-            if isinstance(func, ir.Attr) and func.name == "get" and len(node.args) == 1 and not node.kw:
-                return ir.text_of(node.args[0]) is not None
-            node = func
-        else:
-            node = node.obj
-    return False
-
-
-def _spelt(node: ir.Node | None) -> set[str]:
-    """The last names of a chain: a test that holds one of them may have looked at it."""
-    own = {each.name for each in ir.find(node, ir.Attr)} if node is not None else set()
-    texts = (
-        {text for each in ir.find(node, ir.Lit) if (text := ir.text_of(each))} if node is not None else set()
-    )
-    return (own | texts) - {"get", "status"}
-
-
-def _asked(node: ir.Node | None, names: set[str]) -> bool:
-    """Whether a test before, or around, holds one of the names."""
-    func = ir.enclosing(node, ir.Func) if node is not None else None
-    tests = ir.find(func, ir.If) if func is not None else ()
-    return node is not None and any(each.line <= node.line and names & names_in(each.test) for each in tests)
+    return block_of(use) is block_of(mark) and may_be_empty(ctx, module, use)

@@ -12,12 +12,11 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.values import literals
-from portraitist.audit.model import Finding
+from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in, place
+from portraitist.audit.rules.completion.words import done_at, holds_model, is_word
 from portraitist.audit.rules.state_words import STATE
 
-DONE = {"completed", "succeeded", "ready", "trained", "done", "success", "complete", "finished"}
-"""States that say that a training is over and its model can be used."""
 _RESULT = re.compile(r"output|version|weights|lora|result|tensor|(^|_)urls?$|^body$|^payload$|\.\.\.")
 
 
@@ -26,6 +25,7 @@ def nothing_taken(ctx: Context) -> Iterator[Finding]:
 
     Where the start of the training stores its destination, the model can be found by that, and nothing is said.
     """
+    yield from _nothing_asked(ctx)
     handlers = _hooks_of_trainings(ctx)
     for statement in live_statements(ctx, "write") if handlers else ():
         call = handlers.get(statement.func) if statement.func is not None else None
@@ -36,10 +36,76 @@ def nothing_taken(ctx: Context) -> Iterator[Finding]:
             ctx, call
         ):
             continue
-        told = next((each for each in ir.find(statement.func, ir.Lit) if _is_done(each)), None)
+        told = next((each for each in ir.find(statement.func, ir.Lit) if _is_given(each)), None)
         message = "the training is marked done here and nothing of its output is read: no model is stored"
         yield finding("no-retry", statement.module, told or statement.node, message, key=statement.table, weight=62,
                       end=statement.end, evidence=[place(call)])  # fmt: skip
+
+
+def _nothing_asked(ctx: Context) -> Iterator[Finding]:
+    """A done-state stored by a function that asks how a training went and takes nothing of its output.
+
+    Where a start keeps the training's destination nothing is said; where another writer of the rows stores a model
+    the row may have none all the same.
+    """
+    asked = (each for each in ctx.calls if each.purpose == "status" and "training" in each.api.lower())
+    asking = {each.func: each for each in asked if not _taken_of(ctx, each)}
+    starts = [each for each in ctx.creates() if each.purpose == "training"] if asking else []
+    if any(_keeps_target(ctx, each) for each in starts if each.fields("destination") or not each.options):
+        return
+    for statement in live_statements(ctx, "write") if starts else ():
+        call = asking.get(statement.func)
+        if call is None or statement.insert or any(holds_model(ctx, each) for each in statement.columns):
+            continue
+        states = (each for each in statement.columns if STATE.search(snake(each.column)))
+        sites = (found for each in states for found in done_at(ctx, each))
+        site = next((each for each in sites if each[1].within is statement.func), None)
+        if site is not None:
+            elsewhere = _finds_model(ctx, statement.table)
+            rest = [elsewhere] if elsewhere is not None else []
+            what = "as the other writers of the row do" if rest else "of its output: no model is stored"
+            message = f"the training counts as done here and nothing is taken {what}"
+            yield finding("no-retry", *site, message, key=f"{statement.table} asked", weight=46 if rest else 60,
+                          evidence=[place(call), Place(statement.module.path, statement.line), *rest])  # fmt: skip
+
+
+_ASKED = {
+    "status",
+    "error",
+    "logs",
+    "id",
+    "metrics",
+    "created_at",
+    "completed_at",
+    "started_at",
+    "createdAt",
+    "ok",
+}
+"""What says how a run went, and nothing of what it made."""
+
+
+def _taken_of(ctx: Context, call: ProviderCall) -> bool:
+    """Whether anything but its state is taken of the answer, or the answer is handed on."""
+    made = call.call.parent
+    while isinstance(made, ir.Other):
+        made = made.parent
+    if not isinstance(made, ir.Assign) or not isinstance(made.target, ir.Name) or call.func is None:
+        return True
+    for each in ir.find(call.func, ir.Name):
+        up = each.parent
+        if each.id != made.target.id or each is made.target:
+            continue
+        if not isinstance(up, ir.Attr) or up.name not in _ASKED:
+            return True
+    return False
+
+
+def _finds_model(ctx: Context, table: str) -> Place | None:
+    """Where live code puts a model into rows of a table that are there."""
+    for each in live_statements(ctx, "write"):
+        if each.table == table and not each.insert and any(holds_model(ctx, use) for use in each.columns):
+            return Place(each.module.path, each.line)
+    return None
 
 
 def _told(ctx: Context, func: ir.Func) -> Iterator[ir.Func]:
@@ -68,17 +134,12 @@ def _hooks_of_trainings(ctx: Context) -> dict[ir.Func, ProviderCall]:
 
 def _says_done(statement: Statement) -> bool:
     states = [each for each in statement.columns if STATE.search(snake(each.column))]
-    return any(
-        str(value).lower() in DONE
-        for each in states
-        if each.value is not None
-        for value in literals(each.value)
-    )
+    return any(is_word(value) for each in states if each.value is not None for value in literals(each.value))
 
 
-def _is_done(node: ir.Lit) -> bool:
+def _is_given(node: ir.Lit) -> bool:
     """Whether a literal is a done-state that is given, not compared with."""
-    return str(node.value).lower() in DONE and not isinstance(node.parent, ir.Bin)
+    return is_word(node.value) and not isinstance(node.parent, ir.Bin)
 
 
 def _used(func: ir.Func) -> set[str]:

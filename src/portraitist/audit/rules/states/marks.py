@@ -14,9 +14,9 @@ from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import Known, literals
+from portraitist.audit.link.values import literals
 from portraitist.audit.rules.base import last_name, leads_to, live_statements, module_of, names_in
-from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE
+from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE, word_of
 
 WAITED_FOR = {"run", "async_run", "stream", "async_stream", "generateImage", "experimental_generateImage"}
 """Calls of the provider that answer when the work is done."""
@@ -62,7 +62,7 @@ def states_of(statement: Statement) -> list[ColumnUse]:
 
 def said(use: ColumnUse) -> str:
     """The word that a column is set to, in lower case; "" where it is not known."""
-    return _word(use.value.value if isinstance(use.value, Known) else None)
+    return word_of(use.value, use.node)
 
 
 def _word(value: object) -> str:
