@@ -188,7 +188,9 @@ def _drizzle(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: 
             if _accessor(each) == func.obj.name or each.name == func.obj.name
         ]
         name = found[0].name if found else func.obj.name
-        return made("read", name, (), (), (module, call))
+        condition = call.args[0].get("where") if call.args and isinstance(call.args[0], ir.Obj) else None
+        where, values = _conditions(found[0].property_names if found else {}, condition)
+        return made("read", name, (), where, (module, call), values=values)
     return None
 
 
@@ -212,17 +214,24 @@ def _selected(module: Module, table: TableDef, call: ir.Call, func: ir.Attr) -> 
 def _drizzle_where(
     table: TableDef, whole: ir.Node
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ir.Node], ...]]:
-    columns: list[str] = []
-    values: list[tuple[str, ir.Node]] = []
-    for each in chain_calls(whole):
-        if call_name(each) != "where":
-            continue
-        for test in ir.find(each, ir.Call):
-            if call_name(test) in _EQ and len(test.args) == 2 and isinstance(test.args[0], ir.Attr):
-                column = table.property_names.get(test.args[0].name, test.args[0].name)
-                columns.append(column)
-                values.append((column, test.args[1]))
-    return tuple(columns), tuple(values)
+    asked = [
+        _conditions(table.property_names, each) for each in chain_calls(whole) if call_name(each) == "where"
+    ]
+    columns = tuple(column for names, _ in asked for column in names)
+    return columns, tuple(value for _, pairs in asked for value in pairs)
+
+
+def _conditions(
+    names: dict[str, str], node: ir.Node | None
+) -> tuple[tuple[str, ...], tuple[tuple[str, ir.Node], ...]]:
+    """The columns that `eq(table.column, value)` and its like name below a node, with what they are compared to."""
+    tests = [each for each in ir.find(node, ir.Call) if call_name(each) in _EQ] if node is not None else []
+    values = [
+        (names.get(each.args[0].name, each.args[0].name), each.args[1])
+        for each in tests
+        if len(each.args) == 2 and isinstance(each.args[0], ir.Attr)
+    ]
+    return tuple(column for column, _ in values), tuple(values)
 
 
 def _supabase(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr) -> Statement | None:

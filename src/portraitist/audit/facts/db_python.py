@@ -32,7 +32,10 @@ _READS = {
     "order_by",
     "get_by_id",
     "find_one",
+    "first_or_404",
 }
+_BUILT = {"where", "limit", "offset", "join", "outerjoin", "options", "distinct", "with_for_update"}
+"""How a `select(…)` goes on, which something else then runs."""
 _WRITES = {"create", "get_or_create", "update_or_create", "bulk_create", "acreate", "abulk_create"}
 _NOT_ROWS = {"id", "metadata", "query", "objects"}
 
@@ -148,7 +151,7 @@ def _called(ctx: Context, rows: Rows, module: Module, call: ir.Call) -> Iterator
         yield from _update(ctx, rows, module, call)
     elif name in {"delete", "adelete", "remove"}:
         yield from _delete(rows, module, call)
-    elif name in _READS:
+    elif name in _READS or (name in _BUILT and _is_selection(call)):
         yield from _read(rows, module, call)
     elif name in {"save", "perform_create", "perform_update"} and isinstance(call.func, ir.Attr):
         table = _serialized(ctx, rows, module, call, call.func)
@@ -217,19 +220,32 @@ def _values(node: ir.Node) -> tuple[tuple[str, ir.Node], ...]:
             for test in (one for each in call.args for one in ir.find(each, ir.Bin) if one.op == "=="):
                 if isinstance(test.left, ir.Attr) and test.right is not None:
                     found.append((test.left.name, test.right))
-        if name == "get" and call.args and not call.kw and ir.text_of(call.args[-1]) is None:
+        if name in _BY_KEY and call.args and not call.kw and ir.text_of(call.args[-1]) is None:
             found.append(("id", call.args[-1]))
     return tuple(found)
 
 
 _FILTERS = {"filter_by", "filter", "get", "get_object_or_404", "get_or_none"}
+_BY_KEY = {"get", "get_or_404"}
 
 
-def _found_by(module: Module, row: ir.Node) -> tuple[tuple[str, ir.Node], ...]:
-    """How the row behind a variable was asked for."""
+def _is_selection(call: ir.Call) -> bool:
+    """Whether a chain begins with `select(…)`: not with `update(…)` or `delete(…)`, which go on in the same way."""
+    root: ir.Node = call
+    while isinstance(root, ir.Call) and isinstance(root.func, ir.Attr):
+        root = root.func.obj
+    return isinstance(root, ir.Call) and ir.plain_dotted(root.func) == "select"
+
+
+def _found_by(module: Module, row: ir.Node, depth: int = 0) -> tuple[tuple[str, ir.Node], ...]:
+    """How the row behind a variable was asked for, over `rows = execute(…)` and `rows.scalar_one_or_none()`."""
     found = module.lookup(row.id, row) if isinstance(row, ir.Name) else None
     origins = [each.value for each in visible(found[1], row)] if found else []
-    return _values(origins[0]) if len(origins) == 1 and origins[0] is not None else ()
+    if len(origins) != 1 or origins[0] is None:
+        return ()
+    root = ir.root_of(origins[0])
+    further = depth < 2 and isinstance(origins[0], ir.Call) and root is not None and root is not row
+    return _values(origins[0]) or (_found_by(module, root, depth + 1) if further and root is not None else ())
 
 
 def _in_chain(rows: Rows, module: Module, node: ir.Node) -> TableDef | None:
@@ -245,11 +261,8 @@ def _where(node: ir.Node) -> tuple[str, ...]:
     """The columns a chain filters by: keywords of `filter_by` and `get`, attributes in `filter` and `where`."""
     found: list[str] = []
     for call in ir.find(node, ir.Call):
-        name = call.func.name if isinstance(call.func, ir.Attr) else ""
-        if (
-            name in {"filter_by", "filter", "get", "exclude", "update_or_create", "get_or_create"}
-            and call.kw is not None
-        ):
+        name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
+        if name in _FILTERS | {"exclude", "update_or_create", "get_or_create"} and call.kw is not None:
             found.extend(prop.key.partition("__")[0] for prop in call.kw.props if prop.key)
         if name in {"filter", "where"}:
             for arg in call.args:

@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who, dependencies
 from portraitist.audit.facts.base import Context, Route, Statement
-from portraitist.audit.facts.database import columns_of, snake
-from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.facts.database import snake
+from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace, unasked
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways.access import is_webhook
 from portraitist.audit.rules.open_ways.open_data import unprotected
 from portraitist.audit.rules.open_ways.open_database import keeps_to_owner
-from portraitist.audit.rules.others import accounts, files, identity, models, predictions, rows
+from portraitist.audit.rules.others import accounts, files, identity, models, predictions, rows, table_owners
+from portraitist.audit.rules.others.table_owners import Owners
 from portraitist.audit.rules.requests import below, is_given
 
 _REQUEST = {"req", "request"}
@@ -33,9 +34,9 @@ def idor(ctx: Context) -> Iterator[Finding]:
     owner column, and no webhooks: those have a rule of their own. Row-level security counts where a file of the
     repository has its policies; a check in another service is not seen.
     """
-    owned = _owned_tables(ctx)
+    owned = table_owners.owned(ctx)
     handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
-    everyones, kept = _compared_tables(ctx) | owned, files.members_buckets(ctx)
+    everyones, kept = table_owners.compared(ctx) | owned, files.members_buckets(ctx)
     for way_in in ctx.routes:
         if way_in.is_http and not is_webhook(ctx, way_in) and not _STAFF.search(way_in.path):
             yield from rows.given_away(ctx, way_in, everyones, _asks_on_the_way)
@@ -56,6 +57,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         route = _route_of(statement, handlers)
         if (
             route is None
+            or (owner.by_definition and not route.guarded_by)
             or is_webhook(ctx, route)
             or _for_staff(ctx, route, statement)
             or not _by_request(ctx, statement, set(handlers))
@@ -68,12 +70,12 @@ def idor(ctx: Context) -> Iterator[Finding]:
             continue
         key = statement.table
         message = (
-            f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner[0]}"
+            f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner.column}"
         )
         site = (statement.module, statement.node)
         weight = 76 if route.guarded_by else 57
         weight = weight if unprotected(ctx, statement) else BARELY
-        yield unasked("idor", route, site, message, key=key, weight=weight, evidence=[owner[1]])
+        yield unasked("idor", route, site, message, key=key, weight=weight, evidence=[owner.place])
 
 
 _GIVEN = re.compile(r"(^|\.)(body|json|query|params|formData|searchParams|args|form|get_json|values)(\.|$)")
@@ -100,48 +102,7 @@ def _owner_of_request(
 
 
 def _is_id(where: set[str]) -> bool:
-    return any(each == "id" or each.endswith("_id") or each.endswith("uuid") for each in where)
-
-
-def _owned_tables(ctx: Context) -> dict[str, tuple[str, Place]]:
-    """Tables whose rows some statement selects by their owner, where the owner is a column and not the key itself.
-
-    It is where more than the owner selects, where a definition has it, and where an insert sets it.
-    """
-    found: dict[str, tuple[str, Place]] = {}
-    set_by_insert = {
-        each.table
-        for each in live_statements(ctx, "write")
-        if each.insert and {snake(use.column) for use in each.columns} & ctx.words.owner_columns
-    }
-    for each in ctx.statements:
-        mine = [name for name in each.where if snake(name) in ctx.words.owner_columns]
-        if (
-            mine
-            and each.module.role in LIVE_ROLES
-            and (
-                len(each.where) > 1
-                or each.table in set_by_insert
-                or {snake(one) for one in columns_of(ctx, each.table)} & ctx.words.owner_columns
-            )
-        ):
-            found.setdefault(each.table, (mine[0], Place(each.module.path, each.line)))
-    return found
-
-
-def _compared_tables(ctx: Context) -> dict[str, tuple[str, Place]]:
-    """Tables whose rows are compared with their owner somewhere: `job.user_id !== user.id`."""
-    found: dict[str, tuple[str, Place]] = {}
-    for statement in live_statements(ctx, "read"):
-        made = next((each for each in ir.ancestors(statement.node) if isinstance(each, ir.Assign)), None)
-        names = {each.id for each in ir.find(made.target, ir.Name)} if made is not None else set()
-        for test in ir.find(statement.func, ir.Bin) if statement.func is not None and names else ():
-            for side in (test.left, test.right):
-                owner = side.name if isinstance(side, ir.Attr) else ""
-                root = ir.root_of(side) if side is not None else None
-                if snake(owner) in ctx.words.owner_columns and isinstance(root, ir.Name) and root.id in names:
-                    found.setdefault(statement.table, (owner, Place(statement.module.path, test.line)))
-    return found
+    return any(each in {"id", "pk"} or each.endswith("_id") or each.endswith("uuid") for each in where)
 
 
 def _asks_on_the_way(ctx: Context, statement: Statement, way: tuple[ir.Func, ...]) -> bool:
@@ -173,7 +134,7 @@ def _route_of(statement: Statement, handlers: dict[ir.Node | None, Route]) -> Ro
 
 
 def _through_helpers(
-    ctx: Context, route: Route, owned: dict[str, tuple[str, Place]], handlers: set[ir.Node | None]
+    ctx: Context, route: Route, owned: Owners, handlers: set[ir.Node | None]
 ) -> Iterator[Finding]:
     """The routes whose handler hands a storage helper nothing but an id of the request: `remove(req.params.id)`.
 
@@ -187,6 +148,7 @@ def _through_helpers(
             return
         if here.func in handlers or any(_knows_whose(each) for each in here.way[1:]):
             continue
+        asked = bool(route.guarded_by) or any(asks_who(ctx, one) for one in here.way)
         for each in ctx.statements_under.get(here.func, []):
             where = {snake(one) for one in each.where}
             ids = [node for column, node in each.where_values if _is_id({snake(column)})]
@@ -194,6 +156,7 @@ def _through_helpers(
                 each.kind == "read"
                 or each.insert
                 or each.table not in owned
+                or (owned[each.table].by_definition and not asked)
                 or each.table in told
                 or each.table.lower().rstrip("s") in {"user", "profile"}
                 or where & ctx.words.owner_columns
@@ -206,10 +169,9 @@ def _through_helpers(
             told.add(each.table)
             does = "deletes from" if each.kind == "delete" else "changes"
             message = (
-                f"{route.key} {does} {each.table} by an id of the request, without {owned[each.table][0]}"
+                f"{route.key} {does} {each.table} by an id of the request, without {owned[each.table].column}"
             )
-            asked = bool(route.guarded_by) or any(asks_who(ctx, one) for one in here.way)
-            seen = [Place(each.module.path, each.line), owned[each.table][1]]
+            seen = [Place(each.module.path, each.line), owned[each.table].place]
             yield finding("idor", *route.home, message, key=f"{each.table} {route.key}", weight=76 if asked else 57,
                           end=route.head, evidence=seen)  # fmt: skip
 
@@ -266,6 +228,8 @@ _STAFF = re.compile(r"admin|superuser|staff|operator|moderator", re.I)
 def _for_staff(ctx: Context, route: Route, statement: Statement) -> bool:
     """Whether only staff may come here: by the path, a guard's name, or a test of a role that leaves."""
     func = statement.func
+    if func is not None and rows.looks_for_role(ctx, func):
+        return True
     tested = ctx.once(refusing_names, func) if func is not None else ()
     named = [route.path, *(name for name, _ in route.guarded_by), *tested]
     return any(_STAFF.search(each) for each in named)

@@ -15,9 +15,9 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.others.table_owners import Owners
 from portraitist.audit.rules.requests import Given, below, is_given
 
-Owners = dict[str, tuple[str, Place]]
 Compares = Callable[[Context, Statement, tuple[ir.Func, ...]], bool]
 
 
@@ -42,16 +42,18 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
             continue
         for statement in ctx.statements_under.get(here.func, []):
             owner = owned.get(statement.table)
-            if owner is None or statement.table in seen or not _by_id_alone(ctx, here, statement, pays):
+            if owner is None or statement.table in seen or (owner.by_definition and not asked):
+                continue
+            if not _by_id_alone(ctx, here, statement, pays):
                 continue
             if compares(ctx, statement, here.way):
                 continue
             seen.add(statement.table)
-            message = f"{route.key} reads {statement.table} by an id of the request, without {owner[0]}"
+            message = f"{route.key} reads {statement.table} by an id of the request, without {owner.column}"
             site = (statement.module, statement.node)
             weight = (68 if pays else 62) if asked else 52
             yield unasked("idor", route, site, message, key=f"{statement.table} {route.key}", weight=weight,
-                          evidence=[owner[1], Place(route.module.path, route.node.line)])  # fmt: skip
+                          evidence=[owner.place, Place(route.module.path, route.node.line)])  # fmt: skip
 
 
 def asks_owner(route: Route) -> bool:
@@ -63,7 +65,19 @@ def _asks_more(ctx: Context, func: ir.Func) -> bool:
     """Whether a function asks for a membership by a helper, or tests a role and leaves."""
     if any(_ASKS.search(ir.dotted(each.func).rpartition(".")[2]) for each in ir.find(func, ir.Call)):
         return True
-    return any(_ROLE.search(each) for each in ctx.once(refusing_names, func))
+    return looks_for_role(ctx, func) or any(_ROLE.search(each) for each in ctx.once(refusing_names, func))
+
+
+def looks_for_role(ctx: Context, func: ir.Func) -> bool:
+    """Whether a function looks up who asks in a table of roles, or asks for a row with a role."""
+    return any(
+        each.kind == "read"
+        and (_ROLES.search(each.table) or {snake(one) for one in each.where} & {"role", "is_admin"})
+        for each in ctx.statements_under.get(func, ())
+    )
+
+
+_ROLES = re.compile(r"(^|_)(roles?|admins?|permissions?|staff)$", re.I)
 
 
 def _by_id_alone(ctx: Context, here: Given, statement: Statement, pays: bool) -> bool:
