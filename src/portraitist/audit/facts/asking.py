@@ -54,6 +54,22 @@ def tested(ctx: Context, module: Module, node: ir.If) -> str:
     )
 
 
+def is_presence(test: ir.Node) -> bool:
+    """Whether a test only asks that a header was sent, or begins as it should: `!header?.startsWith("Bearer ")`."""
+    parts = list(ir.walk(test))
+    names = [ir.dotted(each) for each in parts if isinstance(each, ir.Name | ir.Attr)]
+    calls = [ir.dotted(each.func) for each in parts if isinstance(each, ir.Call)]
+    sides = [each for each in parts if isinstance(each, ir.Bin) and each.op in {"==", "===", "!=", "!=="}]
+    return (
+        any(_SECRET.search(each) for each in names)
+        and not any(_says_who(each) for each in parts)
+        and all(re.search(r"startswith|get$|header$|includes$", each, re.I) for each in calls)
+        and all(
+            _is_nothing(each.left) or (each.right is not None and _is_nothing(each.right)) for each in sides
+        )
+    )
+
+
 def _held_before(module: Module, node: ir.If) -> str:
     """`who = session.get("user_id")` and then a test of `who`."""
     for name in ir.find(node.test, ir.Name):

@@ -220,7 +220,11 @@ def asks_who(ctx: Context, func: ir.Func) -> bool:
 
 
 def in_body(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Module, ir.Node]]:
-    """The first check in a function's body that denies, as (name, module, node)."""
+    """The first check in a function's body that denies, as (name, module, node).
+
+    A test that a header was sent at all counts only where nothing behind it looks at what was sent.
+    """
+    sent: list[tuple[str, Module, ir.Node]] = []
     for node in ir.walk(func):
         if isinstance(node, ir.Call):
             name = _call_check(ctx, module, func, node)
@@ -228,9 +232,11 @@ def in_body(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Modu
                 return [(name, module, node)]
         elif isinstance(node, ir.If):
             name = asking.tested(ctx, module, node)
-            if name:
+            if name and asking.is_presence(node.test):
+                sent = sent or [(name, module, node)]
+            elif name:
                 return [(name, module, node)]
-    return []
+    return sent
 
 
 def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> str:
@@ -249,22 +255,24 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
             assert isinstance(each.node, ir.Func) and each.module is not None
             if not relevant and not asks_who(ctx, each.node):
                 continue
-            if _throws(ctx, each.module, each.node) and not _swallowed(call):
+            if throws(ctx, each.module, each.node) and not swallowed(call):
                 return name
             reads = any(_reads_identity(ctx, inner) for inner in ir.find(each.node, ir.Call))
-            if (denial.denies(ctx, each.module, each.node) or reads) and _tested(ctx, module, func, call):
-                return "" if _swallowed(call) and not _asked_after(func, call) else name
+            if (denial.denies(ctx, each.module, each.node) or reads) and answer_tested(
+                ctx, module, func, call
+            ):
+                return "" if swallowed(call) and not _asked_after(func, call) else name
         return ""
     if denial.is_guard_name(ctx, name) and not reader:
         return name
     if reader and _verifies(ctx, module, call):
         return name
-    if _reads_identity(ctx, call) and _tested(ctx, module, func, call):
+    if _reads_identity(ctx, call) and answer_tested(ctx, module, func, call):
         return name
     return ""
 
 
-def _throws(ctx: Context, module: Module, func: ir.Func) -> bool:
+def throws(ctx: Context, module: Module, func: ir.Func) -> bool:
     """Whether a helper refuses by raising or redirecting, so that its caller need not test anything."""
     for node in ir.walk(func):
         if isinstance(node, ir.Return) and node.throws and not _in_handler(node):
@@ -290,7 +298,7 @@ def _asked_after(func: ir.Func, call: ir.Call) -> bool:
     )
 
 
-def _swallowed(call: ir.Call) -> bool:
+def swallowed(call: ir.Call) -> bool:
     """Whether what a call throws is caught in the same function, and the function goes on in every case."""
     inner: ir.Node = call
     for around in ir.ancestors(call):
@@ -323,7 +331,7 @@ def _reads_identity(ctx: Context, call: ir.Call) -> bool:
     return short in ctx.words.identity_readers
 
 
-def _tested(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> bool:
+def answer_tested(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> bool:
     """Whether the answer of `call` is tested later in the function, with a way out."""
     names = _bound_names(call)
     for test in ir.find(func, ir.If):

@@ -12,6 +12,7 @@ from portraitist.audit.facts import (
     provider,
     routes,
     schema,
+    signed,
     weights,
 )
 from portraitist.audit.facts.base import Context
@@ -28,6 +29,7 @@ def collect(ctx: Context) -> None:
     env.collect(ctx)
     weights.collect(ctx)
     auth.collect(ctx)
+    signed.collect(ctx)
     flows.collect(ctx)
     files.collect(ctx)
     duplicates.collect(ctx)

@@ -249,15 +249,28 @@ def _written_as(module: Module, node: ir.Node | None, path: str) -> ir.Node | No
 
 
 def arguments_behind(ctx: Context, module: Module, node: ir.Node | None) -> Iterator[tuple[Module, ir.Node]]:
-    """What callers hand over for a name that is a parameter."""
-    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+    """What callers hand over for a name that is a parameter, or for a member of one: `params.webhookUrl`."""
+    key = node.name if isinstance(node, ir.Attr) else None
+    name = node.obj if isinstance(node, ir.Attr) else node
+    found = module.lookup(name.id, name) if isinstance(name, ir.Name) else None
     for binding in found[1] if found else []:
-        func = binding.node.parent
-        if binding.kind == "param" and isinstance(binding.node, ir.Param) and isinstance(func, ir.Func):
+        param, keys = binding.node, binding.keys if key is None else (*binding.keys, key)
+        func = param.parent
+        if binding.kind == "param" and isinstance(param, ir.Param) and isinstance(func, ir.Func):
             for site in ctx.program.callers.get(func, []):
-                argument = argument_for(site.call, func, binding.node)
+                argument = argument_for(site.call, func, param)
+                for each in keys:
+                    argument = _entry(site.module, argument, each)
                 if argument is not None:
                     yield site.module, argument
+
+
+def _entry(module: Module, node: ir.Node | None, key: str | int) -> ir.Node | None:
+    """The entry of an object that is written where it is handed over, or a few lines before."""
+    if isinstance(node, ir.Name):
+        found = module.lookup(node.id, node)
+        node = next((each.value for each in found[1] if not each.keys), None) if found else None
+    return node.get(key) if isinstance(node, ir.Obj) and isinstance(key, str) else None
 
 
 def _value(value: Value) -> object:
@@ -278,7 +291,10 @@ def _pinned_versions(ctx: Context) -> None:
     for module in ctx.modules:
         for each in module.all(ir.Lit):
             if isinstance(each.value, str) and len(each.value) >= 64 and _VERSION.match(each.value):
-                ctx.add("const", name_of(each), module, each, value=each.value, shows=each.value[:20])
+                line = _named_at(each)
+                ctx.add(
+                    "const", name_of(each), module, each, line=line, value=each.value, shows=each.value[:20]
+                )
     _model_names(ctx)
 
 
@@ -301,7 +317,14 @@ def _model_names(ctx: Context) -> None:
     for module in ctx.modules if wanted else []:
         for lit in module.all(ir.Lit):
             if lit.value in wanted:
-                ctx.add("const", name_of(lit), module, lit, value=lit.value, shows=str(lit.value))
+                line = _named_at(lit)
+                ctx.add("const", name_of(lit), module, lit, line=line, value=lit.value, shows=str(lit.value))
+
+
+def _named_at(literal: ir.Lit) -> int:
+    """The line on which a constant's name stands: that before its literal, where that is too long for one line."""
+    parent = literal.parent
+    return parent.line if isinstance(parent, ir.Assign | ir.Prop) else literal.line
 
 
 def name_of(node: ir.Node) -> str:

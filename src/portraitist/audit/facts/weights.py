@@ -15,7 +15,10 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold, renderings
 from portraitist.audit.model import LIVE_ROLES
 
-_SOURCE = re.compile(r"(^|\.)(output|files|urls|results?)\.(weights|lora|lora_weights|lora_url|safetensors)$")
+_SOURCE = re.compile(
+    r"(^|\.)(output|files|urls|results?)\.(weights|lora|lora_weights|lora_url|safetensors)$|(^|\.)output\.version$"
+)
+"""Fields of a training's answer that hold weights, or the version that has them."""
 _URL = re.compile(
     r"\.safetensors\b|trained_model\.tar|flux-lora\.tar|replicate\.delivery/.*(weights|lora|\.tar)|/weights\b.*\{|\{.*\}.*\.tar\b"
     r"|huggingface\.co/.*\{",
@@ -46,29 +49,29 @@ def collect(ctx: Context) -> None:
 
 
 def _sources(ctx: Context, module: Module) -> None:
-    if not any(each in module.file.text for each in ("weights", "lora", "safetensors")):
+    text = module.file.text
+    versions = "version" in text and "output" in text and "training" in text
+    if not (versions or any(each in text for each in ("weights", "lora", "safetensors"))):
         return
     members: list[ir.Attr | ir.Index] = [*module.all(ir.Attr), *module.all(ir.Index)]
     for node in members:
         name = node.name if isinstance(node, ir.Attr) else ir.text_of(node.key)
-        if name not in {"weights", "lora", "lora_weights", "lora_url", "safetensors"}:
+        if name not in _FIELDS:
             continue
         found = _SOURCE.search(ir.dotted(node))
         if found and not (isinstance(node.parent, ir.Assign) and node.parent.target is node):
             line = node.name_line if isinstance(node, ir.Attr) else node.line
-            ctx.add(
-                "weights.source",
-                f"{found.group(2)}.{found.group(3)}",
-                module,
-                node,
-                line=line,
-                shows=found.group(3),
-            )
+            key = found.group().removeprefix(".")
+            ctx.add("weights.source", key, module, node, line=line, shows=name)
     for call in module.calls({"get"}):
-        if (
-            isinstance(call.func, ir.Attr) and call.args and ir.text_of(call.args[0]) == "weights"
-        ) and re.search(r"output|result", ir.dotted(call.func.obj)):
-            ctx.add("weights.source", "output.weights", module, call, shows="weights")
+        name = ir.text_of(call.args[0]) if call.args and isinstance(call.func, ir.Attr) else None
+        if name in {"weights", "version"} and isinstance(call.func, ir.Attr):
+            taken = ir.dotted(call.func.obj).rpartition(".")[2]
+            if re.search(r"output|result" if name == "weights" else r"^out(put)?$|_output$", taken):
+                ctx.add("weights.source", f"output.{name}", module, call, shows=name)
+
+
+_FIELDS = {"weights", "lora", "lora_weights", "lora_url", "safetensors", "version"}
 
 
 def _urls(ctx: Context, module: Module) -> None:

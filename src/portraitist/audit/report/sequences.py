@@ -199,17 +199,9 @@ def _outside(value: object) -> str:
 
 def weights(ctx: Context, cites: Citations) -> Section:
     """Section 5: sources, built addresses, requests, and which identifier each path uses."""
-    rows = [
-        _kind_row(each, cites) for each in ctx.of("weights.source") if each.role in {"src", "script", "dead"}
-    ]
-    urls = [
-        _kind_row(each, cites) for each in ctx.of("weights.url") if each.role in {"src", "script", "dead"}
-    ]
-    used = [
-        _kind_row(each, cites)
-        for each in ctx.of("weights.consumer")
-        if each.role in {"src", "script", "dead"}
-    ]
+    rows = _kind_rows(ctx, "weights.source", cites)
+    urls = _kind_rows(ctx, "weights.url", cites)
+    used = _kind_rows(ctx, "weights.consumer", cites)
     requests = [row for each in ctx.calls if (row := _identifier_row(ctx, each)) is not None]
     return Section("5) WEIGHTS EXTRACTION LOGIC", 200, [
         Block(["Taken from an answer:"], rows, 1.0),
@@ -220,10 +212,19 @@ def weights(ctx: Context, cites: Citations) -> Section:
     ])  # fmt: skip
 
 
-def _kind_row(fact: Fact, cites: Citations) -> Row:
-    place, token = cite(fact, cites)
-    role = f" ({fact.role})" if fact.role != "src" else ""
-    return Row(f"- {code(fact.key)}{role} {at(place)}", ((place, token),))
+def _kind_rows(ctx: Context, kind: str, cites: Citations) -> list[Row]:
+    """The facts of one kind, those of a field in one file in one row."""
+    found: dict[tuple[str, str, str], list[tuple[Place, str]]] = {}
+    for each in ctx.of(kind):
+        if each.role in {"src", "script", "dead"}:
+            found.setdefault((each.key, each.role, each.path), []).append(cite(each, cites))
+    return [
+        Row(
+            f"- {code(key)}{'' if role == 'src' else f' ({role})'} {several([place for place, _ in cited], 6)}",
+            tuple(dict.fromkeys(cited)),
+        )
+        for (key, role, _), cited in found.items()
+    ]
 
 
 def _identifier_row(ctx: Context, call: ProviderCall) -> Row | None:

@@ -166,7 +166,8 @@ def packaged_extraction(ctx: Context) -> Iterator[Finding]:
         return
     copying = {each.path for each in ctx.modules if any(_puts(ctx, call) for call in each.all(ir.Call))}
     for fact in ctx.of("weights.source"):
-        if fact.role in LIVE_ROLES and fact.path not in copying:
+        kept = fact.key == "output.version" or fact.path in copying
+        if fact.role in LIVE_ROLES and not kept:
             yield Finding(
                 "packaged-extraction",
                 fact.path,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.signed import is_verification
 from portraitist.audit.facts.weights import same_path
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
@@ -107,7 +108,7 @@ def _compares(ctx: Context, node: ir.Node) -> bool:
     if isinstance(node, ir.Name | ir.Attr):
         return _names_check(ctx, {node.id if isinstance(node, ir.Name) else node.name})
     if isinstance(node, ir.Call):
-        return _is_verification(node) or _VERIFIES.search(ir.dotted(node.func).rpartition(".")[2]) is not None
+        return is_verification(node) or _VERIFIES.search(ir.dotted(node.func).rpartition(".")[2]) is not None
     if not isinstance(node, ir.Bin) or node.right is None or node.op in {*_NO_COMPARISON, "or"}:
         return False
     nothing = isinstance(node.right, ir.Lit) or ir.plain_dotted(node.right) == "undefined"
@@ -203,7 +204,7 @@ def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int) ->
         if told and test.then and not _only_presence(module, test.test):
             return True  # a branch of comments alone checks nothing
     calls = list(ir.find(func, ir.Call))
-    if any(_is_verification(each) for each in calls):
+    if any(is_verification(each) for each in calls):
         return True
     called = (one for each in calls for one in ctx.program.functions_called(each))
     return depth < MAX_VERIFIED and any(
@@ -214,16 +215,6 @@ def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int) ->
 _TELLS = re.compile(r"secret|token|signature", re.I)
 _OF_OTHERS = re.compile(r"(access|refresh|id|upload|page|device|push)_?tokens?", re.I)
 """Somebody's key to another service, which a handler uses; it says nothing of who sent a request."""
-
-
-def _is_verification(call: ir.Call) -> bool:
-    """`webhook.verify(body, headers)` of a library: its arguments name the signature, or all the headers."""
-    named = (
-        isinstance(call.func, ir.Attr)
-        and call.func.name in {"verify", "verifyAndParse"}
-        and len(call.args) > 1
-    )
-    return named and any(re.search(r"signature|headers", each, re.I) for each in names_in(call))
 
 
 def _only_presence(module: Module, test: ir.Node) -> bool:
