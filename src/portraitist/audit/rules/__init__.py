@@ -17,6 +17,7 @@ from portraitist.audit.rules import (
     product,
     provider,
     repeats,
+    version_parts,
     versions,
 )
 from portraitist.audit.rules.addresses import stored
@@ -50,7 +51,7 @@ RULES: dict[str, Rule] = {
     "no-retry": done.no_retry,
     "stuck-status": outcomes.stuck_status,
     "version-unnormalised": versions.version_unnormalised,
-    "version-parse-fragile": versions.version_parse_fragile,
+    "version-parse-fragile": version_parts.version_parse_fragile,
     "null-composite": versions.null_composite,
     "payload-conflict": provider.payload_conflict,
     "arch-mismatch": provider.arch_mismatch,

@@ -12,7 +12,6 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
-from portraitist.audit.rules.gravity import BARELY
 
 
 def version_unnormalised(ctx: Context) -> Iterator[Finding]:
@@ -63,101 +62,20 @@ def composite(text: ir.Tmpl) -> tuple[ir.Node, ir.Node] | None:
     return tail[0], tail[2]
 
 
-def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
-    """A version taken apart by a pattern for one address form, or by `split(":")` without a check of the parts.
-
-    The first or last part is always there, as is every part of a literal that holds a colon.
-    """
-    for module in ctx.live:
-        for lit in module.all(ir.Lit):
-            if lit.kind == "regex" and re.search(r"replicate\\?\.com", str(lit.value)):
-                yield finding(
-                    "version-parse-fragile",
-                    module,
-                    lit,
-                    "a version is read by a pattern for replicate.com addresses only",
-                    key="regex",
-                    weight=45,
-                )
-        for call in module.calls({"split"}):
-            source = call.func.obj if isinstance(call.func, ir.Attr) and call.func.name == "split" else None
-            colon = bool(call.args) and ir.text_of(call.args[0]) == ":"
-            if (
-                source is None
-                or not colon
-                or not (_VERSIONED.search(ir.dotted(source)) or _takes_second(module, call, source))
-            ):
-                continue
-            if not (_always_there(ctx, module, call, source) or _parts_checked(call)):
-                yield finding(
-                    "version-parse-fragile",
-                    module,
-                    call,
-                    f"{ir.dotted(source)} is split at ':' and the parts are not checked",
-                    key=ir.dotted(source),
-                    weight=40,
-                )
-
-
-_VERSIONED = re.compile(r"version|output\.|destination|trained", re.I)
-
-
-def _takes_second(module: Module, call: ir.Call, source: ir.Node) -> bool:
-    """`model.split(":")[1]` outside of a page: the part behind the colon, which a model without a version has not."""
-    second = (
-        isinstance(call.parent, ir.Index)
-        and isinstance(call.parent.key, ir.Lit)
-        and call.parent.key.value == 1
-    )
-    page = module.path.endswith((".tsx", ".jsx"))
-    return second and not page and re.search(r"model", ir.dotted(source), re.I) is not None
-
-
-def _always_there(ctx: Context, module: Module, call: ir.Call, source: ir.Node) -> bool:
-    """`….split(":")[0]`, `.pop()`, `[-1]`: parts that a text without a colon has too; or a literal that has one."""
-    use = call.parent
-    if isinstance(use, ir.Index) and isinstance(use.key, ir.Lit) and use.key.value in {0, -1}:
-        return True
-    if isinstance(use, ir.Attr) and isinstance(use.parent, ir.Call) and use.parent.func is use:
-        ends = [each.value for each in use.parent.args if isinstance(each, ir.Lit)] in ([0], [-1])
-        if use.name in {"pop", "shift"} or (use.name == "at" and ends):
-            return True
-    value = ctx.ev.eval(module, source)
-    return isinstance(value, Known) and ":" in str(value.value)
-
-
-def _parts_checked(call: ir.Call) -> bool:
-    """Whether the string was tested for the colon, or the results are tested after the split."""
-    func = ir.enclosing(call, ir.Func)
-    assign = next((each for each in ir.ancestors(call) if isinstance(each, ir.Assign)), None)
-    made = {each.id for each in ir.find(assign.target, ir.Name)} if assign is not None else set()
-    for each in ir.find(func, ir.If) if func is not None else []:
-        names = names_in(each.test)
-        if names & made or ":" in names:
-            return True
-    return any(isinstance(each, ir.Cond) and ":" in names_in(each.test) for each in ir.ancestors(call))
-
-
 def null_composite(ctx: Context) -> Iterator[Finding]:
     """`{model}:{version}` sent to the provider without a test of both parts in the functions on the way.
 
-    A database constraint or a test in another layer is not seen. Also a path or name that begins with `{user?.id}`,
-    where nothing tests that there is a user.
+    A database constraint or a test in another layer is not seen. Behind a model that is spelled out the version alone
+    is judged, and where it is taken of a row. Also a path or name that begins with `{user?.id}`, where nothing tests
+    that there is a user.
     """
     yield from _begun_with_nothing(ctx)
     for module in ctx.live:
         for text in module.all(ir.Tmpl):
-            pair = composite(text)
-            if pair is None or ctx.role_at(module, text) not in {"src", "script"}:
+            if ctx.role_at(module, text) not in LIVE_ROLES:
                 continue
-            names = [snake(last_name(each)) for each in pair]
-            if (
-                not all(re.search(r"model|version|path|name|owner", each) for each in names)
-                or "version" not in names[1]
-            ):
-                continue
-            if not all(isinstance(each, ir.Attr | ir.Index) for each in pair):
-                continue
+            pair = _of_row(ctx, module, text)
+            names = [_held(each) for each in pair]
             values = [ctx.ev.eval(module, each) for each in pair]
             missing = [
                 name
@@ -166,8 +84,55 @@ def null_composite(ctx: Context) -> Iterator[Finding]:
             ]
             if missing:
                 message = f"{' and '.join(missing)} may be null when the version is composed"
-                weight = BARELY if module.path.endswith((".tsx", ".jsx")) else 60
-                yield finding("null-composite", module, text, message, key=":".join(names), weight=weight)
+                yield finding("null-composite", module, text, message, key=":".join(names), weight=60)
+
+
+_HELD = re.compile(r"model|version|path|name|owner")
+
+
+def _of_row(ctx: Context, module: Module, text: ir.Tmpl) -> list[ir.Node]:
+    """The parts of a composed version that may be nothing: members, or variables that are taken of a row."""
+    pair = list(composite(text) or ())
+    spelled = "".join(str(each.value) if isinstance(each, ir.Lit) else "x" for each in text.parts[:-1])
+    if not all(_HELD.search(_held(each)) for each in pair) or not pair:
+        pair = [text.parts[-1]] if re.fullmatch(r"[\w.-]+/[\w.-]+:", spelled) else []
+    if not pair or "version" not in _held(pair[-1]):
+        return []
+    members = all(isinstance(each, ir.Attr | ir.Index) for each in pair)
+    return pair if members or all(_from_row(ctx, module, each) for each in pair) else []
+
+
+def _held(node: ir.Node) -> str:
+    """The name of a part, of `latest_version.id` that of what the id is of."""
+    whole = node.obj if isinstance(node, ir.Attr) and node.name == "id" else node
+    return snake(last_name(whole))
+
+
+def _from_row(ctx: Context, module: Module, node: ir.Node) -> bool:
+    """Whether a variable is a column of a row that was read: `const { version } = row`, `row.get("version")`."""
+    if isinstance(node, ir.Attr | ir.Index):
+        return True
+    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+    for each in found[1] if found else []:
+        made = each.value
+        if (
+            isinstance(made, ir.Call)
+            and last_name(made.func) == "get"
+            and made.args
+            and ir.text_of(made.args[0])
+        ):
+            return True
+        if each.keys and isinstance(made, ir.Name) and any(_reads(ctx, module, made)):
+            return True
+    return False
+
+
+def _reads(ctx: Context, module: Module, row: ir.Name) -> Iterator[bool]:
+    """Whether a variable is what a statement on a table gave."""
+    found = module.lookup(row.id, row)
+    read = {each.node for each in ctx.statements if each.kind == "read" and each.module is module}
+    for each in found[1] if found else []:
+        yield each.value is not None and any(one in read for one in ir.walk(each.value))
 
 
 def _begun_with_nothing(ctx: Context) -> Iterator[Finding]:
@@ -214,7 +179,7 @@ def _never_null(ctx: Context, module: Module, node: ir.Node) -> bool:
 
 
 def _tested(node: ir.Node, use: ir.Node) -> bool:
-    name = last_name(node)
+    name = last_name(node.obj if isinstance(node, ir.Attr) and node.name == "id" else node)
     func: ir.Func | None = ir.enclosing(use, ir.Func)
     while func is not None:
         for each in ir.walk(func):
