@@ -193,11 +193,15 @@ def _is(node: ir.Node, name: str) -> bool:
     return isinstance(node, ir.Name) and node.id == name
 
 
+_OPTIONS = {"synchronize_session", "execution_options"}
+"""What SQLAlchemy's statements are told beside columns."""
+
+
 def _columns(ctx: Context, module: Module, kw: ir.Obj | None) -> tuple[ColumnUse, ...]:
     return tuple(
         ColumnUse(prop.key, module.path, prop.line, ctx.ev.eval(module, prop.value), prop.value)
         for prop in (kw.props if kw else [])
-        if prop.key is not None
+        if prop.key is not None and prop.key not in _OPTIONS
     )
 
 
@@ -331,6 +335,22 @@ def _read(rows: Rows, module: Module, call: ir.Call) -> Iterator[Statement]:
         yield _statement("read", table, (), _where(call), (module, call), values=_values(call))
 
 
+_SAVES = {"commit", "flush", "save", "asave", "add", "merge", "save_all", "bulk_update", "abulk_update"}
+
+
+def _has(table: TableDef, name: str) -> bool:
+    return name in table.columns or name in table.property_names or name in table.property_names.values()
+
+
+def _is_saved(assign: ir.Assign) -> bool:
+    """Whether a function stores rows at all: else what it hangs on a row, and no column, is for its answer alone."""
+    around = assign.within
+    calls = ir.find(around, ir.Call) if around is not None else ()
+    return around is None or any(
+        isinstance(each.func, ir.Attr) and each.func.name in _SAVES for each in calls
+    )
+
+
 def _attribute_set(ctx: Context, rows: Rows, module: Module, assign: ir.Assign) -> Iterator[Statement]:
     target = assign.target
     if not isinstance(target, ir.Attr) or not isinstance(target.obj, ir.Name) or target.name in _NOT_ROWS:
@@ -338,7 +358,7 @@ def _attribute_set(ctx: Context, rows: Rows, module: Module, assign: ir.Assign) 
     if target.obj.id in {"self", "cls"}:
         return
     table = rows.of_row(module, target.obj)
-    if table is None:
+    if table is None or not (_has(table, target.name) or _is_saved(assign)):
         return
     value = ctx.ev.eval(module, assign.value)
     use = ColumnUse(target.name, module.path, assign.line, value, assign.value)
