@@ -254,3 +254,78 @@ export const createClient = async () => createServerClient(process.env.URL!, pro
     here = [each for each in audit.findings if each.path == "app/actions.ts"]
     assert {each.rule for each in here} == {"missing-auth", "null-composite"}
     assert [each.rule for each in here if each.rank is not None] == ["missing-auth"]
+
+
+SESSION = """
+import { createServerClient } from "@supabase/ssr";
+export const createClient = async () => createServerClient(process.env.URL!, process.env.ANON_KEY!, {});
+"""
+DELETES = """
+import { createClient } from "@/lib/server";
+export async function GET() {
+  const db = await createClient();
+  const { data: { user } } = await db.auth.getUser();
+  if (!user) return Response.json({}, { status: 401 });
+  await db.from("images").insert({ user_id: user.id, name: "a" });
+  return Response.json(await db.from("images").select("*").eq("user_id", user.id).eq("name", "a"));
+}
+export async function DELETE(request: Request) {
+  const db = await createClient();
+  const { data: { user } } = await db.auth.getUser();
+  if (!user) return Response.json({}, { status: 401 });
+  const { id } = await request.json();
+  await db.from("images").delete().eq("id", id);
+  return Response.json({});
+}
+"""
+ALL_RIGHTS = """
+import { createClient as make } from "@supabase/supabase-js";
+export const createClient = async () => make(process.env.URL!, process.env.SUPABASE_SERVICE_ROLE_KEY!);
+"""
+
+
+def test_rows_that_the_database_may_keep_are_not_printed(audit_files: Auditor) -> None:
+    """A visitor's own client is bound by policies, which the repository need not hold."""
+    files = {"app/api/images/route.ts": DELETES, "app/api/x/route.ts": PAYS}
+    printed = []
+    for server in (ALL_RIGHTS, SESSION):
+        found = audit_files(files | {"lib/server.ts": server}).findings
+        assert [each.rule for each in found if each.rule == "idor"] == ["idor"]
+        printed.append([each.rank is not None for each in found if each.rule == "idor"])
+    assert printed == [[True], [False]]
+
+
+def test_a_public_variable_that_no_page_reads_comes_later(audit_files: Auditor) -> None:
+    page = '"use client";\nexport default () => fetch("https://x.example/" + process.env.NEXT_PUBLIC_REPLICATE_TOKEN);'
+    server = "export const GET = () => fetch('https://x.example/' + process.env.NEXT_PUBLIC_REPLICATE_TOKEN);"
+    weights = []
+    for files in ({"app/api/y/route.ts": server}, {"app/api/y/route.ts": server, "app/page.tsx": page}):
+        found = audit_files(files | {"app/api/x/route.ts": PAYS}).findings
+        weights.append(max(each.weight for each in found if each.rule == "client-exposed-token"))
+    assert weights[0] < 60 < weights[1]
+
+
+def test_a_route_that_stores_what_its_owner_wrote_is_not_printed(audit_files: Auditor) -> None:
+    admin = """
+import { createClient } from "@supabase/supabase-js";
+export const admin = createClient(process.env.URL!, process.env.SUPABASE_SERVICE_ROLE_KEY!);
+"""
+    guarded = """
+import { getServerSession } from "next-auth";
+export async function GET() {
+  if (!(await getServerSession())) return Response.json({}, { status: 401 });
+  return Response.json({});
+}
+"""
+    route = """
+import { admin } from "@/lib/admin";
+export async function POST(request: Request) {
+  return Response.json(await admin.storage.from("faces").upload("a.txt", WHAT));
+}
+"""
+    printed = []
+    for what in ("await request.blob()", 'new Blob(["a try"])'):
+        files = {"lib/admin.ts": admin, "app/api/mine/route.ts": guarded, "app/api/x/route.ts": PAYS}
+        audit = audit_files(files | {"app/api/try/route.ts": route.replace("WHAT", what)})
+        printed.append([each.path for each in _printed(audit, "missing-auth")])
+    assert printed == [["app/api/x/route.ts", "app/api/try/route.ts"], ["app/api/x/route.ts"]]

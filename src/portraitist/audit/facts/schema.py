@@ -23,7 +23,7 @@ _CREATE = re.compile(
     re.I,
 )
 _ALTER = re.compile(
-    r"\balter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(?:[\w\"`]+\s*\.\s*)?(?P<table>[\w\"`\[\]]+)(?P<rest>[^;]*)",
+    r"\balter\s+table\s+(?:if\s+(?:not\s+)?exists\s+)?(?:only\s+)?(?:[\w\"`]+\s*\.\s*)?(?P<table>[\w\"`\[\]]+)(?P<rest>[^;]*)",
     re.I,
 )
 _ADD = re.compile(

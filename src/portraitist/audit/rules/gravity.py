@@ -136,6 +136,8 @@ _SAME_HOLES = (
 """Rules that tell of one hole where their lines meet: who asks nobody compares nobody, and has nobody's id."""
 BESIDE = 3
 """So many lines apart two findings of one rule in one function are one statement's, or one thought's."""
+SAME_WORDS = 24
+"""Two findings of one rule in one function whose messages begin with as many letters alike are one, too."""
 
 
 def _is_told(finding: Finding, told: list[Finding]) -> bool:
@@ -148,7 +150,8 @@ def _is_told(finding: Finding, told: list[Finding]) -> bool:
         if pair == _SAME_LITERAL or (within and pair in _SAME_HOLES):
             return True
         one = finding.scope != "" and each.scope == finding.scope
-        if one and len(pair) == 1 and abs(each.line - finding.line) <= BESIDE:
+        near = abs(each.line - finding.line) <= BESIDE
+        if one and len(pair) == 1 and (near or each.message[:SAME_WORDS] == finding.message[:SAME_WORDS]):
             return True
         if one and pair in _SAME_HOLES and finding.rule == "null-composite":
             return True

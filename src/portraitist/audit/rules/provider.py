@@ -177,7 +177,7 @@ def packaged_extraction(ctx: Context) -> Iterator[Finding]:
                 fact.key,
                 fact.scope,
                 (place(generates[0]),),
-                36,
+                BARELY,
             )
 
 

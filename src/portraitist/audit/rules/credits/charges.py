@@ -18,6 +18,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.addresses.loose import answers_text
 from portraitist.audit.rules.again.deliveries import counted_again
 from portraitist.audit.rules.base import finding, last_name, names_in, place, way_out_of
 from portraitist.audit.rules.credits.background import marked_failed, queued_and_failed
@@ -34,7 +35,7 @@ MAX_STATEMENT = 12
 """How many lines a statement that takes credits may have: what is said of a line inside is said of the same."""
 _LIMIT = re.compile(
     r"(^|_)(image|generation|model|training|photo|picture|avatar)s?_(\w+_)?(limit|used|left|remaining|allowed)$"
-    r"|(^|_)(image_generation|model_training)_count$|credits?(?!_?card)|quota"
+    r"|(^|_)(image_generation|model_training)_count$|(?<!cost_)credits?(?!_?(card|cost|used|price))|quota"
 )
 """Columns that say how much a member may make, or has made."""
 
@@ -335,7 +336,8 @@ def _unasked(ctx: Context, ledger: Ledger, flow: Flow) -> Finding:
     kept = ctx.once(_stored)
     taken = any("take" in each for each in ledger.kinds.values())
     if kept is None or taken:
-        return _at_call(flow, message, 50 if taken else BARELY, place(flow.call))
+        weight = 50 if taken and not answers_text(flow.call) else BARELY
+        return _at_call(flow, message, weight, place(flow.call))
     return _at_call(flow, f"{message}: nothing takes from {kept[0]}", 46, kept[1])
 
 

@@ -65,7 +65,13 @@ def _lacks(ctx: Context, module: Module, cls: ir.Class, name: str) -> bool:
     pending, seen = [(module, cls)], {cls}
     while pending:
         where, each = pending.pop()
-        if each.decorators or _MAKES.search(where.file.text) or where.errors or _has(where, each, name):
+        if (
+            _hands_over_another(each)
+            or each.decorators
+            or _MAKES.search(where.file.text)
+            or where.errors
+            or _has(where, each, name)
+        ):
             return False
         for base in each.bases:
             if ir.dotted(base) in _PLAIN:
@@ -80,6 +86,13 @@ def _lacks(ctx: Context, module: Module, cls: ir.Class, name: str) -> bool:
     return not ctx.program.subclasses.get(cls.name) and not any(
         _set_from_outside(each, name) for each in ctx.modules
     )
+
+
+def _hands_over_another(cls: ir.Class) -> bool:
+    """Whether `with` gives something else than the instance itself."""
+    enters = (each for each in ir.find(cls, ir.Func) if each.name in {"__enter__", "__aenter__"})
+    given = (each.value for func in enters for each in ir.find(func, ir.Return) if each.within is func)
+    return any(ir.dotted(each) != "self" for each in given if each is not None)
 
 
 def _has(module: Module, cls: ir.Class, name: str) -> bool:

@@ -115,6 +115,7 @@ def _does(ctx: Context, route: Route, deed: open_deeds.Deed) -> Iterator[Finding
     """A route that spends at another service, stores or gives out files, or alters tables; JSON only without guards."""
     guards = any(each.guarded_by for each in ctx.routes)
     weight = open_deeds.WEIGHTS[deed.does] if guards or deed.does == open_deeds.PAYS else BARELY
+    weight = BARELY if deed.does == open_deeds.TAKES and not open_deeds.reads_request(route) else weight
     message = f"{route.key} {deed.does} {deed.what} and turns nobody away"
     yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                   evidence=[Place(deed.module.path, deed.call.line)])  # fmt: skip

@@ -119,6 +119,17 @@ def _fits(ctx: Context, route: Route, deed: Deed) -> bool:
     return True
 
 
+def reads_request(route: Route) -> bool:
+    """Whether a handler looks at what it is given at all: one that does not stores what its owner wrote."""
+    handlers = [each.node for each in route.handlers if isinstance(each.node, ir.Func)]
+    for func in handlers:
+        given = {each.id for param in func.params for each in ir.find(param, ir.Name)}
+        given |= {"request", *(each.name for each in func.params)}
+        if any(each.id in given for part in func.body for each in ir.find(part, ir.Name)):
+            return True
+    return not handlers
+
+
 def _is_set_up(route: Route) -> bool:
     """Whether a route's name says that it makes or alters tables, and nothing that is meant to be open."""
     return _SETS_UP.search(route.path) is not None and not open_data.MEANT_OPEN.search(route.path)

@@ -74,8 +74,13 @@ def idor(ctx: Context) -> Iterator[Finding]:
         )
         site = (statement.module, statement.node)
         weight = 76 if route.guarded_by else 57
-        weight = weight if unprotected(ctx, statement) else BARELY
+        weight = weight if unprotected(ctx, statement) and not _asks_provider(ctx, statement) else BARELY
         yield unasked("idor", route, site, message, key=key, weight=weight, evidence=[owner.place])
+
+
+def _asks_provider(ctx: Context, statement: Statement) -> bool:
+    """Whether a function writes what the provider says of the work: whoever asks, the row becomes what it is."""
+    return any(each.purpose == "status" and each.func is statement.func for each in ctx.calls)
 
 
 _GIVEN = re.compile(r"(^|\.)(body|json|query|params|formData|searchParams|args|form|get_json|values)(\.|$)")

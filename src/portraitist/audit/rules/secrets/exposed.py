@@ -34,6 +34,13 @@ _PLACEHOLDER = re.compile(
 )
 
 
+_NO_KEY = re.compile(
+    r"x{6,}|1234567|abcdef|\*{3}|\.\.\.|your|example|placeholder|dummy|change_?me|[-_](fake|mock|sample|demo)[-_]|^sk-\D*$",
+    re.I,
+)
+"""What has a key's form and says of itself that it is none."""
+
+
 # What the secrets of the pattern begin with; looking for these first is much quicker, and quickest by the rarest
 # letter of each: r8_, sk-, sk_live_, AKIA, ghp_, whsec_, xox, -----BEGIN, SG., hf_.
 _MARKS = re.compile(
@@ -115,9 +122,7 @@ def _by_form(ctx: Context) -> Iterator[Finding]:
             if len(line) > 2000:
                 continue
             found = ctx.words.patterns["secret"].search(line) if _MARKS.search(line) else None
-            real = found and not re.search(
-                r"x{6,}|X{6,}|1234567|abcdef|\*{3}|\.\.\.|your|example", found.group(), re.I
-            )
+            real = found and not _NO_KEY.search(found.group())
             if found and file.role == "test" and found.group().startswith("whsec_"):
                 real = None  # a signature's test vector needs a key; it opens nothing
             if real or (file.language == "env" and not example and _env_secret(line)):
