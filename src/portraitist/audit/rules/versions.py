@@ -12,19 +12,28 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
+from portraitist.audit.rules.references import (
+    WHOLE,
+    composite,
+    forms,
+    forms_mixed,
+    joined_twice,
+    run_bare,
+)
 
 
 def version_unnormalised(ctx: Context) -> Iterator[Finding]:
-    """A version column gets `output.version` as it is (owner/name:hash) and is joined to a model elsewhere."""
+    """A version column gets `output.version` as it is (owner/name:hash) and is joined to a model elsewhere.
+
+    Also the same within one function, a reference that has one form here and another there, and a bare hash that is
+    run as a model (`references`). Where a value is asked for a colon, nothing is said.
+    """
     joined = _joined_names(ctx)
-    for statement in live_statements(ctx, "write"):
+    for statement in live_statements(ctx, "write") if joined else ():
         for use in statement.columns:
-            raw = (
-                use.node is not None
-                and re.search(r"output\.version$", ir.dotted(use.node))
-                and isinstance(use.node, ir.Attr)
-            )
-            if raw and snake(use.column) in joined:
+            if snake(use.column) not in joined:
+                continue
+            if any(each.kind == WHOLE for each in forms(ctx, module_of(ctx, use), use.node)):
                 key = f"{statement.table}.{use.column}"
                 message = f"{key} keeps owner/name:hash as sent and is joined to a model name elsewhere"
                 yield finding(
@@ -36,6 +45,9 @@ def version_unnormalised(ctx: Context) -> Iterator[Finding]:
                     weight=55,
                     evidence=[joined[snake(use.column)]],
                 )
+    yield from joined_twice(ctx)
+    yield from forms_mixed(ctx)
+    yield from run_bare(ctx)
 
 
 def _joined_names(ctx: Context) -> dict[str, Place]:
@@ -43,23 +55,16 @@ def _joined_names(ctx: Context) -> dict[str, Place]:
     for module in ctx.live:
         for text in module.all(ir.Tmpl):
             pair = composite(text)
-            if pair and not isinstance(ctx.ev.eval(module, pair[1]), Known):
+            if pair and _is_column(pair[1]) and not isinstance(ctx.ev.eval(module, pair[1]), Known):
                 found.setdefault(snake(last_name(pair[1])), Place(module.path, text.line))
     return found
 
 
-def composite(text: ir.Tmpl) -> tuple[ir.Node, ir.Node] | None:
-    """The two holes of `{a}:{b}`, when a text is just that, or that behind an owner: `{owner}/{a}:{b}`."""
-    parts = text.parts
-    tail = parts[-3:]
-    if len(tail) < 3 or not isinstance(tail[1], ir.Lit) or tail[1].value != ":":
-        return None
-    before = "".join(str(each.value) if isinstance(each, ir.Lit) else "x" for each in parts[:-3])
-    if (before and not re.fullmatch(r"[\w.-]+/", before)) or any(
-        isinstance(tail[each], ir.Lit) for each in (0, 2)
-    ):
-        return None
-    return tail[0], tail[2]
+def _is_column(node: ir.Node) -> bool:
+    """Whether the second part of a joined text may be a row's: no plain `version`, none of an answer or a constant."""
+    if isinstance(node, ir.Attr | ir.Index):
+        return last_name(node.obj) != "output" and not last_name(ir.root_of(node)).isupper()
+    return last_name(node) != "version"
 
 
 def null_composite(ctx: Context) -> Iterator[Finding]:

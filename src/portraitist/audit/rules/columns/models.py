@@ -22,9 +22,11 @@ from portraitist.audit.rules.base import (
 )
 from portraitist.audit.rules.by_name import results_by_name
 from portraitist.audit.rules.columns.missing_tables import missing_tables
+from portraitist.audit.rules.columns.retrained import overwritten
 from portraitist.audit.rules.columns.spellings import spelled_twice
 from portraitist.audit.rules.columns.unfound import never_found
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.references import COMPOSED, MODEL, WHOLE, forms
 from portraitist.audit.rules.shared_state import shared_state
 
 _TRAINING_ID = re.compile(
@@ -41,9 +43,11 @@ def clears_working_model(ctx: Context) -> Iterator[Finding]:
     """NULL written to a model column in a function on the way to starting a training.
 
     Checks live updates only. Cannot know whether a later statement restores the value. Also a result that is written
-    to the rows of one name (`by_name`), and NULL beside a state that says that a training runs, whoever trains.
+    to the rows of one name (`by_name`), NULL beside a state that says that a training runs, whoever trains, and the id
+    or destination of a training that has just begun, written over what the last one made (`retrained`).
     """
     yield from results_by_name(ctx)
+    yield from overwritten(ctx)
     yield from _cleared_while_queued(ctx)
     for call in ctx.creates():
         if call.purpose != "training":
@@ -173,6 +177,7 @@ def _id_kind(ctx: Context, statement: Statement, use: ColumnUse) -> str:
     if (
         answer
         or _MODEL_PATH.search(name)
+        or any(each.kind in {WHOLE, COMPOSED, MODEL} for each in forms(ctx, module, use.node))
         or (isinstance(use.value, Text) and "/" in (render(use.value) or ""))
     ):
         return "model"
