@@ -145,12 +145,18 @@ def _split_handlers(ctx: Context, module: Module, args: list[ir.Node]) -> tuple[
     return handlers, guards
 
 
-def handler_targets(ctx: Context, module: Module, node: ir.Node) -> list[Target]:
+_WRAPPERS = 12
+"""How deep calls and names may wrap a handler."""
+
+
+def handler_targets(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> list[Target]:
     """The functions behind a handler expression; for a wrapping call, the functions it is given."""
+    if depth > _WRAPPERS:
+        return []  # a name that is made of itself
     if isinstance(node, ir.Call):
         if isinstance(node.func, ir.Attr) and node.func.name == "bind":
-            return handler_targets(ctx, module, node.func.obj)
-        inner = [found for each in node.args for found in handler_targets(ctx, module, each)]
+            return handler_targets(ctx, module, node.func.obj, depth + 1)
+        inner = [found for each in node.args for found in handler_targets(ctx, module, each, depth + 1)]
         made = [each for each in ctx.program.resolve(module, node) if isinstance(each.node, ir.Func)]
         return inner or made
     if isinstance(node, ir.Func):
@@ -162,21 +168,21 @@ def handler_targets(ctx: Context, module: Module, node: ir.Node) -> list[Target]
                 found
                 for each in ctx.program.resolve(module, node)
                 if isinstance(each.node, ir.Call) and each.module is not None
-                for found in handler_targets(ctx, each.module, each.node)
+                for found in handler_targets(ctx, each.module, each.node, depth + 1)
             ]
-            or _wrapped_value(ctx, module, node)
+            or _wrapped_value(ctx, module, node, depth)
         )
     return []
 
 
-def _wrapped_value(ctx: Context, module: Module, node: ir.Name | ir.Attr) -> list[Target]:
+def _wrapped_value(ctx: Context, module: Module, node: ir.Name | ir.Attr, depth: int) -> list[Target]:
     """`const handler = wrap(async (req) => …)`: the function inside."""
     if not isinstance(node, ir.Name):
         return []
     found = module.lookup(node.id, node)
     for binding in found[1] if found else []:
         if binding.kind == "assign" and isinstance(binding.value, ir.Call):
-            return handler_targets(ctx, module, binding.value)
+            return handler_targets(ctx, module, binding.value, depth + 1)
     return []
 
 
