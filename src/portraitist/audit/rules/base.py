@@ -134,7 +134,7 @@ def trace(
 
     With `helpers`, also through what functions of the repository give back, by the member that is taken of it.
     """
-    if node is None or depth > (9 if helpers else 6):
+    if node is None or depth > (12 if helpers else 9):
         return
     yield module, node
     if isinstance(node, ir.Call):
