@@ -15,7 +15,15 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, helpers_of, last_name, trace
+from portraitist.audit.rules.base import (
+    finding,
+    helpers_of,
+    last_name,
+    leads_to,
+    names_in,
+    runs_in_browser,
+    trace,
+)
 from portraitist.audit.rules.failures.quiet import Ways, working
 from portraitist.audit.rules.gravity import BARELY
 
@@ -62,13 +70,59 @@ def answers_text(call: ProviderCall) -> bool:
     return any(_TEXT_MODEL.search(str(fold(each))) for each in values if each is not None)
 
 
-def loose_addresses(ctx: Context) -> Iterator[Finding]:
-    """Addresses that are kept in the process's memory, or that are answered and never copied."""
+def loose_addresses(ctx: Context, kept: list[Finding]) -> Iterator[Finding]:
+    """Addresses that are kept in the process's memory, or that are answered and never copied.
+
+    Where a handler that only asks how a generation stands also stores the address (`kept`), that is told.
+    """
     ways = working(ctx)
     yield from _in_memory(ctx, ways)
     doors = [func for func, routes in ctx.handled_by.items() if any(each.is_http for each in routes)]
     if not any(_copies_later(ctx, func, ways) for func in doors):
-        yield from _answered(ctx, ways)
+        keeps = any(ctx.once(_keeps_fetched, each) for each in ctx.live)
+        asking = set() if keeps else _asking(ctx, doors, ways)
+        told = [each for each in asking if _tells(ctx, each, kept)]
+        yield from _answered(ctx, ways, {*asking, *ways.paid} - {*told})
+
+
+def _asking(ctx: Context, doors: list[ir.Func], ways: Ways) -> set[ir.Func]:
+    """The handlers that ask the provider how a generation stands, themselves or by a helper."""
+    asked: set[ir.Func | None] = {
+        each.func for each in ctx.calls if each.purpose == "status" and "train" not in each.api
+    }
+    return {each for each in doors if each not in ways.paid and leads_to(ctx, each, asked - {None})}
+
+
+def _tells(ctx: Context, func: ir.Func, kept: list[Finding]) -> bool:
+    """Whether one of the findings stands in a function."""
+    path = ctx.program.module_of[func].path
+    return any(each.path == path and func.line <= each.line <= func.end for each in kept)
+
+
+def _keeps_fetched(ctx: Context, module: Module) -> bool:
+    """Whether a function of the server, whoever calls it, fetches something and stores it."""
+    if module.role != "src" or runs_in_browser(module) or module.path in ctx.dead_modules:
+        return False
+    return any(_fetches(each) and _stores(each) for each in module.all(ir.Func))
+
+
+def _fetches(func: ir.Func) -> bool:
+    """Whether a function fetches what stands at an address that it is given."""
+    return any(
+        FETCHES.search(ir.dotted(each.func)) and each.args and not isinstance(each.args[0], ir.Lit | ir.Tmpl)
+        for each in ir.find(func, ir.Call)
+    )
+
+
+def _stores(func: ir.Func) -> bool:
+    calls = ((last_name(each.func), each) for each in ir.find(func, ir.Call))
+    return any(_STORES.search(name) and each.args and not FETCHES.search(name) for name, each in calls)
+
+
+_STORES = re.compile(
+    r"upload|put_?object|PutObject|persist|^store|_store|^save|_save|save_|mirror|archive|write_?(bytes|file)|^put$|^write$",
+    re.I,
+)
 
 
 def copied(parts: Iterable[tuple[Module, ir.Node]]) -> bool:
@@ -86,7 +140,7 @@ def _copies_later(ctx: Context, func: ir.Func, ways: Ways) -> bool:
     if func in ways or ctx.role_at(module, func) not in LIVE_ROLES:
         return False
     own = [func, *helpers_of(ctx, func)]
-    return any(calls_like(each, FETCHES) for each in own) and any(calls_like(each, COPIES) for each in own)
+    return any(_fetches(each) for each in own) and any(_stores(each) for each in own)
 
 
 def _in_memory(ctx: Context, ways: Ways) -> Iterator[Finding]:
@@ -139,9 +193,9 @@ def _in_order(ctx: Context, funcs: set[ir.Func]) -> list[ir.Func]:
     return sorted(funcs, key=lambda each: (ctx.program.module_of[each].path, each.line))
 
 
-def _answered(ctx: Context, ways: Ways) -> Iterator[Finding]:
+def _answered(ctx: Context, ways: Ways, funcs: set[ir.Func]) -> Iterator[Finding]:
     """`{ imageUrl: output[0] }` in an answer, or the output as a whole, nothing on the way having copied it."""
-    for func in _in_order(ctx, set(ways.paid)):
+    for func in _in_order(ctx, funcs):
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) not in LIVE_ROLES or _copied(ctx, func, ways):
             continue
@@ -277,16 +331,34 @@ def _from_provider(ctx: Context, module: Module, key: str, node: ir.Node) -> boo
     behind = next(
         (found for _, part in parts if isinstance(part, ir.Call) and (found := ctx.call_at.get(part))), None
     )
-    if behind is None or behind.purpose not in {"generation", "status"} or answers_text(behind):
+    made = behind is not None and (behind.purpose in {"generation", "status"} or behind.api == "wait")
+    if behind is None or not made or answers_text(behind) or _only_begun(ctx, behind, parts):
         return False
     names = {last_name(part.func if isinstance(part, ir.Call) else part) for _, part in parts}
-    if (
-        "join" in names
-        or "train" in behind.api
-        or (snake(key) in _ANY | {""} and not _makes_pictures(behind))
-    ):
+    pictures = ctx.once(_only_pictures) if behind.purpose == "status" else _makes_pictures(behind)
+    if "join" in names or "train" in behind.api or (snake(key) in _ANY | {""} and not pictures):
         return False
-    return behind.api in {"run", "async_run"} or bool(names & {"output", "urls"})
+    whole = not key and behind.purpose == "status" and not names & _MEMBERS
+    return behind.api in {"run", "async_run"} or whole or bool(names & {"output", "urls"})
+
+
+_MEMBERS = {"status", "error", "id", "logs", "metrics", "ok", "input", "version", "text"}
+"""Members of an answer beside its output."""
+
+
+def _only_pictures(ctx: Context) -> bool:
+    """Whether every model that live code generates with is known, and none answers with words."""
+    made = [each for each in ctx.creates() if each.purpose == "generation"]
+    return bool(made) and all(_makes_pictures(each) and not answers_text(each) for each in made)
+
+
+def _only_begun(ctx: Context, behind: ProviderCall, parts: list[tuple[Module, ir.Node]]) -> bool:
+    """Whether an answer is that of a start that waits for nothing: its output is empty."""
+    if behind.purpose != "generation" or "prediction" not in behind.api.lower():
+        return False
+    asked = (ctx.call_at.get(part) for _, part in parts if isinstance(part, ir.Call))
+    waits = any(re.search(r"prefer|^wait|block", name, re.I) for name in names_in(behind.call))
+    return not waits and all(each is None or each.purpose == "generation" for each in asked)
 
 
 def _makes_pictures(call: ProviderCall) -> bool:

@@ -17,6 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
 from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, loose_addresses
+from portraitist.audit.rules.addresses.signed import signed_for_a_time
 from portraitist.audit.rules.base import (
     finding,
     last_name,
@@ -39,13 +40,15 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     """A picture column gets the provider's own address, which is gone after an hour, or an answer does.
 
     Follows the value back to a provider call or to a webhook's body; stops at anything that uploads or copies.
-    Also what is kept in the process's memory, and copies that give back the address when they fail.
+    Also what is kept in the process's memory, copies that give back the address when they fail, and addresses that a
+    storage signs for a time (`signed`).
     """
     kept = list(_kept_in_rows(ctx))
     yield from kept
-    loose = list(loose_addresses(ctx))
+    loose = list(loose_addresses(ctx, kept))
     yield from loose
     yield from kept_on_failure(ctx, [*kept, *loose])
+    yield from signed_for_a_time(ctx)
 
 
 def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
