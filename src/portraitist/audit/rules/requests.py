@@ -51,6 +51,7 @@ _CONVERTERS = re.compile(
     r"^(String|Number|parseInt|parseFloat|int|str|float|UUID|uuid|ObjectId|URL|URLSearchParams|decodeURIComponent|doc"
     r"|(validate|parse|sanitize|clean|normali[sz]e|to|as)_?[A-Z]?\w*)$"
 )
+_INJECTED = re.compile(r"(self|cls|db|(current_?)?user|session|auth)$", re.I)
 _NOT_GIVEN = re.compile(
     r"Depends|Security|Session|BackgroundTasks|Response|Client|Database|Engine|Connection"
 )
@@ -116,7 +117,7 @@ def _parameters(ctx: Context, route: Route, module: Module, func: ir.Func) -> It
     for each in params:
         default = ir.dotted(each.default) if each.default is not None else ""
         annotation = ir.dotted(each.annotation) if each.annotation is not None else ""
-        if _NOT_GIVEN.search(f"{default} {annotation}") or each.name in {"self", "cls", "db"}:
+        if _NOT_GIVEN.search(f"{default} {annotation}") or _INJECTED.match(each.name):
             continue
         yield from _bound(each, lambda key: key not in {"ctx", "context", *_OTHERS})
     if route.framework == "python":

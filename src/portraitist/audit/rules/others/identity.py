@@ -1,4 +1,4 @@
-"""Who somebody is by their own word: a signed-in visitor writes rows for whichever member the request names.
+"""Who somebody is by their own word: a signed-in visitor names the member whose rows are written, changed or read.
 
 Part of `idor`. Accounts that a sibling compares are in `accounts`.
 """
@@ -26,8 +26,9 @@ _MACHINES = re.compile(
 
 
 def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
-    """A route that knows who asks, and adds or changes rows for the owner that the request names.
+    """A route that knows who asks, and adds, changes or reads rows for the owner that the request names.
 
+    Read are those that are not there to be seen, and not by a route whose name says that it shows somebody to others.
     Not where anything on the way compares that name or asks for a role, nor where another program is asked for its
     secret: it may say for whom it acts. The first such statement of a route is named.
     """
@@ -45,23 +46,38 @@ def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
                 continue
             if any(tests_name(func, last_name(node)) for func in here.way):
                 continue
+            if statement.kind == "read" and not _is_kept(route, statement):
+                continue
             does = "adds to" if statement.insert else open_data.DOES[statement.kind]
             message = (
                 f"{route.key} {does} {statement.table} for the {column} that the request names, whoever asks"
             )
             site = (statement.module, statement.node)
-            yield unasked("idor", route, site, message, key=f"owner {route.key}", weight=72,
+            weight = 61 if statement.kind == "read" else 72
+            yield unasked("idor", route, site, message, key=f"owner {route.key}", weight=weight,
                           evidence=[Place(route.module.path, route.node.line)])  # fmt: skip
             return
 
 
 def _named(here: Given, statement: Statement) -> tuple[str, ir.Node | None]:
     """The owner that a statement writes or selects by, where the request says who that is."""
-    if statement.kind == "read":
-        return "", None
     written = [(each.column, each.node) for each in statement.columns if statement.insert]
+    people = open_data.PEOPLE.search(statement.table) is not None
     for column, node in (*written, *statement.where_values):
-        mine = node is not None and {snake(column), snake(last_name(node))} <= _MINE
-        if mine and is_given(here, node):
+        told = node is not None and snake(last_name(node)) in _MINE
+        mine = snake(column) in _MINE or (people and snake(column) in open_data.IDS)
+        if told and mine and is_given(here, node):
             return column, node
     return "", None
+
+
+def _is_kept(route: Route, statement: Statement) -> bool:
+    """Whether rows are read that nobody means to show to others."""
+    shown = _SHOWS.search(route.path) or open_data.MEANT_OPEN.search(route.path)
+    return not shown and open_data.is_private(statement)
+
+
+_SHOWS = re.compile(
+    r"profile|communit|explore|follow|friend|creator|artist|author|social|feed|search|chat|messag|team|org",
+    re.I,
+)

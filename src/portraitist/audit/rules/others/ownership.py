@@ -19,8 +19,17 @@ from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways.access import is_webhook
 from portraitist.audit.rules.open_ways.open_data import unprotected
 from portraitist.audit.rules.open_ways.open_database import keeps_to_owner
-from portraitist.audit.rules.others import accounts, files, identity, models, predictions, rows, table_owners
-from portraitist.audit.rules.others.table_owners import Owners
+from portraitist.audit.rules.others import (
+    accounts,
+    children,
+    files,
+    identity,
+    models,
+    predictions,
+    rows,
+    table_owners,
+)
+from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent
 from portraitist.audit.rules.requests import below, is_given
 
 _REQUEST = {"req", "request"}
@@ -42,6 +51,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
             yield from rows.given_away(ctx, way_in, everyones, _asks_on_the_way)
             yield from files.handed_out(ctx, way_in, kept)
             yield from accounts.of_whoever(ctx, way_in)
+            yield from children.of_parents(ctx, way_in, owned, _asks_on_the_way)
             yield from identity.written_for(ctx, way_in)
             yield from models.run_by_name(ctx, way_in)
             yield from predictions.shown(ctx, way_in)
@@ -62,6 +72,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
             or _for_staff(ctx, route, statement)
             or not _by_request(ctx, statement, set(handlers))
             or _compares_owner(ctx, statement)
+            or _is_of_own_parent(ctx, statement, owner)
             or not _is_id(where)
             or _kept_by_policy(ctx, statement)
         ):
@@ -168,6 +179,7 @@ def _through_helpers(
                 or not any(is_given(here, node) for node in ids)
                 or _for_staff(ctx, route, each)
                 or _asks_on_the_way(ctx, each, here.way)
+                or asks_for_parent(ctx, here.way, each, owned[each.table].parts)
                 or any(_checks_before(ctx, above, call) for above, call in _calls_on(ctx, here.way))
             ):
                 continue
@@ -247,6 +259,15 @@ def _is_dependency(param: ir.Param) -> bool:
         ir.dotted(call.func).endswith("Depends") for each in nodes for call in ir.find(each, ir.Call)
     )
     return depends or re.search(r"^(db|session|self|cls)$|user$", param.name) is not None
+
+
+def _is_of_own_parent(ctx: Context, statement: Statement, owner: Owner) -> bool:
+    """Whether a row that is part of another is selected by that too, or the other is asked for before."""
+    columns = {snake(column) for column, _ in owner.parts}
+    if columns & {snake(each) for each in statement.where}:
+        return True
+    way = tuple(each for each in ir.ancestors(statement.node) if isinstance(each, ir.Func))
+    return asks_for_parent(ctx, way, statement, owner.parts)
 
 
 _COMMANDS = {"write": "update", "delete": "delete"}

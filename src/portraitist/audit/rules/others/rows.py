@@ -15,7 +15,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
-from portraitist.audit.rules.others.table_owners import Owners
+from portraitist.audit.rules.others.table_owners import Owners, asks_for_parent
 from portraitist.audit.rules.requests import Given, below, is_given
 
 Compares = Callable[[Context, Statement, tuple[ir.Func, ...]], bool]
@@ -38,7 +38,7 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
     seen: set[str] = set()
     for here in below(ctx, route) if not open_data.MEANT_OPEN.search(route.path) else ():
         asked = bool(route.guarded_by) or any(asks_who(ctx, each) for each in here.way)
-        if not (pays or asked) or any(ctx.once(_asks_more, each) for each in here.way):
+        if not (pays or asked) or any(asks_more(ctx, each) for each in here.way):
             continue
         for statement in ctx.statements_under.get(here.func, []):
             owner = owned.get(statement.table)
@@ -46,7 +46,7 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
                 continue
             if not _by_id_alone(ctx, here, statement, pays):
                 continue
-            if compares(ctx, statement, here.way):
+            if compares(ctx, statement, here.way) or asks_for_parent(ctx, here.way, statement, owner.parts):
                 continue
             seen.add(statement.table)
             message = f"{route.key} reads {statement.table} by an id of the request, without {owner.column}"
@@ -61,8 +61,12 @@ def asks_owner(route: Route) -> bool:
     return any(re.search(r"own(s|er)|belongs", ir.dotted(node), re.I) for _, node in route.guards)
 
 
-def _asks_more(ctx: Context, func: ir.Func) -> bool:
+def asks_more(ctx: Context, func: ir.Func) -> bool:
     """Whether a function asks for a membership by a helper, or tests a role and leaves."""
+    return ctx.once(_asks_more, func)
+
+
+def _asks_more(ctx: Context, func: ir.Func) -> bool:
     if any(_ASKS.search(ir.dotted(each.func).rpartition(".")[2]) for each in ir.find(func, ir.Call)):
         return True
     return looks_for_role(ctx, func) or any(_ROLE.search(each) for each in ctx.once(refusing_names, func))

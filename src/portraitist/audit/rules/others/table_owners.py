@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Place
-from portraitist.audit.rules.base import live_statements
+from portraitist.audit.rules.base import last_name, live_statements, names_in
+from portraitist.audit.rules.open_ways.open_data import PEOPLE
 
 
 class Owner(NamedTuple):
@@ -17,6 +19,8 @@ class Owner(NamedTuple):
     column: str
     place: Place
     by_definition: bool = False
+    parts: frozenset[tuple[str, str]] = frozenset()
+    """For rows that are part of others' rows: the columns that name those, each with its table."""
 
 
 Owners = dict[str, Owner]
@@ -38,22 +42,97 @@ def owned(ctx: Context) -> Owners:
     by_id = {each.table for each in ctx.statements if "id" in {snake(one) for one in each.where}}
     for each in ctx.statements:
         mine = [name for name in each.where if snake(name) in owners]
+        columns = {snake(one) for one in columns_of(ctx, each.table)} if mine else set()
+        if columns and each.table not in set_by_insert and snake(mine[0]) not in columns:
+            continue  # the owner of what the row is part of: `album: { userId }`
         if (
             mine
             and each.module.role in LIVE_ROLES
-            and (
-                len(each.where) > 1
-                or each.table in set_by_insert | by_id
-                or {snake(one) for one in columns_of(ctx, each.table)} & owners
-            )
+            and (len(each.where) > 1 or each.table in set_by_insert | by_id or columns & owners)
         ):
             found.setdefault(each.table, Owner(mine[0], Place(each.module.path, each.line)))
-    for table in sorted({each.table for each in ctx.statements} - found.keys()):
+    for table in sorted(ctx.tables.keys() - found.keys()):
         for defined in ctx.tables.get(table, ()):
             for name, (_, at) in defined.columns.items():
                 if snake(name) in owners:
                     found.setdefault(table, Owner(name, at, by_definition=True))
+    return found | _parts(ctx, found)
+
+
+def _parts(ctx: Context, whole: Owners) -> Owners:
+    """Tables whose rows are part of somebody's row by definition: `album_id`, where albums have users."""
+    found: Owners = {}
+    for table in sorted({each.table for each in ctx.statements} - whole.keys()):
+        named = {
+            (name, parent): at
+            for defined in (ctx.tables.get(table, ()) if not PEOPLE.search(table) else ())
+            for name, (_, at) in defined.columns.items()
+            if (parent := parent_of(whole, name)) is not None and parent != table
+        }
+        for (_, parent), at in [*named.items()][:1]:
+            column = f"{whole[parent].column} of its {parent}"
+            found[table] = Owner(column, at, by_definition=True, parts=frozenset(named))
     return found
+
+
+_SHARED = re.compile(
+    r"workspace|room|compan|organi|team|channel|conversation|circle|group|tenant|chat|guild|communit|categor|template"
+    r"|creator|influencer|artist|seller|vendor|product|plan|package|style|preset|theme|listing|prompt|campaign",
+    re.I,
+)
+"""What has members besides its owner, or is there for all."""
+
+
+def parent_of(owners: Owners, column: str) -> str | None:
+    """The table with an owner whose row a column names: `album_id` that of `Album` or `albums`."""
+    stem = snake(column).removesuffix("_id")
+    if stem == snake(column) or PEOPLE.search(stem) or _SHARED.search(stem):
+        return None
+    names = {stem, f"{stem}s", f"{stem}es", f"{stem.removesuffix('y')}ies"}
+    return next((each for each in owners if snake(each).rpartition(".")[2] in names), None)
+
+
+def asks_for_parent(
+    ctx: Context, way: tuple[ir.Func, ...], statement: Statement, parts: frozenset[tuple[str, str]]
+) -> bool:
+    """Whether a way asks whose the row is that another is part of: by its owner, or by comparing what names it."""
+    columns = {snake(column) for column, _ in parts}
+    tables = {table for _, table in parts}
+    for func in way if parts else ():
+        for each in ctx.statements_under.get(func, ()):
+            where = {snake(one) for one in each.where}
+            if each.table in tables and where & ctx.words.owner_columns:
+                return True
+            if each.table in tables | {statement.table} and len(where & columns | _ids(where)) > 1:
+                return True
+        for test in ir.find(func, ir.Bin):
+            if test.op in COMPARISONS and (_is_of_ids(test) or _names(test) & columns):
+                return True
+    return False
+
+
+def _ids(where: set[str]) -> set[str]:
+    return {each for each in where if each in {"id", "pk"} or each.endswith("_id")}
+
+
+def _is_of_ids(test: ir.Bin) -> bool:
+    """`job.brand_id !== brand.id`: whose a row is, by whatever the repository calls it; no query's own condition."""
+    sides = [snake(last_name(each)) for each in (test.left, test.right)]
+    two = test.op in {"!=", "!==", "==="} or (
+        isinstance(test.left, ir.Attr) and isinstance(test.right, ir.Attr)
+    )
+    named = any(each.endswith("_id") for each in sides) and all(
+        each == "id" or each.endswith("_id") for each in sides
+    )
+    return named and (two or (len(set(sides)) > 1 and "id" not in sides))
+
+
+def _names(test: ir.Bin) -> set[str]:
+    """The names in a comparison with more than a literal."""
+    return set() if isinstance(test.right, ir.Lit) else {snake(each) for each in names_in(test)}
+
+
+COMPARISONS = {"==", "===", "!=", "!==", "in", "not in"}
 
 
 def compared(ctx: Context) -> Owners:
