@@ -21,6 +21,7 @@ from portraitist.audit.rules.base import (
     trace,
 )
 from portraitist.audit.rules.by_name import results_by_name
+from portraitist.audit.rules.columns.lost_models import lost_models
 from portraitist.audit.rules.columns.missing_tables import missing_tables
 from portraitist.audit.rules.columns.retrained import overwritten
 from portraitist.audit.rules.columns.spellings import spelled_twice
@@ -43,12 +44,14 @@ def clears_working_model(ctx: Context) -> Iterator[Finding]:
     """NULL written to a model column in a function on the way to starting a training.
 
     Checks live updates only. Cannot know whether a later statement restores the value. Also a result that is written
-    to the rows of one name (`by_name`), NULL beside a state that says that a training runs, whoever trains, and the id
-    or destination of a training that has just begun, written over what the last one made (`retrained`).
+    to the rows of one name (`by_name`), NULL beside a state that says that a training runs, whoever trains, what is
+    deleted before a training or cleared when one fails (`lost_models`), and the id or destination of a training that
+    has just begun, written over what the last one made (`retrained`).
     """
     yield from results_by_name(ctx)
     yield from overwritten(ctx)
     yield from _cleared_while_queued(ctx)
+    yield from lost_models(ctx)
     for call in ctx.creates():
         if call.purpose != "training":
             continue
@@ -57,7 +60,7 @@ def clears_working_model(ctx: Context) -> Iterator[Finding]:
             for use in statement.columns:
                 if (
                     statement.insert
-                    or not is_null(use.value)
+                    or not _is_emptied(use)
                     or snake(use.column) not in ctx.words.model_columns
                 ):
                     continue
@@ -95,10 +98,11 @@ def _cleared_while_queued(ctx: Context) -> Iterator[Finding]:
             and str(each.value.value).lower() in _RUNS
         ]
         claims = any(re.search(r"status|state", each, re.I) for each in statement.where)
-        if not runs or claims or statement.insert or statement.func in trainings:
+        made = statement.insert or any(re.match(r"created", each.column) for each in statement.columns)
+        if not runs or claims or made or statement.func in trainings:
             continue
         for use in statement.columns:
-            if is_null(use.value) and _names_model(ctx, use.column):
+            if _is_emptied(use) and _names_model(ctx, use.column):
                 key = f"{statement.table}.{use.column}"
                 state = fold(runs[0].value)
                 message = (
@@ -107,6 +111,11 @@ def _cleared_while_queued(ctx: Context) -> Iterator[Finding]:
                 node = ir.Other(use.line, use.line, [])
                 yield finding("clears-working-model", module_of(ctx, use), node, message, key=key, weight=98)
                 break
+
+
+def _is_emptied(use: ColumnUse) -> bool:
+    """Whether a column is set to NULL or to an empty text."""
+    return is_null(use.value) or (isinstance(use.value, Known) and use.value.value == "")
 
 
 def _names_model(ctx: Context, column: str) -> bool:

@@ -27,30 +27,66 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
     """A progress value of a training computed from elapsed time instead of its log.
 
     Only values whose name says progress or percent, in files that speak of trainings. A bar that a timer moves on by
-    itself is one too, where the timer asks nobody.
+    itself is one too, where the timer asks nobody, and one that goes on by a fixed step each time somebody asks.
     """
     for module in (each for each in ctx.live if _speaks_of_progress(each)):
         yield from _moved_by_timer(ctx, module)
         seen: set[ir.Func | None] = set()
-        nodes: list[ir.Assign | ir.Prop] = [*module.all(ir.Assign), *module.all(ir.Prop)]
-        for node in nodes:
-            name = last_name(node.target) if isinstance(node, ir.Assign) else node.key or ""
-            value = node.value
-            if value is None or not _PROGRESS.search(name):
-                continue
+        for node, name, value in _progresses(module):
             func = ir.enclosing(node, ir.Func)
-            if func in seen:
+            if func in seen or ctx.role_at(module, node) not in LIVE_ROLES:
                 continue
-            if _by_clock(ctx, module, value) and ctx.role_at(module, node) in LIVE_ROLES:
+            source = "the clock" if _by_clock(ctx, module, value) else _by_questions(value)
+            if source:
                 seen.add(func)
-                yield finding(
-                    "time-progress",
-                    module,
-                    node,
-                    f"{name} is computed from the clock",
-                    key=name,
-                    weight=_weight(module),
-                )
+                message = f"{name} is computed from {source}"
+                yield finding("time-progress", module, node, message, key=name, weight=_weight(module))
+
+
+def _progresses(module: Module) -> Iterator[tuple[ir.Node, str, ir.Node]]:
+    """Where a progress is set, its name, and to what: also by what is called so, `setProgress(…)`, `on_progress(…)`."""
+    for assign in module.all(ir.Assign):
+        if assign.value is not None and _PROGRESS.search(last_name(assign.target)):
+            yield assign, last_name(assign.target), assign.value
+    for prop in module.all(ir.Prop):
+        if _PROGRESS.search(prop.key or ""):
+            yield prop, prop.key or "", prop.value
+    for call in module.all(ir.Call):
+        name = last_name(call.func)
+        if call.args and _TELLS.match(name) and not isinstance(call.args[-1], ir.Func):
+            yield from ((call, name, each) for each in call.args if isinstance(each, ir.Call | ir.Bin))
+
+
+_TELLS = re.compile(r"(set|on|update|report|emit)_?\w*(progress|percent)", re.I)
+_COUNTED = re.compile(
+    r"^(attempts?|polls?|poll_?(count|attempts?)|tries|retries|checks|(check|retry|poll|attempt)_?count)$",
+    re.I,
+)
+
+
+def _by_questions(value: ir.Node) -> str:
+    """What moves a progress on when it is asked for again: the number of questions, or a step from where it was."""
+    for each in ir.find(value, ir.Bin):
+        if each.op not in {"+", "*", "/"} or each.right is None:
+            continue
+        names = {last_name(one) for one in (each.left, each.right)}
+        if each.op != "+" and any(_COUNTED.match(name) for name in names):
+            return "the number of questions asked"
+        step = each.right.value if isinstance(each.right, ir.Lit) else None
+        known = isinstance(step, int | float) and not isinstance(step, bool) and 0 < step < _WHOLE
+        capped = any(last_name(one.func) == "min" for one in ir.ancestors(each) if isinstance(one, ir.Call))
+        if (
+            each.op == "+"
+            and known
+            and capped
+            and re.search(r"^(current_?|old_?|last_?)?progress$", last_name(each.left), re.I)
+        ):
+            return "a fixed step, each time it is asked for"
+    return ""
+
+
+_WHOLE = 50
+"""A step of so many percent is no estimate of how far the work is."""
 
 
 def _weight(module: Module) -> int:
@@ -69,26 +105,27 @@ def _moved_by_timer(ctx: Context, module: Module) -> Iterator[Finding]:
             for each in ir.find(tick, ir.Call)
         )
         for call in ir.find(tick, ir.Call):
-            given = call.args[0] if call.args else None
-            adds = (
-                any(each.op == "+" for each in ir.find(given, ir.Bin))
-                if isinstance(given, ir.Func)
-                else False
-            )
+            adds = bool(call.args) and _goes_on(tick, call.args[0])
             if adds and not asks and re.match(r"set\w*(progress|percent)", last_name(call.func), re.I):
-                message = (
-                    f"{last_name(call.func)} is moved on by a timer that asks nobody how far the work is"
-                )
-                yield finding(
-                    "time-progress",
-                    module,
-                    timer,
-                    message,
-                    key=last_name(call.func),
-                    weight=_weight(module),
-                    end=timer.end,
-                )
+                name = last_name(call.func)
+                message = f"{name} is moved on by a timer that asks nobody how far the work is"
+                yield finding("time-progress", module, timer, message, key=name, weight=_weight(module),
+                              end=timer.end)  # fmt: skip
                 break
+
+
+def _goes_on(tick: ir.Func, given: ir.Node) -> bool:
+    """`(p) => p + 1`, or a variable that the timer itself adds to: `p += 5`."""
+    if isinstance(given, ir.Func):
+        return any(each.op == "+" for each in ir.find(given, ir.Bin))
+    if isinstance(given, ir.Call) and last_name(given.func) in {"min", "round", "floor"} and given.args:
+        return _goes_on(tick, given.args[0])
+    return isinstance(given, ir.Name) and any(
+        isinstance(each.target, ir.Name)
+        and each.target.id == given.id
+        and (each.op == "+=" or (isinstance(each.value, ir.Bin) and each.value.op == "+"))
+        for each in ir.find(tick, ir.Assign)
+    )
 
 
 def _by_clock(ctx: Context, module: Module, value: ir.Node) -> bool:

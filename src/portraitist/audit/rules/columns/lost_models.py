@@ -1,0 +1,109 @@
+"""Part of the rule on working models: a model that is thrown away before, or because, another training fails.
+
+What a later statement restores is not known; rows that belong to one training alone are left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.link.values import is_null
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, live_statements, module_of, names_in, place
+from portraitist.audit.rules.failures.quiet import working
+
+_DELETES = re.compile(r"models\.(versions\.)?(async_)?delete$|^DELETE /v1/models/")
+_FAILED = {"failed", "canceled", "cancelled", "error", "failure"}
+
+
+def lost_models(ctx: Context) -> Iterator[Finding]:
+    """Rows of models, or models of the provider, deleted before a training starts; models cleared when one fails."""
+    for call in ctx.creates():
+        if call.purpose == "training" and call.func is not None:
+            yield from _deleted_rows(ctx, call.func, call.call, place(call))
+    yield from _deleted_at_provider(ctx)
+    yield from _cleared_by_failure(ctx)
+
+
+def _deleted_rows(ctx: Context, func: ir.Func, start: ir.Node, begun: Place) -> Iterator[Finding]:
+    """`models.delete().eq("user_id", …)` and then the training, whose failure leaves nothing."""
+    for each in ctx.statements_under.get(func, ()):
+        whose = {snake(name) for name in each.where}
+        all_of_one = whose and whose <= ctx.words.owner_columns
+        if each.kind != "delete" or not all_of_one or each.line >= start.line or each.func is not func:
+            continue
+        handled = any(isinstance(one, ir.Handler | ir.If) for one in ir.ancestors(each.node))
+        if handled or not _keeps_models(ctx, each.table):
+            continue
+        message = f"the rows of {each.table} go before the training starts; if that fails, no model is left"
+        yield finding("clears-working-model", each.module, each.node, message, key=each.table, weight=84,
+                      line=each.line, end=each.end, evidence=[begun])  # fmt: skip
+
+
+def _keeps_models(ctx: Context, table: str) -> bool:
+    """Whether a table has a column for what a training makes, by its definition or by a write that fills it."""
+    named = {snake(each) for each in columns_of(ctx, table)}
+    named |= {
+        snake(use.column)
+        for each in live_statements(ctx, "write")
+        if each.table == table
+        for use in each.columns
+        if not is_null(use.value)
+    }
+    return bool(named & (ctx.words.model_columns - {"model_id"}))
+
+
+def _deleted_at_provider(ctx: Context) -> Iterator[Finding]:
+    """A model or version that the provider is told to delete on the way to a new training."""
+    starts = {each.func: each for each in ctx.creates() if each.purpose == "training"}
+    for call in ctx.calls:
+        start = starts.get(call.func) if _DELETES.search(call.api) else None
+        if start is None or call.call.line >= start.call.line:
+            continue
+        if ctx.role_at(call.module, call.call) in LIVE_ROLES and not any(
+            isinstance(each, ir.Handler) for each in ir.ancestors(call.call)
+        ):
+            message = (
+                "the model is deleted at the provider before the training starts; if that fails, none is left"
+            )
+            yield finding("clears-working-model", call.module, call.call, message, key=call.api, weight=84,
+                          evidence=[place(start)])  # fmt: skip
+
+
+def _cleared_by_failure(ctx: Context) -> Iterator[Finding]:
+    """A failed training sets the model of a row to NULL, and the start of a training writes to a row that was there."""
+    hooks = working(ctx).hooks | {each.func for each in ctx.calls if each.purpose == "status"}
+    reused = {each.table: each for each in _started(ctx)}
+    for statement in live_statements(ctx, "write") if reused else ():
+        start = reused.get(statement.table)
+        if start is None or statement.insert or statement.func not in hooks:
+            continue
+        for use in statement.columns:
+            emptied = is_null(use.value) and snake(use.column) in ctx.words.model_columns
+            if emptied and _says_failed(statement):
+                key = f"{statement.table}.{use.column}"
+                message = f"{key} is set to NULL when a training fails: the model of an earlier one is lost"
+                yield finding("clears-working-model", module_of(ctx, use), ir.Other(use.line, use.line, []), message,
+                              key=key, weight=82, evidence=[Place(start.module.path, start.line)])  # fmt: skip
+                break
+
+
+def _started(ctx: Context) -> Iterator[Statement]:
+    """The updates, of rows that were there, in which a start of a training keeps its id; none where it makes a row."""
+    funcs = {func for flow in ctx.flows if flow.call.purpose == "training" for func in flow.funcs}
+    written = [each for each in live_statements(ctx, "write") if each.func in funcs]
+    made = {each.table for each in written if each.insert}
+    for each in written:
+        ids = any(re.search(r"training|job|prediction|replicate", snake(use.column)) for use in each.columns)
+        if ids and each.table not in made:
+            yield each
+
+
+def _says_failed(statement: Statement) -> bool:
+    words = {str(each.value).lower() for each in ir.find(statement.node, ir.Lit)}
+    tests = (each.test for each in ir.ancestors(statement.node) if isinstance(each, ir.If))
+    return bool(words & _FAILED) or any({one.lower() for one in names_in(each)} & _FAILED for each in tests)
