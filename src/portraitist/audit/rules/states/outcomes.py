@@ -27,6 +27,7 @@ from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_
 from portraitist.audit.rules.states.endless import endless_waits
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.own_steps import steps_that_fail
+from portraitist.audit.rules.states.rest import is_open, rest_of
 from portraitist.audit.rules.states.second_reads import read_again
 from portraitist.audit.rules.states.unfinished import left_in_progress
 from portraitist.audit.rules.states.untold import untold
@@ -80,9 +81,12 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
     passed = _passes_status_on(ctx, module, func)
     if (keeps or hands_over_end(func)) and not page and not passed:
         yield from passes_over_empty(module, func)
-    if missing and keeps and not _has_else(func) and not passed:
-        node = words["succeeded"]
-        message = f"{' and '.join(missing)} of the provider is not handled"
+    rest = rest_of(func)
+    open_ = next((each for each in rest if is_open(each)), None)
+    if missing and keeps and (open_ is not None or not rest) and not passed:
+        node = words["succeeded"] if open_ is None else open_[0]
+        what = "not handled" if open_ is None else "taken for work under way"
+        message = f"{' and '.join(missing)} of the provider is {what}"
         if "cancelled" in words and missing == ["canceled"]:
             node = words["cancelled"]
             message = "waits for 'cancelled', which the provider never says: it says 'canceled'"
@@ -206,6 +210,8 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
     if not asking.isdisjoint(helpers_of(ctx, func)):
         return True
     handlers = {(each.path, each.line) for each in ctx.of("webhook", "poll")}
+    if any((each.module.path, each.node.line) in handlers for each in ctx.handled_by.get(func, ())):
+        return True  # in Python a route begins at its decorator, above its function
     return any(path == module.path and func.line <= line <= func.end for path, line in handlers)
 
 
@@ -262,15 +268,6 @@ def _waits(loop: ir.Loop) -> bool:
         "Array",
     }
     return loop.target is None or counts
-
-
-def _has_else(func: ir.Func) -> bool:
-    return any(
-        "succeeded" in names_in(each.test)
-        and each.other
-        and not (len(each.other) == 1 and isinstance(each.other[0], ir.If) and not each.other[0].other)
-        for each in ir.find(func, ir.If)
-    )
 
 
 def _passes_status_on(ctx: Context, module: Module, func: ir.Func) -> bool:
