@@ -9,7 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import Known, structs
+from portraitist.audit.link.values import Known, literals, structs
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import (
     finding,
@@ -278,6 +278,7 @@ def _passes_status_on(ctx: Context, module: Module, func: ir.Func) -> bool:
                     re.search(r"status|state", use.column, re.I)
                     and not isinstance(use.value, Known)
                     and last_name(use.node) == "status"
+                    and not (use.value is not None and literals(use.value))
                     and not _for_one_state(each.node, func)
                 ):
                     return True

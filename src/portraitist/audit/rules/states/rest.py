@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from portraitist.audit import ir
 from portraitist.audit.rules.base import names_in
 from portraitist.audit.rules.failures.quiet import only_logs
@@ -25,11 +27,19 @@ def rest_of(func: ir.Func) -> list[list[ir.Node]]:
             last = _last(each)
             found += [last] if last else []
     for cond in ir.find(func, ir.Cond):
-        if names_in(cond.test) & named and not (
-            isinstance(cond.parent, ir.Cond) and cond.parent.other is cond
-        ):
+        first = not (isinstance(cond.parent, ir.Cond) and cond.parent.other is cond)
+        if first and names_in(cond.test) & named and _says_state(_end(cond)):
             found.append([_end(cond)])
     return found
+
+
+_STATE = re.compile(r"status|state|fail|error", re.I)
+_SAID = {"succeeded", "failed", "canceled", "processing", "starting"}
+
+
+def _says_state(node: ir.Node) -> bool:
+    """A word, or what is called a state: no number, no address of a picture."""
+    return ir.text_of(node) is not None or any(_STATE.search(each) for each in names_in(node))
 
 
 def is_open(rest: list[ir.Node]) -> bool:
@@ -72,6 +82,8 @@ def _without_ways_out(body: list[ir.Node]) -> list[ir.Node]:
 def _last(branch: ir.If) -> list[ir.Node]:
     last = branch
     while len(last.other) == 1 and isinstance(last.other[0], ir.If):
+        if not any(_STATE.search(each) or each in _SAID for each in names_in(last.other[0].test)):
+            break  # `else { if (…) … }`
         last = last.other[0]
     return last.other
 
