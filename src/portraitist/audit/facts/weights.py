@@ -207,7 +207,7 @@ def _bucket(ctx: Context, module: Module, call: ir.Call) -> str:
 
 def _text(ctx: Context, module: Module, node: ir.Node) -> str:
     value = fold(ctx.ev.eval(module, node))
-    return value if isinstance(value, str) else (ir.dotted(node).rpartition(".")[2] or "bucket")
+    return value if isinstance(value, str) and value else (ir.dotted(node).rpartition(".")[2] or "bucket")
 
 
 def _rows(ctx: Context) -> None:

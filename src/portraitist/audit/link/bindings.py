@@ -36,10 +36,17 @@ def visible(bindings: list[Binding], use: ir.Node) -> list[Binding]:
         if same and each.node.line > use.line:
             continue
         found.append(each)
-    straight = [each for each in found if block_of(each.node) in above and each.kind == "assign"]
+    straight = [each for each in found if _is_straight(each, above)]
     if straight:
         found = found[found.index(straight[-1]) :]
     return found or bindings
+
+
+def _is_straight(binding: Binding, above: set[ir.Node]) -> bool:
+    """Whether what was bound before is hidden: by an assignment on the way, or by a loop around the use."""
+    if binding.kind == "loop":
+        return ir.enclosing(binding.node, ir.Loop) in above
+    return binding.kind == "assign" and block_of(binding.node) in above
 
 
 def block_of(node: ir.Node) -> ir.Node | None:

@@ -35,7 +35,8 @@ def fold_library_call(
     name = ir.plain_dotted(call.func)
     if name in _ENV_READERS and call.args:
         return _environment(ev, module, call, frame, depth)
-    if name in _SAME and call.args:
+    copied = name == "dict" and call.kw is None and len(call.args) == 1
+    if (name in _SAME or copied) and call.args:
         return ev.eval(module, call.args[0], frame, depth)
     if name == "Object.assign" or (name == "dict" and call.kw is not None):
         return _merged(ev, module, call, frame, depth)

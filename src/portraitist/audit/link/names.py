@@ -32,6 +32,8 @@ MAX_IMPORTS = 24
 MAX_CALLER_DEPTH = 10
 """How deep a parameter is still looked up in the function's callers."""
 
+MAX_FILLED = 40
+"""How many calls of a function that add to lists are looked at."""
 MAX_MERGE_DEPTH = 8
 """How deep merged objects are still looked into."""
 
@@ -177,9 +179,15 @@ class Names:
         return value
 
     def _loop(self, module: Module, binding: Binding, frame: Frame | None, depth: int) -> Value:
-        source = self.ev.eval(module, binding.value, frame, depth)
-        value = one_of(list(source.items)) if isinstance(source, Items) and source.items else Unknown("loop")
-        for key in binding.keys[1:]:
+        """What a loop's variable may be: an item of a list that is written, or filled one by one, before it."""
+        over, keys = binding.value, binding.keys[1:]
+        if isinstance(over, ir.Call) and _counts(over) and keys[:1] == (1,):
+            over, keys = _counted(over), keys[1:]
+        source = self.ev.eval(module, over, frame, depth)
+        items = list(source.items) if isinstance(source, Items) else []
+        items.extend(self.ev.eval(module, each, frame, depth) for each in _filled_with(module, over))
+        value = one_of(items) if items else Unknown("loop")
+        for key in keys:
             value = self.ev.member(value, key)
         return value
 
@@ -217,3 +225,27 @@ class Names:
         if passed is None:
             return Unknown("not passed")
         return self._value(frame.module, passed, frame.up, depth, only)
+
+
+def _counts(call: ir.Call) -> bool:
+    """`enumerate(items)`, `items.entries()`: pairs of a number and an item."""
+    name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
+    return name == "enumerate" if call.args else name == "entries"
+
+
+def _counted(call: ir.Call) -> ir.Node | None:
+    return call.args[0] if call.args else call.func.obj if isinstance(call.func, ir.Attr) else None
+
+
+def _filled_with(module: Module, node: ir.Node | None) -> list[ir.Node]:
+    """What a list is handed one by one before a loop of the same function runs over it: `tries.append({…})`."""
+    if not isinstance(node, ir.Name):
+        return []
+    calls = [each for each in module.calls({"append", "push"}) if each.within is node.within]
+    return [
+        arg
+        for each in calls[:MAX_FILLED]
+        if isinstance(each.func, ir.Attr) and each.line < node.line
+        and isinstance(each.func.obj, ir.Name) and each.func.obj.id == node.id
+        for arg in each.args
+    ]  # fmt: skip
