@@ -27,8 +27,8 @@ _JAVASCRIPT = {".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"}
 _BACKUP_WORD = r"(bak|old|orig|backups?|copy|save|archived?|deprecated)"
 _BACKUP = re.compile(rf"[._\-\s]{_BACKUP_WORD}[._\-\s]?\d*$|^{_BACKUP_WORD}\d*$|~$", re.I)
 _SET_ASIDE = re.compile(r"^(old|backup|bak|orig|deprecated|archived?)[._\-\s]+(?P<rest>.+)$", re.I)
-_VERB = re.compile(r"[_\-](copy|save|archive|backup)$", re.I)
-"""Endings that may as well say what the file does (`auto-save`): they count beside the file they were copied from."""
+_VERB = re.compile(r"(?:^|[_\-])(copy|save|archive|backup)$", re.I)
+"""Names that may as well say what the file does (`auto-save`, `save`): they count beside what they were copied from."""
 _BACKUP_FOLDER = re.compile(
     r"^[._]*(old|backups?|bak|orig|archived?|archives|deprecated)([._\-\s]?\d[\d._\-]*)?$"
     r"|[._\-\s](old|bak|orig|copy|deprecated|archived)\d*$",
@@ -257,7 +257,9 @@ def _is_backup(path: PurePosixPath, known: frozenset[str]) -> bool:
     if not (_BACKUP.search(stem) or _BACKUP.search("." + path.name.rpartition(".")[2])):
         return False
     verb = _VERB.search(stem)
-    return verb is None or str(path.with_name(stem[: verb.start()] + tail)) in known
+    if verb is None:
+        return True
+    return verb.start() > 0 and str(path.with_name(stem[: verb.start()] + tail)) in known
 
 
 def _without_suffix(name: str) -> str:

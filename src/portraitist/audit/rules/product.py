@@ -12,8 +12,14 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, names_in, place
-from portraitist.audit.rules.failures.answers import dropped_catches, unread_answers, unread_responses
+from portraitist.audit.rules.failures.answers import (
+    dropped_catches,
+    unread_answers,
+    unread_calls,
+    unread_responses,
+)
 from portraitist.audit.rules.failures.handlers import left_out, nothing_for_an_answer, quiet_handlers
+from portraitist.audit.rules.failures.in_vain import in_vain
 from portraitist.audit.rules.failures.put_in_place import nothing_kept, put_in_place
 from portraitist.audit.rules.failures.quiet import goes_round, working
 from portraitist.audit.rules.failures.rows_without_files import rows_without_files
@@ -31,11 +37,12 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     picture that stands in, also as a promise's `catch`. A result that is tested behind the handler is not swallowed,
     nor is a failure in a loop that tries again. Also errors in answers that nobody reads, a webhook's failures that
     its sender never hears of, loops that leave out what failed (`answers`, `handlers`), results that are not kept and
-    refusals that nobody reads (`unheard`), what is told as done (`told_done`), and what is put in the place of what
-    failed (`put_in_place`).
+    refusals that nobody reads (`unheard`), what is told as done (`told_done`), what is put in the place of what failed
+    (`put_in_place`), and questions and starts that fail and are taken for an answer (`in_vain`).
     """
     ways = working(ctx)
     yield from unread_answers(ctx, ways)
+    yield from unread_calls(ctx, ways)
     yield from unread_responses(ctx)
     yield from rows_without_files(ctx)
     yield from dropped_catches(ctx, ways)
@@ -45,6 +52,7 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     yield from unheard(ctx, ways)
     yield from told_done(ctx, ways)
     yield from put_in_place(ctx, ways)
+    yield from in_vain(ctx, ways)
     yield from nothing_kept(ctx)
     seen: set[ir.Handler] = set()
     for call in ctx.creates():

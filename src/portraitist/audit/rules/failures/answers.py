@@ -37,16 +37,60 @@ def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
         if before or _BESIDE.search(statement.table):
             continue
         module = statement.module
-        told = _error_of(statement)
+        told = _error_of(statement.node, func)
         key = ".".join([statement.table, *(each.column for each in statement.columns[:1])])
         if isinstance(told, ir.If):
             message = f"a failed write to {statement.table} is only logged, and the work goes on as if it were stored"
-            yield finding("fallback-swallow", module, told, message, key=key, weight=44, end=told.line)
+            yield finding("fallback-swallow", module, told, message, key=key, weight=44, end=_last_line(told))
         elif told is None:
             message = f"the error in the answer of this write to {statement.table} is never looked at"
             weight = BARELY if _tells_failure(statement) else 43
             yield finding("fallback-swallow", module, statement.node, message, key=key, weight=weight,
                           line=statement.line, end=statement.end)  # fmt: skip
+
+
+def unread_calls(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """Stored functions called behind a paid call or in a webhook's handler, whose error is logged or never read."""
+    for module in ctx.live:
+        for call in module.calls({"rpc"}) if module.language == "javascript" else ():
+            func, name = call.within, ir.text_of(call.args[0]) if call.args else None
+            behind = func in ways.hooks or (func in ways.paid and call.line > ways.paid[func])
+            if func is None or not name or not behind or _BESIDE.search(name) or _ASKS.search(name):
+                continue
+            if _is_tried(call) or ctx.role_at(module, call) not in LIVE_ROLES:
+                continue
+            told = _error_of(call, func)
+            if isinstance(told, ir.If) and not only_logs(told.other) and not _TAKES.search(name):
+                continue  # what else is done tells whether it was
+            if isinstance(told, ir.If):
+                message = f"a failure of {name} is only logged, and the work goes on as if it were done"
+                yield finding("fallback-swallow", module, told, message, key=f"rpc {name}", weight=44,
+                              end=_last_line(told))  # fmt: skip
+            elif told is None:
+                message = f"the error in the answer of {name} is never looked at"
+                yield finding("fallback-swallow", module, call, message, key=f"rpc {name}", weight=43)
+
+
+def _last_line(test: ir.If) -> int:
+    """The last line of what is done where a test holds."""
+    return test.then[-1].end if test.then else test.line
+
+
+_ASKS = re.compile(
+    r"^(get|check|is|has|can|list|count|search|match|find|fetch|read)_|log_|track|notify", re.I
+)
+
+
+_TAKES = re.compile(r"deduct|debit|decrement|charge|consume|spend|use_credit", re.I)
+
+
+def _is_tried(call: ir.Call) -> bool:
+    """Whether the chain ends in `.then`, `.catch` or `.throwOnError`, or a handler without a word stands around it."""
+    up = call.parent
+    if isinstance(up, ir.Attr) and up.name in {"then", "catch", "throwOnError"}:
+        return True
+    tries = (each for each in ir.ancestors(call) if isinstance(each, ir.Try) and each.within is call.within)
+    return any(not handler.body for each in tries for handler in each.handlers)
 
 
 def _tells_failure(statement: Statement) -> bool:
@@ -66,9 +110,8 @@ def _answers_with_error(statement: Statement) -> bool:
     )
 
 
-def _error_of(statement: Statement) -> ir.Node | None:
+def _error_of(node: ir.Node, func: ir.Func | None) -> ir.Node | None:
     """What is done with a statement's error: the test that only logs it, None for nothing, else something."""
-    node, func = statement.node, statement.func
     up = node.parent
     if isinstance(up, ir.Assign) and up.value is node and isinstance(up.target, ir.Obj):
         return _of_parts(up.target, up, func)

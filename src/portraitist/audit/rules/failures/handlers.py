@@ -65,9 +65,11 @@ def _matters(attempt: ir.Try) -> bool:
 
 
 def _changes(ctx: Context, attempt: ir.Try, nodes: set[ir.Node], writers: set[ir.Node | None]) -> bool:
-    """Whether something in a `try` writes rows, itself or in a helper."""
+    """Whether something in a `try` writes rows, itself, in a helper or by a stored function."""
     inside = {each for part in attempt.body for each in ir.walk(part)}
-    calls = (each for each in inside if isinstance(each, ir.Call))
+    calls = [each for each in inside if isinstance(each, ir.Call)]
+    if any(last_name(each.func) == "rpc" and each.args for each in calls):
+        return True
     helpers = (target.node for call in calls for target in ctx.program.functions_called(call))
     return not nodes.isdisjoint(inside) or any(each in writers for each in helpers)
 

@@ -14,6 +14,8 @@ from portraitist.audit.rules.base import helpers_of
 _LOGS = re.compile(r"^(console|print|logger|log|logging|traceback|sentry|captureException|toast)\b", re.I)
 FAILS = re.compile(r"err|fail|\bok\b|status", re.I)
 """What the test of a branch for failures names."""
+BESIDE = re.compile(r"(^|_)(logs?|audit|events?|analytics|metrics|counters|notifications?|usage)(_|$)", re.I)
+"""Tables whose rows only tell what happened."""
 MAX_HELPERS = 2
 """How many helpers below a webhook's handler still count as its own."""
 

@@ -14,9 +14,8 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.calls import returns
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, leads_to, live_statements, names_in, place
-from portraitist.audit.rules.failures.quiet import Ways, only_logs
+from portraitist.audit.rules.failures.quiet import BESIDE, Ways, only_logs
 
-_BESIDE = re.compile(r"(^|_)(logs?|audit|events?|analytics|metrics|counters|notifications?|usage)(_|$)", re.I)
 _QUEUES = {
     "delay", "apply_async", "send", "enqueue", "add", "trigger", "add_task", "create_task", "send_task", "publish",
     "publishJSON", "invoke", "dispatch",
@@ -89,7 +88,7 @@ def _unsaved(ctx: Context, ways: Ways, attempt: ir.Try, func: ir.Func, writers: 
         if each.kind == "write"
         and each.insert
         and each.node in inside
-        and not _BESIDE.search(snake(each.table))
+        and not BESIDE.search(snake(each.table))
     ]
     wrote.extend(each.name for each in called if _SAVES.search(each.name) and leads_to(ctx, each, writers))
     if not wrote:
