@@ -185,6 +185,20 @@ def _command(rest: str) -> str:
     return (found.group(1) if (found := _FOR.search(rest)) else "all").lower()
 
 
+def keeps_strangers_from(ctx: Context, table: str, command: str) -> bool:
+    """Whether row-level security lets nobody without a session change a table's rows: all its policies ask who it is."""
+    head = rf"alter\s+table\s+(?:only\s+)?(?:\"?public\"?\s*\.\s*)?\"?{re.escape(table)}\"?"
+    switched = re.compile(rf"{head}\s+(?:force|enable)\s+row\s+level", re.I)
+    if not any(switched.search(each.text) for each in ctx.once(_sql_files)):
+        return False
+    rests = (
+        match.group("rest") for (_, on), (_, match) in ctx.once(_standing).items() if on == table.lower()
+    )
+    return all(
+        _ASKS.search(each) or not _for_everybody(each) for each in rests if _command(each) in {command, "all"}
+    )
+
+
 def _policies(ctx: Context, whole: str) -> Iterator[Finding]:
     for (name, table), (file, match) in ctx.once(_standing).items():
         command = _command(match.group("rest"))

@@ -194,7 +194,7 @@ def _refuses(leave: ir.Return) -> bool:
     return not leave.throws and any(not isinstance(each, bool) and 400 <= each < 600 for each in numbers)
 
 
-def _hooks(ctx: Context) -> Iterator[tuple[ir.Func, str]]:
+def hooks_of(ctx: Context) -> Iterator[tuple[ir.Func, str]]:
     """The handlers of the provider's webhooks, with their files."""
     places = {(each.path, each.line) for each in ctx.of("webhook")}
     for route in ctx.routes:
@@ -210,7 +210,7 @@ def _failures_passed_over(ctx: Context) -> Iterator[Finding]:
     writes = list(live_statements(ctx, "write", "delete"))
     writers = {each.func for each in writes}
     nodes = {each.node for each in writes}
-    for func, path in _hooks(ctx):
+    for func, path in hooks_of(ctx):
         tests = [each for each in ir.find(func, ir.If) if _is_for_failures(each)]
         stored = [each for each in tests if _stores(ctx, each.then, nodes, writers)]
         if not tests or stored or not _stores(ctx, func.body, nodes, writers):
@@ -260,7 +260,7 @@ def _stores(ctx: Context, body: list[ir.Node], nodes: set[ir.Node], writers: set
 
 def _unlisted_words(ctx: Context) -> Iterator[Finding]:
     """A schema of a webhook's body that lists the provider's states, but not all of the last ones."""
-    paths = {path for _, path in _hooks(ctx)}
+    paths = {path for _, path in hooks_of(ctx)}
     for module in (ctx.program.modules[each] for each in sorted(paths)):
         for call in module.calls({"enum", "nativeEnum", "picklist", "oneOf", "enums"}):
             for listed in (each for each in call.args if isinstance(each, ir.Arr)):

@@ -21,6 +21,7 @@ from portraitist.audit.rules.base import (
 )
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.asked_only import closed_when_asked
+from portraitist.audit.rules.states.deaf_hooks import deaf_hooks
 from portraitist.audit.rules.states.detached import lost_with_the_process
 from portraitist.audit.rules.states.early_ways_out import left_before_work
 from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_over_empty
@@ -48,6 +49,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from left_in_progress(ctx)
     yield from left_before_work(ctx)
     yield from open_ends(ctx)
+    yield from deaf_hooks(ctx)
     yield from endless_waits(ctx)
     yield from lost_with_the_process(ctx)
     yield from untold(ctx)
