@@ -186,7 +186,7 @@ def _command(rest: str) -> str:
 
 
 def keeps_strangers_from(ctx: Context, table: str, command: str) -> bool:
-    """Whether row-level security lets nobody without a session change a table's rows: all its policies ask who it is."""
+    """Whether row-level security lets nobody without a session change a row: all policies ask who it is."""
     head = rf"alter\s+table\s+(?:only\s+)?(?:\"?public\"?\s*\.\s*)?\"?{re.escape(table)}\"?"
     switched = re.compile(rf"{head}\s+(?:force|enable)\s+row\s+level", re.I)
     if not any(switched.search(each.text) for each in ctx.once(_sql_files)):

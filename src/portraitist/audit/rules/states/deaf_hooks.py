@@ -80,11 +80,13 @@ def _as_visitor(ctx: Context, statement: Statement) -> bool:
 
 def _signs_undecoded(ctx: Context, module: Module, func: ir.Func) -> Iterator[Finding]:
     """The HMAC over `id.timestamp.body` with the secret as it stands: the provider's is base64 behind `whsec_`."""
-    for call in ir.find(func, ir.Call):
+    signs = names_in(func) & {"base64", "b64encode"} and _SIGNED.search("\n".join(module.lines))
+    for call in ir.find(func, ir.Call) if signs else ():
         name = ir.dotted(call.func)
         at = 1 if name.endswith("createHmac") else 0 if name == "hmac.new" else len(call.args)
         key = call.args[at] if len(call.args) > at else None
-        if key is None or not _SIGNED.search("\n".join(module.lines)) or not _is_setting(ctx, module, key):
+        tries = any(isinstance(each, ir.Loop) for each in ir.ancestors(call))
+        if key is None or tries or not _is_setting(ctx, module, key):
             continue
         message = (
             "the webhook's secret signs as it stands; the provider's is base64 behind 'whsec_' and must be decoded "
@@ -101,20 +103,23 @@ def _is_setting(ctx: Context, module: Module, key: ir.Node) -> bool:
     if isinstance(value, Outside) and value.kind == "env":
         return True
     own = key.within if isinstance(key, ir.Name) else None
-    param = next((each for each in own.params if each.name == last_name(key)), None) if own is not None else None
+    param = (
+        next((each for each in own.params if each.name == last_name(key)), None) if own is not None else None
+    )
     if own is None or param is None:
         return False
     sites = ctx.program.callers.get(own, [])
     given = [(each.module, argument_for(each.call, own, param)) for each in sites]
     values = [ctx.ev.eval(where, node) for where, node in given if node is not None]
-    return len(values) == len(sites) > 0 and all(isinstance(each, Outside) and each.kind == "env" for each in values)
+    return len(values) == len(sites) > 0 and all(
+        isinstance(each, Outside) and each.kind == "env" for each in values
+    )
 
 
 def _reads_first(ctx: Context, module: Module, func: ir.Func) -> Iterator[Finding]:
     """`body.output.weights` before anybody asks how the run went: work that failed has no output, and this throws."""
     states = [each for each in ir.find(func, ir.If) if _about_end(each.test)]
-    conds = [each for each in ir.find(func, ir.Cond) if _about_end(each.test)]
-    later = [each.line for each in (*states, *conds)]
+    later = [each.line for each in ir.find(func, ir.Bin) if _about_end(each)]
     for node in ir.walk(func):
         if (
             not isinstance(node, ir.Attr | ir.Index)
