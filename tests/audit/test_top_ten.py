@@ -329,3 +329,48 @@ export async function POST(request: Request) {
         audit = audit_files(files | {"app/api/try/route.ts": route.replace("WHAT", what)})
         printed.append([each.path for each in _printed(audit, "missing-auth")])
     assert printed == [["app/api/x/route.ts", "app/api/try/route.ts"], ["app/api/x/route.ts"]]
+
+
+def test_an_address_that_only_stands_in_for_a_copy_is_told_as_that(audit_files: Auditor) -> None:
+    kept = """
+import Replicate from "replicate";
+import { prisma } from "@/lib/db";
+import { upload } from "@/lib/files";
+import { auth } from "@clerk/nextjs/server";
+export async function POST(request: Request) {
+  const { userId } = await auth();
+  if (!userId) return Response.json({}, { status: 401 });
+  const output = await new Replicate().run("a/b", { input: {} });
+  const stored = await upload(output[0]);
+  await prisma.image.create({ data: { userId, imageUrl: WHAT } });
+  return Response.json({});
+}
+"""
+    ends = []
+    for what in ("output[0]", "stored ?? output[0]"):
+        audit = audit_files({"app/api/x/route.ts": kept.replace("WHAT", what)})
+        found = [each.message for each in audit.findings if each.key.endswith("imageUrl")]
+        ends += [each.partition("temporary address")[2] for each in found]
+    assert ends == ["", " where no copy takes its place"]
+
+
+def test_a_model_of_another_language_defines_no_table_of_a_page(audit_files: Auditor) -> None:
+    model = """
+from sqlalchemy import Column, String
+from sqlalchemy.orm import declarative_base
+Base = declarative_base()
+class User(Base):
+    __tablename__ = "users"
+    id = Column(String, primary_key=True)
+"""
+    page = """
+import { createClient } from "@supabase/supabase-js";
+import Replicate from "replicate";
+const db = createClient(process.env.URL!, process.env.KEY!);
+export async function POST(request: Request) {
+  await db.from("users").upsert({ email: (await request.json()).email });
+  return Response.json(await new Replicate().run("a/b", { input: {} }));
+}
+"""
+    audit = audit_files({"api/models.py": model, "site/app/api/x/route.ts": page})
+    assert [each.rank for each in audit.findings if each.rule == "schema-drift"] == [None]

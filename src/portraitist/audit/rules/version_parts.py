@@ -11,11 +11,14 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, last_name, names_in, trace
+from portraitist.audit.rules.gravity import BARELY
 
 _VERSIONED = re.compile(r"version|output\.|destination|trained", re.I)
 _MODEL = re.compile(r"model|version|(^|[._])(ref|slug)$", re.I)
 _PARTS = {":", "/versions/", "versions/"}
 """What stands in front of a version."""
+_OWN = re.compile(r"output|^[A-Z][A-Z0-9_]+$")
+"""What the provider answers in its own form, and constants: they are as their reader expects, as a rule."""
 _LAST = {"pop", "at", "shift"}
 
 
@@ -41,7 +44,10 @@ def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
             message = (
                 f"{ir.dotted(source)} is split at {ir.text_of(call.args[0])!r} and the parts are not checked"
             )
-            yield finding("version-parse-fragile", module, call, message, key=ir.dotted(source), weight=40)
+            weight = BARELY if _OWN.search(ir.dotted(source)) else 40
+            yield finding(
+                "version-parse-fragile", module, call, message, key=ir.dotted(source), weight=weight
+            )
 
 
 def _address_forms(module: Module) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.references import (
     WHOLE,
     composite,
@@ -89,7 +90,10 @@ def null_composite(ctx: Context) -> Iterator[Finding]:
             ]
             if missing:
                 message = f"{' and '.join(missing)} may be null when the version is composed"
-                yield finding("null-composite", module, text, message, key=":".join(names), weight=60)
+                weight = (
+                    BARELY if module.path.endswith((".tsx", ".jsx")) else 60
+                )  # the server sends it, and may ask
+                yield finding("null-composite", module, text, message, key=":".join(names), weight=weight)
 
 
 _HELD = re.compile(r"model|version|path|name|owner")

@@ -17,6 +17,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.addresses.loose import COPIES, FETCHES, calls_like, copied
 from portraitist.audit.rules.base import finding, last_name, names_in, trace
 from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.gravity import BARELY
 
 _ADDRESS = re.compile(r"url|uri|image|output|src|link", re.I)
 _MADE = re.compile(r"output|replicate|generated|prediction|delivery|temp(orary)?_?ur|result", re.I)
@@ -89,7 +90,13 @@ def _fallbacks(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Name,
     for either in module.all(ir.Bin):
         kept = either.right if either.op in {"or", "??"} and isinstance(either.right, ir.Name) else None
         if kept is not None and _ADDRESS.search(kept.id) and _copy_of(ctx, module, either.left, kept.id):
-            yield either, kept, 58
+            yield either, kept, BARELY if _is_told_alone(either) else 58
+
+
+def _is_told_alone(either: ir.Bin) -> bool:
+    """Whether an address is no more than an argument: of a call that keeps nothing, as far as its name says."""
+    call = either.parent
+    return isinstance(call, ir.Call) and either in call.args and last_name(call.func) not in _ADDS
 
 
 def _in_place(node: ir.Call | ir.Assign) -> bool:
@@ -120,7 +127,7 @@ def _where_copied(node: ir.Node, address: ir.Name) -> Iterator[tuple[ir.Node, ir
     failed = _where_failed(node) if _ADDRESS.search(address.id) else []
     handed = _handed(failed, FETCHES, address.id) and any(calls_like(part, COPIES) for part in failed)
     if handed or _handed(failed, COPIES, address.id):
-        yield node, address, 58 if isinstance(node.parent, ir.Handler) else 19
+        yield node, address, 58 if isinstance(node.parent, ir.Handler) else BARELY
 
 
 def _handed(parts: Iterable[ir.Node], pattern: re.Pattern[str], name: str) -> bool:

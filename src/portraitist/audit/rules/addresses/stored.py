@@ -16,7 +16,7 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
-from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, loose_addresses
+from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, copied, loose_addresses
 from portraitist.audit.rules.addresses.signed import signed_for_a_time
 from portraitist.audit.rules.base import (
     finding,
@@ -74,6 +74,8 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
                 if _is_replaced(ctx, statement, use):
                     continue
                 weight = BARELY if _is_copied_beside(ctx, statement, use) else 72
+                if copied(_parts(ctx, here[0], use.node)):
+                    message, weight = f"{message} where no copy takes its place", min(weight, 58)
                 yield finding(
                     "temporary-url-persisted", *here, message, key=key, weight=weight, evidence=[own]
                 )

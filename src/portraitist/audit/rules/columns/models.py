@@ -293,6 +293,11 @@ def _mutable_arguments(
             )
 
 
+def _may_be_one(path: str, fact: Fact) -> bool:
+    """Whether a definition is that of the database that is asked: no model of another language beside the product."""
+    return not fact.evidence or path.endswith(".py") or not fact.evidence[0].path.endswith(".py")
+
+
 def schema_drift(ctx: Context) -> Iterator[Finding]:
     """A written column that no definition has, or two definitions of one column with different types.
 
@@ -320,7 +325,7 @@ def schema_drift(ctx: Context) -> Iterator[Finding]:
             key,
             first.scope,
             evidence,
-            50,
+            50 if _may_be_one(path, first) else BARELY,
             fix="schema-drift.missing",
         )
     for fact in ctx.of("table.type_conflict"):
