@@ -351,6 +351,7 @@ export async function POST(request: Request) {
         audit = audit_files({"app/api/x/route.ts": kept.replace("WHAT", what)})
         found = [each.message for each in audit.findings if each.key.endswith("imageUrl")]
         ends += [each.partition("temporary address")[2] for each in found]
+        assert len(_printed(audit, "temporary-url-persisted")) == 1
     assert ends == ["", " where no copy takes its place"]
 
 

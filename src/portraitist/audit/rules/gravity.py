@@ -111,7 +111,9 @@ def _with_ranks(ordered: list[Finding], printable: set[int]) -> list[Finding]:
     for each in ordered:
         most = MOST if each.weight >= GRAVE else 2 if each.weight >= LIGHT else 1
         first = said.get((each.rule, each.message))
-        if any((each.rule, place) in places for place in each.evidence) or _is_told(each, told):
+        follows = any((each.rule, place) in places for place in each.evidence)
+        named = any(one.rule == each.rule and each.place in one.evidence for one in told)
+        if follows or named or _is_told(each, told):
             out.append(each)
         elif first is not None:
             out[first] = replace(out[first], evidence=(*out[first].evidence, each.place))
