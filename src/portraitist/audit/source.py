@@ -9,7 +9,8 @@ import functools
 import os
 import re
 import stat
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from portraitist.audit.vocabulary import Vocabulary
@@ -76,12 +77,16 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Everything read: files sorted by path, and the paths that could not be read with the reason."""
+    """Everything read: files sorted by path, and the paths that could not be read with the reason.
+
+    `others` are files of languages that nothing parses, where some line looks like a secret or a database's rules.
+    """
 
     files: list[SourceFile]
     unread: list[tuple[str, str]]
     skipped: list[tuple[str, str]]
     paths: frozenset[str] = frozenset()
+    others: list[SourceFile] = field(default_factory=list)
 
 
 def read_tree(root: Path, words: Vocabulary) -> Tree:
@@ -91,9 +96,11 @@ def read_tree(root: Path, words: Vocabulary) -> Tree:
     skipped: list[tuple[str, str]] = []
     listed = _paths(root, words, unread)
     known = frozenset(listed)
+    others: list[SourceFile] = []
     for path in listed:
         language, suffix = language_of(path)
         if not language:
+            others.extend(_other(root, path, known))
             continue
         try:
             data = _read(root / path)
@@ -105,7 +112,35 @@ def read_tree(root: Path, words: Vocabulary) -> Tree:
             continue
         made = SourceFile(path, role_of(path, data, known), language, decode(data), suffix)
         files.append(_without_long_lines(made, skipped))
-    return Tree(sorted(files, key=lambda each: each.path), sorted(unread), sorted(skipped), known)
+    files.sort(key=lambda each: each.path)
+    others.sort(key=lambda each: each.path)
+    return Tree(files, sorted(unread), sorted(skipped), known, others)
+
+
+_OTHERS = {
+    ".swift", ".kt", ".java", ".dart", ".go", ".rb", ".php", ".cs", ".yaml", ".yml", ".json", ".toml", ".sh",
+    ".html", ".vue", ".svelte", ".plist", ".ini", ".cfg", ".conf", ".properties", ".gradle", ".xcconfig", ".tf", ".ps1", ".rules",
+}  # fmt: skip
+_LOCKED = re.compile(r"(^|[-.])lock\.|-lock\.|/locales?/|/i18n/|\.min\.|tsbuildinfo|/fixtures?/", re.I)
+MAX_OTHER = 100_000
+"""A file beyond this in a language that nothing reads is data."""
+_TELLING = re.compile(
+    rb"r8_\w{20}|sk[-_]|AKIA|gh[pousr]_|github_pat_|xox|PRIVATE KEY|SG\.|hf_|gsk_|eyJ|\w:[^@\s/]{6,40}@|:AA|allow\s+\w"
+    rb"|(?i:(secret|api_?key|token|passw(or)?d)\w*[\"']?\s*(:\s*\w+\s*)?[:=])"
+)
+
+
+def _other(root: Path, path: str, known: frozenset[str]) -> Iterator[SourceFile]:
+    """A file in a language that nothing reads, where something in it looks like a secret or a rule of access."""
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix not in _OTHERS or _LOCKED.search(path) or os.lstat(root / path).st_size > MAX_OTHER:
+        return
+    try:
+        data = _read(root / path)
+    except OSError:
+        return  # nothing is claimed of it
+    if data is not None and _TELLING.search(data):
+        yield SourceFile(path, role_of(path, data, known), "", decode(data), suffix)
 
 
 def _without_long_lines(file: SourceFile, skipped: list[tuple[str, str]]) -> SourceFile:

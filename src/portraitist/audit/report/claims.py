@@ -45,7 +45,7 @@ class Citations:
     """Looks cited lines up in the audited tree."""
 
     def __init__(self, tree: Tree) -> None:
-        self.texts = {each.path: each.text for each in tree.files}
+        self.texts = {each.path: each.text for each in (*tree.files, *tree.others)}
         self.lines: dict[str, list[str]] = {}
         self.dropped: list[dict[str, object]] = []
 

@@ -77,6 +77,8 @@ def _after_slash(value: Value) -> list[Value] | None:
     """The parts of `owner/name` after the slash that are not fixed; None when that is not known."""
     if isinstance(value, Known):
         return [] if isinstance(value.value, str) and "/" in value.value else None
+    if isinstance(value, Outside) and value.kind == "env":
+        return []
     if isinstance(value, OneOf):
         found = [_after_slash(each) for each in value.options]
         return [] if found and all(each == [] for each in found) else None

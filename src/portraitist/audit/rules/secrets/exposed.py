@@ -42,9 +42,11 @@ _NO_KEY = re.compile(
 
 
 # What the secrets of the pattern begin with; looking for these first is much quicker, and quickest by the rarest
-# letter of each: r8_, sk-, sk_live_, AKIA, ghp_, whsec_, xox, -----BEGIN, SG., hf_.
+# letter of each: r8_, sk-, sk_live_, AKIA, ghp_, whsec_, xox, -----BEGIN, SG., hf_, gsk_, pat_, re_, secret_, :AA,
+# AIza, slack.com, discord.com, cloudinary:, sb_.
 _MARKS = re.compile(
-    r"8(?<=r8)_|k(?<=sk)(?:-|_live_)|K(?<=AK)IA|h(?:(?<=gh)p_|(?<=wh)sec_|f_)|xox|B(?<=-----B)EGIN|G(?<=SG)\."
+    r"8(?<=r8)_|k(?<=sk)(?:-|_live_|_test_|_)|K(?<=AK)IA|h(?:(?<=gh)[pousr]_|(?<=wh)sec_|f_)|xox|B(?<=-----B)EGIN|G(?<=SG)\."
+    r"|b_pat_|\bre_|b_secret_|bp_|:AA|hooks\.slack|/api/webhooks/|y://|-[0-9a-f]{12}:[0-9a-f]{32}|xai-|pplx-|\brk_live_"
 )
 
 
@@ -56,6 +58,7 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
     they are answered are not seen (`given`). Keys that are made for browsers are left alone (`made_public`).
     """
     yield from given.handed_over(ctx)
+    yield from _bundled(ctx)
     yield from sent_to_a_given_address(ctx)
     seen: set[str] = set()
     files: set[tuple[str, str]] = set()
@@ -98,6 +101,18 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
             )
 
 
+def _bundled(ctx: Context) -> Iterator[Finding]:
+    """`import { REPLICATE_API_TOKEN } from "@env"`: a plugin of React Native puts the text into the app."""
+    for module in ctx.live:
+        for each in (
+            module.all(ir.Import) if "@env" in module.file.text or "dotenv" in module.file.text else ()
+        ):
+            for name, _ in each.names if each.module in {"@env", "react-native-dotenv"} else ():
+                if _SECRETISH.search(name) and not _HARMLESS.search(name):
+                    message = f"{name} is put into the app, where everybody can read it"
+                    yield finding("client-exposed-token", module, each, message, key=name, weight=90)
+
+
 def secret_in_repo(ctx: Context) -> Iterator[Finding]:
     """A provider's key in a committed file, by its form; values in environment files that are no placeholder.
 
@@ -112,7 +127,7 @@ def secret_in_repo(ctx: Context) -> Iterator[Finding]:
 
 
 def _by_form(ctx: Context) -> Iterator[Finding]:
-    for file in ctx.tree.files:
+    for file in (*ctx.tree.files, *ctx.tree.others):
         if file.role in {"generated"}:
             continue
         if file.language != "env" and not _MARKS.search(file.text):

@@ -27,6 +27,10 @@ _HARMLESS = re.compile(
     r"ANON|PUBLI|MAPS|ANALYTICS|POSTHOG|FIREBASE|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|STRIPE_P"
 )
 _ANSWERS = {"json", "send", "jsonify", "JSONResponse", "JsonResponse", "Response", "jsonResponse"}
+_PAGES = {"render", "render_template", "TemplateResponse"}
+"""What makes a page of a template, which may show whatever it is handed."""
+_LOADERS = {"getServerSideProps", "getStaticProps"}
+"""What Next calls for a page's properties: all of them are in the page."""
 _SETTINGS = re.compile(
     r"(^|/)(next\.config\.\w+|vite\.config\.\w+|app\.config\.(ts|js)|vue\.config\.js|webpack\.config\.\w+)$"
 )
@@ -40,6 +44,17 @@ def handed_over(ctx: Context) -> Iterator[Finding]:
     for module in ctx.live:
         if _SETTINGS.search(module.path):
             yield from _in_settings(ctx, module)
+        for func in module.all(ir.Func) if "Props" in module.file.text else ():
+            if func.name in _LOADERS:
+                yield from _in_properties(ctx, module, func)
+
+
+def _in_properties(ctx: Context, module: Module, func: ir.Func) -> Iterator[Finding]:
+    """What a page of Next is given as properties: the browser gets all of them."""
+    for value in returns(func):
+        for name, place in _secrets_in(ctx, module, value):
+            message = f"a page is given {name}"
+            yield finding("client-exposed-token", module, place, message, key=name, weight=88)
 
 
 def _in_answer(ctx: Context, route: Route) -> Iterator[Finding]:
@@ -52,13 +67,43 @@ def _in_answer(ctx: Context, route: Route) -> Iterator[Finding]:
             list(returns(func)) if route.method == "ACTION" or module.language == "python" else []
         )
         for call in ir.find(func, ir.Call):
-            if ir.dotted(call.func).rpartition(".")[2] in _ANSWERS and call.args:
+            name = ir.dotted(call.func).rpartition(".")[2]
+            if name in _ANSWERS and call.args:
                 given.append(call.args[0])
+            if name in _PAGES:
+                given.extend((*call.args[1:2], *([call.kw] if call.kw is not None else [])))
             given.extend(_cookie(call))
         for node in given:
-            for name, place in _secrets_in(ctx, module, node):
+            for name, place in _secrets_in(ctx, module, _made(module, node)):
                 message = f"{route.key} answers with {name}"
                 yield finding("client-exposed-token", module, place, message, key=name, weight=88)
+            for name, place in _beginnings(ctx, module, _made(module, node)):
+                message = f"{route.key} answers with a part of {name}"
+                yield finding("client-exposed-token", module, place, message, key=name, weight=46)
+
+
+def _made(module: Module, node: ir.Node) -> ir.Node:
+    """The object that a variable was set to once: `const body = {…}` of `json(body)`."""
+    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+    values = [each.value for each in found[1] if not each.keys] if found else []
+    return values[0] if len(values) == 1 and isinstance(values[0], ir.Obj) else node
+
+
+_CUTS = {"substring", "slice", "substr"}
+
+
+def _beginnings(ctx: Context, module: Module, node: ir.Node) -> Iterator[tuple[str, ir.Node]]:
+    """`token.substring(0, 8)`, `token[:8]` in what is answered: a part of a secret, and that it is set."""
+    for each in ir.walk(node):
+        base = None
+        if isinstance(each, ir.Call) and isinstance(each.func, ir.Attr) and each.func.name in _CUTS:
+            base = each.func.obj
+        elif isinstance(each, ir.Index) and module.language == "python" and not isinstance(each.key, ir.Lit):
+            base = each.obj
+        if isinstance(base, ir.Attr | ir.Name | ir.Call) and _SAYS_SO.search(ir.dotted(base)):
+            name = _secret_of(ctx.ev.eval(module, base))
+            if name:
+                yield name, each
 
 
 def _cookie(call: ir.Call) -> list[ir.Node]:

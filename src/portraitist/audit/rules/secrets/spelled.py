@@ -56,9 +56,37 @@ def spelled(ctx: Context) -> Iterator[Finding]:
                 unknown = (62 if runs_in_browser(module) else 78, "a secret")
                 graded = _SERVICE_ROLE if _serves(str(lit.value)) else unknown
                 yield _found(module.path, lit.line, name, *graded)
-    for file in ctx.tree.files:
+    for file in (*ctx.tree.files, *ctx.tree.others):
         if file.role not in {"generated", "test", "vendored"} and ("eyJ" in file.text or "://" in file.text):
             yield from _in_text(file)
+    configured = (each for each in ctx.tree.files if each.language == "config")
+    for file in (*configured, *ctx.tree.others):
+        if file.role not in {"generated", "test", "vendored", "doc"} and not _SHOWS_HOW.search(file.path):
+            yield from _unparsed(file)
+
+
+_SHOWS_HOW = re.compile(
+    r"\.github/workflows|example|sample|template|(^|/)(openapi|swagger)|google-services|GoogleService", re.I
+)
+_SET = re.compile(
+    r"(?P<name>[A-Za-z][\w-]*)[\"']?\s*(?::\s*[\w?]+\s*)?[:=]\s*(?P<quote>[\"'])?(?P<value>[^\"'\s,;]{16,})(?(quote)[\"'])"
+)
+_BARE = {".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties", ".xcconfig", ".sh"}
+"""Where a value may stand without quotes."""
+_GIVEN_OUT = re.compile(r"^(appl_|goog_|eyJ|[A-Z][A-Za-z]*\.|[\w.]+\()")
+"""Keys that a shop's library gives to every app, tokens that are judged by what they say, and expressions."""
+
+
+def _unparsed(file: SourceFile) -> Iterator[Finding]:
+    """Values under the name of a secret in languages that are not parsed: `static let apiKey = "…"`."""
+    for number, line in enumerate(file.text.split("\n"), 1):
+        found = _SET.search(line) if len(line) < 500 else None
+        bare = file.language == "config" or file.suffix in _BARE
+        if found is None or not (found.group("quote") or bare):
+            continue
+        name, value = found.group("name"), found.group("value")
+        if _names_secret(name) and not _GIVEN_OUT.search(value) and _looks_secret(value):
+            yield _found(file.path, number, name, 78, "a secret")
 
 
 def _in_text(file: SourceFile) -> Iterator[Finding]:
@@ -94,9 +122,12 @@ def _named_literals(module: Module) -> Iterator[tuple[str, ir.Lit]]:
 
 
 def _is_secret(name: str, lit: ir.Lit) -> bool:
-    if not _names_secret(name):
-        return False
-    text = str(lit.value).removeprefix("Bearer ").removeprefix("Token ").removeprefix("Basic ")
+    return _names_secret(name) and _looks_secret(str(lit.value))
+
+
+def _looks_secret(value: str) -> bool:
+    """Whether a text is none of the plain words, names and holes that stand where a secret will."""
+    text = value.removeprefix("Bearer ").removeprefix("Token ").removeprefix("Basic ")
     if _NO_SECRET.search(text):
         return False
     return len(re.findall(r"\d", text)) > 2 and bool(re.search(r"[A-Za-z]{2}", text))
