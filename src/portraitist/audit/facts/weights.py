@@ -175,12 +175,11 @@ def _polled(ctx: Context, module: Module, node: ir.Node) -> str:
 
 
 def _stored(ctx: Context, module: Module) -> None:
-    """Puts into object storage: bucket and function."""
+    """Puts into object storage, by their bucket; the function is the fact's scope."""
     for call in module.calls(ctx.words.storage_puts, lower=True):
         bucket = _bucket(ctx, module, call)
         if bucket:
-            where = module.scope_name(call)
-            ctx.add("persist", f"{bucket} {where}".strip(), module, call, value=bucket, shows="")
+            ctx.add("persist", bucket, module, call, value=bucket, shows="")
 
 
 def _bucket(ctx: Context, module: Module, call: ir.Call) -> str:
@@ -216,10 +215,9 @@ def _rows(ctx: Context) -> None:
         if each.kind != "write" or each.module.role not in LIVE_ROLES:
             continue
         if any(snake(use.column) in ctx.words.picture_columns for use in each.columns):
-            key = f"{each.table} {each.module.scope_name(each.node)}".strip()
             ctx.add(
                 "persist",
-                key,
+                each.table,
                 each.module,
                 each.node,
                 value=each.table,
