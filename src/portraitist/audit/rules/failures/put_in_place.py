@@ -119,13 +119,16 @@ def _is_sentence(value: ir.Node | None) -> bool:
 
 
 def _taken(ctx: Context, func: ir.Func, *, whole: bool) -> Place | None:
-    """A live call whose answer no branch asks about; with `whole`, one that hands it on as the answer of a route."""
+    """A live call whose answer no branch asks about; with `whole`, one that hands it on as the answer of a route.
+
+    An action has no status: the object that it gives back is how it tells of a failure.
+    """
     for site in ctx.program.callers.get(func, []):
         owner = site.call.within
         if (
             owner is None
             or ctx.role_at(site.module, site.call) not in LIVE_ROLES
-            or (whole and owner not in ctx.handled_by)
+            or (whole and all(each.method == "ACTION" for each in ctx.handled_by.get(owner, ())))
         ):
             continue
         up = next((each for each in ir.ancestors(site.call) if not isinstance(each, ir.Other)), None)

@@ -17,6 +17,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import runs_in_browser
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.source import SourceFile
 
 _NAMED = re.compile(
@@ -47,13 +48,13 @@ _PLAIN_WORDS = re.compile(
 def spelled(ctx: Context) -> Iterator[Finding]:
     """Secrets by the name they are given in live code, service keys that are tokens, passwords in addresses.
 
-    In code for browsers, a key of no known form may be one that its service gives out to everybody: it ranks below
-    those that open a service or a database for certain.
+    In code for browsers, a key of no known form may be one that its service gives out to everybody: the report's list
+    leaves it out.
     """
     for module in (each for each in ctx.live if not _SETS_TESTS_UP.search(each.path)):
         for name, lit in _named_literals(module):
             if _is_secret(name, lit):
-                unknown = (62 if runs_in_browser(module) else 78, "a secret")
+                unknown = (BARELY if runs_in_browser(module) else 78, "a secret")
                 graded = _SERVICE_ROLE if _serves(str(lit.value)) else unknown
                 yield _found(module.path, lit.line, name, *graded)
     for file in (*ctx.tree.files, *ctx.tree.others):
