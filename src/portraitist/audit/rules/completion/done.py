@@ -16,6 +16,7 @@ from portraitist.audit.link.values import Known, OneOf, literals
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
 from portraitist.audit.rules.completion.emptiness import PART, leaves_without, may_be_empty
+from portraitist.audit.rules.completion.made_up import made_up
 from portraitist.audit.rules.completion.results import done_without_result
 from portraitist.audit.rules.completion.untaken import nothing_taken
 from portraitist.audit.rules.completion.words import DONE, done_at, holds_model, is_done, says_done
@@ -28,10 +29,12 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
     that are only set inside a test of the provider's output that the status does not depend on. Of a helper it asks
     whether one of its calls tells it a done-state. A webhook's handler that asks for no state calls failures done too.
     A webhook's handler, or a poll, that takes nothing of the output is in `untaken`; states that become done in one of
-    several cases, pictures, and answers are in `results`.
+    several cases, pictures, and answers are in `results`, made-up versions and parts of which each may have failed in
+    `made_up`.
     """
     yield from nothing_taken(ctx)
     yield from done_without_result(ctx)
+    yield from made_up(ctx)
     yield from _stored_under_a_test(ctx)
     yield from _done_untold(ctx)
     for statement in live_statements(ctx, "write"):

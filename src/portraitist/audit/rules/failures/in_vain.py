@@ -55,7 +55,7 @@ def _not_asked(ctx: Context) -> Iterator[Finding]:
 
 def _told_failed(ctx: Context, attempt: ir.Try, handler: ir.Handler) -> ir.Node | None:
     """Where a handler says `failed` and asks nothing before: in its answer, a variable or a row."""
-    if any(isinstance(each, ir.If | ir.Cond) for part in handler.body for each in ir.walk(part)):
+    if any(isinstance(each, ir.If) for part in handler.body for each in ir.walk(part)):
         return None
     for each in (one for part in handler.body for one in ir.walk(part)):
         says = isinstance(each, ir.Assign) and STATE.search(snake(last_name(each.target)))
