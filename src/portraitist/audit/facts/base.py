@@ -104,10 +104,15 @@ class Route:
 
     @property
     def home(self) -> tuple[Module, ir.Node]:
-        """Where a reader looks for what is missing: the view behind a list of URLs, else the registration itself."""
+        """Where a reader looks for what is missing: the view behind a list of URLs, the function that a file's export
+        wraps, else the registration itself."""
         listed = self.framework == "python" and "urlpatterns" in self.module.top.names
-        for each in self.handlers if listed else ():
-            if each.module is not None and isinstance(each.node, ir.Func):
+        exported = self.framework in {"next", "pages"}
+        for each in self.handlers if listed or exported else ():
+            if each.module is None or not isinstance(each.node, ir.Func):
+                continue
+            apart = each.module is self.module and not self.node.line <= each.node.line <= self.node.end
+            if listed or apart:
                 return each.module, each.node
         return self.module, self.node
 
