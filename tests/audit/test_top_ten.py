@@ -376,3 +376,24 @@ export async function POST(request: Request) {
 """
     audit = audit_files({"api/models.py": model, "site/app/api/x/route.ts": page})
     assert [each.rank for each in audit.findings if each.rule == "schema-drift"] == [None]
+
+
+def test_a_router_that_no_file_serves_is_not_printed(audit_files: Auditor) -> None:
+    router = """
+import replicate
+from fastapi import APIRouter
+faces = APIRouter()
+@faces.post("/faces")
+def draw(prompt: str):
+    return replicate.run("a/b", input={"prompt": prompt})
+"""
+    main = """
+from fastapi import FastAPI
+from health import checks
+app = FastAPI()
+app.include_router(checks)
+"""
+    health = "from fastapi import APIRouter\nchecks = APIRouter()\n"
+    for served, printed in (("", 0), ("from faces import faces\napp.include_router(faces)\n", 1)):
+        audit = audit_files({"faces.py": router, "health.py": health, "main.py": main + served})
+        assert len(_printed(audit, "missing-auth")) == printed

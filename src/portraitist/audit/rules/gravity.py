@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import PurePosixPath
 
+from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 
 RANKED = 10
@@ -82,7 +85,7 @@ def ranked(ctx: Context, found: list[Finding]) -> list[Finding]:
         later = CLASSES.get(each.rule, LOST) + (own < LIGHT)
         return (later, -own, each.path, each.line, each.rule, each.key)
 
-    apart = _scripts(ctx)
+    apart = _scripts(ctx) | _unserved(ctx)
     printable = {
         id(each)
         for each in found
@@ -95,6 +98,32 @@ def _scripts(ctx: Context) -> set[str]:
     """The files that nobody but their owner runs, in a repository whose paid calls stand elsewhere."""
     apart = {each.path for each in ctx.modules if each.role != "src" or _CONFIGURES.search(each.path)}
     return apart if any(each.module.path not in apart for each in ctx.calls) else set()
+
+
+_ROUTERS = {"APIRouter", "Blueprint"}
+_SERVES = re.compile(r"include_router|register_blueprint|\.mount\(|import_module|pkgutil|add_url_rule")
+
+
+def _unserved(ctx: Context) -> set[str]:
+    """Python files with routers that no other file can put into an application: none that serves names them."""
+    serving = [each for each in ctx.modules if each.language == "python" and _SERVES.search(each.file.text)]
+    found: set[str] = set()
+    for module in ctx.modules if serving else ():
+        made = [each for each in module.calls(_ROUTERS) if each.within is None]
+        names = {ir.plain_dotted(each.parent.target) for each in made if isinstance(each.parent, ir.Assign)}
+        stem = PurePosixPath(module.path).stem
+        words = [re.compile(rf"\b{re.escape(stem if name == 'router' else name)}\b") for name in names]
+        if words and not any(
+            one.search(each.file.text) for one in words for each in _others(ctx, serving, module)
+        ):
+            found.add(module.path)
+    return found
+
+
+def _others(ctx: Context, serving: list[Module], module: Module) -> list[Module]:
+    """The files that may serve a router: those that put any into an application, and the packages between."""
+    between = [each for each in ctx.modules if each.path.endswith("__init__.py")]
+    return [module] if module in serving else [*serving, *between]
 
 
 def _with_ranks(ordered: list[Finding], printable: set[int]) -> list[Finding]:
