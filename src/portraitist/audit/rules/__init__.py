@@ -17,6 +17,7 @@ from portraitist.audit.rules import (
     product,
     provider,
     repeats,
+    shared_models,
     version_parts,
     versions,
 )
@@ -42,7 +43,7 @@ RULES: dict[str, Rule] = {
     "webhook-missing-handler": webhooks.webhook_missing_handler,
     "idor": ownership.idor,
     "shared-destination": provider.shared_destination,
-    "shared-model-fallback": provider.shared_model_fallback,
+    "shared-model-fallback": shared_models.shared_model_fallback,
     "hardcoded-owner": owners.hardcoded_owner,
     "client-exposed-token": exposed.client_exposed_token,
     "secret-in-repo": exposed.secret_in_repo,

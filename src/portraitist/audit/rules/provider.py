@@ -16,15 +16,6 @@ from portraitist.audit.rules.base import (
 )
 from portraitist.audit.rules.gravity import BARELY
 
-_MODEL = re.compile(r"^[\w.-]+/[\w.-]+(:[0-9a-f]+)?$")
-
-
-_OWN = re.compile(
-    r"train|lora|user|personal|custom|finetun|trained|replicate_?(model|version)|model_?(id|version|path)",
-    re.I,
-)
-
-
 _QUALITY = {
     "guidance",
     "guidance_scale",
@@ -98,47 +89,6 @@ def _is_fixed(part: Value) -> bool:
     if isinstance(part, OneOf):
         return all(_is_fixed(each) for each in part.options)
     return isinstance(part, Known) or (isinstance(part, Outside) and part.kind == "env")
-
-
-def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
-    """A generation that may run a fixed public model in place of the member's own.
-
-    Only in repositories that train; only where both the member's model and the fixed one are seen.
-    """
-    trains = any(each.purpose == "training" for each in ctx.creates())
-    for call in ctx.creates() if trains else []:
-        if call.purpose != "generation":
-            continue
-        values = [
-            (field.value, ctx.program.modules[field.path], field.line)
-            for field in call.fields("version", "model")
-        ]
-        if call.model is not None:
-            values.append((call.model, call.module, call.call.line))
-        for value, module, line in values:
-            options = value.options if isinstance(value, OneOf) else ()
-            fixed = [each for each in options if isinstance(each, Known) and _MODEL.match(str(each.value))]
-            own = [each for each in options if isinstance(each, Outside | Text) and _OWN.search(_names(each))]
-            if fixed and own:
-                yield finding(
-                    "shared-model-fallback",
-                    module,
-                    ir.Other(line, line, []),
-                    f"falls back to the shared model {fixed[0].value}",
-                    key=str(fixed[0].value),
-                    weight=68,
-                    evidence=[place(call)],
-                )
-
-
-def _names(value: Value) -> str:
-    if isinstance(value, Outside):
-        return value.name
-    return (
-        " ".join(each.name for each in value.parts if isinstance(each, Outside))
-        if isinstance(value, Text)
-        else ""
-    )
 
 
 def weights_url_guess(ctx: Context) -> Iterator[Finding]:
