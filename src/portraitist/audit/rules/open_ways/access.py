@@ -15,7 +15,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds, open_rows
+from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds, open_guards, open_rows
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.senders.webhooks import verifies
 
@@ -26,7 +26,8 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     It deletes at the provider, or it reads or changes a row of a member by an id that the request names, or asks the
     provider for what has that id while other routes are guarded (`open_data`).
     Also what the database leaves open to browsers that ask it directly (`open_database`), and
-    a function that takes its caller's name out of a token whose signature nobody checks (`believed_tokens`).
+    a function that takes its caller's name out of a token whose signature nobody checks (`believed_tokens`), and a
+    guard of paid work that lets everybody pass (`open_guards`).
     And whatever reads or changes the rows of open paid work in its file, or an office's, or raises a balance
     (`open_rows`).
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
@@ -34,6 +35,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     """
     yield from believed_tokens(ctx)
     yield from open_database.left_open(ctx)
+    yield from open_guards.left_ajar(ctx)
     reported: set[Route] = set()
     worked: dict[str, dict[str, Route]] = {}
     for flow in (*ctx.flows, *_to_deletions(ctx)):

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
-from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.facts.denial import flat
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of
@@ -21,6 +22,7 @@ from portraitist.audit.rules.credits.ledger import signs_of
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.requests import below, is_given
+from portraitist.audit.rules.senders.webhooks import verifies
 
 MAX_DEPTH = 3
 """How many calls below a handler a statement is looked for."""
@@ -57,6 +59,18 @@ def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
         yield finding("missing-auth", *route.home, message, key=route.key, end=route.head,
                       weight=66 if kept.kind == "read" else 74,
                       evidence=[Place(kept.module.path, kept.line)])  # fmt: skip
+        return
+    timed = _on_time(ctx, route, ways)
+    if timed is not None:
+        message = f"{route.key} {open_data.DOES[timed.kind]} {timed.table}, and not even a timer's secret is asked for"
+        yield finding("missing-auth", *route.home, message, key=route.key, weight=54, end=route.head,
+                      evidence=[Place(timed.module.path, timed.line)])  # fmt: skip
+        return
+    listed = _all_of(ctx, route, ways)
+    if listed is not None:
+        message = f"{route.key} reads rows of {listed.table}, whoever's they are, and asks nobody"
+        yield finding("missing-auth", *route.home, message, key=route.key, weight=56, end=route.head,
+                      evidence=[Place(listed.module.path, listed.line)])  # fmt: skip
         return
     moved = _moved(ctx, route, ways)
     if moved is not None:
@@ -180,3 +194,61 @@ def _of_office(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | N
     made = [each for func in ways for each in ctx.statements_under.get(func, ())]
     made = [each for each in made if open_data.unprotected(ctx, each)]
     return min(made, key=lambda each: each.kind == "read", default=None)
+
+
+_TIMED = re.compile(r"(^|[/_.-])(cron|scheduled?)([/_.-]|$)", re.I)
+
+
+def _on_time(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | None:
+    """What a route for a timer changes or deletes; none where any secret is compared on the way."""
+    if not _TIMED.search(route.path) or any(
+        verifies(ctx, ctx.program.module_of[each], each) for each in ways[:1]
+    ):
+        return None
+    made = [each for func in ways for each in ctx.statements_under.get(func, ()) if each.kind != "read"]
+    return next((each for each in made if not each.insert and open_data.unprotected(ctx, each)), None)
+
+
+_FOR_ALL = re.compile(
+    r"communit|explore|public|galler|feed|showcase|discover|trending|leaderboard|recent|popular|featured|stats|home|search|top",
+    re.I,
+)
+"""Lists that are made to be seen by all."""
+
+
+def _all_of(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | None:
+    """A read that names no row and no owner, of a table whose rows have owners, where other routes are guarded."""
+    if route.method != "GET" or _FOR_ALL.search(route.path) or open_data.MEANT_OPEN.search(route.path):
+        return None
+    if not any(each.guarded_by for each in ctx.routes):
+        return None
+    owners = ctx.words.owner_columns
+    for func in ways[:1]:
+        for each in ctx.statements_under.get(func, ()):
+            owned = {snake(one) for one in columns_of(ctx, each.table)} & owners
+            whole = each.kind == "read" and not each.where and not each.where_values and not each.columns
+            if whole and owned and open_data.is_private(each) and not _counts(each):
+                return each if open_data.unprotected(ctx, each) else None
+    return None
+
+
+def _counts(statement: Statement) -> bool:
+    """Whether rows are only counted or summed, or a condition is built that is not seen."""
+    names = {call_name(each) for each in chain_calls(statement.node)}
+    return bool(names & _SUMS) or not isinstance(statement.node, ir.Call)
+
+
+_SUMS = {
+    "count",
+    "aggregate",
+    "groupBy",
+    "group_by",
+    "sum",
+    "where",
+    "filter",
+    "filter_by",
+    "eq",
+    "match",
+    "in_",
+    "first",
+}
