@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 
 from portraitist.audit import ir
 from portraitist.audit.facts import db_chain, db_common, db_python, db_sql
@@ -135,7 +136,7 @@ _LITERAL = {"create table", "alter table", "generated types", DOCUMENT}
 
 def _as_spelled(ctx: Context, statement: Statement) -> set[str] | None:
     """The columns in lower case where a client sends the very names it is given (`from("x")`), else None."""
-    if not isinstance(statement.node, ir.Call) or not statement.columns:
+    if not isinstance(statement.node, ir.Call) or not (statement.columns or statement.where_values):
         return None
     starts = {db_common.call_name(each) for each in db_common.chain_calls(statement.node)}
     definitions = ctx.tables[statement.table]
@@ -145,29 +146,43 @@ def _as_spelled(ctx: Context, statement: Statement) -> set[str] | None:
 
 
 def _missing_columns(ctx: Context) -> None:
+    """Adds the columns that no definition has: what is written or read, then what rows are asked for by."""
     for statement in ctx.statements:
-        created = any(each.source != "alter table" for each in ctx.tables.get(statement.table, []))
-        known = {snake(each) for each in columns_of(ctx, statement.table)}
-        if not known or not created:
+        _not_defined(ctx, statement, statement.columns)
+    told = {(each.path, each.key) for each in ctx.of("table.missing_column")}
+    for statement in ctx.statements:
+        if statement.table in ctx.tables and _as_spelled(ctx, statement) is not None:
+            path = statement.module.path
+            _not_defined(ctx, statement, [
+                ColumnUse(name, path, node.line, None, node)
+                for name, node in statement.where_values
+                if (path, f"{statement.table}.{name}") not in told
+            ])  # fmt: skip
+
+
+def _not_defined(ctx: Context, statement: Statement, uses: Iterable[ColumnUse]) -> None:
+    created = any(each.source != "alter table" for each in ctx.tables.get(statement.table, []))
+    known = {snake(each) for each in columns_of(ctx, statement.table)}
+    if not known or not created:
+        return
+    documented = all(each.source == DOCUMENT for each in ctx.tables[statement.table])
+    alike = {each.replace("_", "") for each in known} if documented else set()
+    exact = _as_spelled(ctx, statement)
+    for use in uses:
+        name = use.column
+        relation = isinstance(use.value, object) and name.endswith("_id") and name[:-3] in known
+        if (
+            (snake(name) in known if exact is None else name.lower() in exact)
+            or relation
+            or not re.match(r"^[A-Za-z_]\w*$", name)
+            or f"{snake(name)}_id" in known
+            or (documented and snake(name).replace("_", "") not in alike)
+        ):
             continue
-        documented = all(each.source == DOCUMENT for each in ctx.tables[statement.table])
-        alike = {each.replace("_", "") for each in known} if documented else set()
-        exact = _as_spelled(ctx, statement)
-        for use in statement.columns:
-            name = use.column
-            relation = isinstance(use.value, object) and name.endswith("_id") and name[:-3] in known
-            if (
-                (snake(name) in known if exact is None else name.lower() in exact)
-                or relation
-                or not re.match(r"^[A-Za-z_]\w*$", name)
-                or f"{snake(name)}_id" in known
-                or (documented and snake(name).replace("_", "") not in alike)
-            ):
-                continue
-            module = ctx.program.modules[use.path]
-            line = _line_of(module, use, statement)
-            anchor = ir.Other(line, line, [])
-            anchor.parent = statement.node if module is statement.module else None
-            definition = ctx.tables[statement.table][0]
-            ctx.add("table.missing_column", f"{statement.table}.{name}", module, anchor,
-                    evidence=[Place(definition.path, definition.line)], shows=name)  # fmt: skip
+        module = ctx.program.modules[use.path]
+        line = _line_of(module, use, statement)
+        anchor = ir.Other(line, line, [])
+        anchor.parent = statement.node if module is statement.module else None
+        definition = ctx.tables[statement.table][0]
+        ctx.add("table.missing_column", f"{statement.table}.{name}", module, anchor,
+                evidence=[Place(definition.path, definition.line)], shows=name)  # fmt: skip

@@ -148,11 +148,15 @@ class Resolver:
     def own_root(self, importer: str, module: str) -> str | None:
         """The source folder in which an absolute Python import's package lies, when that is one of this repository.
 
-        A package counts where `importer` lies in it, or where it stands beside a file that Python can start.
+        A package counts where `importer` lies in it, or where it stands beside a file that Python can start; without an
+        `__init__` where the folder in it that is named too has files.
         """
         package = module.partition(".")[0]
+        inner = "/".join(module.split(".")[:2]) if module.count(".") > 1 else ""
         for up in PurePosixPath(importer).parents if "." in module else ():
             if up.name == package and _join(str(up), "__init__.py") in self.paths:
+                return str(up.parent)
+            if inner and up.name == package and self.is_folder(_join(str(up.parent), inner)):
                 return str(up.parent)
             beside = _join(_join(str(up), package), "__init__.py") in self.paths
             if beside and _join(str(up), "__init__.py") not in self.paths:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.db_common import call_name, chain_calls
-from portraitist.audit.model import Finding, Place
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, live_statements
 
 _VIEW = re.compile(
@@ -28,7 +29,7 @@ _SHARE = 0.7
 
 
 def missing_tables(ctx: Context) -> Iterator[Finding]:
-    """`from("x")` of Supabase's client for a table that neither types nor SQL define.
+    """`from("x")` of Supabase's client for a table that neither types nor SQL define, and `rpc("x")` likewise.
 
     Tables made by hand on the platform, or by another repository, are not known; the message says what was looked at.
     """
@@ -53,6 +54,36 @@ def missing_tables(ctx: Context) -> Iterator[Finding]:
         weight = 48 if typed else 34
         yield finding("schema-drift", first.module, first.node, message, key=table, weight=weight, line=first.line,
                       end=first.end, evidence=rest[:5])  # fmt: skip
+    yield from _missing_functions(ctx, what, 48 if typed else 34)
+
+
+def _missing_functions(ctx: Context, what: str, weight: int) -> Iterator[Finding]:
+    """`rpc("x")` of a function that no SQL, document or type of the repository names."""
+    texts = [each.text for each in ctx.tree.files if each.language in {"sql", "doc"}]
+    texts += [
+        each.text for each in ctx.tree.files if each.language == "javascript" and " Row: {" in each.text
+    ]
+    known = {name for text in texts for name in re.findall(r"\w+", text)} if _calls(ctx) else set()
+    seen: set[str] = set()
+    for module, call, name in _calls(ctx):
+        if name not in known | seen:
+            seen.add(name)
+            message = f"no {what} in the repository has the function {name} that is called here"
+            yield finding(
+                "schema-drift", module, call, message, key=f"rpc {name}", weight=weight, end=call.line
+            )
+
+
+def _calls(ctx: Context) -> list[tuple[Module, ir.Call, str]]:
+    """The calls of functions of the database by Supabase's client, in live code."""
+    return [
+        (module, call, name)
+        for module in ctx.live
+        if "supabase" in module.lowered
+        for call in module.calls({"rpc"})
+        if (name := ir.text_of(call.args[0]) if call.args else None) and re.fullmatch(r"\w+", name)
+        if ctx.role_at(module, call) in LIVE_ROLES
+    ]
 
 
 def _by_name(statement: Statement) -> bool:

@@ -26,6 +26,7 @@ from portraitist.audit.rules.columns.missing_tables import missing_tables
 from portraitist.audit.rules.columns.retrained import overwritten
 from portraitist.audit.rules.columns.spellings import spelled_twice
 from portraitist.audit.rules.columns.unfound import never_found
+from portraitist.audit.rules.columns.wrong_kinds import uuids_as_numbers
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.references import COMPOSED, MODEL, WHOLE, forms
 from portraitist.audit.rules.shared_state import shared_state
@@ -301,9 +302,11 @@ def _may_be_one(path: str, fact: Fact) -> bool:
 def schema_drift(ctx: Context) -> Iterator[Finding]:
     """A written column that no definition has, or two definitions of one column with different types.
 
-    Also tables that no definition has, where nearly all others are defined (`missing_tables`).
+    Also tables and functions that no definition has, where nearly all others are defined (`missing_tables`), and UUIDs
+    that are put into numbers (`wrong_kinds`).
     """
     yield from missing_tables(ctx)
+    yield from uuids_as_numbers(ctx)
     missing: dict[tuple[str, str], list[Fact]] = {}
     for fact in ctx.of("table.missing_column"):
         if fact.role in {"src", "script"}:

@@ -12,7 +12,9 @@ from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.mocks.bypassed import bypassed
 from portraitist.audit.rules.mocks.made_up import made_up_versions
+from portraitist.audit.rules.mocks.never_refused import never_refused
 from portraitist.audit.rules.mocks.pretended import pretended, switched
+from portraitist.audit.rules.mocks.shown import shown_instead
 from portraitist.audit.rules.mocks.stand_ins import stand_ins
 
 _MOCK_NAME = re.compile(
@@ -27,12 +29,15 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
 
     Also routes that simulate an outcome, and placeholders that are sent to the provider (`stand_ins`); timers and
     fixed answers in place of work (`pretended`); versions that no model can have (`made_up`); switches that pass work
-    by, and pictures of no bytes (`bypassed`).
+    by, and pictures of no bytes (`bypassed`); payments proved by a literal and scores drawn by lot (`never_refused`);
+    placeholders that a page shows after a wait (`shown`).
     """
     yield from stand_ins(ctx)
     yield from pretended(ctx)
     yield from made_up_versions(ctx)
     yield from bypassed(ctx)
+    yield from never_refused(ctx)
+    yield from shown_instead(ctx)
     touching = {each.module.path for each in ctx.calls} | {
         each.path for each in ctx.of("flow", "persist", "route")
     }

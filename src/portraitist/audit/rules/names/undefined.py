@@ -11,6 +11,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.names.after_failure import read_after_failure
 from portraitist.audit.rules.names.missing_members import missing_methods
 from portraitist.audit.rules.names.unbound import read_too_early
 
@@ -39,10 +40,12 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
     """A name that is called or read, in a file that touches the provider or serves routes, and bound nowhere.
 
     Names that a template, a bundler, automatic imports or a star import may provide are not judged. In Python also a
-    local name that is read before it can have a value, in every file (`unbound`), and methods that a class of the
+    local name that is read before it can have a value, in every file (`unbound`), one that a failure leaves without
+    (`after_failure`), and methods that a class of the
     repository does not have (`missing_members`).
     """
     yield from read_too_early(ctx)
+    yield from read_after_failure(ctx)
     yield from missing_methods(ctx)
     touching = {each.path for each in ctx.of("file.touches_replicate")}
     touching |= {each.module.path for each in ctx.routes if each.is_http}
