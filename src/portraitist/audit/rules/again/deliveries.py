@@ -13,13 +13,11 @@ from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.again.asked import asks_before
-from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
-from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
-from portraitist.audit.rules.credits.ledger import named_kinds, signs_of
+from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.credits.effects import Effect, balance_effects
 
 MAX_DEPTH = 3
 """How many helpers below a handler an effect is looked for."""
@@ -38,24 +36,11 @@ _CONFIRMS = re.compile(
     r"sessions\.retrieve|payment_?intents\.retrieve|session\.retrieve|orders\.fetch|payments\.fetch|payment\.find_one",
     re.I,
 )
-_FOR = re.compile(
-    r"(event|session|payment|order|transaction|checkout|charge|purchase|invoice|receipt|intent|job|generation"
-    r"|prediction|training)\w*(_id|_ref|_key)?$|refer|idempot|^id$|external"
-)
 _SAYS = {
     "event": "the same event delivered again {deed} a second time",
     "payment": "the same payment confirmed again {deed} a second time",
     "poll": "each question for a job that is done {deed} once more",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """Something that must happen once: kind is give, take or paid."""
-
-    kind: str
-    node: ir.Node
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +53,7 @@ class Way:
 
 def counted_again(ctx: Context) -> Iterator[Finding]:
     """Balances that one event, payment or finished job changes any number of times."""
-    for route, sender, way in _unasked(ctx, ctx.once(_changes)):
+    for route, sender, way in _unasked(ctx, ctx.once(balance_effects)):
         kinds = {"event": {"give", "take"}, "payment": {"give"}, "poll": {"take"}}[sender]
         if way.effect.kind not in kinds:
             continue
@@ -166,46 +151,6 @@ def _ways(
             ):
                 step = (module, func, call)
                 yield from _ways(ctx, effects, target.module, target.node, (*before, step))
-
-
-def _changes(ctx: Context) -> dict[ir.Func, list[Effect]]:
-    """What each function adds to a balance or takes from it: by a sum that is stored, or by a stored function."""
-    found: dict[ir.Func, list[Effect]] = {}
-    for statement in live_statements(ctx, "write"):
-        about = CREDIT.search(snake(statement.table))
-        for use in statement.columns if not statement.insert and statement.func is not None else ():
-            if about or CREDIT.search(snake(use.column)):
-                for sign in sorted(
-                    {meaning(use.column, each) for each in signs_of(ctx, statement, use)} - {""}
-                ):
-                    _note(
-                        found, statement.func, Effect(sign, statement.node, f"{statement.table}.{use.column}")
-                    )
-    for _, kind, name, node in ctx.once(all_changes):
-        _note(found, node.within, Effect(kind, node, name))
-    for module in ctx.live:
-        for call in module.calls({"rpc"}):
-            named = ir.text_of(call.args[0]) if call.args else None
-            told = {one for each in call.args[1:] for one in _told(each)}
-            if named and not any(_FOR.search(snake(each)) for each in told):
-                for kind in set(named_kinds(call)) & {"give", "take"}:
-                    _note(found, call.within, Effect(kind, call, named))
-    return found
-
-
-def _told(given: ir.Node) -> Iterator[str]:
-    """The keys and names in what a stored function is told, but for the object that they are members of."""
-    for each in ir.walk(given):
-        if isinstance(each, ir.Prop) and each.key:
-            yield re.sub(r"^_?(p|in|arg)_", "", each.key)
-
-
-def _note(found: dict[ir.Func, list[Effect]], func: ir.Func | None, effect: Effect) -> None:
-    known = found.setdefault(func, []) if func is not None else []
-    if not any(
-        each.kind == effect.kind and each.node.line <= effect.node.line <= each.node.end for each in known
-    ):
-        known.append(effect)
 
 
 def _paid(ctx: Context) -> dict[ir.Func, list[Effect]]:

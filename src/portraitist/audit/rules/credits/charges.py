@@ -21,14 +21,19 @@ from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.addresses.loose import answers_text
 from portraitist.audit.rules.again.deliveries import counted_again
 from portraitist.audit.rules.base import finding, last_name, names_in, place, way_out_of
+from portraitist.audit.rules.credits.amounts import amounts
 from portraitist.audit.rules.credits.background import marked_failed, queued_and_failed
+from portraitist.audit.rules.credits.bots import of_members
 from portraitist.audit.rules.credits.charged_twice import charged_twice
 from portraitist.audit.rules.credits.counted import counted_first, given_twice
 from portraitist.audit.rules.credits.given_back import failed_branch, given_back_later
 from portraitist.audit.rules.credits.granted import given_for_the_asking
 from portraitist.audit.rules.credits.later import left_to_others
-from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Event, Ledger
+from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Event, Ledger, named_kinds
 from portraitist.audit.rules.credits.raced import raced
+from portraitist.audit.rules.credits.thrown import kept_when_thrown
+from portraitist.audit.rules.credits.unequal import unequal
+from portraitist.audit.rules.credits.unheeded import unheeded
 from portraitist.audit.rules.gravity import BARELY
 
 MAX_STATEMENT = 12
@@ -56,11 +61,13 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     yield from counted_again(ctx)
     ledger = Ledger(ctx)
     yield from given_twice(ctx, ledger)
-    flows = [each for each in ctx.flows if each.route is not None and each.route.is_http]
+    flows = of_members(ctx)
     if not _has_credits(ctx, ledger, flows):
         return
     seen: dict[str, list[Finding]] = {}
     ways = (
+        amounts(ctx, flows),
+        unequal(ctx, list(dict.fromkeys(func for flow in flows for func in flow.funcs))),
         charged_twice(ctx, ledger, flows),
         _judged_all(ctx, ledger, flows),
         queued_and_failed(ctx, ledger),
@@ -184,6 +191,7 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> I
             yield from _kept(ctx, ledger, flow, steps, early[0])
             yield from _kept_by_webhook(ctx, ledger, flow, early[0], hooks)
         yield from _taken_unchecked(flow, early[0], checks)
+        yield from _unheeded(ctx, flow, early[0], checks)
     elif not any(each.before and _asks(each) for each in steps):
         yield _at_call(
             flow,
@@ -251,6 +259,15 @@ def _taken_unchecked(flow: Flow, take: Step, checks: list[Step]) -> Iterator[Fin
         yield _at_step(flow, take, "credits are taken before they are checked", 52)
 
 
+def _unheeded(ctx: Context, flow: Flow, take: Step, checks: list[Step]) -> Iterator[Finding]:
+    """A take whose no nobody hears; worse where nothing else asks."""
+    why = unheeded(ctx, take.event.node, take.func)
+    if why:
+        asked = any(each.before and each.event.node is not take.event.node for each in checks)
+        message = f"{why}: the paid {flow.call.purpose} is made all the same"
+        yield _at_step(flow, take, message, 47 if asked else 58)
+
+
 def _answer_tested(take: Step, later: list[Step]) -> bool:
     """Whether the tests behind a take ask for its answer: `const took = await use(); if (!took.credits) …`."""
     made = next((each for each in ir.ancestors(take.event.node) if isinstance(each, ir.Assign)), None)
@@ -276,6 +293,23 @@ def _kept(ctx: Context, ledger: Ledger, flow: Flow, steps: list[Step], take: Ste
     elif left is not None:
         message = f"credits are taken here and kept when line {left.line} leaves with an error"
         yield _at_step(flow, take, message, 50)
+    elif (given := _plain_give(ctx, steps, take)) is not None and kept_when_thrown(
+        ctx, ledger, flow, take.func
+    ):
+        where = Place(given.module.path, given.event.line)
+        message = f"credits are given back at line {where.line} only, where no error of the {flow.call.purpose} comes"
+        yield _at_step(flow, take, message, 49, where)
+
+
+def _plain_give(ctx: Context, steps: list[Step], take: Step) -> Step | None:
+    """A step that gives back by its own name or statement, and takes nothing."""
+    for each in steps:
+        node = each.event.node
+        helper = isinstance(node, ir.Call) and bool(ctx.program.functions_called(node))
+        named = not helper or (isinstance(node, ir.Call) and "give" in named_kinds(node))
+        if each.event.kind == "give" and named and node is not take.event.node:
+            return each
+    return None
 
 
 def _kept_by_webhook(
@@ -349,10 +383,9 @@ def _at_call(flow: Flow, message: str, weight: int, proof: Place) -> Finding:
 
 
 def _first_step(flow: Flow) -> tuple[Module, ir.Node]:
-    assert flow.route is not None
     call = flow.call
-    for each in flow.steps[1:]:
-        if each.path == flow.route.module.path:
+    for each in flow.steps[1:] if flow.route is not None else ():
+        if flow.route is not None and each.path == flow.route.module.path:
             return flow.route.module, ir.Other(each.line, each.line, [])
     return call.module, call.call
 

@@ -11,6 +11,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, refusing_names, trace
 from portraitist.audit.rules.credits.changes import CREDIT, meaning
+from portraitist.audit.rules.credits.effects import balance_effects
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _OTHERS = re.compile(r"web-?_?hook|callback|cron|internal|/ipn\b", re.I)
@@ -51,6 +52,8 @@ def _sums(ctx: Context, route: Route) -> Iterator[tuple[Given, ir.Node, int]]:
     for here in below(ctx, route):
         if any(ctx.once(proves_payment, each) for each in here.way):
             return
+        if any(each.kind == "take" for func in here.way for each in ctx.once(balance_effects).get(func, ())):
+            return  # what is given was taken here before
         for statement in ctx.statements_under.get(here.func, []):
             for column in statement.columns if statement.kind == "write" and not statement.insert else ():
                 counts_up = meaning(column.column, "give") != "give"

@@ -37,7 +37,7 @@ def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
         if before or _BESIDE.search(statement.table):
             continue
         module = statement.module
-        told = _error_of(statement.node, func)
+        told = error_of(statement.node, func)
         key = ".".join([statement.table, *(each.column for each in statement.columns[:1])])
         if isinstance(told, ir.If):
             message = f"a failed write to {statement.table} is only logged, and the work goes on as if it were stored"
@@ -59,7 +59,7 @@ def unread_calls(ctx: Context, ways: Ways) -> Iterator[Finding]:
                 continue
             if _is_tried(call) or ctx.role_at(module, call) not in LIVE_ROLES:
                 continue
-            told = _error_of(call, func)
+            told = error_of(call, func)
             if isinstance(told, ir.If) and not only_logs(told.other) and not _TAKES.search(name):
                 continue  # what else is done tells whether it was
             if isinstance(told, ir.If):
@@ -110,8 +110,8 @@ def _answers_with_error(statement: Statement) -> bool:
     )
 
 
-def _error_of(node: ir.Node, func: ir.Func | None) -> ir.Node | None:
-    """What is done with a statement's error: the test that only logs it, None for nothing, else something."""
+def error_of(node: ir.Node, func: ir.Func | None) -> ir.Node | None:
+    """What is done with the error in an answer: the test that only logs it, None for nothing, else something."""
     up = node.parent
     if isinstance(up, ir.Assign) and up.value is node and isinstance(up.target, ir.Obj):
         return _of_parts(up.target, up, func)
