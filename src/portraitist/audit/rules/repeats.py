@@ -103,7 +103,7 @@ def _second_attempts(ctx: Context) -> Iterator[Finding]:
 
 
 def _called_again(ctx: Context) -> Iterator[Finding]:
-    """A helper on the way to a paid call, called again with the same arguments where its first call failed."""
+    """A helper on the way to a paid call, called again where its first call failed: alike, or in a loop of attempts."""
     sites = {
         site.call: (site.module, flow.call)
         for flow in ctx.flows
@@ -112,6 +112,12 @@ def _called_again(ctx: Context) -> Iterator[Finding]:
         if ctx.role_at(site.module, site.call) in LIVE_ROLES
     }
     for call, (module, paid) in sites.items():
+        loop = next((each for each in ir.ancestors(call) if _repeats_within(each, call)), None)
+        if loop is not None and paid.call not in set(ir.walk(call)):
+            message = f"{paid.api} is started again when anything in this attempt fails, each time paid"
+            yield finding("blind-post-retry", module, call, message, key=f"loop {last_name(call.func)}", weight=60,
+                          evidence=[Place(module.path, loop.line), place(paid)])  # fmt: skip
+            continue
         attempt = _tried_before(call, call.within) if call.args or call.kw else None
         bodies = attempt.body if attempt is not None else []
         firsts = [each for part in bodies for each in ir.find(part, ir.Call) if each in sites]
@@ -120,6 +126,14 @@ def _called_again(ctx: Context) -> Iterator[Finding]:
             message = f"{paid.api} is started a second time when the first call fails, each time paid"
             yield finding("blind-post-retry", module, call, message, key=last_name(call.func), weight=62,
                           evidence=[Place(module.path, first.line), place(paid)])  # fmt: skip
+
+
+def _repeats_within(loop: ir.Node, call: ir.Call) -> bool:
+    """Whether a loop of the same function that names its attempts calls a helper again when it fails."""
+    if not isinstance(loop, ir.Loop) or loop.within is not call.within or not _counts_attempts(loop, call):
+        return False
+    names = " ".join(names_in(loop.target) | names_in(loop.source))
+    return re.search(r"attempt|retr(y|ies)|tries", names, re.I) is not None
 
 
 def _tried_before(call: ir.Call, func: ir.Func | None) -> ir.Try | None:
@@ -169,8 +183,14 @@ def _same_work(first: ProviderCall, again: ProviderCall) -> bool:
         and bool(_spelled(one) == _spelled(two))
         and inputs[0] is not None
         and inputs[1] is not None
-        and _spelled(inputs[0]) == _spelled(inputs[1])
+        and (_spelled(inputs[0]) == _spelled(inputs[1]) or _holds_all(inputs[1], inputs[0]))
     )
+
+
+def _holds_all(more: ir.Node, given: ir.Node) -> bool:
+    """Whether an object is another one with something added: `{**params, "trigger_word": word}`."""
+    spread = [each.value for each in more.props if each.spread] if isinstance(more, ir.Obj) else []
+    return any(_spelled(each) == _spelled(given) for each in spread)
 
 
 def _spelled(node: ir.Node) -> list[object]:
