@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
+from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Outside, Text, Value, fold, literals
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
     last_name,
+    names_in,
     place,
+    trace,
 )
 from portraitist.audit.rules.gravity import BARELY
 
@@ -53,15 +56,30 @@ def shared_destination(ctx: Context) -> Iterator[Finding]:
             if name is not None and not name:
                 module = ctx.program.modules[field.path]
                 shown = fold(field.value) or "one configured name"
+                made = _made_at(ctx, module, field.node)
                 yield finding(
                     "shared-destination",
                     module,
-                    ir.Other(field.line, field.end, []),
+                    made or ir.Other(field.line, field.end, []),
                     f"every training goes to {shown}",
                     key="destination",
                     weight=84,
-                    evidence=[place(call)],
+                    evidence=[place(call), Place(field.path, field.line)],
                 )
+
+
+def _made_at(ctx: Context, module: Module, node: ir.Node | None) -> ir.Node | None:
+    """The assignment that makes a destination's text, where the payload has it by a name of the same function."""
+    for _, part in trace(ctx, module, node) if isinstance(node, ir.Name) else ():
+        made = part.parent
+        if (
+            isinstance(part, ir.Lit | ir.Tmpl)
+            and isinstance(made, ir.Assign)
+            and made.value is part
+            and made.within is node.within
+        ):
+            return made if any("/" in each for each in names_in(part)) else None
+    return None
 
 
 def _after_slash(value: Value) -> list[Value] | None:

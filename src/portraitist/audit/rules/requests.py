@@ -190,6 +190,23 @@ def is_given(here: Given, node: ir.Node | None, depth: int = 0) -> bool:
     return False
 
 
+def of_chosen_row(ctx: Context, here: Given, node: ir.Node | None) -> bool:
+    """`row.id` where the row was read by what the request says: the request chose it all the same."""
+    found = (
+        here.module.lookup(node.obj.id, node)
+        if isinstance(node, ir.Attr) and isinstance(node.obj, ir.Name)
+        else None
+    )
+    values = [each.value for each in found[1] if each.value is not None] if found else []
+    made = ctx.statements_under.get(here.func, ()) if values else ()
+    read = [
+        each
+        for each in made
+        if each.kind == "read" and any(is_given(here, by) for _, by in each.where_values)
+    ]
+    return any(each.node in ir.walk(value) for each in read for value in values)
+
+
 def _entry(here: Given, node: ir.Attr) -> ir.Node | None:
     """`x` of `const input = { x: … }` where `input.x` is read."""
     found = here.module.lookup(node.obj.id, node.obj) if isinstance(node.obj, ir.Name) else None

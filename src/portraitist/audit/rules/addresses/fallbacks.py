@@ -48,7 +48,7 @@ def kept_on_failure(ctx: Context, kept: list[Finding]) -> Iterator[Finding]:
                 Place(module.path, node.line) in ends
                 or near.isdisjoint(around | callers)
                 or ctx.role_at(module, node) not in LIVE_ROLES
-                or not _may_be_made(ctx, module, address)
+                or not may_be_made(ctx, module, address)
             ):
                 continue
             name = address.id
@@ -146,7 +146,7 @@ def _copy_of(ctx: Context, module: Module, node: ir.Node, name: str) -> bool:
     )
 
 
-def _may_be_made(ctx: Context, module: Module, node: ir.Node | None, hops: int = 2) -> bool:
+def may_be_made(ctx: Context, module: Module, node: ir.Node | None, hops: int = 2) -> bool:
     """Whether an address comes from the provider: by the calls before it, or by what callers name it."""
     parts = list(trace(ctx, module, node, helpers=True))
     if copied(parts):
@@ -158,7 +158,7 @@ def _may_be_made(ctx: Context, module: Module, node: ir.Node | None, hops: int =
         while func is not None and isinstance(part, ir.Name):
             param = next((each for each in func.params if each.name == part.id), None)
             passed = [] if param is None else _arguments(ctx, func, param)
-            if any(_may_be_made(ctx, where, given, hops - 1) for where, given in passed):
+            if any(may_be_made(ctx, where, given, hops - 1) for where, given in passed):
                 return True
             func = func.within if param is None else None
     return False

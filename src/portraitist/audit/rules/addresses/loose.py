@@ -49,7 +49,7 @@ FETCHES = re.compile(
 )
 _ANY = {"output", "outputs", "result", "results", "data", "file", "files"}
 """Keys that say nothing of what they hold: only with a model that is known and makes pictures."""
-_ANSWERS = {
+ANSWERS = {
     "json",
     "stringify",
     "Response",
@@ -220,7 +220,7 @@ def _answers(ctx: Context, func: ir.Func) -> Iterator[tuple[ir.Node, str, ir.Nod
         return
     for call in ir.find(func, ir.Call):
         first = call.args[0] if call.args else None
-        if last_name(call.func) in _ANSWERS - {"stringify"} and isinstance(
+        if last_name(call.func) in ANSWERS - {"stringify"} and isinstance(
             first, ir.Name | ir.Attr | ir.Index
         ):
             yield call, "", first
@@ -301,9 +301,9 @@ def _leaves(prop: ir.Prop) -> bool:
             if name in {"push", "append", "enqueue"}:
                 return True
             replies = last_name(ir.root_of(each.func)) in _REPLIES
-            if name in _ANSWERS and replies and isinstance(each.func, ir.Attr):
+            if name in ANSWERS and replies and isinstance(each.func, ir.Attr):
                 return True
-            if name not in _ANSWERS and not (name[:1].isupper() and each.kw is not None):
+            if name not in ANSWERS and not (name[:1].isupper() and each.kw is not None):
                 return False
         if isinstance(each, ir.Assign):
             return isinstance(each.target, ir.Name) and _given_out(each, each.target.id)
@@ -317,9 +317,9 @@ def _given_out(assign: ir.Assign, name: str) -> bool:
     func = assign.within
     given = [] if func is None else list(returns(func))
     for call in ir.find(func, ir.Call) if func is not None else ():
-        if last_name(call.func) in _ANSWERS and isinstance(call.func, ir.Attr):
+        if last_name(call.func) in ANSWERS and isinstance(call.func, ir.Attr):
             given.extend(call.args[:1])
-    for answer in [each for each in given if isinstance(each, ir.Call) and last_name(each.func) in _ANSWERS]:
+    for answer in [each for each in given if isinstance(each, ir.Call) and last_name(each.func) in ANSWERS]:
         given.extend(answer.args[:1])
     return any(isinstance(each, ir.Name) and each.id == name for each in given)
 

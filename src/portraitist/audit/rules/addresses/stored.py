@@ -18,6 +18,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
 from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, copied, loose_addresses
 from portraitist.audit.rules.addresses.signed import signed_for_a_time
+from portraitist.audit.rules.addresses.uncertain import kept_unless_copied
 from portraitist.audit.rules.base import (
     finding,
     last_name,
@@ -47,7 +48,9 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     yield from kept
     loose = list(loose_addresses(ctx, kept))
     yield from loose
-    yield from kept_on_failure(ctx, [*kept, *loose])
+    failed = list(kept_on_failure(ctx, [*kept, *loose]))
+    yield from failed
+    yield from kept_unless_copied(ctx, [*kept, *loose, *failed])
     yield from signed_for_a_time(ctx)
 
 
@@ -59,13 +62,14 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
         if _receives(ctx, route.module.path, route.node.line)
         for each in route.handlers
     }
+    lines: dict[tuple[str, ir.Func | None, str], list[int]] = {}
     for statement in live_statements(ctx, "write"):
         for use in statement.columns:
             name = snake(use.column)
             if use.node is None or not (name in ctx.words.picture_columns or PICTURE.search(name)):
                 continue
-            key = f"{statement.table}.{use.column}"
-            message = f"{key} keeps the provider's temporary address"
+            column = f"{statement.table}.{use.column}"
+            message = f"{column} keeps the provider's temporary address"
             own = Place(
                 statement.module.path, use.line if use.path == statement.module.path else statement.line
             )
@@ -76,18 +80,21 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
                 weight = BARELY if _is_copied_beside(ctx, statement, use) else 72
                 if copied(_parts(ctx, here[0], use.node)):
                     message, weight = f"{message} where no copy takes its place", min(weight, 58)
+                again = lines.setdefault((use.path, statement.func, column), [])
+                again += [use.line] if use.line not in again else []
+                key = f"{column} {len(again)}" if len(again) > 1 else column
                 yield finding(
                     "temporary-url-persisted", *here, message, key=key, weight=weight, evidence=[own]
                 )
                 continue
             for module, node in (handed := list(_handed_temporary(ctx, statement, use, bodies))):
                 yield finding(
-                    "temporary-url-persisted", module, node, message, key=key, weight=72, evidence=[own]
+                    "temporary-url-persisted", module, node, message, key=column, weight=72, evidence=[own]
                 )
             if handed:
                 places = [Place(module.path, node.line) for module, node in handed]
                 yield finding(
-                    "temporary-url-persisted", *here, message, key=key, weight=BARELY, evidence=places
+                    "temporary-url-persisted", *here, message, key=column, weight=BARELY, evidence=places
                 )
 
 
@@ -189,9 +196,13 @@ def _is_temporary(
         return whole and (plain or not _MODELS.search(column)) and not _is_other(behind, nodes, plain)
     outer = {func, *(ir.ancestors(func) if func is not None else ())}
     plain = column in ctx.words.picture_columns or not _MODELS.search(column)
+    if any(isinstance(part, ir.Call) and _WORDS.search(ir.dotted(part.func)) for _, part in nodes):
+        return False
     return plain and bool(outer & bodies) and any(last_name(part) == "output" for _, part in nodes)
 
 
+_WORDS = re.compile(r"(extract|parse|get|read|to|as)_?\w*text|caption", re.I)
+"""What takes words out of an answer."""
 _MODELS = re.compile(r"model|weights|lora|version|train|replicate|zip|log")
 
 

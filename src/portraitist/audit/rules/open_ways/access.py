@@ -38,7 +38,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     yield from open_guards.left_ajar(ctx)
     reported: set[Route] = set()
     worked: dict[str, dict[str, Route]] = {}
-    for flow in (*ctx.flows, *_to_deletions(ctx)):
+    for flow in (*ctx.flows, *_to_changes(ctx)):
         route = flow.route
         if route is None or route in reported or not route.is_http or route.guarded_by:
             continue
@@ -133,11 +133,12 @@ def _asks_the_provider(ctx: Context, route: Route) -> Iterator[Finding]:
                       weight=46 if guards else BARELY, evidence=[place(call)])  # fmt: skip
 
 
-def _to_deletions(ctx: Context) -> Iterator[Flow]:
-    """The ways to calls that delete what the provider keeps, or cancel what runs there."""
+def _to_changes(ctx: Context) -> Iterator[Flow]:
+    """The ways to calls that make models, delete what the provider keeps, or cancel what runs there."""
     for call in ctx.calls:
         ends = call.api.startswith("DELETE ") or call.api.endswith(("delete", "cancel"))
-        if ends and ctx.role_at(call.module, call.call) in LIVE_ROLES:
+        makes = call.api in {"models.create", "deployments.create", "POST /v1/models", "POST /v1/deployments"}
+        if (ends or makes) and ctx.role_at(call.module, call.call) in LIVE_ROLES:
             yield from flows.to_call(ctx, call)
 
 

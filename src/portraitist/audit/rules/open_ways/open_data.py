@@ -59,7 +59,7 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
         for statement in (*ctx.statements_under.get(here.func, ()), *_deeds(ctx, here)):
             column = _named_by(ctx, here, statement)
             if column:
-                grave = 2 * (statement.kind == "read") + (not _is_members(ctx, statement.table))
+                grave = 2 * (statement.kind == "read") + (not is_members(ctx, statement.table))
                 found.append((grave, here, statement, column))
     best = min(found, key=lambda each: each[0], default=None)
     return best[1:] if best is not None else None
@@ -249,7 +249,7 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
         )
     if not is_private(statement):
         return ""
-    if not _is_members(ctx, statement.table):
+    if not is_members(ctx, statement.table):
         return next((each for each in where if _belongs(ctx, each) and is_given(here, where[each])), "")
     ids = [each for each in where if each in IDS or each.endswith("_id") or statement.kind == "delete"]
     return next((each for each in ids if is_given(here, where[each])), "")
@@ -289,10 +289,10 @@ def _belongs(ctx: Context, column: str) -> bool:
     if stem == snake(column):
         return False
     tables = {*ctx.tables, *(each.table for each in ctx.statements)}
-    return any(snake(each) in {stem, f"{stem}s"} and _is_members(ctx, each) for each in tables)
+    return any(snake(each) in {stem, f"{stem}s"} and is_members(ctx, each) for each in tables)
 
 
-def _is_members(ctx: Context, table: str) -> bool:
+def is_members(ctx: Context, table: str) -> bool:
     """Whether the rows of a table belong to somebody: by definition, by name, or by what statements set and ask."""
     owners = ctx.words.owner_columns
     if PEOPLE.search(table) or {snake(each) for each in columns_of(ctx, table)} & owners:

@@ -21,6 +21,7 @@ from portraitist.audit.rules.credits.granted import proves_payment
 from portraitist.audit.rules.credits.ledger import signs_of
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.open_ways.sweeps import swept
 from portraitist.audit.rules.requests import below, is_given
 from portraitist.audit.rules.senders.webhooks import verifies
 
@@ -80,6 +81,14 @@ def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
         yield finding("missing-auth", *route.home, f"{route.key} {does} and asks nobody", key=route.key,
                       weight=64 if guards else BARELY, end=route.head,
                       evidence=[Place(statement.module.path, statement.line)])  # fmt: skip
+        return
+    ended = swept(ctx, route, ways)
+    if ended is not None:
+        guards = any(each.guarded_by for each in ctx.routes)
+        does = "deletes from" if ended.kind == "delete" else "ends work of"
+        message = f"{route.key} {does} {ended.table} whoever it belongs to, by its state, and asks nobody"
+        yield finding("missing-auth", *route.home, message, key=route.key, weight=63 if guards else BARELY,
+                      end=route.head, evidence=[Place(ended.module.path, ended.line)])  # fmt: skip
 
 
 def _ways(ctx: Context, route: Route) -> list[ir.Func]:

@@ -14,7 +14,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, is_readable, names_in, of_body, provider_behind
-from portraitist.audit.rules.requests import below, is_given
+from portraitist.audit.rules.requests import below, is_given, of_chosen_row
 from portraitist.audit.rules.senders.bots import unasked_updates
 from portraitist.audit.rules.senders.open_checks import only_logged, open_check
 
@@ -47,11 +47,12 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
             continue
         fact = handlers.get((route.module.path, route.node.line))
         own = fact is not None and (fact.evidence or _names_provider(route))
-        changed = None if own else _changed_by_body(ctx, route)
-        if (not own and changed is None) or not is_readable(route):
+        named = not own and _is_named_webhook(route)
+        changed = _changed_by_body(ctx, route) if named else None
+        if not (own or named) or not is_readable(route):
             continue
         lacks = _open_check(ctx, route) if _is_verified(ctx, route) else "anything"
-        if not lacks:
+        if not lacks or not (own or changed or (lacks in _LEFT_OUT and _compares_itself(ctx, route))):
             continue
         message = f"{route.key} believes whoever calls it: no signature is checked"
         if lacks != "anything":
@@ -65,6 +66,8 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
 
 
 _LOGGED = "nothing but the log"
+_LEFT_OUT = {_LOGGED, "a signature was sent"}
+"""What says that the body should be checked, whatever the handler then does."""
 _WEIGHTS = {_LOGGED: 78, "the secret is set": 58, "a signature was sent": 74}
 
 
@@ -103,6 +106,12 @@ def _open_check(ctx: Context, route: Route) -> str:
     return ""
 
 
+def _compares_itself(ctx: Context, route: Route) -> bool:
+    """Whether the handler's own lines hold the comparison, so that nothing unseen makes it."""
+    handled = [each.node for each in route.handlers if isinstance(each.node, ir.Func)]
+    return any(_compares(ctx, each) for func in handled for each in ir.walk(func))
+
+
 def _compares(ctx: Context, node: ir.Node) -> bool:
     """Whether an expression by itself compares a secret or a signature, or hands it to something that verifies."""
     if isinstance(node, ir.Name | ir.Attr):
@@ -132,17 +141,17 @@ _LOOKED_UP = re.compile(
 )
 
 
+def _is_named_webhook(route: Route) -> bool:
+    """Whether a route that no guard stands before says by its address that another service calls it."""
+    named = re.search(r"web-?_?hook|/hooks?(/|$)|callback|/ipn\b", route.path, re.I)
+    return bool(named) and not _PEOPLES.search(f"{route.path} {route.module.path}") and not route.guarded_by
+
+
 def _changed_by_body(ctx: Context, route: Route) -> Place | None:
     """The row that another service's unguarded webhook changes on the word of its body, else None.
 
     None too where something that the body names is looked up first.
     """
-    path = f"{route.path} {route.module.path}"
-    named = re.search(r"web-?_?hook|/hooks?(/|$)|callback|/ipn\b", route.path, re.I) and not _PEOPLES.search(
-        path
-    )
-    if not named or route.guarded_by:
-        return None
     changed: list[Place] = []
     for here in below(ctx, route):
         for call in ir.find(here.func, ir.Call):
@@ -151,7 +160,9 @@ def _changed_by_body(ctx: Context, route: Route) -> Place | None:
                 return None
         for each in ctx.statements_under.get(here.func, []):
             told = [node for _, node in each.where_values] + [one.node for one in each.columns if each.insert]
-            if each.kind != "read" and any(is_given(here, node) for node in told):
+            if each.kind != "read" and any(
+                is_given(here, node) or of_chosen_row(ctx, here, node) for node in told
+            ):
                 changed.append(Place(here.module.path, each.line))
     return changed[0] if changed else None
 
@@ -200,13 +211,15 @@ def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int) ->
     if _names_check(ctx, named - {""}):
         return True
     for test in ir.find(func, ir.If) if depth < 3 else ():
-        told = any(_TELLS.search(_OF_OTHERS.sub("", each)) for each in names_in(test.test))
+        told = any(_TELLS.search(_OF_OTHERS.sub("", each)) for each in names_in(test.test) if " " not in each)
         if told and test.then and not _only_presence(module, test.test):
             return True  # a branch of comments alone checks nothing
     calls = list(ir.find(func, ir.Call))
     if any(is_verification(each) for each in calls):
         return True
-    called = (one for each in calls for one in ctx.program.functions_called(each))
+    called = (
+        one for each in calls if not _handed_in(module, each) for one in ctx.program.functions_called(each)
+    )
     return depth < MAX_VERIFIED and any(
         isinstance(each.node, ir.Func) and verifies(ctx, each.module, each.node, depth + 1) for each in called
     )
@@ -217,6 +230,12 @@ _OF_OTHERS = re.compile(r"(access|refresh|id|upload|page|device|push)_?tokens?",
 """Somebody's key to another service, which a handler uses; it says nothing of who sent a request."""
 
 
+def _handed_in(module: Module, call: ir.Call) -> bool:
+    """`handler(request)` in what wraps many handlers: what one of them checks says nothing of the others."""
+    found = module.lookup(call.func.id, call.func) if isinstance(call.func, ir.Name) else None
+    return found is not None and any(each.kind == "param" for each in found[1])
+
+
 def _only_presence(module: Module, test: ir.Node) -> bool:
     """`if (!signature)`, where `signature` is just a header or a setting: something was sent, nothing is compared."""
     for each in ir.walk(test):
@@ -224,13 +243,14 @@ def _only_presence(module: Module, test: ir.Node) -> bool:
         compares = isinstance(each, ir.Bin) and each.op not in _NO_COMPARISON and not empty
         if isinstance(each, ir.Call) or compares:
             return False
-        if isinstance(each, ir.Name):
+        if isinstance(each, ir.Name) and not _SETTING.search(ir.plain_dotted(each.parent or each)):
             found = module.lookup(each.id, each)
             if found is None or not all(_is_given(one.value) for one in found[1]):
                 return False
     return True
 
 
+_SETTING = re.compile(r"^(process\.env|import\.meta|settings|config|env)\b", re.I)
 _NO_COMPARISON = {"not", "!", "and", "or", "&&", "||"}
 
 

@@ -1,0 +1,123 @@
+"""Part of the rule on temporary addresses: one that is kept where its copy fails, with no line that says so.
+
+A variable holds the provider's address, a `try` puts the copy's in its place, and whatever goes wrong is only logged;
+or the copy is answered inside the `try`, and the address itself below it. Lines that put it back are in `fallbacks`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.addresses.fallbacks import may_be_made
+from portraitist.audit.rules.addresses.loose import ANSWERS, COPIES, PICTURE, calls_like
+from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.failures.quiet import working
+
+_OUTPUT = re.compile(r"outputs?|images?|urls?|results?|pictures?|photos?|videos?", re.I)
+
+
+def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
+    """The entries of rows and answers that hold the address itself once the copy was not made.
+
+    `known` are findings on such addresses: their lines are not told again. What callers then do is not followed.
+    """
+    told = {each.place for each in known}
+    funcs = {*working(ctx).paid, *working(ctx).hooks}
+    for func in sorted(funcs, key=lambda each: (ctx.program.module_of[each].path, each.line)):
+        module = ctx.program.module_of[func]
+        if ctx.role_at(module, func) not in LIVE_ROLES:
+            continue
+        for attempt in ir.find(func, ir.Try):
+            copies = attempt.within is func and any(calls_like(each, COPIES) for each in attempt.body)
+            if not copies or not attempt.handlers or any(exits(each.body) for each in attempt.handlers):
+                continue
+            for node in (
+                *_not_replaced(ctx, module, func, attempt),
+                *_answered_below(ctx, module, func, attempt),
+            ):
+                if Place(module.path, node.line) not in told:
+                    told.add(Place(module.path, node.line))
+                    message = (
+                        "where the copy is not made, the provider's temporary address is kept in its place"
+                    )
+                    yield finding("temporary-url-persisted", module, node, message,
+                                  key=f"{last_name(node.value) or node.key} uncopied", weight=58,
+                                  evidence=[Place(module.path, attempt.line)])  # fmt: skip
+
+
+def _not_replaced(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try) -> Iterator[ir.Prop]:
+    """The first entry with a variable that the `try` sets anew, and that held the provider's address before it."""
+    inside = (each for part in attempt.body for each in ir.find(part, ir.Assign))
+    names = dict.fromkeys(
+        each.target.id for each in inside if isinstance(each.target, ir.Name) and not each.decl
+    )
+    again = {last_name(one.target) for each in attempt.handlers for one in ir.find(each, ir.Assign)}
+    for name in (each for each in names if each not in again):
+        before = (
+            each.value
+            for each in ir.find(func, ir.Assign)
+            if last_name(each.target) == name
+            and each.end < attempt.line
+            and not isinstance(each.value, ir.Lit)
+            if not _in_another_case(each, attempt)
+        )
+        if not any(may_be_made(ctx, module, each) for each in before if each is not None):
+            continue
+        used = (each for each in ir.find(func, ir.Prop) if each.line > attempt.end)
+        kept = (
+            each
+            for each in used
+            if isinstance(each.value, ir.Name) and each.value.id == name and _holds(each)
+        )
+        yield from [each for each in [next(kept, None)] if each is not None]
+
+
+def _in_another_case(node: ir.Node, attempt: ir.Try) -> bool:
+    """Whether a branch around both takes either the one or the other."""
+    above = {node, *ir.ancestors(node)}
+    way = (attempt, *ir.ancestors(attempt))
+    for each in ir.ancestors(attempt):
+        if isinstance(each, ir.If) and each in above:
+            return not above.isdisjoint(each.then) and any(one in each.other for one in way)
+    return False
+
+
+def _holds(prop: ir.Prop) -> bool:
+    """Whether an entry may keep a picture, and is none of what is only logged."""
+    logs = any(
+        isinstance(each, ir.Call) and re.match(r"console|log", ir.dotted(each.func))
+        for each in ir.ancestors(prop)
+    )
+    return bool(prop.key) and PICTURE.search(snake(prop.key or "")) is not None and not logs
+
+
+def _answered_below(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try) -> Iterator[ir.Prop]:
+    """The entry with the provider's output that is answered below a `try` which answers with the copy."""
+    answers = [
+        one for part in attempt.body for one in ir.find(part, ir.Return) if not one.throws and one.value
+    ]
+    if not any(_is_answer(each) for each in answers):
+        return
+    for leave in ir.find(func, ir.Return):
+        if leave.line <= attempt.end or leave.throws or not _is_answer(leave) or _in_handler(leave):
+            continue
+        for prop in ir.find(leave, ir.Prop):
+            if _OUTPUT.fullmatch(prop.key or "") and may_be_made(ctx, module, prop.value):
+                yield prop
+                return
+
+
+def _is_answer(leave: ir.Return) -> bool:
+    value = leave.value
+    return isinstance(value, ir.Call) and last_name(value.func) in ANSWERS
+
+
+def _in_handler(node: ir.Node) -> bool:
+    return any(isinstance(each, ir.Handler) for each in ir.ancestors(node))
