@@ -70,14 +70,12 @@ def shared_destination(ctx: Context) -> Iterator[Finding]:
 
 def _made_at(ctx: Context, module: Module, node: ir.Node | None) -> ir.Node | None:
     """The assignment that makes a destination's text, where the payload has it by a name of the same function."""
-    for _, part in trace(ctx, module, node) if isinstance(node, ir.Name) else ():
+    if not isinstance(node, ir.Name):
+        return None
+    for _, part in trace(ctx, module, node):
         made = part.parent
-        if (
-            isinstance(part, ir.Lit | ir.Tmpl)
-            and isinstance(made, ir.Assign)
-            and made.value is part
-            and made.within is node.within
-        ):
+        text = isinstance(part, ir.Lit | ir.Tmpl) and isinstance(made, ir.Assign) and made.value is part
+        if text and made is not None and made.within is node.within:
             return made if any("/" in each for each in names_in(part)) else None
     return None
 

@@ -28,6 +28,7 @@ from portraitist.audit.rules.columns.spellings import spelled_twice
 from portraitist.audit.rules.columns.unfound import never_found
 from portraitist.audit.rules.columns.wrong_kinds import uuids_as_numbers
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.last_request import left_for_the_next
 from portraitist.audit.rules.references import COMPOSED, MODEL, WHOLE, forms
 from portraitist.audit.rules.shared_state import shared_state
 
@@ -250,9 +251,10 @@ def shared_mutable_default(ctx: Context) -> Iterator[Finding]:
     """A module-level object of defaults, or a mutable default argument, that a function changes in place.
 
     Also what a request changes for all others: the process's environment, a folder that it makes and empties
-    (`shared_state`).
+    (`shared_state`), what it leaves in a variable of the whole process (`last_request`).
     """
     yield from shared_state(ctx)
+    yield from left_for_the_next(ctx)
     for module in ctx.live:
         for func, scope in module.scopes.items():
             for name, assigns in scope.members.items():

@@ -11,6 +11,7 @@ from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.mocks.bypassed import bypassed
+from portraitist.audit.rules.mocks.made_rows import made_rows
 from portraitist.audit.rules.mocks.made_up import made_up_versions
 from portraitist.audit.rules.mocks.never_refused import never_refused
 from portraitist.audit.rules.mocks.pretended import pretended, switched
@@ -30,7 +31,8 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
     Also routes that simulate an outcome, and placeholders that are sent to the provider (`stand_ins`); timers and
     fixed answers in place of work (`pretended`); versions that no model can have (`made_up`); switches that pass work
     by, and pictures of no bytes (`bypassed`); payments proved by a literal and scores drawn by lot (`never_refused`);
-    placeholders that a page shows after a wait (`shown`).
+    placeholders that a page shows after a wait (`shown`); rows that pages show out of their source, refusals by lot
+    (`made_rows`).
     """
     yield from stand_ins(ctx)
     yield from pretended(ctx)
@@ -38,6 +40,7 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
     yield from bypassed(ctx)
     yield from never_refused(ctx)
     yield from shown_instead(ctx)
+    yield from made_rows(ctx)
     touching = {each.module.path for each in ctx.calls} | {
         each.path for each in ctx.of("flow", "persist", "route")
     }

@@ -39,10 +39,10 @@ _GLOBAL = re.compile(r"^\s*global\s+([\w, ]+)", re.M)
 def undefined_name(ctx: Context) -> Iterator[Finding]:
     """A name that is called or read, in a file that touches the provider or serves routes, and bound nowhere.
 
-    Names that a template, a bundler, automatic imports or a star import may provide are not judged. In Python also a
-    local name that is read before it can have a value, in every file (`unbound`), one that a failure leaves without
-    (`after_failure`), and methods that a class of the
-    repository does not have (`missing_members`).
+    It is told once for each function that uses it. Names that a template, a bundler, automatic imports or a star
+    import may provide are not judged. In Python also a local name that is read before it can have a value, in every
+    file (`unbound`), one that a failure leaves without (`after_failure`), and methods that a class of the repository
+    does not have (`missing_members`).
     """
     yield from read_too_early(ctx)
     yield from read_after_failure(ctx)
@@ -62,7 +62,7 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
             continue
         types = set(re.findall(r"(?:interface|type|namespace|declare\s+\w+)\s+(\w+)", module.file.text))
         types.update(name.strip() for line in _GLOBAL.findall(module.file.text) for name in line.split(","))
-        seen: set[str] = set()
+        seen: set[tuple[ir.Func | None, str]] = set()
         for name in module.all(ir.Name):
             used = isinstance(name.parent, ir.Call | ir.Attr) and (
                 not isinstance(name.parent, ir.Call)
@@ -74,7 +74,7 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
             if (
                 not used
                 or name.id in known
-                or name.id in seen
+                or (name.within, name.id) in seen
                 or name.id in types
                 or not re.match(r"^[A-Za-z_$][\w$]*$", name.id)
             ):
@@ -86,7 +86,7 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
                 or _in_annotation(name)
             ):
                 continue
-            seen.add(name.id)
+            seen.add((name.within, name.id))
             yield finding(
                 "undefined-name",
                 module,

@@ -10,7 +10,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.secrets import given, signing, spelled
+from portraitist.audit.rules.secrets import doors, given, signing, spelled
 from portraitist.audit.rules.secrets.made_public import made_public, read_by_pages
 from portraitist.audit.rules.secrets.sent import sent_to_a_given_address
 
@@ -42,8 +42,8 @@ _NO_KEY = re.compile(
 
 
 # What the secrets of the pattern begin with, or stand beside; looking for these first is much quicker, and quickest by
-# the rarest letter of each: r8_, sk-, sk_, rk_live_, AKIA, ghp_, github_pat_, whsec_, hf_, xox, xai-, pplx-, -----BEGIN,
-# SG., a bot's :AA, Slack's and Discord's hooks, and the names of services whose keys have no such letter.
+# the rarest letter of each: r8_, sk-, sk_, rk_live_, AKIA, ghp_, github_pat_, whsec_, hf_, xox, xai-, pplx-,
+# -----BEGIN, SG., a bot's :AA, Slack's and Discord's hooks, and the names of services whose keys have no such letter.
 _MARKS = re.compile(
     r"8(?<=r8)_|k(?:(?<=sk)[-_]|(?<=rk)_live_|(?<=hooks\.slack)\.com|(?<=/api/webhook)s/)|K(?<=AK)IA"
     r"|h(?:(?<=gh)[pousr]_|(?<=gith)ub_pat_|(?<=wh)sec_|f_)|x(?:ox|ai-|(?<=pplx)-)|B(?<=-----B)EGIN|G(?<=SG)\."
@@ -117,11 +117,12 @@ def _bundled(ctx: Context) -> Iterator[Finding]:
 def secret_in_repo(ctx: Context) -> Iterator[Finding]:
     """A provider's key in a committed file, by its form; values in environment files that are no placeholder.
 
-    Also secrets by the name they are given in code, and keys that sign with a text of the source (`signing`).
+    Also secrets by the name they are given in code, and keys that sign with a text of the source (`signing`),
+    or passwords of offices (`doors`).
     The secret itself is never printed.
     """
     known: set[tuple[str, int]] = set()
-    for each in (*_by_form(ctx), *spelled.spelled(ctx), *signing.known_keys(ctx)):
+    for each in (*_by_form(ctx), *spelled.spelled(ctx), *signing.known_keys(ctx), *doors.open_doors(ctx)):
         if (each.path, each.line) not in known:
             known.add((each.path, each.line))
             yield each

@@ -61,7 +61,7 @@ def _fallbacks(ctx: Context) -> Iterator[Finding]:
             if name:
                 given.setdefault((module, either.end), (either.line, name, ir.text_of(either.right) or ""))
     for (module, end), (line, name, text) in given.items():
-        if not _refused(ctx, module, line, name, text):
+        if not refused(ctx, module, line, name, text):
             yield _known(module.path, (line, end), name)
 
 
@@ -88,7 +88,7 @@ def _is_taken_by_name(module: Module, name: str) -> bool:
 def _plain_keys(ctx: Context) -> Iterator[Finding]:
     for module in ctx.live:
         for where, name, lit in (*_set_plainly(ctx, module), *_signed_plainly(ctx, module)):
-            if _is_text(lit.value) and not _refused(ctx, where, lit.line, name, str(lit.value)):
+            if _is_text(lit.value) and not refused(ctx, where, lit.line, name, str(lit.value)):
                 yield _plain(where.path, lit.line, name)
 
 
@@ -111,7 +111,7 @@ def _counts(ctx: Context, module: Module, name: str) -> bool:
     return plain or bool(ctx.once(_signs))
 
 
-def _refused(ctx: Context, module: Module, line: int, name: str, text: str) -> bool:
+def refused(ctx: Context, module: Module, line: int, name: str, text: str) -> bool:
     """Whether the text serves developers alone: by the file, by a branch around, or by a test that leaves."""
     if _ELSEWHERE.search(module.path):
         return True

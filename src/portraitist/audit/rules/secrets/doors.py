@@ -1,0 +1,134 @@
+"""Passwords of offices and machines that stand in the source: a setting's default, or the very text compared.
+
+Whoever reads the code can come in. Part of `secret-in-repo`; keys that sign are in `signing`, others in `spelled`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.secrets.signing import refused
+
+_OPENS = re.compile(
+    r"(admin|office|internal|cron|owner|master|root|staff|dashboard|panel|site|basic_auth|webhook|worker|service|api|app|access"
+    r"|super_?user|setup|debug|maintenance)_*(\w+_)?(token|password|passwd|pass|pwd|secret|key|pin|passcode|code)$"
+    r"|^(password|passcode|access_code|secret)$"
+)
+"""What lets somebody in by its name, in snake case."""
+_ASKED = re.compile(
+    r"(^|_)(password|passwd|passcode|pwd|pin_code|access_code|(admin|cron|internal|master)_\w*(key|token|secret))$"
+)
+_NO_WORD = re.compile(
+    r"^$|\s|^(password|text|string|required|invalid|undefined|null|none|\*+|bearer.*|basic.*)$|[<{$]", re.I
+)
+_COMPARES = {"==", "===", "!=", "!=="}
+_SAME = re.compile(r"compare_digest|timingSafeEqual|safe_?compare|secure_?compare", re.I)
+
+
+def open_doors(ctx: Context) -> Iterator[Finding]:
+    """Settings with a text to fall back on that a test compares with what a caller sent, and texts compared plainly.
+
+    Not where the file, a branch around or a test says that the text is for developers; not in tests and scripts.
+    Whether the setting is always set is not known.
+    """
+    for fact in ctx.of("env.default"):
+        module = ctx.program.modules.get(fact.path)
+        text = fact.value if isinstance(fact.value, str) else ""
+        if (
+            module is None
+            or module.role != "src"
+            or fact.role not in LIVE_ROLES
+            or not _OPENS.search(snake(fact.key))
+        ):
+            continue
+        if _NO_WORD.search(text) or refused(ctx, module, fact.line, fact.key, text):
+            continue
+        if any(_is_compared(each, name) for each, name in _holders(ctx, module, fact.line, fact.key)):
+            message = (
+                f"where {fact.key} is not set, a text that everybody who reads this code knows lets them in"
+            )
+            yield Finding(
+                "secret-in-repo", fact.path, fact.line, fact.end_line, message, fact.key, fact.scope, (), 72
+            )
+    for module in ctx.live:
+        if module.role == "src" and module.path not in ctx.dead_modules:
+            yield from _compared_plainly(module)
+
+
+def _holders(ctx: Context, module: Module, line: int, key: str) -> Iterator[tuple[Module, str]]:
+    """The modules and names by which a setting is taken: a variable on its line, the setting's own name elsewhere."""
+    for each in module.all(ir.Assign):
+        held = isinstance(each.target, ir.Name) and each.line <= line <= each.end and each.value is not None
+        if not held or not isinstance(each.target, ir.Name) or key not in names_in(each):
+            continue
+        yield module, each.target.id
+        for other in ctx.live if each.within is None else ():
+            if other is not module and each.target.id in other.file.text:
+                yield other, each.target.id
+    for other in ctx.live:
+        if key.lower() in other.lowered:
+            yield other, key
+
+
+def _is_compared(module: Module, name: str) -> bool:
+    """Whether a file compares something with a setting of that name, or hands it to a comparison."""
+    for each in module.all(ir.Bin):
+        if each.op in _COMPARES and each.right is not None:
+            sides = (each.left, each.right)
+            told = [_mentions(one, name) for one in sides]
+            plain = any(isinstance(one, ir.Lit) for one in sides)
+            if any(told) and not plain:
+                return True
+    return any(
+        _SAME.search(ir.dotted(call.func)) and any(_mentions(arg, name) for arg in call.args)
+        for call in module.calls(
+            {"compare_digest", "timingSafeEqual", "safeCompare", "secure_compare", "safe_compare"}
+        )
+    )
+
+
+def _mentions(node: ir.Node, name: str) -> bool:
+    return any(
+        last_name(each).lower() == name.lower()
+        for each in ir.walk(node)
+        if isinstance(each, ir.Name | ir.Attr)
+    )
+
+
+def _compared_plainly(module: Module) -> Iterator[Finding]:
+    """`if (password === "letmein")`, where the test lets in or turns away."""
+    if "password" not in module.lowered and "passcode" not in module.lowered and "_key" not in module.lowered:
+        return
+    for test in module.all(ir.Bin):
+        if (
+            test.op not in _COMPARES
+            or not isinstance(test.right, ir.Lit)
+            or not isinstance(test.right.value, str)
+        ):
+            continue
+        text = test.right.value
+        if len(text) < 4 or _NO_WORD.search(text) or not _ASKED.search(snake(last_name(test.left))):
+            continue
+        branch = next((each for each in ir.ancestors(test) if isinstance(each, ir.If)), None)
+        inside = branch is not None and test in set(ir.walk(branch.test))
+        decides = isinstance(test.parent, ir.Return) or (inside and branch is not None and _lets_in(branch))
+        if decides:
+            name = last_name(test.left)
+            message = f"{name} is compared with a text that everybody who reads this code knows"
+            yield finding("secret-in-repo", module, test, message, key=name, weight=76)
+
+
+def _lets_in(branch: ir.If) -> bool:
+    """Whether a branch turns somebody away, or lets somebody in and says so."""
+    if exits(branch.then) or (branch.other and exits(branch.other)):
+        return True
+    called = (ir.dotted(each.func) for part in branch.then for each in ir.find(part, ir.Call))
+    return any(re.search(r"auth|login|admin|unlock|access|session|cookie", each, re.I) for each in called)
