@@ -49,7 +49,7 @@ def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
     paid = {func for flow in ctx.flows for func in flow.funcs}
     timed = {func for flow in ctx.flows if flow.route and flow.route.method == "JOB" for func in flow.funcs}
     for start, func, module in _tasks(ctx, paid - timed) if paid else ():
-        below = _below(ctx, func)
+        below = below_of(ctx, func)
         if below & timed:
             continue
         near = [each for each in marks(ctx) if each.func in below or each.func is start.within]
@@ -57,7 +57,7 @@ def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
             if (
                 (mark.key, func) in found
                 or put_right(ctx, mark)
-                or not _only_here(ctx, mark, below, start.within)
+                or not only_here(ctx, mark, below, start.within)
             ):
                 continue
             found.add((mark.key, func))
@@ -67,7 +67,13 @@ def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
                           line=mark.line, end=mark.end, evidence=[Place(module.path, start.line)])  # fmt: skip
 
 
-def _only_here(ctx: Context, mark: Mark, below: set[ir.Func], starts: ir.Func | None) -> bool:
+def in_tasks(ctx: Context) -> set[ir.Func]:
+    """The functions of tasks that this process starts, and those below them."""
+    paid = {func for flow in ctx.flows for func in flow.funcs}
+    return {one for _, func, _ in _tasks(ctx, paid) for one in below_of(ctx, func)}
+
+
+def only_here(ctx: Context, mark: Mark, below: set[ir.Func], starts: ir.Func | None) -> bool:
     """Whether states other than open ones are written, and by the task alone."""
     ends = 0
     changing = (each for each in writers(ctx, mark.statement.table) if not each.insert)
@@ -84,7 +90,7 @@ def _only_here(ctx: Context, mark: Mark, below: set[ir.Func], starts: ir.Func | 
     return ends > 0
 
 
-def _below(ctx: Context, func: ir.Func) -> set[ir.Func]:
+def below_of(ctx: Context, func: ir.Func) -> set[ir.Func]:
     return ctx.once(_reached, func)
 
 

@@ -133,18 +133,18 @@ def _put_right(ctx: Context, table: str, word: str, given: frozenset[str] | None
     funcs = {each.func for each in changing}
     asking = {each.func for each in ctx.calls if each.purpose in {"status", "training", "generation"}}
     for each in changing:
-        if (_picks(ctx, each, word) and not _is_of_one(each)) or _by_age(each):
+        if (picks(ctx, each, word) and not _is_of_one(each)) or _by_age(each):
             return True
     for each in live_statements(ctx, "read"):
         wants = set() if given is None else _demanded(each) - given
-        if each.table == table and each.func is not None and not wants and _picks(ctx, each, word):
+        if each.table == table and each.func is not None and not wants and picks(ctx, each, word):
             called = {site.call.within for site in ctx.program.callers.get(each.func, [])}
             if any(leads_to(ctx, one, funcs | asking) for one in {each.func, *called}):
                 return True
     return False
 
 
-def _picks(ctx: Context, statement: Statement, word: str) -> bool:
+def picks(ctx: Context, statement: Statement, word: str) -> bool:
     """Whether a statement's condition names a state and may ask for this word."""
     texts = [text for each in ir.find(statement.node, ir.Lit) if (text := ir.text_of(each))]
     if not any(STATE.search(snake(each)) for each in statement.where):

@@ -21,6 +21,7 @@ from portraitist.audit.rules.base import (
 )
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.asked_only import closed_when_asked
+from portraitist.audit.rules.states.cut_off import cut_off
 from portraitist.audit.rules.states.deaf_hooks import deaf_hooks
 from portraitist.audit.rules.states.detached import lost_with_the_process
 from portraitist.audit.rules.states.early_ways_out import left_before_work
@@ -43,8 +44,9 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     marked as running before a paid call whose failure is caught without a change of it. And rows that only a webhook
     closes, or nothing, webhooks that pass over failures, and parameters of their addresses that are never sent. And
     work that succeeds without an output, where only an output ends it, and handlers that read a body twice. And rows
-    whose own next step fails (`own_steps`), that an error on the way leaves (`early_ways_out`), or that change only
-    when a page asks (`asked_only`).
+    whose own next step fails (`own_steps`), that an error on the way leaves (`early_ways_out`), that change only
+    when a page asks (`asked_only`), or that a worker takes with it (`cut_off`). And webhooks that cannot store what
+    they hear (`deaf_hooks`).
     """
     yield from left_in_progress(ctx)
     yield from left_before_work(ctx)
@@ -52,6 +54,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from deaf_hooks(ctx)
     yield from endless_waits(ctx)
     yield from lost_with_the_process(ctx)
+    yield from cut_off(ctx)
     yield from untold(ctx)
     yield from read_again(ctx)
     yield from steps_that_fail(ctx)

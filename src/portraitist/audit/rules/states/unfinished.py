@@ -64,7 +64,18 @@ def _end_of(ctx: Context, mark: Mark, flow: Flow) -> _End | None:
             known = place <= at and (place < at or _may_fail(ctx, flow.call, mark, handler))
             return _End(handler, ctx.program.module_of[func].path) if known else None
     http = flow.route is not None and (flow.route.is_http or flow.route.method == "ACTION")
-    return _End(None, "") if http and _rejects(flow.call) else None
+    job = flow.route is not None and flow.route.method == "JOB" and not _heard(ctx, mark)
+    return _End(None, "") if (http or job) and _rejects(flow.call) else None
+
+
+def _heard(ctx: Context, mark: Mark) -> bool:
+    """Whether a queue's own word for failed jobs settles the row: `worker.on("failed", …)`, `onFailure`."""
+    for module in ctx.live:
+        for call in module.calls({"on"}):
+            named = call.args and ir.text_of(call.args[0]) in {"failed", "error"}
+            if named and settles(ctx, mark.statement.table, ir.walk(call)):
+                return True
+    return any(each.key in {"onFailure", "on_failure", "link_error"} for each in mark.module.all(ir.Prop))
 
 
 def _site(ctx: Context, outer: ir.Func, inner: ir.Func, mark: Mark | None) -> ir.Node | None:
