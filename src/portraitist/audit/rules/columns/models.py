@@ -23,6 +23,7 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.by_name import results_by_name
 from portraitist.audit.rules.columns.lost_models import lost_models
 from portraitist.audit.rules.columns.missing_tables import missing_tables
+from portraitist.audit.rules.columns.other_things import other_things
 from portraitist.audit.rules.columns.retrained import overwritten
 from portraitist.audit.rules.columns.spellings import spelled_twice
 from portraitist.audit.rules.columns.unfound import never_found
@@ -212,10 +213,11 @@ def column_mismatch(ctx: Context) -> Iterator[Finding]:
 
     Only tables with a known definition; writes by unknown helpers or outside the repository are not seen. Also one
     column under two spellings (`spellings`), and rows that are looked for by a column which no start of a run fills
-    (`unfound`).
+    (`unfound`), or by what they were not stored as (`other_things`).
     """
     yield from spelled_twice(ctx)
     yield from never_found(ctx)
+    yield from other_things(ctx)
     written: dict[str, set[str]] = {}
     for statement in ctx.statements:
         if statement.kind == "write":
