@@ -78,7 +78,9 @@ def null_composite(ctx: Context) -> Iterator[Finding]:
     yield from _begun_with_nothing(ctx)
     for module in ctx.live:
         for text in module.all(ir.Tmpl):
-            if ctx.role_at(module, text) not in LIVE_ROLES:
+            before = text.parts[-2] if len(text.parts) > 1 else None
+            colon = isinstance(before, ir.Lit) and str(before.value).endswith(":")
+            if not colon or ctx.role_at(module, text) not in LIVE_ROLES:
                 continue
             pair = _of_row(ctx, module, text)
             names = [_held(each) for each in pair]

@@ -69,8 +69,7 @@ def _outcomes(ctx: Context) -> Iterator[Finding]:
     for module in (each for each in ctx.live if "succeeded" in each.file.text):
         for func in module.all(ir.Func):
             words = _status_words(func)
-            inner = ir.enclosing(func, ir.Func) is not None and _status_words_outer(func)
-            if "succeeded" not in words or inner or _asks_helper(ctx, func):
+            if "succeeded" not in words or _status_words_outer(func) or _asks_helper(ctx, func):
                 continue
             if ctx.role_at(module, func) in LIVE_ROLES and _watches(ctx, module, func):
                 yield from _unhandled(ctx, module, func, words)

@@ -27,7 +27,7 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
     """A progress value of a training computed from elapsed time instead of its log.
 
     Only values whose name says progress or percent, in files that speak of trainings. A bar that a timer moves on by
-    itself is one too, where the timer asks nobody, and one that goes on by a fixed step each time somebody asks.
+    itself is one too, where the timer asks nobody, and one that goes on by a fixed step or with each question.
     """
     for module in (each for each in ctx.live if _speaks_of_progress(each)):
         yield from _moved_by_timer(ctx, module)
@@ -67,7 +67,7 @@ _COUNTED = re.compile(
 def _by_questions(value: ir.Node) -> str:
     """What moves a progress on when it is asked for again: the number of questions, or a step from where it was."""
     for each in ir.find(value, ir.Bin):
-        if each.op not in {"+", "*", "/"} or each.right is None:
+        if each.op not in {"+", "*", "/"} or each.right is None or each.within is not value.within:
             continue
         names = {last_name(one) for one in (each.left, each.right)}
         if each.op != "+" and any(_COUNTED.match(name) for name in names):
@@ -81,7 +81,7 @@ def _by_questions(value: ir.Node) -> str:
             and capped
             and re.search(r"^(current_?|old_?|last_?)?progress$", last_name(each.left), re.I)
         ):
-            return "a fixed step, each time it is asked for"
+            return "where it was and a fixed step"
     return ""
 
 
