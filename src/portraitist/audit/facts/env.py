@@ -55,8 +55,8 @@ def collect(ctx: Context) -> None:
             continue
         for name, node, default in _reads(ctx, module):
             _read_facts(ctx, module, name, node, default)
-        for name, where, node in _passed_names(ctx, module):
-            _read_facts(ctx, where, name, node, None)
+        for name, where, node, default in _passed_names(ctx, module):
+            _read_facts(ctx, where, name, node, default)
         _sets(ctx, module)
     _undeclared(ctx)
     _inconsistent(ctx)
@@ -105,13 +105,19 @@ def _reads(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node
 
 def _indexed(ctx: Context, module: Module, index: ir.Index) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
     """`process.env["X"]`; a computed name has holes, its literal values are read where they are passed in."""
-    binding = module.lookup(index.key.id, index) if isinstance(index.key, ir.Name) else None
-    if binding is None or any(each.kind != "param" for each in binding[1]):
+    if _given_name(module, index.key) is None:
         for name in _names(ctx, module, index.key):
             yield name, _spelled(module, name, index), None
-        return
-    assert isinstance(index.key, ir.Name)
-    yield "{" + index.key.id + "}", index, None
+    elif isinstance(index.key, ir.Name):
+        yield "{" + index.key.id + "}", index, None
+
+
+def _given_name(module: Module, key: ir.Node) -> ir.Param | None:
+    """The parameter that a name to be read is, where it is one."""
+    found = module.lookup(key.id, key) if isinstance(key, ir.Name) else None
+    nodes = [each.node for each in found[1] if each.kind == "param"] if found else []
+    plain = found is not None and len(nodes) == len(found[1])
+    return next((each for each in nodes if isinstance(each, ir.Param)), None) if plain else None
 
 
 def _spelled(module: Module, name: str, index: ir.Index) -> ir.Node:
@@ -121,22 +127,32 @@ def _spelled(module: Module, name: str, index: ir.Index) -> ir.Node:
     return next((each for each in module.all(ir.Lit) if each.value == name), index)
 
 
-def _passed_names(ctx: Context, module: Module) -> Iterator[tuple[str, Module, ir.Node]]:
-    """The names that callers hand to a helper which reads `process.env[name]`."""
+def _passed_names(ctx: Context, module: Module) -> Iterator[tuple[str, Module, ir.Call, ir.Node | None]]:
+    """The names that callers hand to a helper which reads `process.env[name]`, and what they hand it beside them."""
     for index in module.all(ir.Index):
-        func = index.within
-        if (
-            func is None
-            or not isinstance(index.key, ir.Name)
-            or ir.plain_dotted(index.obj) not in _OBJECTS - {"env"}
-        ):
-            continue
-        param = next((each for each in func.params if each.name == index.key.id), None)
-        for site in ctx.program.callers.get(func, []) if param is not None else []:
-            passed = argument_for(site.call, func, param) if param is not None else None
-            text = ir.text_of(passed)
-            if text is not None and _NAME.match(text):
-                yield text, site.module, site.call
+        if ir.plain_dotted(index.obj) in _OBJECTS - {"env"}:
+            yield from _handed(ctx, _given_name(module, index.key))
+    for call in module.all(ir.Call):
+        if call.args and _is_reader(ctx, module, call):
+            yield from _handed(ctx, _given_name(module, call.args[0]))
+
+
+def _handed(
+    ctx: Context, param: ir.Param | None, hops: int = 2
+) -> Iterator[tuple[str, Module, ir.Call, ir.Node | None]]:
+    func = param.parent if param is not None else None
+    if param is None or not isinstance(func, ir.Func):
+        return
+    second = next(
+        (each for each in func.params if "default" in (each.name or "") or each.name == "fallback"), None
+    )
+    for site in ctx.program.callers.get(func, []):
+        passed = argument_for(site.call, func, param)
+        text = ir.text_of(passed)
+        if text is not None and _NAME.match(text):
+            yield text, site.module, site.call, second and argument_for(site.call, func, second)
+        elif passed is not None and hops:
+            yield from _handed(ctx, _given_name(site.module, passed), hops - 1)
 
 
 def _is_written(node: ir.Node) -> bool:
@@ -151,24 +167,30 @@ def _names(ctx: Context, module: Module, key: ir.Node) -> list[str]:
     return [each for each in found if re.match(r"^[\w{}.]+$", each)] or ["{}"]
 
 
-def _call_reads(ctx: Context, module: Module, call: ir.Call) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
+def _is_reader(ctx: Context, module: Module, call: ir.Call) -> bool:
+    """Whether a call is a language's or a library's reader of the environment."""
     name = ir.plain_dotted(call.func)
     origin = ""
     if name in {"config", "getenv", "env", "env_config", "decouple_config"} or name.startswith("env."):
         origin = ctx.program.origin(module, call.func)
-    known = name in {
-        "os.getenv",
-        "os.environ.get",
-        "environ.get",
-        "Deno.env.get",
-        "os.environ.pop",
-        "os.environ.setdefault",
-    }
     library = origin.startswith(("decouple", "os.getenv", "environ", "environs", "starlette.config"))
-    if not (known or library) or not call.args:
+    return name in _READERS or library
+
+
+_READERS = {
+    "os.getenv", "os.environ.get", "environ.get", "Deno.env.get", "os.environ.pop", "os.environ.setdefault",
+}  # fmt: skip
+
+
+def _call_reads(ctx: Context, module: Module, call: ir.Call) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
+    if not call.args or not _is_reader(ctx, module, call):
+        return
+    key = call.args[0]
+    if isinstance(key, ir.Name) and _given_name(module, key) is not None:
+        yield "{" + key.id + "}", call, None
         return
     default = call.args[1] if len(call.args) > 1 else ir.keyword(call, "default")
-    for each in _names(ctx, module, call.args[0]):
+    for each in _names(ctx, module, key):
         yield each, call, default
 
 

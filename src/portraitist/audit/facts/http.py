@@ -265,21 +265,22 @@ def _bodies(options: list[Struct]) -> list[Struct]:
     return found
 
 
-def provider_paths(address: Value) -> list[str]:
-    """The provider paths an address may be; `{urls.get}` for an address out of the provider's own answer."""
+def provider_paths(address: Value, *, signed: bool = True) -> list[str]:
+    """The provider paths an address may be; `{urls.get}` for an address out of the provider's own answer.
+
+    Where a request that sends no headers may ask for something else too, it fetches a picture.
+    """
     found: list[str] = []
     for each in renderings(address):
         match = _HOST.match(each)
         if match:
             found.append(match.group("path") or "/")
     options = address.options if isinstance(address, OneOf) else (address,)
-    for option in options:
-        if (
-            isinstance(option, Outside)
-            and option.kind == "field"
-            and (answer := _ANSWER_URL.search(option.name))
-        ):
-            found.append("{urls." + answer.group(2) + "}")
+    answers = [(each, _ANSWER_URL.search(each.name)) for each in options
+               if isinstance(each, Outside) and each.kind == "field"]  # fmt: skip
+    others = [each for each, answer in answers if answer is None]
+    if signed or not others:
+        found.extend("{urls." + answer.group(2) + "}" for _, answer in answers if answer is not None)
     return sorted(set(found), key=lambda each: (-each.count("{"), each))
 
 

@@ -26,7 +26,7 @@ from portraitist.audit.facts.http import (
 from portraitist.audit.link.bindings import Frame
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import Struct, literals, renderings, structs
+from portraitist.audit.link.values import Struct, Value, literals, renderings, structs
 
 MAX_HOPS = 5
 """How many helpers may stand between the call that names a path and the HTTP client."""
@@ -83,8 +83,8 @@ def _claim(
     address = address_of(ctx, hops[-1].module, hops[-1].call, _frame(hops))
     if address is None:
         return False
-    named = [each for each in provider_paths(address) if names_operation(each)]
-    if len(hops) > 1 and named and named[0].startswith("{urls."):
+    named = [each for each in _paths(hops[-1].call, address) if names_operation(each)]
+    if len(hops) > 1 and any(each.startswith("{urls.") for each in named):
         return False  # a caller that hands on the address of an answer has named no operation
     configured = configured_paths(address) if not named else []
     request = _request(ctx, hops) if named or configured else None
@@ -98,6 +98,11 @@ def _claim(
         return False
     sites = [_claim(ctx, each, found, maybe) for each in _outwards(ctx, hops)]
     return any(sites)
+
+
+def _paths(request: ir.Call, address: Value) -> list[str]:
+    signed = any(each.key == "headers" for each in ir.find(request, ir.Prop))
+    return provider_paths(address, signed=signed)
 
 
 def _outwards(ctx: Context, hops: tuple[_Hop, ...]) -> Iterator[tuple[_Hop, ...]]:
@@ -196,7 +201,7 @@ def _as_it_stands(ctx: Context, hop: _Hop, claimed: bool, found: dict[ir.Call, P
     """
     frame = _frame((hop,)) if claimed else None
     address = address_of(ctx, hop.module, hop.call, frame)
-    keys = provider_paths(address) if address is not None else []
+    keys = _paths(hop.call, address) if address is not None else []
     request = request_of(ctx, hop.module, hop.call, frame) if keys else None
     if request is None:
         return

@@ -54,7 +54,9 @@ class Resolver:
 
     def resolve(self, importer: str, module: str, language: str) -> str | None:
         """The path that `module` means when imported from `importer`, or None when it is outside."""
-        key = (importer.rpartition("/")[0], module, language)
+        folder, _, name = importer.rpartition("/")
+        own = name.partition(".")[0] == module.partition(".")[0]
+        key = (importer if own else folder, module, language)
         if key not in self.cache:
             find = self._python if language == "python" else self._javascript
             self.cache[key] = find(importer, module)
@@ -141,6 +143,8 @@ class Resolver:
             for base in ("", "src"):
                 place = _join(str(up), base)
                 found = self._module(_join(place, rest))
+                if found == importer:
+                    continue  # `import replicate` in a file of that name means the library
                 if found and not (standard and _join(place, "__init__.py") in self.paths):
                     return found
         return None

@@ -110,8 +110,11 @@ def _get(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, dept
     key = ir.text_of(call.args[0])
     if key is None:
         return None
-    found = ev.member(ev.eval(module, func.obj, frame, depth), key)
-    options: list[Value] = [found if not isinstance(found, Unknown) else Outside("field", key)]
+    owner = ev.eval(module, func.obj, frame, depth)
+    found = ev.member(owner, key)
+    above = next((each for each in getattr(owner, "options", (owner,)) if isinstance(each, Outside)), None)
+    name = f"{above.name}.{key}" if above is not None and above.kind == "field" else key
+    options: list[Value] = [found if not isinstance(found, Unknown) else Outside("field", name)]
     if len(call.args) == 2:
         options.append(ev.eval(module, call.args[1], frame, depth))
     return one_of(options)
