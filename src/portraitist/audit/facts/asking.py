@@ -6,10 +6,12 @@ Which functions and routes such a branch protects is decided in `auth`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts import denial
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside
 
@@ -51,6 +53,18 @@ def tested(ctx: Context, module: Module, node: ir.If) -> str:
         )
         or _held_before(module, node)
         or _secret_compared(ctx, module, node)
+        or _proven_before(ctx, module, node)
+    )
+
+
+def for_few(ctx: Context, func: ir.Func) -> bool:
+    """Whether a function turns away whoever is on no list of people or roles, and has no secret of the server."""
+    module = ctx.program.module_of[func]
+    return any(
+        all(_is_listed(each) or _holds_secret(ctx, module, each) for each in ways)
+        for test in ir.find(func, ir.If)
+        if denial.refuses_in(ctx, test.then)
+        for ways in _ways_past(module, test.test)
     )
 
 
@@ -146,3 +160,126 @@ def _only_where_set(node: ir.If, name: str) -> bool:
 def _is_nothing(node: ir.Node) -> bool:
     """A literal, `undefined` or `None`: comparing a setting with it asks whether it is set."""
     return isinstance(node, ir.Lit) or (isinstance(node, ir.Name) and node.id in {"undefined", "None"})
+
+
+def _proven_before(ctx: Context, module: Module, node: ir.If) -> str:
+    """`isAdmin = header === secret`, `isUser = verifyToken(…)`, and then `!isAdmin && !isUser`: the first such name."""
+    own = {each for each in ir.find(node.test, ir.Bin) if each.op in _SAME}
+    for ways in _ways_past(module, node.test):
+        if own.isdisjoint(ways) and all(
+            _holds_secret(ctx, module, each) or _is_verified(ctx, each) for each in ways
+        ):
+            parts = ir.walk(node.test)
+            return next((ir.dotted(each) for each in parts if isinstance(each, ir.Name)), "")
+    return ""
+
+
+def _ways_past(module: Module, test: ir.Node) -> Iterator[list[ir.Node]]:
+    """What lets a caller past a test that refuses, for each of the reasons to refuse: all ways round that reason.
+
+    A variable stands for what it was set to; a part that is no denial says nothing.
+    """
+    for reason in _joined(test, _OR):
+        ways: list[ir.Node] = []
+        for part in _joined(reason, _AND):
+            if isinstance(part, ir.Bin) and part.op in {"!=", "!==", "not in"}:
+                ways.append(part)
+            elif isinstance(part, ir.Bin) and part.op in {"not", "!"}:
+                ways.extend(_alternatives(module, part.left))
+        if ways:
+            yield ways
+
+
+_OR, _AND = {"or", "||"}, {"and", "&&"}
+_SAME = {"==", "===", "!=", "!=="}
+
+
+def _joined(node: ir.Node, ops: set[str]) -> Iterator[ir.Node]:
+    if isinstance(node, ir.Bin) and node.op in ops and node.right is not None:
+        yield from _joined(node.left, ops)
+        yield from _joined(node.right, ops)
+    else:
+        yield node
+
+
+def _alternatives(module: Module, node: ir.Node, depth: int = 0) -> Iterator[ir.Node]:
+    for each in _joined(node, _OR):
+        found = module.lookup(each.id, each) if isinstance(each, ir.Name) and depth < 2 else None
+        plain = [one for one in visible(found[1], each) if one.kind == "assign"] if found else []
+        values = [one.value for one in plain if one.value is not None and not one.keys]
+        for value in values:
+            yield from _alternatives(module, value, depth + 1)
+        if not values:
+            yield each
+
+
+def _is_listed(way: ir.Node) -> bool:
+    """`ALLOWED.has(email)`, `role not in STAFF`, `user.email !== "me@example.org"`."""
+    if isinstance(way, ir.Call) and isinstance(way.func, ir.Attr) and way.func.name in {"has", "includes"}:
+        return bool(way.args) and _names_person(way.args[0]) and _names_list(way.func.obj)
+    if isinstance(way, ir.Bin) and way.op in {"in", "not in"} and way.right is not None:
+        return _names_person(way.left) and _names_list(way.right)
+    if isinstance(way, ir.Bin) and way.op in _SAME and _names_person(way.left):
+        return "@" in (ir.text_of(way.right) or "")
+    return False
+
+
+_PERSON = re.compile(
+    r"e?mail(address)?$|^role$|user_?(id|name)$|^uid$|_uid$|(chat|telegram)_?id$|^phone", re.I
+)
+_FEW = re.compile(
+    r"allow|admin|staff|white_?list|owner|permitted|authori[sz]ed|internal|operator|moderator", re.I
+)
+
+
+def _names_person(node: ir.Node) -> bool:
+    """`email`, `user.role`, `email.toLowerCase()`."""
+    return any(
+        _PERSON.search(each.id if isinstance(each, ir.Name) else each.name)
+        for each in ir.walk(node)
+        if isinstance(each, ir.Name | ir.Attr)
+    )
+
+
+def _names_list(node: ir.Node) -> bool:
+    texts = [each.value for each in ir.find(node, ir.Lit) if isinstance(each.value, str)]
+    return any(_FEW.search(each) for each in (ir.dotted(node), *texts))
+
+
+def _holds_secret(ctx: Context, module: Module, way: ir.Node) -> bool:
+    """``header === `Bearer ${process.env.ADMIN_KEY}` ``: what was sent is compared with a secret of the server."""
+    for test in ir.find(way, ir.Bin):
+        if test.op not in _SAME or test.right is None or _is_nothing(test.left) or _is_nothing(test.right):
+            continue
+        named = [ir.dotted(each) for each in ir.walk(test) if isinstance(each, ir.Attr | ir.Name)]
+        kept = [each.rpartition(".")[2] for each in named if _CONFIGURED.search(each)]
+        for each in (*ir.find(test, ir.Name), *ir.find(test, ir.Index)):
+            value = ctx.ev.eval(module, each)
+            options = value.options if isinstance(value, OneOf) else (value,)
+            kept += [one.name for one in options if isinstance(one, Outside) and one.kind == "env"]
+        if any(_PASSWORD.search(each) and "PUBLIC" not in each for each in kept):
+            return True
+    return False
+
+
+_VERIFIES = re.compile(r"verif|valid|check|authenti|matches", re.I)
+_COMPUTES = re.compile(r"hmac|sha(1|256|512)|createhash|timingsafe|compare_?digest|jwt", re.I)
+_OF_SENDERS = re.compile(r"webhook|signature|svix", re.I)
+
+
+def _is_verified(ctx: Context, way: ir.Node) -> bool:
+    """`verifyToken(id, token)`: a function of the repository that computes what should have been sent.
+
+    Checks of another service's signature are in `signed`.
+    """
+    for call in ir.find(way, ir.Call):
+        name = ir.dotted(call.func)
+        if _OF_SENDERS.search(name):
+            continue
+        if _COMPUTES.search(name):
+            return True
+        for target in ctx.program.functions_called(call) if _VERIFIES.search(name) else ():
+            inner = ir.find(target.node, ir.Call) if isinstance(target.node, ir.Func) else ()
+            if any(_COMPUTES.search(ir.dotted(each.func)) for each in inner):
+                return True
+    return False

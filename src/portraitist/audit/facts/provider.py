@@ -282,7 +282,7 @@ def _value(value: Value) -> object:
 
 
 def _webhook_path(address: str | None) -> str:
-    text = re.sub(r"^((https?|\{[^}]*\})://[^/]+|\{[^}]*\})", "", address or "{}")
+    text = re.sub(r"^((https?:|\{[^}]*\}:?)?//[^/]+|\{[^}]*\})", "", address or "{}")
     path = text.partition("?")[0]
     return path if path.strip("/") else "{}"
 

@@ -40,7 +40,7 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                 re.search(r"retry|backoff|on_exception", ir.dotted(one)) for one in each.decorators
             )
             own = isinstance(each, ir.Call) and _own_retry(ctx, each)
-            if repeats(each, call.call) or helper or own or decorated or _calls_itself(each, call):
+            if _is_repeated(ctx, each, call.call) or helper or own or decorated or _calls_itself(each, call):
                 yield finding(
                     "blind-post-retry",
                     call.module,
@@ -66,7 +66,7 @@ def _own_retry(ctx: Context, call: ir.Call) -> bool:
         calls = (
             one for one in ir.find(func, ir.Call) if isinstance(one.func, ir.Name) and one.func.id in handed
         )
-        if any(repeats(each, one) for one in calls for each in ir.ancestors(one)):
+        if any(_is_repeated(ctx, each, one) for one in calls for each in ir.ancestors(one)):
             return True
     return False
 
@@ -214,7 +214,7 @@ def _repeating_helpers(ctx: Context) -> Iterator[Finding]:
             target, depth = pending.pop()
             for request in ir.find(target.node, ir.Call) if target.node is not None and target.module else ():
                 sends = last_name(request.func).lower() in ctx.words.http_verbs
-                loops = [each for each in ir.ancestors(request) if repeats(each, request)] if sends else []
+                loops = [each for each in ir.ancestors(request) if sends and _is_repeated(ctx, each, request)]
                 if loops and request not in seen and target.module is not None:
                     seen.add(request)
                     message = f"every request through here is repeated on failure, {call.api} as well, each time paid"
@@ -257,6 +257,38 @@ def _asks_again(func: ir.Func) -> Iterator[ir.Node]:
 def _anything(caught: ir.Node | None) -> bool:
     """Whether a handler takes every error."""
     return caught is None or bool(names_in(caught) & {"Exception", "BaseException"})
+
+
+def _is_repeated(ctx: Context, loop: ir.Node, call: ir.Node) -> bool:
+    """Whether a loop asks again when the call fails, and no helper lets it only where the call was turned away."""
+    return repeats(loop, call) and not ctx.once(_asks_helper_first, call)
+
+
+def _asks_helper_first(ctx: Context, call: ir.Node) -> bool:
+    """`catch (error) { const delay = delayFor(error); if (delay === null) throw error; … }`, where that knows 429 alone."""
+    attempt = ir.enclosing(call, ir.Try)
+    inside = (
+        [each for handler in attempt.handlers for each in ir.walk(handler)] if attempt is not None else []
+    )
+    if not any(isinstance(each, ir.Return) and each.throws for each in inside):
+        return False
+    called = [
+        one for each in inside if isinstance(each, ir.Call) for one in ctx.program.functions_called(each)
+    ]
+    return any(isinstance(each.node, ir.Func) and _knows_refusal_alone(each.node) for each in called)
+
+
+def _knows_refusal_alone(func: ir.Func) -> bool:
+    """Whether a function asks for 429 and for no failure after which the call may have been paid."""
+    said = [each.value for each in ir.find(func, ir.Lit)]
+    return any(each in {429, "429"} for each in said) and not any(
+        _MAY_BE_PAID.search(str(each)) for each in said
+    )
+
+
+_MAY_BE_PAID = re.compile(
+    r"^(408|5\d\d)$|50[0-4]|time|ECONN|EPIPE|network|fetch|socket|reset by|hang up", re.I
+)
 
 
 def repeats(loop: ir.Node, call: ir.Node) -> bool:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import block_of, visible
 from portraitist.audit.link.calls import argument_for
-from portraitist.audit.link.module import Module
+from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
 from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, copied, loose_addresses
@@ -27,6 +27,7 @@ from portraitist.audit.rules.base import (
     trace,
 )
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.proven import proven
 
 _UPLOADS = re.compile(
     r"upload|save|store|persist|put|copy|download|mirror|archive|transfer|cloudinary|blob|permanent", re.I
@@ -75,7 +76,7 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
             )
             here = (module_of(ctx, use), ir.Other(use.line, use.line, []))
             if _is_temporary(ctx, (here[0], use.node), use, statement.func, bodies):
-                if _is_replaced(ctx, statement, use):
+                if _is_replaced(ctx, statement, use) or _is_behind_copy(ctx, here[0], use.node):
                     continue
                 weight = BARELY if _is_copied_beside(ctx, statement, use) else 72
                 if copied(_parts(ctx, here[0], use.node)):
@@ -118,6 +119,31 @@ def _is_replaced(ctx: Context, statement: Statement, use: ColumnUse) -> bool:
             if again.column == use.column and again.node is not None and _is_copy(ctx, again):
                 return True
     return False
+
+
+def _is_behind_copy(ctx: Context, module: Module, node: ir.Node) -> bool:
+    """Whether a variable is kept only where another is there that is set beside the copy alone.
+
+    `let path; try { stored = (await upload(url)).url; path = … } catch {}`, and then `if (path) keep(stored)`.
+    """
+    if not isinstance(node, ir.Name):
+        return False
+    found = module.lookup(node.id, node)
+    made = [each for each in found[1] if each.value is not None] if found else []
+    copies = {block_of(each.node) for each in made if copied(_parts(ctx, module, each.value))}
+    copies -= {block_of(each.node) for each in made if not copied(_parts(ctx, module, each.value))}
+    for mark in proven(node) if copies else ():
+        known = module.lookup(mark.id, mark) if isinstance(mark, ir.Name) and mark.id != node.id else None
+        filled = [each for each in known[1] if not _begins_empty(each)] if known else []
+        if filled and all(block_of(each.node) in copies for each in filled):
+            return True
+    return False
+
+
+def _begins_empty(binding: Binding) -> bool:
+    """`let path`, `path = None`, `done = false`, `path = ""`."""
+    nothing = isinstance(binding.value, ir.Lit) and not binding.value.value
+    return binding.kind == "unset" or (binding.kind == "assign" and nothing)
 
 
 def _handed_temporary(

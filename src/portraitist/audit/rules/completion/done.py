@@ -20,6 +20,7 @@ from portraitist.audit.rules.completion.made_up import made_up
 from portraitist.audit.rules.completion.results import done_without_result
 from portraitist.audit.rules.completion.untaken import nothing_taken
 from portraitist.audit.rules.completion.words import DONE, done_at, holds_model, is_done, says_done
+from portraitist.audit.rules.proven import is_proven
 
 
 def no_retry(ctx: Context) -> Iterator[Finding]:
@@ -40,7 +41,7 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
     for statement in live_statements(ctx, "write"):
         states = [each for each in statement.columns if says_done(each.column)]
         for use in statement.columns:
-            empty = isinstance(use.value, OneOf) and None in literals(use.value)
+            empty = isinstance(use.value, OneOf) and None in literals(use.value) and not is_proven(use.node)
             if not holds_model(ctx, use) or not (empty or may_be_empty(ctx, module_of(ctx, use), use.node)):
                 continue
             done = [each for each in states if is_done(each) or _tested_done(each)]

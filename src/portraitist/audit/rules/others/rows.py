@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import for_few
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
@@ -73,8 +74,8 @@ def _asks_more(ctx: Context, func: ir.Func) -> bool:
 
 
 def looks_for_role(ctx: Context, func: ir.Func) -> bool:
-    """Whether a function looks up who asks in a table of roles, or asks for a row with a role."""
-    return any(
+    """Whether a function asks for a role: in a table of roles, by a row with one, by a list of the few who may."""
+    return ctx.once(for_few, func) or any(
         each.kind == "read"
         and (_ROLES.search(each.table) or {snake(one) for one in each.where} & {"role", "is_admin"})
         for each in ctx.statements_under.get(func, ())

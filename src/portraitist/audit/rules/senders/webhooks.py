@@ -266,7 +266,8 @@ def _is_given(value: ir.Node | None) -> bool:
 def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
     """A webhook address sent to the provider that no route of the repository serves.
 
-    Addresses that are not resolved, or that name another service's host, are not judged.
+    Addresses that are not resolved, or that name another service's host, are not judged; nor are those that end in a
+    route of the repository, which a prefix may stand before.
     """
     routes = [each.path for each in ctx.routes if each.is_http]
     for fact in ctx.of("webhook"):
@@ -283,7 +284,9 @@ def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
         if re.search(r"webhook\.site|ngrok|pipedream|hooks\.zapier|make\.com|supabase\.co", text):
             continue
         if not any(
-            same_path(route, fact.key) or (route.endswith("*") and fact.key.startswith(route[:-1]))
+            same_path(route, fact.key)
+            or _ends_in(fact.key, route)
+            or (route.endswith("*") and fact.key.startswith(route[:-1]))
             for route in routes
         ):
             yield Finding(
@@ -297,3 +300,9 @@ def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
                 (),
                 70,
             )
+
+
+def _ends_in(address: str, route: str) -> bool:
+    """Whether an address has a known route behind a prefix: `/app/api/hooks/replicate`."""
+    parts, own = address.strip("/").split("/"), route.strip("/").split("/")
+    return 1 < len(own) < len(parts) and same_path(route, "/".join(parts[-len(own) :]))

@@ -83,7 +83,7 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
     page = module.path.endswith((".tsx", ".jsx"))
     keeps = _ends_timer(func) if page else _keeps_state(ctx, module, func)
     passed = _passes_status_on(ctx, module, func)
-    if (keeps or hands_over_end(func)) and not page and not passed:
+    if (keeps or hands_over_end(func)) and not page and not passed and _is_kept(ctx, module, func):
         yield from passes_over_empty(module, func)
     rest = rest_of(func)
     open_ = next((each for each in rest if is_open(each)), None)
@@ -223,6 +223,17 @@ def _keeps_state(ctx: Context, module: Module, func: ir.Func) -> bool:
     """Whether the function waits for the end in a loop, or writes a status of its own."""
     loops = any("succeeded" in names_in(each) and _waits(each) for each in ir.find(func, ir.Loop))
     return loops or _closes(ctx, module, func)
+
+
+def _is_kept(ctx: Context, module: Module, func: ir.Func) -> bool:
+    """Whether a function writes a state or hands one over, or a function that it stands in or that calls it does."""
+    sites = [
+        (each.module, each.call.within) for each in ctx.program.callers.get(func, ()) if each.call.within
+    ]
+    around = [(module, each) for each in ir.ancestors(func) if isinstance(each, ir.Func)]
+    return any(
+        hands_over_end(each) or _closes(ctx, where, each) for where, each in ((module, func), *around, *sites)
+    )
 
 
 def _closes(ctx: Context, module: Module, func: ir.Func) -> bool:

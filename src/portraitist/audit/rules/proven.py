@@ -1,0 +1,89 @@
+"""What is known to be there at a place: by the tests around it, and by the ways out before it.
+
+Only tests of the thing itself count: `if (!x) { …; return }`, `x && …`, `x is not None`. What a name holds is not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+
+_EQUAL = {"==", "===", "is"}
+_UNEQUAL = {"!=", "!==", "is not"}
+_LEAVES = {"continue_statement", "break_statement"}
+
+
+def proven(node: ir.Node) -> Iterator[ir.Node]:
+    """The expressions that are something wherever `node` is reached, as far as its function and callbacks in it say."""
+    inner = node
+    for each in ir.ancestors(node):
+        if isinstance(each, ir.If | ir.Cond):
+            then = each.then if isinstance(each.then, list) else [each.then]
+            other = each.other if isinstance(each.other, list) else [each.other]
+            if inner in then:
+                yield from _where_true(each.test)
+            elif inner in other:
+                yield from _where_false(each.test)
+        elif isinstance(each, ir.Bin) and each.op == "and" and inner is each.right:
+            yield from _where_true(each.left)
+        for before in _before(each, inner):
+            if isinstance(before, ir.If) and before.then and not before.other and _leaves(before.then[-1]):
+                yield from _where_false(before.test)
+        if isinstance(each, ir.Func) and not isinstance(each.parent, ir.Call):
+            return
+        inner = each
+
+
+def is_proven(node: ir.Node | None) -> bool:
+    """Whether a variable, or a member of one, is known to be there where it is used."""
+    name = ir.plain_dotted(node) if isinstance(node, ir.Name | ir.Attr) else ""
+    return node is not None and name != "" and any(ir.plain_dotted(each) == name for each in proven(node))
+
+
+def _before(block: ir.Node, inner: ir.Node) -> list[ir.Node]:
+    """The statements before one in the same list of a block."""
+    lists: list[list[ir.Node]] = []
+    if isinstance(block, ir.If):
+        lists = [block.then, block.other]
+    elif isinstance(block, ir.Func | ir.Loop | ir.Handler):
+        lists = [block.body]
+    elif isinstance(block, ir.Try):
+        lists = [block.body, block.final]
+    elif isinstance(block, ir.Other):
+        lists = [block.parts]
+    return next((body[: body.index(inner)] for body in lists if inner in body), [])
+
+
+def _leaves(last: ir.Node) -> bool:
+    return isinstance(last, ir.Return) or (isinstance(last, ir.Other) and last.kind in _LEAVES)
+
+
+def _where_true(test: ir.Node) -> Iterator[ir.Node]:
+    """What is there where a test holds."""
+    if isinstance(test, ir.Bin) and test.op == "and" and test.right is not None:
+        yield from _where_true(test.left)
+        yield from _where_true(test.right)
+    elif isinstance(test, ir.Bin) and test.op == "not":
+        yield from _where_false(test.left)
+    elif isinstance(test, ir.Bin) and test.op in _UNEQUAL and _is_none(test.right):
+        yield test.left
+    elif isinstance(test, ir.Name | ir.Attr):
+        yield test
+        if isinstance(test, ir.Attr):
+            yield from _where_true(test.obj)
+
+
+def _where_false(test: ir.Node) -> Iterator[ir.Node]:
+    """What is there where a test does not hold."""
+    if isinstance(test, ir.Bin) and test.op == "or" and test.right is not None:
+        yield from _where_false(test.left)
+        yield from _where_false(test.right)
+    elif isinstance(test, ir.Bin) and test.op == "not":
+        yield from _where_true(test.left)
+    elif isinstance(test, ir.Bin) and test.op in _EQUAL and _is_none(test.right):
+        yield test.left
+
+
+def _is_none(node: ir.Node | None) -> bool:
+    return isinstance(node, ir.Lit) and node.value is None
