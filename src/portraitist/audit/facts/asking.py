@@ -65,6 +65,7 @@ def for_few(ctx: Context, func: ir.Func) -> bool:
         for test in ir.find(func, ir.If)
         if denial.refuses_in(ctx, test.then)
         for ways in _ways_past(module, test.test)
+        if not _is_optional(test, ways)
     )
 
 
@@ -162,6 +163,12 @@ def _is_nothing(node: ir.Node) -> bool:
     return isinstance(node, ir.Lit) or (isinstance(node, ir.Name) and node.id in {"undefined", "None"})
 
 
+def _is_optional(test: ir.If, ways: list[ir.Node]) -> bool:
+    """Whether what is compared is compared only where it is set: `secret && header !== secret`."""
+    named = (each for way in ways for each in ir.walk(way) if isinstance(each, ir.Name | ir.Attr))
+    return any(_only_where_set(test, ir.dotted(each)) for each in named)
+
+
 def _proven_before(ctx: Context, module: Module, node: ir.If) -> str:
     """`isAdmin = header === secret`, `isUser = verifyToken(…)`, and then `!isAdmin && !isUser`: the first such name."""
     own = {each for each in ir.find(node.test, ir.Bin) if each.op in _SAME}
@@ -169,8 +176,9 @@ def _proven_before(ctx: Context, module: Module, node: ir.If) -> str:
         if own.isdisjoint(ways) and all(
             _holds_secret(ctx, module, each) or _is_verified(ctx, each) for each in ways
         ):
-            parts = ir.walk(node.test)
-            return next((ir.dotted(each) for each in parts if isinstance(each, ir.Name)), "")
+            calls = [each for each in ir.find(node.test, ir.Call) if _is_verified(ctx, each)]
+            named = [*(each.func for each in calls), *ir.find(node.test, ir.Name)]
+            return next((ir.dotted(each) for each in named), "")
     return ""
 
 

@@ -1,6 +1,6 @@
 """What is known to be there at a place: by the tests around it, and by the ways out before it.
 
-Only tests of the thing itself count: `if (!x) { …; return }`, `x && …`, `x is not None`. What a name holds is not asked.
+Only tests of the thing itself count: `if (!x) { …; return }`, `x && …`. What a name holds is not asked.
 """
 
 from __future__ import annotations

@@ -265,7 +265,7 @@ def _is_repeated(ctx: Context, loop: ir.Node, call: ir.Node) -> bool:
 
 
 def _asks_helper_first(ctx: Context, call: ir.Node) -> bool:
-    """`catch (error) { const delay = delayFor(error); if (delay === null) throw error; … }`, where that knows 429 alone."""
+    """`catch { const delay = delayFor(error); if (delay === null) throw error; … }`, where that knows 429 alone."""
     attempt = ir.enclosing(call, ir.Try)
     inside = (
         [each for handler in attempt.handlers for each in ir.walk(handler)] if attempt is not None else []
