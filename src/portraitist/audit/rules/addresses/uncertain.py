@@ -59,7 +59,13 @@ def _not_replaced(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try) 
         each.target.id for each in inside if isinstance(each.target, ir.Name) and not each.decl
     )
     again = {last_name(one.target) for each in attempt.handlers for one in ir.find(each, ir.Assign)}
+    used = [
+        each for each in ir.find(func, ir.Prop) if each.line > attempt.end and isinstance(each.value, ir.Name)
+    ]
     for name in (each for each in names if each not in again):
+        kept = next((each for each in used if last_name(each.value) == name and _holds(each)), None)
+        if kept is None:
+            continue
         before = (
             each.value
             for each in ir.find(func, ir.Assign)
@@ -68,15 +74,8 @@ def _not_replaced(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try) 
             and not isinstance(each.value, ir.Lit)
             if not _in_another_case(each, attempt)
         )
-        if not any(may_be_made(ctx, module, each) for each in before if each is not None):
-            continue
-        used = (each for each in ir.find(func, ir.Prop) if each.line > attempt.end)
-        kept = (
-            each
-            for each in used
-            if isinstance(each.value, ir.Name) and each.value.id == name and _holds(each)
-        )
-        yield from [each for each in [next(kept, None)] if each is not None]
+        if any(may_be_made(ctx, module, each) for each in before if each is not None):
+            yield kept
 
 
 def _in_another_case(node: ir.Node, attempt: ir.Try) -> bool:

@@ -63,11 +63,11 @@ def _missing_functions(ctx: Context, what: str, weight: int) -> Iterator[Finding
     texts += [
         each.text for each in ctx.tree.files if each.language == "javascript" and " Row: {" in each.text
     ]
-    known = {name for text in texts for name in re.findall(r"\w+", text)} if _calls(ctx) else set()
     seen: set[str] = set()
     for module, call, name in _calls(ctx):
-        if name not in known | seen:
-            seen.add(name)
+        known = name in seen or any(name in each and re.search(rf"\b{name}\b", each) for each in texts)
+        seen.add(name)
+        if not known:
             message = f"no {what} in the repository has the function {name} that is called here"
             yield finding(
                 "schema-drift", module, call, message, key=f"rpc {name}", weight=weight, end=call.line

@@ -59,10 +59,8 @@ def _other_ids(ctx: Context) -> Iterator[Finding]:
     """Rows looked for by a customer's id in a column that every write fills with a session's."""
     kept: dict[str, list[tuple[str, Place]]] = {}
     for each in live_statements(ctx, "write"):
-        for use in each.columns:
-            if "stripe" in each.module.lowered and re.search(
-                r"stripe|charge|payment|customer|subscription", use.column
-            ):
+        for use in each.columns if "stripe" in each.module.lowered else ():
+            if re.search(r"stripe|charge|payment|customer|subscription", use.column):
                 kept.setdefault(f"{each.table}.{snake(use.column)}", []).append(
                     (_object_of(use.node), Place(use.path, use.line))
                 )

@@ -72,13 +72,20 @@ def _told(given: ir.Node) -> Iterator[str]:
 def done_in(ctx: Context, func: ir.Func, kind: str) -> Iterator[Effect]:
     """What lowers or raises a balance in a function: its statements, and calls of what is named for that."""
     yield from (each for each in ctx.once(balance_effects).get(func, ()) if each.kind == kind)
+    yield from (each for each in ctx.once(_by_name, func) if each.kind == kind)
+
+
+def _by_name(_ctx: Context, func: ir.Func) -> list[Effect]:
+    """What the calls of a function say by their names that they lower or raise."""
+    found: list[Effect] = []
     for call in ir.find(func, ir.Call):
-        if kind in named_kinds(call) and last_name(call.func) != "rpc":
+        for kind in named_kinds(call) if last_name(call.func) != "rpc" else ():
             told = [*call.args, *(each.value for each in (call.kw.props if call.kw is not None else ()))]
             priced = tuple(
                 each for each in told if isinstance(each, ir.Lit) or AMOUNT.search(snake(last_name(each)))
             )
-            yield Effect(kind, call, last_name(call.func), priced)
+            found.append(Effect(kind, call, last_name(call.func), priced))
+    return found
 
 
 def _asked_for(call: ir.Call) -> Iterator[ir.Node]:

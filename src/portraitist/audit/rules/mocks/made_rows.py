@@ -42,11 +42,11 @@ def _shown(ctx: Context, module: Module) -> Iterator[Finding]:
     seen: set[str] = set()
     for call in module.all(ir.Call):
         name = call.func.id if isinstance(call.func, ir.Name) else ""
-        if len(call.args) != 1 or name in seen or not _OWN.match(snake(name)) or _is_switched(call):
+        if not name.startswith("set") or len(call.args) != 1 or name in seen or not _OWN.match(snake(name)):
             continue
         given, failed = call.args[0], any(isinstance(each, ir.Handler) for each in ir.ancestors(call))
         written = _is_made_up(given) or (failed and _names_made_up(given))
-        if not written or ctx.role_at(module, call) not in LIVE_ROLES:
+        if not written or _is_switched(call) or ctx.role_at(module, call) not in LIVE_ROLES:
             continue
         seen.add(name)
         where = "when the real ones could not be read, rows" if failed else "rows"

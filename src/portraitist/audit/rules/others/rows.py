@@ -14,7 +14,7 @@ from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import refusing_names, unasked
+from portraitist.audit.rules.base import last_name, refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others.table_owners import Owners, asks_for_parent
 from portraitist.audit.rules.requests import Given, below, is_given
@@ -68,7 +68,7 @@ def asks_more(ctx: Context, func: ir.Func) -> bool:
 
 
 def _asks_more(ctx: Context, func: ir.Func) -> bool:
-    if any(_ASKS.search(ir.dotted(each.func).rpartition(".")[2]) for each in ir.find(func, ir.Call)):
+    if any(_ASKS.search(each) for each in {last_name(each.func) for each in ir.find(func, ir.Call)}):
         return True
     return looks_for_role(ctx, func) or any(_ROLE.search(each) for each in ctx.once(refusing_names, func))
 
