@@ -89,9 +89,25 @@ def ranked(ctx: Context, found: list[Finding]) -> list[Finding]:
     printable = {
         id(each)
         for each in found
-        if weight(each) >= WORTH_PRINTING and (each.path not in apart or each.rule in IN_SCRIPTS)
+        if weight(each) >= WORTH_PRINTING
+        and (each.path not in apart or each.rule in IN_SCRIPTS)
+        and (each.rule in _OF_DEAD_CODE or not _is_dead(ctx, each))
     }
     return _with_ranks(sorted(found, key=order), printable)
+
+
+_OF_DEAD_CODE = {"broken-import", "schema-drift", *IN_SCRIPTS}
+"""Rules that tell of what stands in the source, whether or not anything reaches it."""
+
+
+def _is_dead(ctx: Context, finding: Finding) -> bool:
+    """Whether a finding stands where nothing can come, as the facts say."""
+    module = ctx.program.modules.get(finding.path)
+    if module is None or module.role != "src":
+        return False
+    around = [each for each in module.all(ir.Func) if each.line <= finding.line <= each.end]
+    inner = max(around, key=lambda each: (each.line, -each.end), default=None)
+    return ctx.role_at(module, inner or module.body) == "dead"
 
 
 def _scripts(ctx: Context) -> set[str]:
@@ -161,10 +177,15 @@ def _with_ranks(ordered: list[Finding], printable: set[int]) -> list[Finding]:
 _SAME_LITERAL = {"shared-destination", "hardcoded-owner"}
 _SAME_HOLES = (
     {"missing-auth", "idor"},
+    {"webhook-unverified", "idor"},
+    {"webhook-unverified", "missing-auth"},
     {"missing-auth", "null-composite"},
     {"no-retry", "null-composite"},
 )
-"""Rules that tell of one hole where their lines meet: who asks nobody compares nobody, and has nobody's id."""
+"""Rules that tell of one hole where their lines meet: who asks nobody compares nobody, and has nobody's id.
+
+A service that calls back has no user, so that an owner is not what its handler lacks.
+"""
 BESIDE = 3
 """So many lines apart two findings of one rule in one function are one statement's, or one thought's."""
 SAME_WORDS = 24

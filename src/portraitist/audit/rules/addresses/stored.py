@@ -65,6 +65,7 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
     }
     lines: dict[tuple[str, ir.Func | None, str], list[int]] = {}
     for statement in live_statements(ctx, "write"):
+        told: set[str] = set()
         for use in statement.columns:
             name = snake(use.column)
             if use.node is None or not (name in ctx.words.picture_columns or PICTURE.search(name)):
@@ -79,8 +80,11 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
                 if _is_replaced(ctx, statement, use) or _is_behind_copy(ctx, here[0], use.node):
                     continue
                 weight = BARELY if _is_copied_beside(ctx, statement, use) else 72
-                if copied(_parts(ctx, here[0], use.node)):
+                if _copied_at_all(_parts(ctx, here[0], use.node)):
                     message, weight = f"{message} where no copy takes its place", min(weight, 58)
+                same = ir.plain_dotted(use.node) if isinstance(use.node, ir.Name | ir.Attr) else ""
+                weight = BARELY if same in told else weight  # another column gets the same variable
+                told |= {same} - {""}
                 again = lines.setdefault((use.path, statement.func, column), [])
                 again += [use.line] if use.line not in again else []
                 key = f"{column} {len(again)}" if len(again) > 1 else column
@@ -130,14 +134,22 @@ def _is_behind_copy(ctx: Context, module: Module, node: ir.Node) -> bool:
         return False
     found = module.lookup(node.id, node)
     made = [each for each in found[1] if each.value is not None] if found else []
-    copies = {block_of(each.node) for each in made if copied(_parts(ctx, module, each.value))}
-    copies -= {block_of(each.node) for each in made if not copied(_parts(ctx, module, each.value))}
-    for mark in proven(node) if copies else ():
+    copies = [each for each in made if _copied_at_all(_parts(ctx, module, each.value))]
+    blocks = {block_of(each.node) for each in copies} - {
+        block_of(each.node) for each in made if each not in copies
+    }
+    for mark in proven(node) if blocks else ():
         known = module.lookup(mark.id, mark) if isinstance(mark, ir.Name) and mark.id != node.id else None
         filled = [each for each in known[1] if not _begins_empty(each)] if known else []
-        if filled and all(block_of(each.node) in copies for each in filled):
+        if filled and all(block_of(each.node) in blocks for each in filled):
             return True
     return False
+
+
+def _copied_at_all(parts: list[tuple[Module, ir.Node]]) -> bool:
+    """Whether a value may be a copy's address: what a helper that copies gave, or a storage for its own file."""
+    gives = (last_name(part.func) for _, part in parts if isinstance(part, ir.Call))
+    return copied(parts) or any(name in {"getPublicUrl", "get_public_url"} for name in gives)
 
 
 def _begins_empty(binding: Binding) -> bool:
@@ -163,6 +175,7 @@ def _handed_temporary(
         if (
             passed is not None
             and live
+            and not _is_behind_copy(ctx, site.module, passed)
             and _is_temporary(ctx, (site.module, passed), use, site.call.within, bodies)
         ):
             yield site.module, passed

@@ -1,0 +1,111 @@
+"""What the report prints once although several rules or columns tell of it, and what nothing can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from portraitist.audit.pipeline import Audit
+
+Auditor = Callable[[dict[str, str]], Audit]
+
+CLIENTS = """
+import Replicate from "replicate";
+import { createClient } from "@supabase/supabase-js";
+export const replicate = new Replicate();
+export const db = createClient(process.env.URL!, process.env.SUPABASE_SERVICE_ROLE_KEY!);
+"""
+JOBS = """
+import { getServerSession } from "next-auth";
+import { db, replicate } from "@/lib/clients";
+export async function POST(req: Request) {
+  const session = await getServerSession();
+  if (!session) return Response.json({}, { status: 401 });
+  const { id } = await req.json();
+  await db.from("jobs").insert({ user_id: session.user.id, status: "new" });
+  await db.from("jobs").select("*").eq("user_id", session.user.id);
+  return Response.json(await replicate.predictions.create({ version: "v", input: {} }));
+}
+"""
+HOOK = """
+import { db } from "@/lib/clients";
+export async function POST(req: Request) {
+  const body = await req.json();
+  await db.from("jobs").update({ status: body.status }).eq("id", body.job_id);
+  return Response.json({});
+}
+"""
+
+
+def test_an_unsigned_webhook_is_not_told_of_the_owner_too(audit_files: Auditor) -> None:
+    here = "app/api/hooks/kie/route.ts"
+    files = {"lib/clients.ts": CLIENTS, "app/api/jobs/route.ts": JOBS, here: HOOK}
+    found = [each for each in audit_files(files).findings if each.path == here]
+    assert {each.rule for each in found} >= {"webhook-unverified", "idor"}
+    assert len([each for each in found if each.rank is not None]) == 1
+
+
+KEPT = """
+import { getServerSession } from "next-auth";
+import { db, replicate } from "@/lib/clients";
+const pay = async () => replicate.run("a/b", { input: {} });
+export async function POST(req: Request) {
+  const session = await getServerSession();
+  if (!session) return Response.json({}, { status: 401 });
+  const output = await pay();
+  const url = output[0];
+  await db.from("images").insert({
+    image_url: url,
+    user_id: session.user.id,
+    prompt: "a",
+    size: 1,
+    seed: 2,
+    result_url: SECOND,
+  });
+  return Response.json({});
+}
+"""
+
+
+def test_two_columns_that_get_one_variable_are_told_once(audit_files: Auditor) -> None:
+    weights = {}
+    for second in ("url", "output[1]"):
+        files = {"lib/clients.ts": CLIENTS, "app/api/x/route.ts": KEPT.replace("SECOND", second)}
+        found = [each for each in audit_files(files).findings if each.rule == "temporary-url-persisted"]
+        weights[second] = {each.key: each.weight for each in found}
+    assert weights["url"]["images.image_url"] > weights["url"]["images.result_url"]
+    assert weights["output[1]"]["images.image_url"] == weights["output[1]"]["images.result_url"]
+
+
+STORES = """
+import { db, replicate } from "@/lib/clients";
+export async function keep(row: { image_url: string }) {
+  await db.from("images").insert(row);
+}
+export async function paint() {
+  const made = await replicate.run("a/b", { input: {} });
+  await keep({ image_url: made[0] });
+}
+export async function forgotten() {
+  const made = await replicate.run("a/c", { input: {} });
+  await keep({
+    image_url: made[0],
+  });
+}
+"""
+PAINT = """
+import { getServerSession } from "next-auth";
+import { paint } from "@/lib/stores";
+export async function POST() {
+  if (!(await getServerSession())) return Response.json({}, { status: 401 });
+  return Response.json(await paint());
+}
+"""
+
+
+def test_what_stands_in_a_function_that_nothing_reaches_is_not_printed(audit_files: Auditor) -> None:
+    files = {"lib/clients.ts": CLIENTS, "lib/stores.ts": STORES, "app/api/x/route.ts": PAINT}
+    printed = [each for each in audit_files(files).findings if each.rank is not None]
+    assert [each.line for each in printed if each.rule == "temporary-url-persisted"] == [8]
+    used = {**files, "app/api/x/route.ts": PAINT.replace("paint", "forgotten")}
+    printed = [each for each in audit_files(used).findings if each.rank is not None]
+    assert [each.line for each in printed if each.rule == "temporary-url-persisted"] == [13]
