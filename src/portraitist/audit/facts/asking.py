@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts import denial
 from portraitist.audit.facts.base import Context
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import bindings_of, visible
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside
 
@@ -19,6 +19,8 @@ _CARRIERS = {"req", "request", "ctx", "session", "g", "context", "c", "locals"}
 """What a framework hangs the one who asks on."""
 
 
+EQUALITY = {"==", "===", "!=", "!=="}
+"""The operators that ask whether two things are the same."""
 _WHO = {"user", "session", "userid", "user_id", "auth", "token"}
 
 
@@ -88,8 +90,7 @@ def is_presence(test: ir.Node) -> bool:
 def _held_before(module: Module, node: ir.If) -> str:
     """`who = session.get("user_id")` and then a test of `who`."""
     for name in ir.find(node.test, ir.Name):
-        found = module.lookup(name.id, name)
-        for binding in found[1] if found else ():
+        for binding in bindings_of(module, name):
             plain = binding.kind == "assign" and not binding.keys and binding.node.line <= name.line
             for part in ir.walk(binding.value) if plain and binding.value is not None else ():
                 if said := _says_who(part):

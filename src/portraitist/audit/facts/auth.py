@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts import asking, denial, routes_trpc
 from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.link.bindings import bindings_of, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.model import Place
@@ -159,8 +160,7 @@ def _annotated(
     if annotation is None:
         return []
     nodes = [(module, annotation)]
-    found = module.lookup(annotation.id, annotation) if isinstance(annotation, ir.Name) else None
-    for binding in found[1] if found else []:
+    for binding in bindings_of(module, annotation):
         if binding.value is not None:
             nodes.append((module, binding.value))
         elif binding.kind == "import" and isinstance(binding.node, ir.Import) and depth < 4:
@@ -288,11 +288,11 @@ def _asked_after(func: ir.Func, call: ir.Call) -> bool:
     asked = _bound_names(call) | {
         one.id
         for each in ir.find(func, ir.Assign)
-        if each.value is not None and {name.id for name in ir.find(each.value, ir.Name)} & _bound_names(call)
+        if each.value is not None and variables_in(each.value) & _bound_names(call)
         for one in ir.find(each.target, ir.Name)
     }
     return any(
-        part.op in {"not", "==", "===", "is"} and {name.id for name in ir.find(part, ir.Name)} & asked
+        part.op in {"not", "==", "===", "is"} and variables_in(part) & asked
         for each in later
         for part in ir.find(each.test, ir.Bin)
     )
@@ -350,13 +350,11 @@ def _derived_test(func: ir.Func, call: ir.Call, names: set[str]) -> bool:
     derived = set(names)
     for assign in ir.find(func, ir.Assign):
         if assign.line >= call.line and assign.value is not None:
-            used = {each.id for each in ir.find(assign.value, ir.Name)}
+            used = variables_in(assign.value)
             if used & derived:
-                derived |= {each.id for each in ir.find(assign.target, ir.Name)}
+                derived |= variables_in(assign.target)
     return any(
-        test.line >= call.line
-        and denial.exits(test.then)
-        and {each.id for each in ir.find(test.test, ir.Name)} & (derived - names)
+        test.line >= call.line and denial.exits(test.then) and variables_in(test.test) & (derived - names)
         for test in ir.find(func, ir.If)
     )
 
@@ -364,7 +362,7 @@ def _derived_test(func: ir.Func, call: ir.Call, names: set[str]) -> bool:
 def _bound_names(call: ir.Call) -> set[str]:
     for parent in ir.ancestors(call):
         if isinstance(parent, ir.Assign):
-            return {each.id for each in ir.find(parent.target, ir.Name)}
+            return variables_in(parent.target)
         if isinstance(parent, ir.Func | ir.If | ir.Loop):
             break
     return set()

@@ -230,6 +230,14 @@ class Context:
         return found
 
     @functools.cached_property
+    def statements_at(self) -> dict[ir.Node, list[Statement]]:
+        """The statements by their syntax, once all are found."""
+        found: dict[ir.Node, list[Statement]] = {}
+        for each in self.statements:
+            found.setdefault(each.node, []).append(each)
+        return found
+
+    @functools.cached_property
     def handled_by(self) -> dict[ir.Func, list[Route]]:
         """The routes of each handler, once all routes are found."""
         found: dict[ir.Func, list[Route]] = {}

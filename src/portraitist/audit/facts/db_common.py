@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
 from portraitist.audit.facts.mounts import creations
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import structs
@@ -94,8 +94,7 @@ def _rows(module: Module, node: ir.Node) -> Iterator[ir.Node]:
         for func in (each for each in node.args if isinstance(each, ir.Func)):
             yield from (each for each in returns(func) if isinstance(each, ir.Obj))
     elif isinstance(node, ir.Name):
-        found = module.lookup(node.id, node)
-        for binding in visible(found[1], node) if found else []:
+        for binding in reaching(module, node):
             if isinstance(binding.value, ir.Call) and not binding.keys:
                 yield from _rows(module, binding.value)
             elif isinstance(binding.value, ir.Arr) and not binding.value.items:

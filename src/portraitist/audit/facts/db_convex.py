@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement, TableDef
 from portraitist.audit.facts.db_common import Tables, call_name, chain_calls, columns_in, made
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Place
 
@@ -68,8 +68,7 @@ def table_of(module: Module, node: ir.Node, depth: int = 0) -> str | None:
             if call_name(each) == "get" and each.args:
                 return table_of(module, each.args[0], depth + 1)
         return None
-    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
-    for binding in visible(found[1], node) if found else ():
+    for binding in reaching(module, node):
         if binding.kind == "param" and (table := _of_param(binding.node, str((binding.keys or [""])[0]))):
             return table
         if binding.kind in {"assign", "loop"} and binding.value is not None:
@@ -86,8 +85,7 @@ def table_of(module: Module, node: ir.Node, depth: int = 0) -> str | None:
 
 def _argument(module: Module, node: ir.Node, key: str) -> str | None:
     """The table of `args.imageId`, by the validator of the function around it."""
-    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
-    for binding in found[1] if found else ():
+    for binding in bindings_of(module, node):
         if binding.kind == "param" and not binding.keys:
             return _of_param(binding.node, key)
     return None

@@ -17,7 +17,7 @@ from portraitist.audit.facts.db_common import (
     pairs_of,
 )
 from portraitist.audit.facts.mounts import creations
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Outside, fold
 
@@ -204,8 +204,7 @@ def _way(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> Iterato
     yield from ((module, each) for each in chain_calls(node))
     root = ir.root_of(node)
     if depth < 3 and isinstance(root, ir.Name):
-        found = module.lookup(root.id, root)
-        local = [each for each in visible(found[1], root) if each.kind == "assign"] if found else []
+        local = [each for each in reaching(module, root) if each.kind == "assign"]
         for each in local[-1:]:
             if each.value is not None and not each.keys:
                 yield from _way(ctx, module, each.value, depth + 1)

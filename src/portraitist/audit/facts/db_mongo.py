@@ -12,7 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
 from portraitist.audit.facts.db_common import Tables, call_name, chain_calls, columns_in, made, pairs_of
 from portraitist.audit.facts.mounts import definitions
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold
@@ -141,8 +141,7 @@ def _document(
     tables: Tables, module: Module, name: ir.Name
 ) -> tuple[TableDef, list[tuple[str, ir.Node]]] | None:
     """The model of which a variable holds a document, and by what it was asked for."""
-    found = module.lookup(name.id, name)
-    for binding in visible(found[1], name) if found else ():
+    for binding in reaching(module, name):
         if binding.value is None or binding.keys or binding.kind != "assign":
             continue
         for call in chain_calls(binding.value):

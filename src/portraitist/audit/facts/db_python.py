@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 
@@ -74,8 +74,7 @@ class Rows:
         """The table of which `node` is a row: made by its class, or taken out of a query on it."""
         if depth > 3 or not isinstance(node, ir.Name):
             return None
-        found = module.lookup(node.id, node)
-        for binding in reversed(found[1] if found else []):
+        for binding in reversed(bindings_of(module, node)):
             if (
                 binding.kind == "param"
                 and isinstance(binding.node, ir.Param)
@@ -168,8 +167,7 @@ def _serialized(ctx: Context, rows: Rows, module: Module, call: ir.Call, func: i
         if isinstance(each, ir.Assign) and each.value is not None and _is(each.target, "serializer_class")
     ]
     if func.name == "save":
-        found = module.lookup(func.obj.id, func.obj) if isinstance(func.obj, ir.Name) else None
-        made = [each.value.func for each in (found[1] if found else []) if isinstance(each.value, ir.Call)]
+        made = [each.value.func for each in bindings_of(module, func.obj) if isinstance(each.value, ir.Call)]
         if not any(isinstance(each, ir.Attr) and each.name == "get_serializer" for each in made):
             named = [*made]
     for node in named:
@@ -243,8 +241,7 @@ def _is_selection(call: ir.Call) -> bool:
 
 def _found_by(module: Module, row: ir.Node, depth: int = 0) -> tuple[tuple[str, ir.Node], ...]:
     """How the row behind a variable was asked for, over `rows = execute(…)` and `rows.scalar_one_or_none()`."""
-    found = module.lookup(row.id, row) if isinstance(row, ir.Name) else None
-    origins = [each.value for each in visible(found[1], row)] if found else []
+    origins = [each.value for each in reaching(module, row)]
     if len(origins) != 1 or origins[0] is None:
         return ()
     root = ir.root_of(origins[0])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts import sql
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, Unknown, Value
 
@@ -81,10 +82,7 @@ def _source(module: Module, arg: ir.Node) -> ir.Node | None:
         inner = arg.get("text", "sql", "query")
         return _source(module, inner) if inner is not None else None
     if isinstance(arg, ir.Name):
-        found = module.lookup(arg.id, arg)
-        values = [
-            each.value for each in (found[1] if found else []) if isinstance(each.value, ir.Lit | ir.Tmpl)
-        ]
+        values = [each.value for each in bindings_of(module, arg) if isinstance(each.value, ir.Lit | ir.Tmpl)]
         return values[0] if values else None
     return None
 

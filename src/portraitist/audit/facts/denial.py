@@ -9,6 +9,7 @@ import re
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 
@@ -58,8 +59,7 @@ def is_always(module: Module, name: ir.Name) -> bool:
     """Whether a name is Supabase's whole answer, `{ data, error }`, which is there for everybody, signed in or not."""
     if isinstance(name.parent, ir.Attr | ir.Index) and name.parent.obj is name:
         return False
-    found = module.lookup(name.id, name)
-    values = [each.value for each in found[1] if each.value is not None and not each.keys] if found else []
+    values = [each.value for each in bindings_of(module, name) if each.value is not None and not each.keys]
     return bool(values) and all(
         isinstance(each, ir.Call) and _WHOLE.search(ir.plain_dotted(each.func)) for each in values
     )

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
@@ -142,7 +143,7 @@ def _asked_method(test: ir.Node) -> tuple[str, bool, bool]:
         return found[0], found[1], False
     if isinstance(test, ir.Bin) and isinstance(test.left, ir.Attr) and test.left.name == "method":
         method = (ir.text_of(test.right) or "").upper()
-        if method in _METHODS and test.op in {"==", "===", "!=", "!=="}:
+        if method in _METHODS and test.op in EQUALITY:
             return method, test.op in {"==", "==="}, True
     return "", True, True
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
-from portraitist.audit.link.bindings import Frame
+from portraitist.audit.link.bindings import Frame, bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import (
     Known,
@@ -223,8 +223,7 @@ def _needs_slash(base: Value, address: Value) -> bool:
 def _creation(ctx: Context, module: Module, expr: ir.Node) -> tuple[Module, ir.Call] | None:
     """The call that made the client object behind `expr`, looked up through names and fields."""
     if isinstance(expr, ir.Name):
-        found = module.lookup(expr.id, expr)
-        for binding in found[1] if found else []:
+        for binding in bindings_of(module, expr):
             if isinstance(binding.value, ir.Call):
                 return module, binding.value
             if binding.kind == "import" and isinstance(binding.node, ir.Import):

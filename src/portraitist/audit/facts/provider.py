@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, sent_fields
 from portraitist.audit.facts.transport import http_calls
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import (
@@ -252,8 +253,7 @@ def arguments_behind(ctx: Context, module: Module, node: ir.Node | None) -> Iter
     """What callers hand over for a name that is a parameter, or for a member of one: `params.webhookUrl`."""
     key = node.name if isinstance(node, ir.Attr) else None
     name = node.obj if isinstance(node, ir.Attr) else node
-    found = module.lookup(name.id, name) if isinstance(name, ir.Name) else None
-    for binding in found[1] if found else []:
+    for binding in bindings_of(module, name):
         param, keys = binding.node, binding.keys if key is None else (*binding.keys, key)
         func = param.parent
         if binding.kind == "param" and isinstance(param, ir.Param) and isinstance(func, ir.Func):

@@ -12,6 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.mounts import Guard, creations, definitions
 from portraitist.audit.facts.routes_javascript import handler_targets
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 
@@ -167,8 +168,7 @@ def _exported(ctx: Context, module: Module, name: str) -> tuple[ir.Node, list[Ta
 def _wrappers(module: Module, node: ir.Node) -> list[ir.Node]:
     """The calls around a handler: `withAuth(handler)`, also where the handler is a name for such a call."""
     if isinstance(node, ir.Name):
-        found = module.lookup(node.id, node)
-        values = [each.value for each in (found[1] if found else []) if each.kind == "assign"]
+        values = [each.value for each in bindings_of(module, node) if each.kind == "assign"]
         return [inner for each in values if isinstance(each, ir.Call) for inner in _wrappers(module, each)]
     if not isinstance(node, ir.Call):
         return []

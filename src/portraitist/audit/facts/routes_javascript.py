@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.mounts import Guard, Mounts, creations, normalise
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Site, Target
 from portraitist.audit.link.values import renderings
@@ -179,8 +180,7 @@ def _wrapped_value(ctx: Context, module: Module, node: ir.Name | ir.Attr, depth:
     """`const handler = wrap(async (req) => …)`: the function inside."""
     if not isinstance(node, ir.Name):
         return []
-    found = module.lookup(node.id, node)
-    for binding in found[1] if found else []:
+    for binding in bindings_of(module, node):
         if binding.kind == "assign" and isinstance(binding.value, ir.Call):
             return handler_targets(ctx, module, binding.value, depth + 1)
     return []

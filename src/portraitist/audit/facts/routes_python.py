@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.mounts import Guard, Mounts, creations, normalise
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.link.values import Items, literals, render
@@ -304,8 +305,7 @@ def _included(ctx: Context, module: Module, node: ir.Node) -> str | None:
         return _included(ctx, module, node.items[0])
     name = ir.text_of(node) or ir.plain_dotted(node)
     if isinstance(node, ir.Attr) and node.name in {"urls", "urlpatterns"} and isinstance(node.obj, ir.Name):
-        found = module.lookup(node.obj.id, node.obj)
-        for binding in found[1] if found else []:
+        for binding in bindings_of(module, node.obj):
             if binding.kind == "import" and isinstance(binding.node, ir.Import):
                 return ctx.program.resolver.resolve(module.path, binding.node.module, "python")
     return ctx.program.resolver.resolve(module.path, name, "python") if name else None

@@ -14,6 +14,7 @@ from portraitist.audit.facts import db_convex, sql
 from portraitist.audit.facts.base import Context, TableDef
 from portraitist.audit.facts.schema_classes import mapped, mapper_of
 from portraitist.audit.facts.schema_text import DOCUMENT, documented_sql, generated_types
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Place
 from portraitist.audit.source import SourceFile
@@ -250,8 +251,7 @@ def _mongoose(ctx: Context, module: Module, call: ir.Call) -> Iterator[TableDef]
     name = ir.text_of(call.args[0])
     schema: ir.Node | None = call.args[1]
     if isinstance(schema, ir.Name):
-        found = module.lookup(schema.id, schema)
-        schema = next((each.value for each in (found[1] if found else []) if each.value is not None), None)
+        schema = next((each.value for each in bindings_of(module, schema) if each.value is not None), None)
     if name is None or not (
         isinstance(schema, ir.Call) and schema.args and isinstance(schema.args[0], ir.Obj)
     ):

@@ -42,6 +42,23 @@ def visible(bindings: list[Binding], use: ir.Node) -> list[Binding]:
     return found or bindings
 
 
+def bindings_of(module: Module, node: ir.Node | None) -> list[Binding]:
+    """What a variable is set to anywhere; nothing for what is no variable."""
+    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+    return found[1] if found else []
+
+
+def reaching(module: Module, node: ir.Node | None) -> list[Binding]:
+    """The bindings of a variable that can reach this use of it; nothing for what is no variable."""
+    found = bindings_of(module, node)
+    return visible(found, node) if found and node is not None else []
+
+
+def variables_in(node: ir.Node) -> set[str]:
+    """The names of the variables at or below a node."""
+    return {each.id for each in ir.find(node, ir.Name)}
+
+
 def _is_straight(binding: Binding, above: set[ir.Node]) -> bool:
     """Whether what was bound before is hidden: by an assignment on the way, or by a loop around the use."""
     if binding.kind == "loop":

@@ -9,6 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement, sent_fields
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.flows import Flow
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.values import fold
 from portraitist.audit.model import Fact, Place
 from portraitist.audit.report.claims import Block, Citations, Row, Section, at, cite, code, several
@@ -181,8 +182,7 @@ def _source_of(ctx: Context, use: ColumnUse) -> str:
     for _ in range(4):
         if isinstance(node, ir.Bin) and node.op == "or":
             node = node.left
-        found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
-        values = [each.value for each in found[1] if each.kind == "assign" and not each.keys] if found else []
+        values = [each.value for each in bindings_of(module, node) if each.kind == "assign" and not each.keys]
         if len(values) != 1 or values[0] is None or not ir.dotted(values[0]):
             break
         node = values[0]

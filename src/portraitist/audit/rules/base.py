@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Route, Statement
 from portraitist.audit.facts.denial import exits
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
@@ -124,6 +124,18 @@ def module_of(ctx: Context, use: ColumnUse) -> Module:
     return ctx.program.modules[use.path]
 
 
+def line_of(use: ColumnUse) -> ir.Node:
+    """A node for the line in which a column is set: no part of any function."""
+    return ir.Other(use.line, use.line, [])
+
+
+def at_column(ctx: Context, statement: Statement, use: ColumnUse) -> tuple[Module, ir.Node]:
+    """Where a column is set, as a node within the statement's function where it is set in that file."""
+    module, here = module_of(ctx, use), line_of(use)
+    here.parent = statement.node if module is statement.module else None
+    return module, here
+
+
 Found = Iterator[tuple[Module, ir.Node]]
 
 
@@ -170,8 +182,7 @@ def _of_call(ctx: Context, module: Module, call: ir.Call, depth: int, helpers: b
 
 def _bound_to(ctx: Context, module: Module, name: ir.Name, depth: int, helpers: bool) -> Found:
     """What a variable was set to before, and what a callback's parameter runs over."""
-    found = module.lookup(name.id, name)
-    for binding in visible(found[1], name) if found else []:
+    for binding in reaching(module, name):
         earlier = binding.kind in {"assign", "loop"} and binding.node.line <= name.line
         if helpers and isinstance(binding.value, ir.Arr) and not binding.value.items:
             for value in _filled_with(module, name):
@@ -197,8 +208,7 @@ def _made_by(module: Module, node: ir.Node) -> Iterator[ir.Call]:
     if isinstance(node, ir.Call):
         yield node
     elif isinstance(node, ir.Name):
-        found = module.lookup(node.id, node)
-        for binding in visible(found[1], node) if found else []:
+        for binding in reaching(module, node):
             if isinstance(binding.value, ir.Call) and not binding.keys:
                 yield binding.value
 
@@ -281,8 +291,9 @@ def of_body(module: Module, node: ir.Attr) -> bool:
     """Whether an attribute is one of a request's body: `req.body.x`, or `payload.x` of what was parsed."""
     if ir.plain_dotted(node.obj).endswith(".body"):
         return True
-    found = module.lookup(node.obj.id, node.obj) if isinstance(node.obj, ir.Name) else None
-    values = [each.value for each in found[1] if each.value is not None and not each.keys] if found else []
+    values = [
+        each.value for each in bindings_of(module, node.obj) if each.value is not None and not each.keys
+    ]
     return any(each.name in {"json", "body"} for value in values for each in ir.find(value, ir.Attr))
 
 
@@ -346,6 +357,25 @@ def way_out_of(leave: ir.Return) -> ir.If | ir.Handler | ir.Func | None:
     """The branch, handler or function that a way out stands in, the nearest of them."""
     around = (each for each in ir.ancestors(leave) if isinstance(each, ir.If | ir.Handler | ir.Func))
     return next(around, None)
+
+
+def callers_of(ctx: Context, func: ir.Func | None) -> set[ir.Func | None]:
+    """The functions that call one; None stands for a call outside of all functions."""
+    return {site.call.within for site in ctx.program.callers.get(func, [])} if func is not None else set()
+
+
+def askers(ctx: Context) -> set[ir.Func | None]:
+    """The functions that ask the provider how its work stands; None for a question outside of all functions."""
+    return {each.func for each in ctx.calls if each.purpose == "status"}
+
+
+def hears_provider(ctx: Context, route: Route) -> bool:
+    """Whether the provider's webhooks come in by a route."""
+    return (route.module.path, route.node.line) in ctx.once(_webhook_places)
+
+
+def _webhook_places(ctx: Context) -> set[tuple[str, int]]:
+    return {(each.path, each.line) for each in ctx.of("webhook")}
 
 
 def on_requests(ctx: Context) -> set[ir.Func]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
@@ -27,6 +28,7 @@ from portraitist.audit.rules.failures.told_done import told_done
 from portraitist.audit.rules.failures.unheard import unheard
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.repeats import repeats
+from portraitist.audit.rules.syntax import claims_success, tests_of
 
 
 def fallback_swallow(ctx: Context) -> Iterator[Finding]:
@@ -96,12 +98,8 @@ def _caught_promise(ctx: Context, call: ProviderCall) -> Iterator[Finding]:
         throws = any(one.throws for one in ir.find(given, ir.Return)) or not all(
             isinstance(one, ir.Lit) or _stands_in(ctx, one) for one in returns(given)
         )
-        names = (
-            {one.id for one in ir.find(each.parent.target, ir.Name)}
-            if isinstance(each.parent, ir.Assign)
-            else set()
-        )
-        branches: list[ir.If | ir.Cond] = [*ir.find(call.func, ir.If), *ir.find(call.func, ir.Cond)]
+        names = variables_in(each.parent.target) if isinstance(each.parent, ir.Assign) else set()
+        branches = tests_of(call.func)
         tests = [one.test for one in branches if one.line >= each.line]
         asked = any(names & names_in(one) for one in tests)
         if not throws and returns(given) and names and not asked:
@@ -156,12 +154,7 @@ def _swallows(ctx: Context, attempt: ir.Try, handler: ir.Handler) -> str:
     names: set[str] = set()
     for each in handler.body:
         names |= names_in(each)
-    successes = [
-        prop
-        for each in handler.body
-        for prop in ir.find(each, ir.Prop)
-        if prop.key in {"success", "ok"} and isinstance(prop.value, ir.Lit) and prop.value.value is True
-    ]
+    successes = [prop for each in handler.body for prop in ir.find(each, ir.Prop) if claims_success(prop)]
     if successes:
         return "is answered as a success"
     nodes = [node for each in handler.body for node in ir.walk(each)]

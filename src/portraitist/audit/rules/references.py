@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import reaching, visible
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
     last_name,
+    line_of,
     live_statements,
     module_of,
     names_in,
@@ -84,8 +85,7 @@ def forms(ctx: Context, module: Module, node: ir.Node | None, depth: int = 0) ->
 
 
 def _of_variable(ctx: Context, module: Module, name: ir.Name, depth: int) -> list[Form]:
-    found = module.lookup(name.id, name)
-    bindings = visible(found[1], name) if found else []
+    bindings = reaching(module, name)
     if _asks_for_colon(name):
         return []
     out: list[Form] = []
@@ -206,7 +206,7 @@ def forms_mixed(ctx: Context) -> Iterator[Finding]:
             if said:
                 told |= {each.node for each in given}
                 key = f"{statement.table}.{use.column}"
-                node = ir.Other(use.line, use.line, [])
+                node = line_of(use)
                 yield finding(
                     "version-unnormalised",
                     module_of(ctx, use),
@@ -224,7 +224,7 @@ def forms_mixed(ctx: Context) -> Iterator[Finding]:
         if whole and bare and not any(each is one for each in whole for one in bare):
             use = whole[0]
             message = f"{key} gets {WHOLE} here and {BARE} elsewhere"
-            node = ir.Other(use.line, use.line, [])
+            node = line_of(use)
             yield finding("version-unnormalised", module_of(ctx, use), node, message, key=key, weight=56,
                           evidence=[Place(bare[0].path, bare[0].line)])  # fmt: skip
     yield from _chains(ctx, told)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.auth import dependencies
 from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
@@ -209,14 +210,12 @@ def of_chosen_row(ctx: Context, here: Given, node: ir.Node | None) -> bool:
 
 def _entry(here: Given, node: ir.Attr) -> ir.Node | None:
     """`x` of `const input = { x: … }` where `input.x` is read."""
-    found = here.module.lookup(node.obj.id, node.obj) if isinstance(node.obj, ir.Name) else None
-    values = [each.value for each in found[1] if not each.keys] if found else []
+    values = [each.value for each in bindings_of(here.module, node.obj) if not each.keys]
     return next((each.get(node.name) for each in values if isinstance(each, ir.Obj)), None)
 
 
 def _name_given(here: Given, node: ir.Name, depth: int) -> bool:
-    found = here.module.lookup(node.id, node)
-    bindings = found[1] if found else []
+    bindings = bindings_of(here.module, node)
     if any(each.kind == "param" for each in bindings) or not any(each.value for each in bindings):
         return node.id in here.names or any(_each_given(here, one.node, depth) for one in bindings)
     earlier = [each for each in bindings if each.value is not None and each.node.line <= node.line]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -121,8 +122,7 @@ def _fixed(module: Module, node: ir.Node) -> tuple[ir.Node, tuple[str, ...]]:
     """What a path is written as, and its words where it is the same for every request, else none."""
     value: ir.Node = node
     if isinstance(node, ir.Name):
-        found = module.lookup(node.id, node)
-        values = [each.value for each in found[1] if each.value is not None] if found else []
+        values = [each.value for each in bindings_of(module, node) if each.value is not None]
         value = values[0] if len(values) == 1 and values[0] is not None else node
     names = {
         each.id if isinstance(each, ir.Name) else each.name

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
+from portraitist.audit.rules.base import finding, last_name, line_of, live_statements, module_of, names_in
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.references import (
     WHOLE,
@@ -40,7 +41,7 @@ def version_unnormalised(ctx: Context) -> Iterator[Finding]:
                 yield finding(
                     "version-unnormalised",
                     module_of(ctx, use),
-                    ir.Other(use.line, use.line, []),
+                    line_of(use),
                     message,
                     key=key,
                     weight=55,
@@ -123,8 +124,7 @@ def _from_row(ctx: Context, module: Module, node: ir.Node) -> bool:
     """Whether a variable is a column of a row that was read: `const { version } = row`, `row.get("version")`."""
     if isinstance(node, ir.Attr | ir.Index):
         return True
-    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
-    for each in found[1] if found else []:
+    for each in bindings_of(module, node):
         made = each.value
         if (
             isinstance(made, ir.Call)
@@ -140,9 +140,8 @@ def _from_row(ctx: Context, module: Module, node: ir.Node) -> bool:
 
 def _reads(ctx: Context, module: Module, row: ir.Name) -> Iterator[bool]:
     """Whether a variable is what a statement on a table gave."""
-    found = module.lookup(row.id, row)
     read = {each.node for each in ctx.statements if each.kind == "read" and each.module is module}
-    for each in found[1] if found else []:
+    for each in bindings_of(module, row):
         yield each.value is not None and any(one in read for one in ir.walk(each.value))
 
 

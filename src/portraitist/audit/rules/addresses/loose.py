@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold
@@ -286,7 +287,7 @@ def _carrying(func: ir.Func, made: ir.Call) -> set[str]:
             one is made or (isinstance(one, ir.Name) and one.id in names) for one in ir.walk(source)
         )
         for target in targets if held else ():
-            names |= {one.id for one in ir.find(target, ir.Name)}
+            names |= variables_in(target)
             names |= {target.name} if isinstance(target, ir.Param) and target.name else set()
     return names
 

@@ -15,7 +15,15 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.addresses.loose import PICTURE
-from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in, trace
+from portraitist.audit.rules.base import (
+    at_column,
+    finding,
+    last_name,
+    live_statements,
+    module_of,
+    names_in,
+    trace,
+)
 
 _SIGNS = re.compile(r"^_?(create_|get_|generate_)?(signed|presigned)(_get)?_(url|object)s?$")
 _FOR_SENDING = re.compile(r"put_?object|post_?object|upload|^put$|^write$", re.I)
@@ -48,11 +56,10 @@ def _kept(ctx: Context, statement: Statement, use: ColumnUse) -> Iterator[Findin
         said = _runs_out(ctx, where, part)
         if said:
             key = f"{statement.table}.{use.column}"
-            here = ir.Other(use.line, use.line, [])
-            here.parent = statement.node if module is statement.module else None
             places = [Place(where.path, part.line)]
-            yield finding("temporary-url-persisted", module, here, f"{key} keeps {said}", key=f"signed {key}",
-                          weight=56, evidence=places)  # fmt: skip
+            here = at_column(ctx, statement, use)
+            yield finding("temporary-url-persisted", *here, f"{key} keeps {said}", key=f"signed {key}", weight=56,
+                          evidence=places)  # fmt: skip
             return
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.bindings import block_of, visible
+from portraitist.audit.link.bindings import bindings_of, block_of, reaching
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -19,13 +19,7 @@ from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
 from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, copied, loose_addresses
 from portraitist.audit.rules.addresses.signed import signed_for_a_time
 from portraitist.audit.rules.addresses.uncertain import kept_unless_copied
-from portraitist.audit.rules.base import (
-    finding,
-    last_name,
-    live_statements,
-    module_of,
-    trace,
-)
+from portraitist.audit.rules.base import finding, last_name, line_of, live_statements, module_of, trace
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.proven import proven
 
@@ -75,7 +69,7 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
             own = Place(
                 statement.module.path, use.line if use.path == statement.module.path else statement.line
             )
-            here = (module_of(ctx, use), ir.Other(use.line, use.line, []))
+            here = (module_of(ctx, use), line_of(use))
             if _is_temporary(ctx, (here[0], use.node), use, statement.func, bodies):
                 if _is_replaced(ctx, statement, use) or _is_behind_copy(ctx, here[0], use.node):
                     continue
@@ -132,8 +126,7 @@ def _is_behind_copy(ctx: Context, module: Module, node: ir.Node) -> bool:
     """
     if not isinstance(node, ir.Name):
         return False
-    found = module.lookup(node.id, node)
-    made = [each for each in found[1] if each.value is not None] if found else []
+    made = [each for each in bindings_of(module, node) if each.value is not None]
     copies = [each for each in made if _copied_at_all(_parts(ctx, module, each.value))]
     blocks = {block_of(each.node) for each in copies} - {
         block_of(each.node) for each in made if each not in copies
@@ -198,8 +191,7 @@ def _given(
 def _entry(module: Module, passed: ir.Node | None, member: ir.Attr) -> ir.Node | None:
     """What an object that is handed over holds under the name that is taken of it."""
     if isinstance(passed, ir.Name):
-        found = module.lookup(passed.id, passed)
-        values = [each.value for each in visible(found[1], passed) if not each.keys] if found else []
+        values = [each.value for each in reaching(module, passed) if not each.keys]
         passed = values[0] if len(values) == 1 else None
     return passed.get(member.name) if isinstance(passed, ir.Obj) else None
 

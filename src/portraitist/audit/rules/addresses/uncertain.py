@@ -19,6 +19,7 @@ from portraitist.audit.rules.addresses.fallbacks import may_be_made
 from portraitist.audit.rules.addresses.loose import ANSWERS, COPIES, PICTURE, calls_like
 from portraitist.audit.rules.base import finding, last_name
 from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.syntax import in_handler
 
 _OUTPUT = re.compile(r"outputs?|images?|urls?|results?|pictures?|photos?|videos?", re.I)
 
@@ -105,7 +106,7 @@ def _answered_below(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try
     if not any(_is_answer(each) for each in answers):
         return
     for leave in ir.find(func, ir.Return):
-        if leave.line <= attempt.end or leave.throws or not _is_answer(leave) or _in_handler(leave):
+        if leave.line <= attempt.end or leave.throws or not _is_answer(leave) or in_handler(leave):
             continue
         for prop in ir.find(leave, ir.Prop):
             if _OUTPUT.fullmatch(prop.key or "") and may_be_made(ctx, module, prop.value):
@@ -116,7 +117,3 @@ def _answered_below(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try
 def _is_answer(leave: ir.Return) -> bool:
     value = leave.value
     return isinstance(value, ir.Call) and last_name(value.func) in ANSWERS
-
-
-def _in_handler(node: ir.Node) -> bool:
-    return any(isinstance(each, ir.Handler) for each in ir.ancestors(node))

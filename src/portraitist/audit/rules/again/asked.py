@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name, names_in
+from portraitist.audit.rules.syntax import tests_of
 
 _DONE = re.compile(
     r"already|exist|processed|duplicate|handled|credited|granted|refunded|charged|redeemed|idempot|claimed|dedup"
@@ -40,7 +41,7 @@ _KEYED = re.compile(
 
 def asks_before(ctx: Context, module: Module, func: ir.Func, node: ir.Node) -> bool:
     """Whether something in a function turns away, before `node`, what was done already."""
-    tests: list[ir.If | ir.Cond] = [*ir.find(func, ir.If), *ir.find(func, ir.Cond)]
+    tests = tests_of(func)
     above = set(ir.ancestors(node))
     for test in tests:
         around = test in above
@@ -100,10 +101,9 @@ def _is_handed_state(module: Module, atom: ir.Node) -> bool:
     """Whether a helper asks for the state of what it is handed: `order.status` of a parameter."""
     if not isinstance(atom, ir.Attr) or not isinstance(atom.obj, ir.Name):
         return False
-    found = module.lookup(atom.obj.id, atom.obj)
     handed = any(
         each.kind == "param" and len(each.node.within.params if each.node.within is not None else ()) >= 1
-        for each in (found[1] if found else ())
+        for each in bindings_of(module, atom.obj)
     )
     return handed and bool(re.search(r"(^|_)(status|state|stage|step|phase)$", snake(atom.name)))
 
@@ -124,8 +124,7 @@ def _sources(
         name = last_name(node)
         yield from _sources(module, node.obj, key, stated or not _is_plain(name), depth)
     elif isinstance(node, ir.Name):
-        found = module.lookup(node.id, node)
-        for binding in visible(found[1], node) if found else ():
+        for binding in reaching(module, node):
             if binding.value is not None and binding.kind == "assign":
                 first = binding.keys[0] if binding.keys else key
                 more = stated or any(
@@ -143,19 +142,11 @@ def _sources(
 
 def _asked_of(ctx: Context, value: ir.Node) -> Iterator[Statement]:
     """The statements in an expression, and those of the functions that it calls."""
-    known = ctx.once(_by_node)
     for each in ir.walk(value):
-        yield from known.get(each, ())
+        yield from ctx.statements_at.get(each, ())
         for target in ctx.program.functions_called(each) if isinstance(each, ir.Call) else ():
             if isinstance(target.node, ir.Func):
                 yield from ctx.statements_under.get(target.node, ())
-
-
-def _by_node(ctx: Context) -> dict[ir.Node, list[Statement]]:
-    found: dict[ir.Node, list[Statement]] = {}
-    for each in ctx.statements:
-        found.setdefault(each.node, []).append(each)
-    return found
 
 
 def _by_state(statement: Statement) -> bool:

@@ -16,7 +16,7 @@ from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.again.asked import asks_before
-from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.base import finding, hears_provider, last_name, names_in
 from portraitist.audit.rules.credits.effects import Effect, balance_effects
 
 MAX_DEPTH = 3
@@ -104,8 +104,7 @@ def _sender(ctx: Context, handler: ir.Func) -> str:
     module = ctx.program.module_of[handler]
     if not routes or any(_CHATS.search(f"{each.path} {module.path}") for each in routes):
         return ""
-    places = {(each.path, each.line) for each in ctx.of("webhook")}
-    heard = any((each.module.path, each.node.line) in places for each in routes)
+    heard = any(hears_provider(ctx, each) for each in routes)
     calls = ctx.once(_called, handler) if _MAY_SAY.search(module.lowered) else []
     if any(_SIGNED.search(each) for each in calls):
         return "event"

@@ -13,8 +13,9 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.link.values import is_null
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, live_statements, module_of, names_in, place
+from portraitist.audit.rules.base import askers, finding, line_of, live_statements, module_of, names_in, place
 from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.syntax import in_handler
 
 _DELETES = re.compile(r"models\.(versions\.)?(async_)?delete$|^DELETE /v1/models/")
 _FAILED = {"failed", "canceled", "cancelled", "error", "failure"}
@@ -64,9 +65,7 @@ def _deleted_at_provider(ctx: Context) -> Iterator[Finding]:
         start = starts.get(call.func) if _DELETES.search(call.api) else None
         if start is None or call.call.line >= start.call.line:
             continue
-        if ctx.role_at(call.module, call.call) in LIVE_ROLES and not any(
-            isinstance(each, ir.Handler) for each in ir.ancestors(call.call)
-        ):
+        if ctx.role_at(call.module, call.call) in LIVE_ROLES and not in_handler(call.call):
             message = (
                 "the model is deleted at the provider before the training starts; if that fails, none is left"
             )
@@ -76,7 +75,7 @@ def _deleted_at_provider(ctx: Context) -> Iterator[Finding]:
 
 def _cleared_by_failure(ctx: Context) -> Iterator[Finding]:
     """A failed training sets the model of a row to NULL, and the start of a training writes to a row that was there."""
-    hooks = working(ctx).hooks | {each.func for each in ctx.calls if each.purpose == "status"}
+    hooks = working(ctx).hooks | askers(ctx)
     reused = {each.table: each for each in _started(ctx)}
     for statement in live_statements(ctx, "write") if reused else ():
         start = reused.get(statement.table)
@@ -87,7 +86,7 @@ def _cleared_by_failure(ctx: Context) -> Iterator[Finding]:
             if emptied and _says_failed(statement):
                 key = f"{statement.table}.{use.column}"
                 message = f"{key} is set to NULL when a training fails: the model of an earlier one is lost"
-                yield finding("clears-working-model", module_of(ctx, use), ir.Other(use.line, use.line, []), message,
+                yield finding("clears-working-model", module_of(ctx, use), line_of(use), message,
                               key=key, weight=82, evidence=[Place(start.module.path, start.line)])  # fmt: skip
                 break
 

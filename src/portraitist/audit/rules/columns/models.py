@@ -14,6 +14,7 @@ from portraitist.audit.model import Fact, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
     last_name,
+    line_of,
     live_statements,
     module_of,
     place,
@@ -75,7 +76,7 @@ def clears_working_model(ctx: Context) -> Iterator[Finding]:
                     yield finding(
                         "clears-working-model",
                         module,
-                        ir.Other(use.line, use.line, []),
+                        line_of(use),
                         message,
                         key=key,
                         weight=100,
@@ -111,7 +112,7 @@ def _cleared_while_queued(ctx: Context) -> Iterator[Finding]:
                 message = (
                     f"{key} is set to NULL as the state becomes {state}; if that fails, no model is left"
                 )
-                node = ir.Other(use.line, use.line, [])
+                node = line_of(use)
                 yield finding("clears-working-model", module_of(ctx, use), node, message, key=key, weight=98)
                 break
 
@@ -152,13 +153,13 @@ def id_overloaded(ctx: Context) -> Iterator[Finding]:
         if set(kinds) == {"training"} and column in run and not named:
             use = kinds["training"][1]
             message = f"{key} gets a training id here and is run as a model elsewhere"
-            yield finding("id-overloaded", module_of(ctx, use), ir.Other(use.line, use.line, []), message, key=key,
+            yield finding("id-overloaded", module_of(ctx, use), line_of(use), message, key=key,
                           weight=95, evidence=[run[column]])  # fmt: skip
         if len(kinds) == 2:
             first, second = kinds["training"][1], kinds["model"][1]
             module = module_of(ctx, first)
             message = f"{key} holds a training id here and a model path elsewhere"
-            yield finding("id-overloaded", module, ir.Other(first.line, first.line, []), message, key=key, weight=95,
+            yield finding("id-overloaded", module, line_of(first), message, key=key, weight=95,
                           evidence=[Place(second.path, second.line)])  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, live_statements, module_of, names_in, place
+from portraitist.audit.rules.base import finding, line_of, live_statements, module_of, names_in, place
 from portraitist.audit.rules.completion.words import DONE
 from portraitist.audit.rules.references import BARE, COMPOSED, WHOLE, forms
 from portraitist.audit.rules.state_words import RUNNING
@@ -47,7 +47,7 @@ def overwritten(ctx: Context) -> Iterator[Finding]:
                 continue
             key = f"{statement.table}.{use.column}"
             message = f"{key} holds the finished model and is overwritten as the next training begins, which may fail"
-            node = ir.Other(use.line, use.line, [])
+            node = line_of(use)
             yield finding("clears-working-model", module_of(ctx, use), node, message, key=key, weight=92,
                           evidence=[elsewhere[0], place(call)])  # fmt: skip
 

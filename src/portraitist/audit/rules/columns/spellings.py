@@ -9,11 +9,10 @@ import difflib
 import re
 from collections.abc import Iterator
 
-from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, live_statements, module_of
+from portraitist.audit.rules.base import finding, line_of, live_statements, module_of
 
 _LEAST = 7
 """Shorter names than this may be alike and differ in meaning."""
@@ -42,7 +41,7 @@ def spelled_twice(ctx: Context) -> Iterator[Finding]:
             if other is not None and not {name, other} <= known:
                 use, where = uses[name], wheres[other]
                 message = f"{table}.{name} is written here and never asked for; rows are found by {other}"
-                yield finding("column-mismatch", module_of(ctx, use), ir.Other(use.line, use.line, []), message,
+                yield finding("column-mismatch", module_of(ctx, use), line_of(use), message,
                               key=f"{table}.{name}", weight=68,
                               evidence=[Place(where.module.path, where.line)])  # fmt: skip
 

@@ -16,7 +16,15 @@ from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import structs
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, trace
+from portraitist.audit.rules.base import (
+    askers,
+    finding,
+    hears_provider,
+    last_name,
+    live_statements,
+    module_of,
+    trace,
+)
 
 _KEY = re.compile(r"\bprimary\s+key\b|\bdefault\b|\bgenerated\b|@id\b|@default\b", re.I)
 _WRITES = {
@@ -110,7 +118,7 @@ def _is_id(module: Module, node: ir.Node) -> bool:
 
 def _filled(ctx: Context, table: str) -> set[str] | None:
     """The columns of a table that anything may write at a start; None where a new row is not all seen."""
-    mending = {each.func for each in ctx.calls if each.purpose == "status"}
+    mending = askers(ctx)
     starting = {each.func for each in ctx.calls if each.creates}
     writes = [each for each in ctx.statements if each.kind == "write" and each.table == table]
     if any(_open(ctx, each) for each in writes) or not any(each.insert for each in writes):
@@ -214,8 +222,7 @@ def _told_id(ctx: Context, statement: Statement, value: ir.Node) -> bool:
 def _receives(ctx: Context, func: ir.Func) -> bool:
     """Whether a function handles the provider's webhooks."""
     routes = [each for each in ctx.handled_by.get(func, []) if each.method != "GET"]
-    places = {(each.path, each.line) for each in ctx.of("webhook")}
-    return any((each.module.path, each.node.line) in places for each in routes)
+    return any(hears_provider(ctx, each) for each in routes)
 
 
 def _names_run(ctx: Context, module: Module, value: ir.Node) -> bool:

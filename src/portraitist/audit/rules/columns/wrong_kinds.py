@@ -8,7 +8,14 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.schema import family
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, trace
+from portraitist.audit.rules.base import (
+    at_column,
+    finding,
+    last_name,
+    live_statements,
+    module_of,
+    trace,
+)
 
 _UUIDS = {"uuid4", "uuid1", "uuidv4", "randomUUID"}
 
@@ -20,12 +27,14 @@ def uuids_as_numbers(ctx: Context) -> Iterator[Finding]:
             kinds = [] if use.node is None else _kinds(ctx, statement, use)
             if kinds and _is_uuid(ctx, use):
                 key = f"{statement.table}.{use.column}"
-                module = module_of(ctx, use)
-                node = ir.Other(use.line, use.line, [])
-                node.parent = statement.node if module is statement.module else None
                 message = f"{key} is a number by its definition, and gets a UUID: the write fails"
                 yield finding(
-                    "schema-drift", module, node, message, key=f"uuid {key}", weight=56, evidence=kinds
+                    "schema-drift",
+                    *at_column(ctx, statement, use),
+                    message,
+                    key=f"uuid {key}",
+                    weight=56,
+                    evidence=kinds,
                 )
 
 

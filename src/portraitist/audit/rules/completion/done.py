@@ -14,7 +14,15 @@ from portraitist.audit.link.bindings import block_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, literals
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
+from portraitist.audit.rules.base import (
+    finding,
+    hears_provider,
+    last_name,
+    line_of,
+    live_statements,
+    module_of,
+    names_in,
+)
 from portraitist.audit.rules.completion.emptiness import PART, leaves_without, may_be_empty
 from portraitist.audit.rules.completion.made_up import made_up
 from portraitist.audit.rules.completion.results import done_without_result
@@ -52,7 +60,7 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
                 yield finding(
                     "no-retry",
                     module_of(ctx, use),
-                    ir.Other(use.line, use.line, []),
+                    line_of(use),
                     message,
                     key=key,
                     weight=65,
@@ -72,15 +80,14 @@ def _done_untold(ctx: Context) -> Iterator[Finding]:
             ):
                 key = f"{statement.table}.{use.column}"
                 message = f"{key} and its done-mark are set whatever state the webhook tells"
-                node = ir.Other(use.line, use.line, [])
+                node = line_of(use)
                 yield finding("no-retry", module_of(ctx, use), node, message, key=key, weight=65)
                 break
 
 
 def _handlers_of(ctx: Context, route: Route) -> list[ir.Node]:
-    place = (route.module.path, route.node.line)
-    known = any((each.path, each.line) == place for each in ctx.of("webhook"))
-    return [each.node for each in route.handlers if each.node is not None] if known else []
+    heard = hears_provider(ctx, route)
+    return [each.node for each in route.handlers if each.node is not None] if heard else []
 
 
 def _marks_and_models(ctx: Context, statement: Statement) -> Iterator[tuple[ir.Node, ColumnUse]]:
@@ -168,7 +175,7 @@ def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
                     first = (
                         mark.line if deep > 1 and mark.path == use.path and mark.line < use.line else use.line
                     )
-                    where = (module_of(ctx, use), ir.Other(use.line, use.line, []))
+                    where = (module_of(ctx, use), line_of(use))
                     weight = 65 if is_done(mark) else 44
                     yield finding("no-retry", *where, message, key=key, weight=weight, line=first, end=use.line,
                                   evidence=[Place(mark.path, mark.line)])  # fmt: skip

@@ -10,10 +10,11 @@ import re
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.denial import exits
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.rules.base import last_name, names_in
+from portraitist.audit.rules.syntax import leaves_within
 
 PART = re.compile(r"version|weights|lora|tensor", re.I)
 """Names of what a training makes."""
@@ -26,10 +27,9 @@ def may_be_empty(ctx: Context, module: Module, node: ir.Node | None, depth: int 
     if isinstance(node, ir.Bin) and node.op == "or":
         return _falls_back(ctx, module, node, depth)
     if isinstance(node, ir.Name) and depth < 3:
-        found = module.lookup(node.id, node)
-        reaching = visible(found[1], node) if found else []
-        given = _may_stay_empty(reaching, node) or any(
-            may_be_empty(ctx, module, each.value, depth + 1) for each in reaching if not each.keys
+        made = reaching(module, node)
+        given = _may_stay_empty(made, node) or any(
+            may_be_empty(ctx, module, each.value, depth + 1) for each in made if not each.keys
         )
         return given and not _asked(node, {node.id})
     if isinstance(node, ir.Cond):
@@ -123,16 +123,12 @@ def _may_pass_over(block: ir.Node, node: ir.Node) -> bool:
     if isinstance(block, ir.Loop):
         return block.target is not None
     if isinstance(block, ir.Try):
-        return bool(block.handlers) and not any(_leaves(each) for each in block.handlers)
+        return bool(block.handlers) and not any(leaves_within(each.body) for each in block.handlers)
     return False
 
 
 _KINDS = {"isArray", "isinstance", "string", "object", "typeof"}
 """A branch for each kind of thing that an output may be: one of them is taken."""
-
-
-def _leaves(handler: ir.Handler) -> bool:
-    return any(isinstance(each, ir.Return) for part in handler.body for each in ir.walk(part))
 
 
 def _about_state_alone(test: ir.Node) -> bool:

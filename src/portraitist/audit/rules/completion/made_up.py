@@ -14,7 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in
+from portraitist.audit.rules.base import finding, last_name, line_of, live_statements, module_of, names_in
 from portraitist.audit.rules.completion.words import DONE, done_at, holds_model, is_done, is_word, says_done
 from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE
 from portraitist.audit.rules.states.marks import Mark, spelled, states_of
@@ -53,7 +53,7 @@ def _columns(ctx: Context) -> Iterator[Finding]:
 def _finding(ctx: Context, use: ColumnUse, done: ColumnUse, key: str, text: str) -> Finding:
     first, last = sorted((done.line, use.line)) if done.path == use.path else (use.line, use.line)
     message = f"without a version {key} gets the text {text!r} and the state becomes done all the same"
-    node = ir.Other(use.line, use.line, [])
+    node = line_of(use)
     return finding(
         "no-retry", module_of(ctx, use), node, message, key=f"text {key}", weight=64, line=first, end=last
     )

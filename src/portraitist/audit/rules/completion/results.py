@@ -16,7 +16,16 @@ from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, names_in, trace
+from portraitist.audit.rules.base import (
+    askers,
+    finding,
+    last_name,
+    line_of,
+    live_statements,
+    module_of,
+    names_in,
+    trace,
+)
 from portraitist.audit.rules.completion.emptiness import looked_at, may_be_empty
 from portraitist.audit.rules.completion.words import done_at, holds_model, is_done, is_word, says_done
 from portraitist.audit.rules.failures.quiet import working
@@ -38,7 +47,7 @@ def done_without_result(ctx: Context) -> Iterator[Finding]:
 def _rows(ctx: Context) -> Iterator[Finding]:
     """A state that becomes done in one of several cases, or beside a picture, none of which asks for the result."""
     ways = working(ctx)
-    asking = {each.func for each in ctx.calls if each.purpose == "status"}
+    asking = askers(ctx)
     for statement in live_statements(ctx, "write"):
         states = [each for each in statement.columns if says_done(each.column) and each.node is not None]
         if not states or not (statement.func in ways or statement.func in asking):
@@ -63,7 +72,7 @@ def _row(
     first, last = sorted((node.line, use.line))
     column = Place(use.path, use.line)
     if where.path != use.path or node.within is None:
-        return finding("no-retry", module_of(ctx, use), ir.Other(use.line, use.line, []), message, key=key,
+        return finding("no-retry", module_of(ctx, use), line_of(use), message, key=key,
                        weight=weight, evidence=[Place(where.path, node.line)])  # fmt: skip
     if last - first > _BESIDE:
         return finding("no-retry", where, node, message, key=key, weight=weight, evidence=[column])

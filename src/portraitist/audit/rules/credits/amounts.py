@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.flows import Flow
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import bindings_of, visible
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in, place
@@ -155,8 +155,7 @@ def _is_bounded(ctx: Context, here: Given, amount: ir.Node) -> bool:
 
 def _field_bounded(ctx: Context, here: Given, member: ir.Attr) -> bool | None:
     """Whether the class of a Python parameter bounds this field; None where that is not known."""
-    found = here.module.lookup(member.obj.id, member.obj) if isinstance(member.obj, ir.Name) else None
-    params = [each.node for each in found[1] if isinstance(each.node, ir.Param)] if found else []
+    params = [each.node for each in bindings_of(here.module, member.obj) if isinstance(each.node, ir.Param)]
     annotation = params[0].annotation if params else None
     if here.module.language != "python" or annotation is None:
         return None

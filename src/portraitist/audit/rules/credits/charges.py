@@ -16,11 +16,19 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.flows import Flow
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.addresses.loose import answers_text
 from portraitist.audit.rules.again.deliveries import counted_again
-from portraitist.audit.rules.base import finding, last_name, names_in, place, way_out_of
+from portraitist.audit.rules.base import (
+    finding,
+    hears_provider,
+    last_name,
+    names_in,
+    place,
+    way_out_of,
+)
 from portraitist.audit.rules.credits.amounts import amounts
 from portraitist.audit.rules.credits.background import marked_failed, queued_and_failed
 from portraitist.audit.rules.credits.bots import of_members
@@ -35,6 +43,7 @@ from portraitist.audit.rules.credits.thrown import kept_when_thrown
 from portraitist.audit.rules.credits.unequal import unequal
 from portraitist.audit.rules.credits.unheeded import unheeded
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.syntax import in_handler
 
 MAX_STATEMENT = 12
 """How many lines a statement that takes credits may have: what is said of a line inside is said of the same."""
@@ -119,16 +128,12 @@ def _stored(ctx: Context) -> tuple[str, Place] | None:
 
 def _hook_handlers(ctx: Context) -> list[ir.Func]:
     """The handlers of any webhook, and of jobs, in their routes' order: what they start was asked for before."""
-    places = {(each.path, each.line) for each in ctx.of("webhook")}
     found = (
         target.node
         for route in ctx.routes
         for target in route.handlers
         if isinstance(target.node, ir.Func)
-        and (
-            (route.module.path, route.node.line) in places
-            or re.search(r"webhook|callback|/hooks?/|cron", route.path, re.I)
-        )
+        and (hears_provider(ctx, route) or re.search(r"webhook|callback|/hooks?/|cron", route.path, re.I))
     )
     return list(dict.fromkeys(found))
 
@@ -271,7 +276,7 @@ def _unheeded(ctx: Context, flow: Flow, take: Step, checks: list[Step]) -> Itera
 def _answer_tested(take: Step, later: list[Step]) -> bool:
     """Whether the tests behind a take ask for its answer: `const took = await use(); if (!took.credits) …`."""
     made = next((each for each in ir.ancestors(take.event.node) if isinstance(each, ir.Assign)), None)
-    names = {each.id for each in ir.find(made.target, ir.Name)} if made is not None else set()
+    names = variables_in(made.target) if made is not None else set()
     return any(
         names & names_in(each.event.node.test)
         for each in later
@@ -340,10 +345,10 @@ def _leaves_without(ledger: Ledger, take: Step) -> ir.Return | None:
     """An error answered behind a take, in a branch that gives nothing back and does not ask for the take's answer."""
     gives = {each.node for each in ledger.events(take.func) if each.kind == "give"}
     made = next((each for each in ir.ancestors(take.event.node) if isinstance(each, ir.Assign)), None)
-    names = {each.id for each in ir.find(made.target, ir.Name)} if made is not None else set()
+    names = variables_in(made.target) if made is not None else set()
     for leave in ir.find(take.func, ir.Return):
         branch = way_out_of(leave)
-        caught = any(isinstance(each, ir.Handler) for each in ir.ancestors(leave))
+        caught = in_handler(leave)
         outside = leave.within is not take.func or leave.throws or caught or leave.line <= take.event.end
         tests = [each.test for each in ir.ancestors(leave) if isinstance(each, ir.If)]
         if outside or not isinstance(branch, ir.If) or any(names & names_in(each) for each in tests):

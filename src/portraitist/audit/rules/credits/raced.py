@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements
@@ -78,8 +78,7 @@ def _difference(module: Module, node: ir.Node | None, depth: int = 0) -> ir.Node
     if isinstance(node.parent, ir.Assign) and node.parent.value is node and node.parent.op == "-=":
         return node.parent.target
     if isinstance(node, ir.Name):
-        found = module.lookup(node.id, node)
-        made = [each.value for each in (visible(found[1], node) if found else ()) if not each.keys]
+        made = [each.value for each in reaching(module, node) if not each.keys]
         return next(
             (less for each in made if (less := _difference(module, each, depth + 1)) is not None), None
         )
@@ -96,8 +95,7 @@ def _read_before(ctx: Context, module: Module, less: ir.Node) -> ir.Node | None:
     root = inner or ir.root_of(less)
     if not isinstance(root, ir.Name) or root.within is None:
         return None
-    found = module.lookup(root.id, root)
-    for binding in visible(found[1], root) if found else ():
+    for binding in reaching(module, root):
         value = binding.value
         for call in ir.find(value, ir.Call) if value is not None and binding.kind == "assign" else ():
             if call.within is root.within and (call in ctx.once(_reads) or _is_reader(ctx, call)):

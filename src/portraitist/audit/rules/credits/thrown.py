@@ -13,6 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.rules.base import last_name
 from portraitist.audit.rules.credits.ledger import Ledger
+from portraitist.audit.rules.syntax import names_error
 
 _BROAD = {"Exception", "BaseException", "Throwable"}
 _SETTLES = re.compile(r"^(catch|allSettled|finally|gather|tryCatch|safe\w*|attempt)$")
@@ -74,10 +75,5 @@ def _leaves(handler: ir.Handler) -> bool:
     """Whether a handler throws, or answers with an error's status."""
     for each in handler.body:
         if isinstance(each, ir.Return):
-            return each.throws or _is_refusal(each)
+            return each.throws or names_error(each)
     return False
-
-
-def _is_refusal(leave: ir.Return) -> bool:
-    numbers = [each.value for each in ir.find(leave, ir.Lit) if isinstance(each.value, int)]
-    return any(not isinstance(each, bool) and 400 <= each < 600 for each in numbers)

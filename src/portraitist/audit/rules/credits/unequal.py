@@ -12,6 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -113,7 +114,7 @@ def _throws(part: ir.Node, func: ir.Func, take: ir.Node) -> Iterator[ir.Node]:
         if schema and call.end < take.line and call.within is func:
             yield call
     made = next((each for each in ir.ancestors(take) if isinstance(each, ir.Assign)), None)
-    names = {each.id for each in ir.find(made.target, ir.Name)} if made is not None else set()
+    names = variables_in(made.target) if made is not None else set()
     for leave in ir.find(part, ir.Return):
         caught = next((each for each in ir.ancestors(leave) if isinstance(each, ir.Try | ir.Func)), None)
         own = (
@@ -142,7 +143,7 @@ def _in_any_case(node: ir.Node, handler: ir.Handler) -> bool:
 def _tells(test: ir.Node, handler: ir.Handler) -> bool:
     """Whether a test asks for the error, or for something that the attempt has set."""
     attempt = handler.parent
-    told = {each.id for each in ir.find(handler.catches, ir.Name)} if handler.catches is not None else set()
+    told = variables_in(handler.catches) if handler.catches is not None else set()
     for part in attempt.body if isinstance(attempt, ir.Try) else ():
         told |= {last_name(each.target) for each in ir.find(part, ir.Assign) if not each.decl}
     names = names_in(test)

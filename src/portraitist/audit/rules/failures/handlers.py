@@ -11,12 +11,14 @@ from dataclasses import replace
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
 from portraitist.audit.rules.failures.quiet import FAILS, Ways, goes_round, only_logs
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.syntax import claims_success, leaves_within, names_error, tests_of
 
 _FETCHES = re.compile(r"download|fetch|upload|(^|\.)(get|put|put_object|putObject|save|send|write)$", re.I)
 _LIMITS = re.compile(r"throttle|rate_?limit|quota|limiter", re.I)
@@ -118,8 +120,7 @@ def _says_failure(value: ir.Node | None) -> bool:
     for each in ir.find(value, ir.Prop):
         if each.key in {"status", "status_code", "statusCode"} and not isinstance(each.value, ir.Obj):
             return not (isinstance(each.value, ir.Lit) and each.value.value in {200, 201, 202, 204})
-    numbers = [each.value for each in ir.find(value, ir.Lit) if isinstance(each.value, int)]
-    return any(not isinstance(each, bool) and 400 <= each < 600 for each in numbers)
+    return names_error(value)
 
 
 def _opens(attempt: ir.Try) -> str:
@@ -180,8 +181,8 @@ def _trusting(ctx: Context, ways: Ways, func: ir.Func) -> Place | None:
             continue
         if func in ways.paid or any(isinstance(each, ir.Bin | ir.Cond) for each in ir.ancestors(site.call)):
             continue
-        names = {each.id for each in ir.find(assign.target, ir.Name)}
-        tests: list[ir.If | ir.Cond] = [*ir.find(owner, ir.If), *ir.find(owner, ir.Cond)]
+        names = variables_in(assign.target)
+        tests = tests_of(owner)
         tested = any(names & names_in(each.test) for each in tests)
         used = any(each.id in names and each.line > assign.end for each in ir.find(owner, ir.Name))
         if (
@@ -247,7 +248,7 @@ def _leaves(test: ir.If) -> bool:
     counts = names_in(test.test) & {"length", "len", "size", "count"} or any(
         isinstance(each, ir.Bin) and each.op in _COMPARED for each in ir.walk(test.test)
     )
-    return bool(counts) and any(isinstance(each, ir.Return) for part in test.then for each in ir.walk(part))
+    return bool(counts) and leaves_within(test.then)
 
 
 def _success_anyway(module: Module, func: ir.Func, loop: ir.Loop) -> Iterator[Finding]:
@@ -267,21 +268,13 @@ def _success_anyway(module: Module, func: ir.Func, loop: ir.Loop) -> Iterator[Fi
     made = {last_name(ir.root_of(each.func)) for each in calls}
     made |= {last_name(each.target) for each in ir.find(loop, ir.Assign)}
     for value in returns(func):
-        claims = [
-            each
-            for each in ir.find(value, ir.Prop)
-            if each.key in {"success", "ok"} and isinstance(each.value, ir.Lit) and each.value.value is True
-        ]
+        claims = [each for each in ir.find(value, ir.Prop) if claims_success(each)]
         tests = [each for each in ir.find(func, ir.If) if loop.end < each.line <= value.line]
         if (
             claims
             and value.line > loop.end
-            and not any(made & names_in(each.test) and _ends(each) for each in tests)
+            and not any(made & names_in(each.test) and leaves_within(each.then) for each in tests)
         ):
             message = "success is answered although everything in the loop above may have failed"
             yield finding("fallback-swallow", module, claims[0], message, key="success", weight=BARELY,
                           evidence=[Place(module.path, quiet[0].line)])  # fmt: skip
-
-
-def _ends(test: ir.If) -> bool:
-    return any(isinstance(each, ir.Return) for part in test.then for each in ir.walk(part))

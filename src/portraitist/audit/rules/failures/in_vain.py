@@ -14,7 +14,7 @@ from portraitist.audit.facts.base import Context, ProviderCall, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, leads_to, live_statements, place
+from portraitist.audit.rules.base import askers, finding, last_name, leads_to, live_statements, place
 from portraitist.audit.rules.failures.quiet import BESIDE, Ways, only_logs
 from portraitist.audit.rules.state_words import STATE
 
@@ -34,7 +34,7 @@ def in_vain(ctx: Context, ways: Ways) -> Iterator[Finding]:
 
 def _not_asked(ctx: Context) -> Iterator[Finding]:
     """`catch { return { status: "failed" } }`, or a row set to failed, where only a run's state was asked for."""
-    asking: set[ir.Func | None] = {each.func for each in ctx.calls if each.purpose == "status"} - {None}
+    asking: set[ir.Func | None] = askers(ctx) - {None}
     paying: set[ir.Func | None] = {each.func for each in ctx.creates()} - {None}
     for module in ctx.live if asking else ():
         if module.path.endswith((".tsx", ".jsx")):

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, leads_to, names_in, way_out_of
+from portraitist.audit.rules.base import askers, finding, last_name, leads_to, names_in, way_out_of
 from portraitist.audit.rules.failures.quiet import FAILS, Ways, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import FAILED, STATE
+from portraitist.audit.rules.syntax import tests_of
 
 _WAITING = {"pending", "processing", "starting", "queued", "running", "in_progress", "waiting", "training"}
 _KEEPS = re.compile(r"upload|store|persist|save|put_?object|put$|copy|rehost|re_host|archive|backup", re.I)
@@ -32,7 +34,7 @@ _ASKS = re.compile(
 
 def put_in_place(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """Handlers whose answer or value takes the place of what failed."""
-    asking: set[ir.Func | None] = {each.func for each in ctx.calls if each.purpose == "status"} - {None}
+    asking: set[ir.Func | None] = askers(ctx) - {None}
     paying: set[ir.Func | None] = {each.func for each in ctx.creates()} - {None}
     for module in ctx.live:
         if module.role != "src" or module.path.endswith((".tsx", ".jsx")):
@@ -137,7 +139,7 @@ def _taken(ctx: Context, func: ir.Func, *, whole: bool) -> Place | None:
         if not isinstance(up, ir.Assign) or not isinstance(up.target, ir.Name):
             continue
         name = up.target.id
-        branches: list[ir.If | ir.Cond] = [*ir.find(owner, ir.If), *ir.find(owner, ir.Cond)]
+        branches = tests_of(owner)
         tests = [each.test for each in branches]
         if any(name in names_in(each) for each in tests):
             continue
@@ -275,7 +277,7 @@ def _emptied(ways: Ways, module: Module, func: ir.Func, attempt: ir.Try) -> Iter
             last_name(each.target) == name for part in attempt.body for each in ir.find(part, ir.Assign)
         )
         sent = any(
-            each.line >= paid and name in {one.id for one in ir.find(each, ir.Name)}
+            each.line >= paid and name in variables_in(each)
             for each in ir.find(func, ir.Call)
             if each.line == paid
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
-from portraitist.audit.rules.base import helpers_of
+from portraitist.audit.rules.base import hears_provider, helpers_of
 
 _LOGS = re.compile(r"^(console|print|logger|log|logging|traceback|sentry|captureException|toast)\b", re.I)
 FAILS = re.compile(r"err|fail|\bok\b|status", re.I)
@@ -53,9 +53,8 @@ def _working(ctx: Context) -> Ways:
                 if each.path == module.path and func.line < each.line <= func.end
             ]
             ways.paid[func] = min(ways.paid.get(func, func.end), max(lines, default=func.line))
-    places = {(each.path, each.line) for each in ctx.of("webhook")}
     for route in ctx.routes:
-        if (route.module.path, route.node.line) in places or re.search(r"webhook", route.path, re.I):
+        if hears_provider(ctx, route) or re.search(r"webhook", route.path, re.I):
             ways.hooks |= {each.node for each in route.handlers if isinstance(each.node, ir.Func)}
     below = ways.hooks
     for _ in range(MAX_HELPERS):

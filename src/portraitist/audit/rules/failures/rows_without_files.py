@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import reaching, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in
@@ -83,8 +83,7 @@ def _failed_upload(ctx: Context, module: Module, test: ir.If) -> ir.Call | None:
             helper = isinstance(each, ir.Call) and ctx.program.functions_called(each)
             if goes or helper or isinstance(each, ir.Return | ir.Assign):
                 return None
-    found = module.lookup(test.test.id, test.test)
-    for binding in visible(found[1], test.test) if found else []:
+    for binding in reaching(module, test.test):
         call = binding.value
         stores = isinstance(call, ir.Call) and ir.dotted(call.func).rpartition(".")[2] in _STORES
         if stores and binding.keys == ("error",) and isinstance(call, ir.Call):
@@ -97,7 +96,5 @@ def _names_file(upload: ir.Call, statement: Statement) -> bool:
     named = {each.id for arg in upload.args[:1] for each in ir.find(arg, ir.Name)}
     for assign in ir.find(statement.func, ir.Assign) if statement.func is not None else ():
         if isinstance(assign.target, ir.Name) and assign.target.id in named and assign.end < upload.line:
-            named |= (
-                {each.id for each in ir.find(assign.value, ir.Name)} if assign.value is not None else set()
-            )
+            named |= variables_in(assign.value) if assign.value is not None else set()
     return any(named & names_in(each.node) for each in statement.columns if "user" not in each.column.lower())

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, Statement
 from portraitist.audit.facts.flows import Flow
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, place
 from portraitist.audit.rules.failures.quiet import Ways, only_logs
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.syntax import in_handler
 
 _STOPS = re.compile(r"(^|\.)(async_)?(delete|cancel)$|^delete |/cancel$", re.I)
 _RETRIES = re.compile(r"(^|\.)(retry|retrying|retriable|actor|backoff\.on_exception|on_exception)$")
@@ -93,7 +95,7 @@ def _success(ctx: Context, caller: ir.Func, flow: Flow, site: ir.Call) -> ir.Ret
         return None
     between = [each for each in ir.find(caller, ir.If) if each.line > site.end]
     for leave in ir.find(caller, ir.Return):
-        caught = any(isinstance(each, ir.Handler) for each in ir.ancestors(leave))
+        caught = in_handler(leave)
         if leave.within is caller and leave.line > site.end and not caught:
             asked = any(each.line < leave.line for each in between)
             numbers = {each.value for each in ir.find(leave, ir.Lit) if isinstance(each.value, int)}
@@ -195,5 +197,5 @@ def _lets_nothing_out(attempt: ir.Try, *, python: bool) -> bool:
                 r"retry|abort|bail|reject|raise|throw", last_name(each.func), re.I
             ):
                 return False
-    names = {each.id for each in ir.find(caught, ir.Name)} if python and caught is not None else {"Exception"}
+    names = variables_in(caught) if python and caught is not None else {"Exception"}
     return bool(names & {"Exception", "BaseException"}) and not attempt.final

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, leads_to, live_statements, names_in, place
 from portraitist.audit.rules.failures.quiet import BESIDE, Ways, only_logs
+from portraitist.audit.rules.syntax import in_handler, tests_of
 
 _QUEUES = {
     "delay", "apply_async", "send", "enqueue", "add", "trigger", "add_task", "create_task", "send_task", "publish",
@@ -71,7 +73,7 @@ def _only_notes(handler: ir.Handler) -> bool:
 def _unsaved(ctx: Context, ways: Ways, attempt: ir.Try, func: ir.Func, writers: set[ir.Func | None]) -> str:
     """A failed write behind a paid call, whose function answers as if the result were kept."""
     inside = {each for part in attempt.body for each in ir.walk(part)}
-    if attempt.line <= ways.paid[func] or any(isinstance(each, ir.Handler) for each in ir.ancestors(attempt)):
+    if attempt.line <= ways.paid[func] or in_handler(attempt):
         return ""
     called = [
         target.node
@@ -157,13 +159,13 @@ def _named_after(call: ProviderCall, func: ir.Func) -> set[str]:
         if each.first > assign.first and each.value is not None:
             root = ir.root_of(each.value)
             if isinstance(root, ir.Name) and root.id in names:
-                names |= {one.id for one in ir.find(each.target, ir.Name)}
+                names |= variables_in(each.target)
     return names
 
 
 def _is_asked(func: ir.Func, names: set[str]) -> bool:
     """Whether something about an answer is tested: its state, a member, whether there is one."""
-    branches: list[ir.If | ir.Cond] = [*ir.find(func, ir.If), *ir.find(func, ir.Cond)]
+    branches = tests_of(func)
     if any(names & names_in(each.test) for each in branches):
         return True
     if any(each.test is not None and names & names_in(each.test) for each in ir.find(func, ir.Loop)):
@@ -185,10 +187,8 @@ def _is_used(ctx: Context, func: ir.Func, names: set[str]) -> bool:
         assign = next(
             (each for each in ir.ancestors(site.call) if isinstance(each, ir.Assign | ir.Func)), None
         )
-        kept = {one.id for one in ir.find(assign.target, ir.Name)} if isinstance(assign, ir.Assign) else set()
-        tests: list[ir.If | ir.Cond] = (
-            [*ir.find(owner, ir.If), *ir.find(owner, ir.Cond)] if owner is not None else []
-        )
+        kept = variables_in(assign.target) if isinstance(assign, ir.Assign) else set()
+        tests = tests_of(owner) if owner is not None else []
         if owner is None or not kept or any(kept & names_in(each.test) for each in tests):
             return False
     return bool(sites) and bool(given)

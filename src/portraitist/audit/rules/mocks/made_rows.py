@@ -16,6 +16,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, names_in, runs_in_browser
 from portraitist.audit.rules.mocks.pretended import switched
+from portraitist.audit.rules.syntax import in_handler
 
 _OWN = re.compile(
     r"^set_(\w+_)?(models?|headshots?|photos?|images?|pictures?|orders?|jobs?|trainings?|generations?|avatars?|portraits?"
@@ -44,7 +45,7 @@ def _shown(ctx: Context, module: Module) -> Iterator[Finding]:
         name = call.func.id if isinstance(call.func, ir.Name) else ""
         if not name.startswith("set") or len(call.args) != 1 or name in seen or not _OWN.match(snake(name)):
             continue
-        given, failed = call.args[0], any(isinstance(each, ir.Handler) for each in ir.ancestors(call))
+        given, failed = call.args[0], in_handler(call)
         written = _is_made_up(given) or (failed and _names_made_up(given))
         if not written or _is_switched(call) or ctx.role_at(module, call) not in LIVE_ROLES:
             continue

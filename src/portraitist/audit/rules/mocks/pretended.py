@@ -18,6 +18,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import STATE
+from portraitist.audit.rules.syntax import claims_success, in_handler
 
 _DONE = {"completed", "complete", "succeeded", "success", "done", "ready", "trained", "finished"}
 _MAKES = re.compile(
@@ -100,7 +101,7 @@ def _answers(module: Module, func: ir.Func) -> Iterator[Finding]:
         if each.within is func and not each.throws and each.value is not None
     ]
     for leave in given:
-        if any(isinstance(each, ir.Handler) for each in ir.ancestors(leave)) or switched(leave):
+        if in_handler(leave) or switched(leave):
             continue
         address = _address(leave.value)
         if address and (_NO_HOST.search(address) or (func.params and _MEDIA.search(address))):
@@ -160,7 +161,7 @@ def _claim(value: ir.Node | None) -> str:
             and text.lower() in _DONE | {"processing", "started", "queued"}
         ):
             return f"{each.key} {text!r}"
-        if each.key in {"success", "ok"} and isinstance(each.value, ir.Lit) and each.value.value is True:
+        if claims_success(each):
             return f"{each.key}: true"
     return ""
 

@@ -17,6 +17,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.senders.open_checks import Walk
+from portraitist.audit.rules.syntax import COMPARISONS
 
 _KEY = re.compile(r"key|token|secret|passw", re.I)
 _SENT = re.compile(r"auth|token|bearer|credential|api_?key|jwt", re.I)
@@ -183,7 +184,7 @@ def _by_name(func: ir.Func) -> str:
     if calls - _HARMLESS or not any(exits(each.then) for each in ir.find(func, ir.If)):
         return ""
     for test in ir.find(func, ir.Bin):
-        if test.op in {"==", "===", "!=", "!==", "in", "not in"} and not isinstance(test.right, ir.Lit):
+        if test.op in COMPARISONS and not isinstance(test.right, ir.Lit):
             return ""
     read = {each.value for each in ir.find(func, ir.Lit) if isinstance(each.value, str) and _in_headers(each)}
     for param in func.params:

@@ -15,6 +15,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import last_name, names_in, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.requests import Given, below, is_given
+from portraitist.audit.rules.syntax import COMPARISONS
 
 _STAFF = re.compile(r"admin|superuser|staff|operator|moderator|^role$|internal|service_?(key|role)", re.I)
 
@@ -79,5 +80,5 @@ def _compared(module: Module, func: ir.Func, name: str) -> Place | None:
 
 def _comparisons(node: ir.Node) -> Iterator[ir.Bin]:
     for each in ir.find(node, ir.Bin):
-        if each.op in {"==", "===", "!=", "!==", "in", "not in"} and each.right is not None:
+        if each.op in COMPARISONS and each.right is not None:
             yield each

@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.auth import asks_who, dependencies
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace, unasked
 from portraitist.audit.rules.gravity import BARELY
@@ -314,7 +316,7 @@ def _plain_ids(statement: Statement) -> set[str]:
 
 def _tests_payment(test: ir.Bin, ids: set[str]) -> bool:
     """`session.metadata?.projectId === projectId`: the id is the one that was paid for."""
-    names = names_in(test) if test.op in {"==", "===", "!=", "!=="} else set()
+    names = names_in(test) if test.op in EQUALITY else set()
     return bool(names & _PAID_FOR and names & ids)
 
 
@@ -342,7 +344,7 @@ def _tests_owner(ctx: Context, test: ir.Bin) -> bool:
 def _asks_for_own(call: ir.Call, ids: set[str]) -> bool:
     """`getJobForUser(id, user.id)`: a helper that is given both the id and who is asking."""
     arguments = [*call.args, *([call.kw] if call.kw else [])]
-    given = [{name.id for name in ir.find(each, ir.Name)} for each in arguments]
+    given = [variables_in(each) for each in arguments]
     if isinstance(call.func, ir.Attr) and call.func.name in {
         "log",
         "error",

@@ -10,6 +10,7 @@ from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import names_in, unasked
@@ -17,6 +18,7 @@ from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others import rows
 from portraitist.audit.rules.requests import Given, below, is_given
+from portraitist.audit.rules.syntax import COMPARISONS
 
 _MACHINES = re.compile(r"secret|api_?key|cron|internal|service|admin|staff|passw", re.I)
 _WHO = re.compile(r"user|owner|member|account|profile|uid", re.I)
@@ -76,9 +78,7 @@ def _rows_decide(ctx: Context, ways: list[Given], call: ProviderCall) -> bool:
         if (reads or helps) and (site.line <= call.call.line or _is_missed(here.func, site)):
             return True
     for func in {each for one in ways for each in one.way}:
-        compared = (
-            each for each in ir.find(func, ir.Bin) if each.op in {"==", "===", "!=", "!==", "in", "not in"}
-        )
+        compared = (each for each in ir.find(func, ir.Bin) if each.op in COMPARISONS)
         if any(_WHO.search(name) for each in compared for name in names_in(each)):
             return True
     return False
@@ -87,7 +87,7 @@ def _rows_decide(ctx: Context, ways: list[Given], call: ProviderCall) -> bool:
 def _is_missed(func: ir.Func, site: ir.Call) -> bool:
     """Whether a branch leaves where what was read is not there: `if (!row) return …`."""
     holder = next((each for each in ir.ancestors(site) if isinstance(each, ir.Assign)), None)
-    names = {each.id for each in ir.find(holder.target, ir.Name)} if holder is not None else set()
+    names = variables_in(holder.target) if holder is not None else set()
     for branch in ir.find(func, ir.If):
         named = any(each.id in names for each in ir.find(branch.test, ir.Name))
         plain = isinstance(branch.test, ir.Name | ir.Attr)

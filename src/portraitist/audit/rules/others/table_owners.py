@@ -11,6 +11,7 @@ from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Place
 from portraitist.audit.rules.base import last_name, live_statements, names_in
 from portraitist.audit.rules.open_ways.open_data import PEOPLE
+from portraitist.audit.rules.syntax import COMPARISONS
 
 
 class Owner(NamedTuple):
@@ -130,9 +131,6 @@ def _is_of_ids(test: ir.Bin) -> bool:
 def _names(test: ir.Bin) -> set[str]:
     """The names in a comparison with more than a literal."""
     return set() if isinstance(test.right, ir.Lit) else {snake(each) for each in names_in(test)}
-
-
-COMPARISONS = {"==", "===", "!=", "!==", "in", "not in"}
 
 
 def compared(ctx: Context) -> Owners:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
@@ -29,7 +30,6 @@ _ASKED = re.compile(
 _NO_WORD = re.compile(
     r"^$|\s|^(password|text|string|required|invalid|undefined|null|none|\*+|bearer.*|basic.*)$|[<{$]", re.I
 )
-_COMPARES = {"==", "===", "!=", "!=="}
 _SAME = re.compile(r"compare_digest|timingSafeEqual|safe_?compare|secure_?compare", re.I)
 
 
@@ -81,7 +81,7 @@ def _holders(ctx: Context, module: Module, line: int, key: str) -> Iterator[tupl
 def _is_compared(module: Module, name: str) -> bool:
     """Whether a file compares something with a setting of that name, or hands it to a comparison."""
     for each in module.all(ir.Bin):
-        if each.op in _COMPARES and each.right is not None:
+        if each.op in EQUALITY and each.right is not None:
             sides = (each.left, each.right)
             told = [_mentions(one, name) for one in sides]
             plain = any(isinstance(one, ir.Lit) for one in sides)
@@ -109,7 +109,7 @@ def _compared_plainly(module: Module) -> Iterator[Finding]:
         return
     for test in module.all(ir.Bin):
         if (
-            test.op not in _COMPARES
+            test.op not in EQUALITY
             or not isinstance(test.right, ir.Lit)
             or not isinstance(test.right.value, str)
         ):

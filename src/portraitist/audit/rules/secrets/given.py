@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, Value
@@ -84,8 +85,7 @@ def _in_answer(ctx: Context, route: Route) -> Iterator[Finding]:
 
 def _made(module: Module, node: ir.Node) -> ir.Node:
     """The object that a variable was set to once: `const body = {…}` of `json(body)`."""
-    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
-    values = [each.value for each in found[1] if not each.keys] if found else []
+    values = [each.value for each in bindings_of(module, node) if not each.keys]
     return values[0] if len(values) == 1 and isinstance(values[0], ir.Obj) else node
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name
 
@@ -101,8 +102,7 @@ def _is_given_to_provider(ctx: Context, module: Module, node: ir.Node) -> bool:
     if not isinstance(call, ir.Call) or not last_name(call.func).endswith("Provider"):
         return False
     root = ir.root_of(call.func)
-    found = module.lookup(root.id, root) if isinstance(root, ir.Name) else None
-    sources = [each.node for each in found[1]] if found is not None else []
+    sources = [each.node for each in bindings_of(module, root)]
     return bool(sources) and all(
         isinstance(each, ir.Import)
         and ctx.program.resolver.resolve(module.path, each.module, module.language) is None

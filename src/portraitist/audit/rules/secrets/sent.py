@@ -9,6 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.http import address_nodes, is_request
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, names_in, trace
 from portraitist.audit.rules.requests import Given, below, is_given
@@ -57,8 +58,7 @@ def _goes_anywhere(here: Given, call: ir.Call) -> bool:
 
 
 def _whole(here: Given, node: ir.Node) -> bool:
-    found = here.module.lookup(node.id, node) if isinstance(node, ir.Name) else None
-    made = [each.value for each in found[1] if each.value is not None] if found else []
+    made = [each.value for each in bindings_of(here.module, node) if each.value is not None]
     return is_given(here, node) and not any(isinstance(each, ir.Tmpl | ir.Bin) for each in made)
 
 

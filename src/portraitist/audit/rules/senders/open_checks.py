@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name
@@ -59,8 +60,7 @@ class Walk:
         return self._is_header(node)
 
     def _name_missing(self, module: Module, node: ir.Name, depth: int) -> bool:
-        found = module.lookup(node.id, node)
-        for binding in found[1] if found else []:
+        for binding in bindings_of(module, node):
             param = binding.value if isinstance(binding.value, ir.Param) else binding.node
             if isinstance(param, ir.Param):
                 return param in self.params or (not self.of_settings and self._header_param(param))
@@ -246,5 +246,4 @@ def only_logged(module: Module, handler: ir.Func, checks: Counts) -> ir.Node | N
 
 
 def _values(module: Module, name: ir.Name) -> Iterator[ir.Node]:
-    found = module.lookup(name.id, name)
-    yield from (each.value for each in (found[1] if found else []) if each.value is not None)
+    yield from (each.value for each in bindings_of(module, name) if each.value is not None)

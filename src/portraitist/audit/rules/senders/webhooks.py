@@ -10,6 +10,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.signed import is_verification
 from portraitist.audit.facts.weights import same_path
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -207,7 +208,7 @@ def verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int = 0)
 
 def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int) -> bool:
     assert module is not None
-    named = {each.id for each in ir.find(func, ir.Name)} | {each.name for each in ir.find(func, ir.Attr)}
+    named = variables_in(func) | {each.name for each in ir.find(func, ir.Attr)}
     if _names_check(ctx, named - {""}):
         return True
     for test in ir.find(func, ir.If) if depth < 3 else ():

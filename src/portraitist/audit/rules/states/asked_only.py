@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, leads_to
+from portraitist.audit.rules.base import callers_of, finding, helpers_of, leads_to
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import RESTING, RUNNING
@@ -65,7 +65,7 @@ def _asking_ends(ctx: Context, mark: Mark) -> Place | None:
         if each.func in ways.hooks:
             return None
         handlers = [func for func in _handlers(ctx, each.func) if leads_to(ctx, func, asking)]
-        callers = {site.call.within for site in ctx.program.callers.get(each.func, [])}
+        callers = callers_of(ctx, each.func)
         alone = each.func in handlers or callers <= {*handlers}
         if not handlers or not alone or any(func in ctx.handled_by for func in callers - {*handlers}):
             return None

@@ -11,7 +11,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, live_statements
+from portraitist.audit.rules.base import callers_of, finding, helpers_of, live_statements
 from portraitist.audit.rules.state_words import RESTING, RUNNING
 from portraitist.audit.rules.states.detached import below_of, in_tasks, only_here
 from portraitist.audit.rules.states.marks import WAITED_FOR, Mark, marks, picks, put_right
@@ -48,7 +48,7 @@ def _waits(flow: Flow) -> bool:
 
 def _picked(ctx: Context, mark: Mark) -> Place | None:
     """Where rows of the mark's table are picked by a state at rest, by the function that marks them or one around."""
-    callers = {site.call.within for site in ctx.program.callers.get(mark.func, [])}
+    callers = callers_of(ctx, mark.func)
     near = {
         mark.func,
         *callers,

@@ -12,7 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, last_name
+from portraitist.audit.rules.base import callers_of, finding, helpers_of, last_name
 from portraitist.audit.rules.state_words import RESTING, RUNNING
 from portraitist.audit.rules.states.marks import (
     Mark,
@@ -81,7 +81,7 @@ def only_here(ctx: Context, mark: Mark, below: set[ir.Func], starts: ir.Func | N
     for each in written:
         if each.word in RUNNING | RESTING:
             continue
-        callers = {site.call.within for site in ctx.program.callers.get(each.func, [])}
+        callers = callers_of(ctx, each.func)
         handed = not each.word and each.func is each.statement.func and not callers <= below | {starts}
         in_handler = each.func is starts and ir.enclosing(each.node, ir.Handler) is not None
         if handed or not (each.func in below or in_handler):

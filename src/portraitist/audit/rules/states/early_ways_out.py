@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, names_in, on_requests
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.states.marks import Mark, marks, put_right, settles
 from portraitist.audit.rules.states.unfinished import follows
+from portraitist.audit.rules.syntax import names_error
 
 
 def left_before_work(ctx: Context) -> Iterator[Finding]:
@@ -43,8 +45,7 @@ def left_before_work(ctx: Context) -> Iterator[Finding]:
 
 def _is_error(leave: ir.Return) -> bool:
     """Whether an answer has a status of 400 or more, or is none but an error."""
-    numbers = [each.value for each in ir.find(leave, ir.Lit) if isinstance(each.value, int)]
-    return leave.throws or any(not isinstance(each, bool) and 400 <= each < 600 for each in numbers)
+    return leave.throws or names_error(leave)
 
 
 def _leaves_open(ctx: Context, mark: Mark, leave: ir.Return) -> bool:
@@ -77,11 +78,11 @@ def _leaves_open(ctx: Context, mark: Mark, leave: ir.Return) -> bool:
 def _answers(mark: Mark) -> set[str]:
     """The names of what the statement that makes the row gives back, and of parts of it."""
     made = next((each for each in ir.ancestors(mark.node) if isinstance(each, ir.Assign | ir.Func)), None)
-    names = {each.id for each in ir.find(made.target, ir.Name)} if isinstance(made, ir.Assign) else set()
+    names = variables_in(made.target) if isinstance(made, ir.Assign) else set()
     for each in ir.find(mark.func, ir.Assign):
         root = ir.root_of(each.value) if isinstance(each.value, ir.Attr | ir.Index | ir.Name) else None
         if isinstance(root, ir.Name) and root.id in names and each.line > mark.end:
-            names |= {one.id for one in ir.find(each.target, ir.Name)}
+            names |= variables_in(each.target)
     return names
 
 

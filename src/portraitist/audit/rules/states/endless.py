@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, names_in
 
@@ -52,7 +53,7 @@ def _leaves(loop: ir.Loop) -> bool:
 def _is_set_again(body: ir.Node, loop: ir.Loop, name: str) -> bool:
     """Whether the variable is set in the loop, or in a function beside it that may run meanwhile."""
     for assign in ir.find(body, ir.Assign):
-        if name in {each.id for each in ir.find(assign.target, ir.Name)}:
+        if name in variables_in(assign.target):
             inside = any(each is loop for each in ir.ancestors(assign))
             if inside or assign.within is not loop.within:
                 return True

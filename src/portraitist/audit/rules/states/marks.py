@@ -15,7 +15,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import literals
-from portraitist.audit.rules.base import last_name, leads_to, live_statements, module_of, names_in
+from portraitist.audit.rules.base import callers_of, last_name, leads_to, live_statements, module_of, names_in
 from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE, word_of
 
 WAITED_FOR = {"run", "async_run", "stream", "async_stream", "generateImage", "experimental_generateImage"}
@@ -138,7 +138,7 @@ def _put_right(ctx: Context, table: str, word: str, given: frozenset[str] | None
     for each in live_statements(ctx, "read"):
         wants = set() if given is None else _demanded(each) - given
         if each.table == table and each.func is not None and not wants and picks(ctx, each, word):
-            called = {site.call.within for site in ctx.program.callers.get(each.func, [])}
+            called = callers_of(ctx, each.func)
             if any(leads_to(ctx, one, funcs | asking) for one in {each.func, *called}):
                 return True
     return False

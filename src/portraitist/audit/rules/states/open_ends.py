@@ -13,10 +13,14 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.weights import same_path
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.values import Known, render
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import (
+    askers,
+    callers_of,
     finding,
+    hears_provider,
     last_name,
     leads_to,
     live_statements,
@@ -30,6 +34,7 @@ from portraitist.audit.rules.failures.quiet import Ways, only_logs, working
 from portraitist.audit.rules.mocks.pretended import says_so
 from portraitist.audit.rules.state_words import RESTING, STATE_OR_PHASE
 from portraitist.audit.rules.states.marks import WAITED_FOR
+from portraitist.audit.rules.syntax import names_error
 
 _OPEN = {
     "training", "processing", "generating", "running", "in_progress", "starting", "started", "pending", "queued",
@@ -112,10 +117,10 @@ def _pretends(statement: Statement) -> bool:
 
 def _by_hooks_alone(ctx: Context, ways: Ways, others: list[Statement]) -> bool:
     """Whether no writer of the state is called from anywhere but a webhook, and none asks the provider itself."""
-    asking = {each.func for each in ctx.calls if each.purpose == "status"}
+    asking = askers(ctx)
     starting = set(ways.paid) - ways.hooks
     for func in {each.func for each in others}:
-        callers = {site.call.within for site in ctx.program.callers.get(func, [])} if func else set()
+        callers = callers_of(ctx, func) if func else set()
         if leads_to(ctx, func, asking) or not callers <= ways.hooks | starting:
             return False
         if any(leads_to(ctx, each, asking) for each in callers):
@@ -184,24 +189,20 @@ def _asks_write(branch: ir.If, statement: Statement) -> bool:
     made = next(
         (each for each in ir.ancestors(statement.node) if isinstance(each, ir.Assign | ir.Func)), None
     )
-    names = {each.id for each in ir.find(made.target, ir.Name)} if isinstance(made, ir.Assign) else set()
+    names = variables_in(made.target) if isinstance(made, ir.Assign) else set()
     return bool(names & names_in(branch.test))
 
 
 def _refuses(leave: ir.Return) -> bool:
     """Whether an answer has a status of 400 or more."""
-    numbers = [each.value for each in ir.find(leave, ir.Lit) if isinstance(each.value, int)]
-    return not leave.throws and any(not isinstance(each, bool) and 400 <= each < 600 for each in numbers)
+    return not leave.throws and names_error(leave)
 
 
 def hooks_of(ctx: Context) -> Iterator[tuple[ir.Func, str]]:
     """The handlers of the provider's webhooks, with their files."""
-    places = {(each.path, each.line) for each in ctx.of("webhook")}
     for route in ctx.routes:
         for func in (each.node for each in route.handlers if isinstance(each.node, ir.Func)):
-            if (route.module.path, route.node.line) in places and ctx.role_at(
-                route.module, func
-            ) in LIVE_ROLES:
+            if hears_provider(ctx, route) and ctx.role_at(route.module, func) in LIVE_ROLES:
                 yield func, route.module.path
 
 

@@ -11,14 +11,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, literals, structs
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import (
-    finding,
-    helpers_of,
-    last_name,
-    names_in,
-    of_body,
-    place,
-)
+from portraitist.audit.rules.base import askers, finding, helpers_of, last_name, names_in, of_body, place
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.asked_only import closed_when_asked
 from portraitist.audit.rules.states.cut_off import cut_off
@@ -33,6 +26,7 @@ from portraitist.audit.rules.states.rest import is_open, rest_of
 from portraitist.audit.rules.states.second_reads import read_again
 from portraitist.audit.rules.states.unfinished import left_in_progress
 from portraitist.audit.rules.states.untold import untold
+from portraitist.audit.rules.syntax import COMPARISONS
 
 
 def stuck_status(ctx: Context) -> Iterator[Finding]:
@@ -163,9 +157,7 @@ def _is_body_status(module: Module, node: ir.Node) -> bool:
 def _status_words(func: ir.Func) -> dict[str, ir.Node]:
     found: dict[str, ir.Node] = {}
     for test in ir.find(func, ir.Bin):
-        if test.op in {"==", "===", "!=", "!==", "in", "not in"} and re.search(
-            r"status|state", " ".join(names_in(test)), re.I
-        ):
+        if test.op in COMPARISONS and re.search(r"status|state", " ".join(names_in(test)), re.I):
             for lit in ir.find(test, ir.Lit):
                 if isinstance(lit.value, str):
                     found.setdefault(lit.value, lit)
@@ -210,7 +202,7 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
         for each in ctx.calls
     ):
         return True
-    asking = {each.func for each in ctx.calls if each.purpose == "status"} - {None}
+    asking = askers(ctx) - {None}
     if not asking.isdisjoint(helpers_of(ctx, func)):
         return True
     handlers = {(each.path, each.line) for each in ctx.of("webhook", "poll")}

@@ -13,7 +13,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.denial import exits
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.values import literals
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, last_name, live_statements, on_requests
@@ -213,8 +213,7 @@ def _added(ctx: Context) -> Iterator[Mark]:
             session = _SESSION.search(ir.dotted(call.func))
             if not isinstance(given, ir.Name) or call.within is None or session is None:
                 continue
-            found = module.lookup(given.id, given)
-            for made in (each.value for each in (visible(found[1], given) if found else []) if not each.keys):
+            for made in (each.value for each in reaching(module, given) if not each.keys):
                 if not isinstance(made, ir.Call) or _says_state(made):
                     continue
                 root = ir.root_of(made)

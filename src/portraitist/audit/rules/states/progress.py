@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, names_in
@@ -131,8 +132,7 @@ def _goes_on(tick: ir.Func, given: ir.Node) -> bool:
 def _by_clock(ctx: Context, module: Module, value: ir.Node) -> bool:
     parts = [value]
     for each in ir.find(value, ir.Name):
-        found = module.lookup(each.id, each)
-        parts.extend(one.value for one in (found[1] if found else []) if one.value is not None)
+        parts.extend(one.value for one in bindings_of(module, each) if one.value is not None)
     divides = any(
         isinstance(each, ir.Bin) and each.op in {"/", "*"} for each in ir.walk(value)
     ) or "Math.min" in {ir.plain_dotted(c.func) for c in ir.find(value, ir.Call)}

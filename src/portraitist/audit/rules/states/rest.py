@@ -8,6 +8,7 @@ from portraitist.audit import ir
 from portraitist.audit.rules.base import names_in
 from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.state_words import RESTING, RUNNING
+from portraitist.audit.rules.syntax import leaves_within
 
 _OPEN = RUNNING | RESTING
 
@@ -48,7 +49,7 @@ def is_open(rest: list[ir.Node]) -> bool:
         str(text).lower() for part in rest for each in ir.find(part, ir.Lit) if (text := ir.text_of(each))
     ]
     gives = any(isinstance(each, ir.Assign) for part in rest for each in ir.walk(part)) or _is_text(rest)
-    leaves = any(isinstance(each, ir.Return) for part in rest for each in ir.walk(part))
+    leaves = leaves_within(rest)
     return gives and not leaves and bool(texts) and all(each in _OPEN for each in texts)
 
 

@@ -14,6 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import (
+    askers,
     finding,
     helpers_of,
     live_statements,
@@ -92,7 +93,7 @@ def _read_of(ctx: Context, module: Module, func: ir.Func) -> set[str]:
 
 def _derived(ctx: Context) -> Iterator[Finding]:
     """`status: row.image ? "completed" : "processing"` in a route that knows no failure and asks nobody."""
-    asking = {each.func for each in ctx.calls if each.purpose == "status"}
+    asking = askers(ctx)
     filled = ctx.once(_filled)
     for route in (each for each in ctx.routes if each.is_http and each.method in {"GET", "POST"} and filled):
         for func in (each.node for each in route.handlers if isinstance(each.node, ir.Func)):

@@ -1,0 +1,39 @@
+"""Small questions to the syntax that several rules ask: tests, ways out, what an answer says.
+
+Where values come from is asked in `base`; which branches turn callers away in the facts about routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from portraitist.audit import ir
+from portraitist.audit.facts.asking import EQUALITY
+
+COMPARISONS = EQUALITY | {"in", "not in"}
+
+
+def tests_of(func: ir.Func) -> list[ir.If | ir.Cond]:
+    """Every branch and every `a ? b : c` of a function."""
+    return [*ir.find(func, ir.If), *ir.find(func, ir.Cond)]
+
+
+def leaves_within(body: Iterable[ir.Node]) -> bool:
+    """Whether a return or a throw stands anywhere in a body."""
+    return any(isinstance(each, ir.Return) for part in body for each in ir.walk(part))
+
+
+def in_handler(node: ir.Node) -> bool:
+    """Whether a node is part of what follows a failure."""
+    return any(isinstance(each, ir.Handler) for each in ir.ancestors(node))
+
+
+def names_error(value: ir.Node) -> bool:
+    """Whether an answer names a status of 400 to 599."""
+    numbers = [each.value for each in ir.find(value, ir.Lit) if isinstance(each.value, int)]
+    return any(not isinstance(each, bool) and 400 <= each < 600 for each in numbers)
+
+
+def claims_success(prop: ir.Prop) -> bool:
+    """`success: true`, `ok: true`."""
+    return prop.key in {"success", "ok"} and isinstance(prop.value, ir.Lit) and prop.value.value is True
