@@ -1,6 +1,7 @@
 """Scores the auditor against facts that were verified by hand in public repositories.
 
-Prints recall of facts, exactness of provider call sites, recall of risks, traps avoided and dropped citations.
+Prints recall of facts, exactness of provider call sites, recall of risks (a finding of the rule overlaps the lines),
+traps avoided and dropped citations.
 Checkouts are expected below one folder as `owner+name`; a repository that is not there is named and skipped.
 """
 
@@ -71,7 +72,8 @@ def score(root: Path, repository: dict[str, Any], tallies: dict[str, Tally]) -> 
         good = any(
             each.rule == want["rule"]
             and each.path == want["path"]
-            and each.line <= want["line"] <= max(each.end_line, each.line + 1)
+            and each.line <= want.get("end_line", want["line"])
+            and want["line"] <= max(each.end_line, each.line + 1)
             for each in audit.findings
         )
         tallies["risks"].count(good, f"{name} {want['rule']} {want['path']}:{want['line']}")

@@ -47,7 +47,8 @@ def collect(ctx: Context) -> None:
 
 def _end(route: Route) -> int:
     ends = [each.node.end for each in route.handlers if each.module is route.module and each.node is not None]
-    return max([route.node.line, *(each for each in ends if each >= route.node.line)])
+    ends = [each for each in ends if each >= route.node.line]
+    return max(ends, default=max(route.node.line, route.node.end))
 
 
 def _token(route: Route) -> str:

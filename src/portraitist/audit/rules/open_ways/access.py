@@ -30,6 +30,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     guard of paid work that lets everybody pass (`open_guards`).
     And whatever reads or changes the rows of open paid work in its file, or an office's, or raises a balance
     (`open_rows`).
+    Work that is paid with a key of the request alone is its caller's.
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
     are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
     """
@@ -46,7 +47,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
             continue
         if ctx.role_at(route.module, route.node) not in LIVE_ROLES or is_webhook(ctx, route):
             continue
-        if not is_readable(route):
+        if not is_readable(route) or open_deeds.caller_pays(ctx, flow):
             continue
         if "webhook" in route.path.lower() and _signed(ctx, route):
             continue

@@ -13,6 +13,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.db_common import call_name, from_call
+from portraitist.audit.facts.flows import Flow
 from portraitist.audit.facts.http import address_nodes
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import render
@@ -67,7 +68,8 @@ _SETS_UP = re.compile(
     r"migrat|init|setup|set-up|schema|seed|reset|bootstrap|create-?tables?|(^|/)db(/|$)|drop", re.I
 )
 _OWN_KEY = re.compile(
-    r"^(user|custom|client|my|own|provided)?_?(openai|gemini|fal|anthropic|replicate)?_?api_?key$", re.I
+    r"^(user|custom|client|my|own|provided)?_?(openai|gemini|fal|anthropic|replicate)?_?api_?(key|token)$",
+    re.I,
 )
 
 
@@ -139,6 +141,17 @@ def _brings_key(here: Given) -> bool:
     """Whether the request gives a key to the service: then its caller pays."""
     named = (each for each in ir.walk(here.func) if isinstance(each, ir.Name | ir.Attr))
     return any(_OWN_KEY.match(last_name(each)) and is_given(here, each) for each in named)
+
+
+def caller_pays(ctx: Context, flow: Flow) -> bool:
+    """Whether paid work is done with a key of the request alone: no file on the way names one of the server's."""
+    files = {ctx.program.module_of[each] for each in flow.funcs}
+    if flow.route is None or any(_SERVERS_KEY.search(each.file.text) for each in files):
+        return False
+    return any(_brings_key(each) for each in below(ctx, flow.route))
+
+
+_SERVERS_KEY = re.compile(r"(environ|getenv|env)\b.{0,12}REPLICATE|REPLICATE_(API_)?(TOKEN|KEY)")
 
 
 def _deeds(ctx: Context) -> dict[ir.Func, list[Deed]]:
