@@ -56,7 +56,7 @@ def _checks(ctx: Context, route: Route) -> list[tuple[str, Module, ir.Node]]:
 
 def _of_settings(ctx: Context, route: Route) -> list[tuple[str, Module, ir.Node]]:
     """What Django's settings put in front of every view, or of all of the REST framework, that do not opt out."""
-    funcs = [each.node for each in route.handlers if isinstance(each.node, ir.Func)]
+    funcs = route.funcs
     around = [(each, each.parent) for each in funcs]
     texts = [ir.dotted(one) for func, _ in around for one in func.decorators]
     own = [one for _, cls in around if isinstance(cls, ir.Class) for one in ir.find(cls, ir.Name)]

@@ -103,6 +103,11 @@ class Route:
         return f"{self.method} {self.path}"
 
     @property
+    def funcs(self) -> list[ir.Func]:
+        """Its handlers whose code is here."""
+        return [each.node for each in self.handlers if isinstance(each.node, ir.Func)]
+
+    @property
     def home(self) -> tuple[Module, ir.Node]:
         """Where a reader looks for what is missing: the view behind a list of URLs, the function that a file's export
         wraps, else the registration itself."""

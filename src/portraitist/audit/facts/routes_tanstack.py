@@ -94,7 +94,7 @@ def _server_function(ctx: Context, module: Module, call: ir.Call) -> Iterator[Ro
         chain = chain.func if isinstance(chain, ir.Call) else chain.obj
     handler = call.args[0] if call.args else None
     if isinstance(chain, ir.Name) and chain.id == "createServerFn" and isinstance(handler, ir.Func):
-        assign = next((each for each in ir.ancestors(call) if isinstance(each, ir.Assign)), None)
+        assign = ir.enclosing(call, ir.Assign)
         name = ir.plain_dotted(assign.target) if assign is not None else "anonymous"
         anchor = assign or call
         yield Route("ACTION", name, module, anchor, (Target(module, handler),), tuple(guards), "tanstack")

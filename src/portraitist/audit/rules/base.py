@@ -364,6 +364,11 @@ def callers_of(ctx: Context, func: ir.Func | None) -> set[ir.Func | None]:
     return {site.call.within for site in ctx.program.callers.get(func, [])} if func is not None else set()
 
 
+def helpers_behind(ctx: Context, call: ir.Call) -> list[ir.Func]:
+    """The functions of the repository that a call may run."""
+    return [each.node for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
+
+
 def askers(ctx: Context) -> set[ir.Func | None]:
     """The functions that ask the provider how its work stands; None for a question outside of all functions."""
     return {each.func for each in ctx.calls if each.purpose == "status"}

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.rules.syntax import is_way_out
 
 _EQUAL = {"==", "===", "is"}
 _UNEQUAL = {"!=", "!==", "is not"}
-_LEAVES = {"continue_statement", "break_statement"}
 
 
 def proven(node: ir.Node) -> Iterator[ir.Node]:
@@ -28,7 +28,7 @@ def proven(node: ir.Node) -> Iterator[ir.Node]:
         elif isinstance(each, ir.Bin) and each.op == "and" and inner is each.right:
             yield from _where_true(each.left)
         for before in _before(each, inner):
-            if isinstance(before, ir.If) and before.then and not before.other and _leaves(before.then[-1]):
+            if isinstance(before, ir.If) and before.then and not before.other and is_way_out(before.then[-1]):
                 yield from _where_false(before.test)
         if isinstance(each, ir.Func) and not isinstance(each.parent, ir.Call):
             return
@@ -53,10 +53,6 @@ def _before(block: ir.Node, inner: ir.Node) -> list[ir.Node]:
     elif isinstance(block, ir.Other):
         lists = [block.parts]
     return next((body[: body.index(inner)] for body in lists if inner in body), [])
-
-
-def _leaves(last: ir.Node) -> bool:
-    return isinstance(last, ir.Return) or (isinstance(last, ir.Other) and last.kind in _LEAVES)
 
 
 def _where_true(test: ir.Node) -> Iterator[ir.Node]:

@@ -14,6 +14,7 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.again.deliveries import paid_again
 from portraitist.audit.rules.base import finding, last_name, names_in, place
+from portraitist.audit.rules.syntax import calls_in
 
 MAX_HELPERS = 3
 """How many helpers below a paid call its request may be repeated."""
@@ -75,7 +76,7 @@ def _calls_itself(attempt: ir.Node, call: ProviderCall) -> bool:
     """Whether the handler of a failed call calls the function that it stands in: `return paint(prompt, tries + 1)`."""
     if not isinstance(attempt, ir.Try) or call.func is None or not call.func.name:
         return False
-    again = (one for each in attempt.handlers for one in ir.find(each, ir.Call))
+    again = calls_in(attempt.handlers)
     return any(last_name(one.func) == call.func.name for one in again)
 
 

@@ -1,4 +1,4 @@
-"""The words of states: columns that hold one, words for work under way, at rest and failed.
+"""The words of states: columns that hold one, words for work under way, at rest, done and failed.
 
 What is done with such words is the rules'.
 """
@@ -19,6 +19,10 @@ RUNNING = {
 }  # fmt: skip
 RESTING = {"pending", "queued", "created", "submitted", "waiting"}
 """States in which work may be begun anew."""
+DONE = {"completed", "succeeded", "ready", "trained", "done", "success", "complete", "finished"}
+"""States that say that a training is over and its model can be used."""
+LOST = {"failed", "failure", "error", "errored", "canceled", "cancelled"}
+"""States of work that came to nothing."""
 FAILED = re.compile(r"^(failed|failure|error|errored)$", re.I)
 _ENUMERATION = re.compile(r"(status|state)s?$", re.I)
 

@@ -23,6 +23,24 @@ def leaves_within(body: Iterable[ir.Node]) -> bool:
     return any(isinstance(each, ir.Return) for part in body for each in ir.walk(part))
 
 
+def is_way_out(node: ir.Node) -> bool:
+    """Whether a statement ends the function, or a round of the loop it stands in."""
+    return isinstance(node, ir.Return) or (isinstance(node, ir.Other) and node.kind in _OUT_OF_LOOPS)
+
+
+_OUT_OF_LOOPS = {"break_statement", "continue_statement"}
+
+
+def way_out(handler: ir.Handler) -> ir.Return | None:
+    """The return or throw by which a handler plainly ends."""
+    return next((each for each in handler.body if isinstance(each, ir.Return)), None)
+
+
+def calls_in(body: Iterable[ir.Node]) -> list[ir.Call]:
+    """The calls anywhere in a body."""
+    return [each for part in body for each in ir.find(part, ir.Call)]
+
+
 def in_handler(node: ir.Node) -> bool:
     """Whether a node is part of what follows a failure."""
     return any(isinstance(each, ir.Handler) for each in ir.ancestors(node))

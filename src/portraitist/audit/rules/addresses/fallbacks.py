@@ -18,6 +18,7 @@ from portraitist.audit.rules.addresses.loose import COPIES, FETCHES, calls_like,
 from portraitist.audit.rules.base import finding, last_name, names_in, trace
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.syntax import calls_in
 
 _ADDRESS = re.compile(r"url|uri|image|output|src|link", re.I)
 _MADE = re.compile(r"output|replicate|generated|prediction|delivery|temp(orary)?_?ur|result", re.I)
@@ -132,7 +133,7 @@ def _where_copied(node: ir.Node, address: ir.Name) -> Iterator[tuple[ir.Node, ir
 
 def _handed(parts: Iterable[ir.Node], pattern: re.Pattern[str], name: str) -> bool:
     """Whether a call of some kind is given an address: `fetch(url)`, `mirror(url)`."""
-    calls = (each for part in parts for each in ir.find(part, ir.Call))
+    calls = calls_in(parts)
     return any(
         pattern.search(ir.dotted(each.func)) and any(name in names_in(arg) for arg in each.args)
         for each in calls

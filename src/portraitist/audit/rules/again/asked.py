@@ -14,7 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name, names_in
-from portraitist.audit.rules.syntax import tests_of
+from portraitist.audit.rules.syntax import is_way_out, tests_of
 
 _DONE = re.compile(
     r"already|exist|processed|duplicate|handled|credited|granted|refunded|charged|redeemed|idempot|claimed|dedup"
@@ -45,7 +45,12 @@ def asks_before(ctx: Context, module: Module, func: ir.Func, node: ir.Node) -> b
     above = set(ir.ancestors(node))
     for test in tests:
         around = test in above
-        leaves = not around and test.end <= node.line and isinstance(test, ir.If) and _leaves(test.then)
+        leaves = (
+            not around
+            and test.end <= node.line
+            and isinstance(test, ir.If)
+            and any(map(is_way_out, test.then))
+        )
         if around or leaves:
             then = test.then if isinstance(test.then, list) else [test.then]
             inside = around and any(each is node or each in above for each in then)
@@ -55,13 +60,6 @@ def asks_before(ctx: Context, module: Module, func: ir.Func, node: ir.Node) -> b
     if any(_DONE.search(snake(last_name(each.func))) for each in calls):
         return True
     return any(_keeps_out(each, node, above) for each in ctx.statements_under.get(func, ()))
-
-
-def _leaves(body: list[ir.Node]) -> bool:
-    ends = {"break_statement", "continue_statement"}
-    return any(
-        isinstance(each, ir.Return) or (isinstance(each, ir.Other) and each.kind in ends) for each in body
-    )
 
 
 def _atoms(test: ir.Node, yes: bool = True) -> Iterator[tuple[ir.Node, bool]]:

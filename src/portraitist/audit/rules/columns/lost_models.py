@@ -15,10 +15,10 @@ from portraitist.audit.link.values import is_null
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, line_of, live_statements, module_of, names_in, place
 from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.state_words import LOST
 from portraitist.audit.rules.syntax import in_handler
 
 _DELETES = re.compile(r"models\.(versions\.)?(async_)?delete$|^DELETE /v1/models/")
-_FAILED = {"failed", "canceled", "cancelled", "error", "failure"}
 
 
 def lost_models(ctx: Context) -> Iterator[Finding]:
@@ -105,4 +105,4 @@ def _started(ctx: Context) -> Iterator[Statement]:
 def _says_failed(statement: Statement) -> bool:
     words = {str(each.value).lower() for each in ir.find(statement.node, ir.Lit)}
     tests = (each.test for each in ir.ancestors(statement.node) if isinstance(each, ir.If))
-    return bool(words & _FAILED) or any({one.lower() for one in names_in(each)} & _FAILED for each in tests)
+    return bool(words & LOST) or any({one.lower() for one in names_in(each)} & LOST for each in tests)

@@ -15,11 +15,10 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, line_of, live_statements, module_of, names_in, place
-from portraitist.audit.rules.completion.words import DONE
 from portraitist.audit.rules.references import BARE, COMPOSED, WHOLE, forms
-from portraitist.audit.rules.state_words import RUNNING
+from portraitist.audit.rules.state_words import DONE, RUNNING
 
-_STATES = DONE | RUNNING | {"running", "ready"}
+_STATES = DONE | RUNNING
 
 
 def overwritten(ctx: Context) -> Iterator[Finding]:

@@ -27,8 +27,9 @@ from portraitist.audit.rules.completion.emptiness import PART, leaves_without, m
 from portraitist.audit.rules.completion.made_up import made_up
 from portraitist.audit.rules.completion.results import done_without_result
 from portraitist.audit.rules.completion.untaken import nothing_taken
-from portraitist.audit.rules.completion.words import DONE, done_at, holds_model, is_done, says_done
+from portraitist.audit.rules.completion.words import done_at, holds_model, is_done, says_done
 from portraitist.audit.rules.proven import is_proven
+from portraitist.audit.rules.state_words import DONE
 
 
 def no_retry(ctx: Context) -> Iterator[Finding]:

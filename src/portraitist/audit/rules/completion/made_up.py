@@ -15,14 +15,13 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, line_of, live_statements, module_of, names_in
-from portraitist.audit.rules.completion.words import DONE, done_at, holds_model, is_done, is_word, says_done
-from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE
+from portraitist.audit.rules.completion.words import done_at, holds_model, is_done, is_word, says_done
+from portraitist.audit.rules.state_words import DONE, LOST, RESTING, RUNNING, STATE
 from portraitist.audit.rules.states.marks import Mark, spelled, states_of
 
 _OF_MODEL = re.compile(r"(^|_)version(_id)?$|weights|lora|(^|_)model_(id|ref|version|url|path)$|tensor", re.I)
 _MAY_BE = re.compile(r"version|weights|lora|model|tensor", re.I)
 """One of these is in all that `_OF_MODEL` finds; it is looked for first because that is quicker."""
-_FAILED = {"failed", "failure", "error", "errored", "canceled", "cancelled"}
 _LOOKS = re.compile(r"fail|succe|error_?count|completed_?(count|jobs)|done_?count", re.I)
 
 
@@ -137,7 +136,7 @@ def _parts(ctx: Context) -> Iterator[Finding]:
         for mark in marks:
             inside = mark.node in set(_below(test.then))
             behind = exits(test.then) and mark.line > test.end
-            others = {each.word for each in marks if each.key == mark.key} & (_FAILED | {"partial", ""})
+            others = {each.word for each in marks if each.key == mark.key} & (LOST | {"partial", ""})
             if mark.word not in DONE or not (inside or behind) or others or _looked(func, test, mark):
                 continue
             message = (
@@ -194,7 +193,7 @@ def _ended(call: ir.Call) -> str:
         return ""
     if last_name(call.func) == "filter" and words <= (RUNNING | RESTING):
         return "open"
-    return "ended" if words & DONE and words & _FAILED and words <= (DONE | _FAILED) else ""
+    return "ended" if words & DONE and words & LOST and words <= (DONE | LOST) else ""
 
 
 def _tests_of(

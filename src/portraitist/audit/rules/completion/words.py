@@ -14,10 +14,8 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.rules.base import module_of, trace
-from portraitist.audit.rules.state_words import STATE, word_of
+from portraitist.audit.rules.state_words import DONE, STATE, word_of
 
-DONE = {"completed", "succeeded", "ready", "trained", "done", "success", "complete", "finished"}
-"""States that say that a training is over and its model can be used."""
 _DONE_FLAG = re.compile(r"(^|_)(trained|ready|completed?|done|finished)$")
 _MODEL_COLUMN = re.compile(
     r"(^|_)(lora|weights?|tensor|safetensors|model)(_\w+)?_(url|path|file|uri)$|(^|_)version(_id)?$|(^|_)lora_weights$"

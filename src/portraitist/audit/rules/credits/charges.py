@@ -275,7 +275,7 @@ def _unheeded(ctx: Context, flow: Flow, take: Step, checks: list[Step]) -> Itera
 
 def _answer_tested(take: Step, later: list[Step]) -> bool:
     """Whether the tests behind a take ask for its answer: `const took = await use(); if (!took.credits) …`."""
-    made = next((each for each in ir.ancestors(take.event.node) if isinstance(each, ir.Assign)), None)
+    made = ir.enclosing(take.event.node, ir.Assign)
     names = variables_in(made.target) if made is not None else set()
     return any(
         names & names_in(each.event.node.test)
@@ -344,7 +344,7 @@ def _in_transaction(call: ir.Call) -> bool:
 def _leaves_without(ledger: Ledger, take: Step) -> ir.Return | None:
     """An error answered behind a take, in a branch that gives nothing back and does not ask for the take's answer."""
     gives = {each.node for each in ledger.events(take.func) if each.kind == "give"}
-    made = next((each for each in ir.ancestors(take.event.node) if isinstance(each, ir.Assign)), None)
+    made = ir.enclosing(take.event.node, ir.Assign)
     names = variables_in(made.target) if made is not None else set()
     for leave in ir.find(take.func, ir.Return):
         branch = way_out_of(leave)

@@ -16,13 +16,13 @@ from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in
 from portraitist.audit.rules.credits.ledger import Ledger
-from portraitist.audit.rules.state_words import STATE
+from portraitist.audit.rules.state_words import LOST, STATE
+from portraitist.audit.rules.syntax import calls_in
 
 _BOUND = {">=", ">", "<", "<="}
 _WORKS = re.compile(
     r"generat|create|render|train|predict|process|upscale|enhance|synthesi|transcri|run|edit", re.I
 )
-_LOST = {"failed", "failure", "error", "canceled", "cancelled"}
 _FOR = re.compile(
     r"(job|generation|prediction|training|order|task|image|video|reference|request|row|record)_?id|idempot"
 )
@@ -71,7 +71,7 @@ def _caught_behind(func: ir.Func, count: ir.Assign) -> ir.Handler | None:
     for attempt in ir.find(func, ir.Try):
         if attempt.within is not func or attempt.line <= count.end or not attempt.handlers:
             continue
-        calls = [each for part in attempt.body for each in ir.find(part, ir.Call)]
+        calls = calls_in(attempt.body)
         handler = attempt.handlers[-1]
         if any(each.throws for each in ir.find(handler, ir.Return)):
             continue
@@ -135,7 +135,7 @@ def _loses(statement: Statement) -> bool:
     return any(
         STATE.search(snake(each.column))
         and isinstance(each.value, Known)
-        and str(each.value.value).lower() in _LOST
+        and str(each.value.value).lower() in LOST
         for each in statement.columns
     )
 

@@ -53,7 +53,7 @@ def _waiting(ctx: Context, flow: Flow) -> Iterator[ir.Func]:
     for route in ctx.routes:
         waits = _WAITS.search(route.path) and _may_be_heard(flow)
         if route.method == "JOB" or waits:
-            yield from (each.node for each in route.handlers if isinstance(each.node, ir.Func))
+            yield from route.funcs
 
 
 def _counts_running(ctx: Context, flow: Flow) -> bool:

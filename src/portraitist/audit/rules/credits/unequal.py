@@ -113,7 +113,7 @@ def _throws(part: ir.Node, func: ir.Func, take: ir.Node) -> Iterator[ir.Node]:
         schema = ir.plain_dotted(call.func).lower().endswith(("schema.parse", "schema.parseasync"))
         if schema and call.end < take.line and call.within is func:
             yield call
-    made = next((each for each in ir.ancestors(take) if isinstance(each, ir.Assign)), None)
+    made = ir.enclosing(take, ir.Assign)
     names = variables_in(made.target) if made is not None else set()
     for leave in ir.find(part, ir.Return):
         caught = next((each for each in ir.ancestors(leave) if isinstance(each, ir.Try | ir.Func)), None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.calls import returns
+from portraitist.audit.rules.base import helpers_behind
 from portraitist.audit.rules.failures.answers import error_of
 
 _WORDS = {"success", "ok", "allowed", "deducted"}
@@ -28,7 +29,7 @@ def unheeded(ctx: Context, take: ir.Node, func: ir.Func) -> str:
             return "the error in the answer of what takes the credits is never looked at"
         return "a failure of what takes the credits is only logged" if isinstance(told, ir.If) else ""
     dropped = isinstance(take.parent, ir.Func | ir.If | ir.Try | ir.Loop)
-    helpers = [each.node for each in ctx.program.functions_called(take) if isinstance(each.node, ir.Func)]
+    helpers = helpers_behind(ctx, take)
     if dropped and helpers and all(_says_no(each) for each in helpers):
         return f"{helpers[0].name} says by its answer whether it took the credits, and nobody looks at that"
     return ""

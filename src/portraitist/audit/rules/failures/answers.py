@@ -148,7 +148,7 @@ def _uses(func: ir.Func | None, name: str, after: ir.Assign) -> list[ir.Name]:
     for each in ir.find(func, ir.Name) if func is not None else ():
         if each.id != name or each.first <= after.first or each in set(ir.walk(after)):
             continue
-        assign = next((one for one in ir.ancestors(each) if isinstance(one, ir.Assign)), None)
+        assign = ir.enclosing(each, ir.Assign)
         if assign is not None and each in set(ir.walk(assign.target)):
             break
         found.append(each)

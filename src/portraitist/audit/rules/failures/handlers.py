@@ -18,7 +18,14 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
 from portraitist.audit.rules.failures.quiet import FAILS, Ways, goes_round, only_logs
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import claims_success, leaves_within, names_error, tests_of
+from portraitist.audit.rules.syntax import (
+    calls_in,
+    claims_success,
+    leaves_within,
+    names_error,
+    tests_of,
+    way_out,
+)
 
 _FETCHES = re.compile(r"download|fetch|upload|(^|\.)(get|put|put_object|putObject|save|send|write)$", re.I)
 _LIMITS = re.compile(r"throttle|rate_?limit|quota|limiter", re.I)
@@ -146,7 +153,7 @@ def nothing_for_an_answer(ctx: Context, ways: Ways) -> Iterator[Finding]:
             if func is None or func in ways.hooks or ctx.role_at(module, attempt) not in LIVE_ROLES:
                 continue
             for handler in attempt.handlers:
-                leave = next((each for each in handler.body if isinstance(each, ir.Return)), None)
+                leave = way_out(handler)
                 rest = [each for each in handler.body if each is not leave]
                 empty = leave is not None and not leave.throws and _is_nothing(leave.value)
                 if not (empty and only_logs(rest) and _works(attempt)):
@@ -166,7 +173,7 @@ def _is_nothing(value: ir.Node | None) -> bool:
 
 
 def _works(attempt: ir.Try) -> bool:
-    calls = (each for part in attempt.body for each in ir.find(part, ir.Call))
+    calls = calls_in(attempt.body)
     return any(_FETCHES.search(ir.dotted(each.func)) for each in calls)
 
 

@@ -17,6 +17,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, last_name, leads_to, live_statements, place
 from portraitist.audit.rules.failures.quiet import BESIDE, Ways, only_logs
 from portraitist.audit.rules.state_words import STATE
+from portraitist.audit.rules.syntax import calls_in, way_out
 
 _FAILED = re.compile(r"^fail(ed|ure)$", re.I)
 _GOES_ON = re.compile(
@@ -105,7 +106,7 @@ def _only_asks(
 ) -> bool:
     """Whether an attempt asks the provider for a run's state, itself or in a helper, and starts none."""
     asks = False
-    for call in (each for part in attempt.body for each in ir.find(part, ir.Call)):
+    for call in calls_in(attempt.body):
         known = ctx.call_at.get(call)
         asks = asks or (known is not None and known.purpose == "status")
         if known is not None and known.creates:
@@ -125,7 +126,7 @@ def _not_started(ctx: Context) -> Iterator[Finding]:
         if attempt is None or attempt in seen or not attempt.handlers:
             continue
         handler = attempt.handlers[-1]
-        leave = next((each for each in handler.body if isinstance(each, ir.Return)), None)
+        leave = way_out(handler)
         rest = [each for each in handler.body if each is not leave]
         if leave is None or leave.throws or not only_logs(rest):
             continue

@@ -18,7 +18,7 @@ from portraitist.audit.rules.base import askers, finding, last_name, leads_to, n
 from portraitist.audit.rules.failures.quiet import FAILS, Ways, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import FAILED, STATE
-from portraitist.audit.rules.syntax import tests_of
+from portraitist.audit.rules.syntax import calls_in, tests_of, way_out
 
 _WAITING = {"pending", "processing", "starting", "queued", "running", "in_progress", "waiting", "training"}
 _KEEPS = re.compile(r"upload|store|persist|save|put_?object|put$|copy|rehost|re_host|archive|backup", re.I)
@@ -57,7 +57,7 @@ def put_in_place(ctx: Context, ways: Ways) -> Iterator[Finding]:
 
 def _rest(handler: ir.Handler) -> tuple[ir.Return | None, list[ir.Node]]:
     """How a handler leaves, and what else it does."""
-    leave = next((each for each in handler.body if isinstance(each, ir.Return)), None)
+    leave = way_out(handler)
     return leave, [each for each in handler.body if each is not leave]
 
 
@@ -73,7 +73,7 @@ def _asked_anyway(
     codes = [each.value for each in ir.find(leave.value, ir.Lit) if isinstance(each.value, int)]
     if state is None or any(each >= 400 for each in codes):
         return
-    calls = [each for part in attempt.body for each in ir.find(part, ir.Call)]
+    calls = calls_in(attempt.body)
     asks = any(each in ctx.call_at and ctx.call_at[each].purpose == "status" for each in calls)
     helpers = (target.node for each in calls for target in ctx.program.functions_called(each))
     if asks or any(leads_to(ctx, each, asking) for each in helpers):
@@ -102,7 +102,7 @@ def _given_as_text(
         if each.within is func and not each.throws
     ]
     made = [each.value for each in answers if isinstance(each.value, ir.Other | ir.Call | ir.Attr | ir.Index)]
-    calls = [each for part in attempt.body for each in ir.find(part, ir.Call)]
+    calls = calls_in(attempt.body)
     if not made or func in ctx.handled_by or not any(_ASKS.search(ir.dotted(each.func)) for each in calls):
         return
     taken = _taken(ctx, func, whole=False)

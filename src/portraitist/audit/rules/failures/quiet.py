@@ -55,7 +55,7 @@ def _working(ctx: Context) -> Ways:
             ways.paid[func] = min(ways.paid.get(func, func.end), max(lines, default=func.line))
     for route in ctx.routes:
         if hears_provider(ctx, route) or re.search(r"webhook", route.path, re.I):
-            ways.hooks |= {each.node for each in route.handlers if isinstance(each.node, ir.Func)}
+            ways.hooks |= set(route.funcs)
     below = ways.hooks
     for _ in range(MAX_HELPERS):
         below = {helper for func in below for helper in helpers_of(ctx, func)}

@@ -17,10 +17,9 @@ from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.state_words import STATE
+from portraitist.audit.rules.state_words import DONE, STATE
 from portraitist.audit.rules.syntax import claims_success, in_handler
 
-_DONE = {"completed", "complete", "succeeded", "success", "done", "ready", "trained", "finished"}
 _MAKES = re.compile(
     r"^_*(\w+_)?(generate|create|make|produce|render|synthesi[sz]e|compose|enhance|upscale|transform|animate|swap|process"
     r"|convert|edit|remove|run|train|check|poll|get_\w*(status|result))(_|$)"
@@ -84,7 +83,7 @@ def _timers(ctx: Context, module: Module) -> Iterator[Finding]:
         for statement in () if asks or helpers or fetches else writes:
             for use in statement.columns:
                 value = use.value.value if isinstance(use.value, Known) else None
-                if STATE.search(snake(use.column)) and str(value).lower() in _DONE:
+                if STATE.search(snake(use.column)) and str(value).lower() in DONE:
                     message = f"a timer sets {statement.table}.{use.column} to {value!r}, and nothing is asked before"
                     yield finding(
                         "mock-data", module, call, message, key=f"timer {statement.table}", weight=56
@@ -158,7 +157,7 @@ def _claim(value: ir.Node | None) -> str:
         if (
             each.key in {"status", "state"}
             and text
-            and text.lower() in _DONE | {"processing", "started", "queued"}
+            and text.lower() in DONE | {"processing", "started", "queued"}
         ):
             return f"{each.key} {text!r}"
         if claims_success(each):

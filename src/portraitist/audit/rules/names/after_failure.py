@@ -13,6 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.syntax import calls_in
 
 _ANY = {"Exception", "BaseException"}
 _SAFE = re.compile(
@@ -61,7 +62,7 @@ def _unset(module: Module, attempt: ir.Try, func: ir.Func) -> Iterator[Finding]:
 
 def _first_to_fail(attempt: ir.Try) -> ir.Call | None:
     """The first call of the body that may well fail."""
-    calls = (each for part in attempt.body for each in ir.find(part, ir.Call))
+    calls = calls_in(attempt.body)
     return next(
         (each for each in calls if not _SAFE.search(ir.dotted(each.func) or "()") and not _of_dict(each)),
         None,

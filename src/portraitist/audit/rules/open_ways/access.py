@@ -100,7 +100,7 @@ def _beside(ctx: Context, route: Route, worked: dict[str, Route]) -> Iterator[Fi
     """A route that reads or changes rows of the work that an open route of its file pays for: JSON only."""
     if not worked or open_data.MEANT_OPEN.search(route.path) or open_data.may_refuse(ctx, route):
         return
-    own = [each.node for each in route.handlers if isinstance(each.node, ir.Func)]
+    own = route.funcs
     ways = [*own, *(one for each in own for one in helpers_of(ctx, each))]
     if any(asks_who(ctx, each) or open_data.knows_who(ctx, each) for each in ways):
         return

@@ -9,7 +9,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, names_in, trace
+from portraitist.audit.rules.base import finding, helpers_behind, helpers_of, names_in, trace
 
 MAX_DEPTH = 3
 """How many calls below a route's handler a token is looked for."""
@@ -76,7 +76,7 @@ def _calls(ctx: Context, caller: ir.Func) -> list[tuple[list[ir.Func], bool]]:
     """For each call: the functions of the repository that it runs, and whether its name says that it verifies."""
     found: list[tuple[list[ir.Func], bool]] = []
     for call in ir.find(caller, ir.Call):
-        called = [each.node for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
+        called = helpers_behind(ctx, call)
         verifies = _VERIFIES.search(ir.dotted(call.func)) is not None
         if called or verifies:
             found.append((called, verifies))

@@ -137,7 +137,7 @@ def knows_who(ctx: Context, func: ir.Func) -> bool:
 
 def _in_vain(ctx: Context, func: ir.Func, call: ir.Call) -> str:
     """The name of who was read where nothing is taken of it: Supabase's whole answer, tested and always there."""
-    holder = next((each for each in ir.ancestors(call) if isinstance(each, ir.Assign)), None)
+    holder = ir.enclosing(call, ir.Assign)
     if holder is None or not isinstance(holder.target, ir.Name) or func not in ctx.program.module_of:
         return ""
     name, module = holder.target.id, ctx.program.module_of[func]

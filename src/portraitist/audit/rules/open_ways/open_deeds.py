@@ -123,7 +123,7 @@ def _fits(ctx: Context, route: Route, deed: Deed) -> bool:
 
 def reads_request(route: Route) -> bool:
     """Whether a handler looks at what it is given at all: one that does not stores what its owner wrote."""
-    handlers = [each.node for each in route.handlers if isinstance(each.node, ir.Func)]
+    handlers = route.funcs
     for func in handlers:
         given = {each.id for param in func.params for each in ir.find(param, ir.Name)}
         given |= {"request", *(each.name for each in func.params)}
@@ -211,7 +211,7 @@ def _altered(module: Module) -> Iterator[Deed]:
         for lit in module.all(ir.Lit):
             text = lit.value if isinstance(lit.value, str) else ""
             if _ALTERS.search(text) and lit.within is not None:
-                holder = next((each for each in ir.ancestors(lit) if isinstance(each, ir.Call)), None)
+                holder = ir.enclosing(lit, ir.Call)
                 yield Deed(module, holder or _at(lit), ALTERS, "the database")
     for call in module.calls({"create_all", "drop_all", "dropDatabase"}):
         yield Deed(module, call, ALTERS, "the database")

@@ -120,7 +120,7 @@ def _makes_who_up(ctx: Context, func: ir.Func) -> bool:
     if any(flat(ir.dotted(each.func)) in ctx.words.identity_readers for each in ir.find(func, ir.Call)):
         return False
     read = [each for each in ir.walk(func) if open_data.says_who(func, each)]
-    holders = [next((up for up in ir.ancestors(each) if isinstance(up, ir.Assign)), None) for each in read]
+    holders = [ir.enclosing(each, ir.Assign) for each in read]
     return bool(holders) and all(each is not None and _has_another(func, each) for each in holders)
 
 

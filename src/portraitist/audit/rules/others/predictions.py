@@ -86,7 +86,7 @@ def _rows_decide(ctx: Context, ways: list[Given], call: ProviderCall) -> bool:
 
 def _is_missed(func: ir.Func, site: ir.Call) -> bool:
     """Whether a branch leaves where what was read is not there: `if (!row) return …`."""
-    holder = next((each for each in ir.ancestors(site) if isinstance(each, ir.Assign)), None)
+    holder = ir.enclosing(site, ir.Assign)
     names = variables_in(holder.target) if holder is not None else set()
     for branch in ir.find(func, ir.If):
         named = any(each.id in names for each in ir.find(branch.test, ir.Name))

@@ -137,7 +137,7 @@ def compared(ctx: Context) -> Owners:
     """Tables whose rows are compared with their owner somewhere: `job.user_id !== user.id`."""
     found: Owners = {}
     for statement in live_statements(ctx, "read"):
-        made = next((each for each in ir.ancestors(statement.node) if isinstance(each, ir.Assign)), None)
+        made = ir.enclosing(statement.node, ir.Assign)
         names = {each.id for each in ir.find(made.target, ir.Name)} if made is not None else set()
         for test in ir.find(statement.func, ir.Bin) if statement.func is not None and names else ():
             for side in (test.left, test.right):

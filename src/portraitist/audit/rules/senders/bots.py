@@ -43,7 +43,7 @@ def unasked_updates(ctx: Context, is_verified: Callable[[Context, Route], bool])
 
 def _taken(ctx: Context, route: Route) -> Place | None:
     """Where the bot is handed an update, in the handler or one call below."""
-    own = [each.node for each in route.handlers if isinstance(each.node, ir.Func)]
+    own = route.funcs
     for func in (*own, *(one for each in own for one in helpers_of(ctx, each))):
         module = ctx.program.module_of[func]
         if "telegram" in module.lowered or "telebot" in module.lowered or "telegraf" in module.lowered:

@@ -18,6 +18,7 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name
 from portraitist.audit.rules.failures.quiet import only_logs
+from portraitist.audit.rules.syntax import calls_in
 
 SECRET = re.compile(r"secret|signing|hook_?(key|token)|passphrase", re.I)
 SIGNATURE = re.compile(r"signature|hmac|x[-_]?sign|svix|webhook[-_](id|timestamp)|secret|token", re.I)
@@ -239,7 +240,7 @@ def only_logged(module: Module, handler: ir.Func, checks: Counts) -> ir.Node | N
                 return branch
     for attempt in ir.find(handler, ir.Try):
         silent = bool(attempt.handlers) and all(only_logs(each.body) for each in attempt.handlers)
-        verified = (each for part in attempt.body for each in ir.find(part, ir.Call))
+        verified = calls_in(attempt.body)
         if silent and any(checks(each) for each in verified):
             return attempt.handlers[0]
     return None

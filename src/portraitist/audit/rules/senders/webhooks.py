@@ -109,7 +109,7 @@ def _open_check(ctx: Context, route: Route) -> str:
 
 def _compares_itself(ctx: Context, route: Route) -> bool:
     """Whether the handler's own lines hold the comparison, so that nothing unseen makes it."""
-    handled = [each.node for each in route.handlers if isinstance(each.node, ir.Func)]
+    handled = route.funcs
     return any(_compares(ctx, each) for func in handled for each in ir.walk(func))
 
 

@@ -50,7 +50,7 @@ def hands_over_end(func: ir.Func) -> bool:
     """Whether a function hands `status: "failed"` to something that is no answer: a service that keeps the rows."""
     for prop in ir.find(func, ir.Prop):
         if prop.key in {"status", "state"} and ir.text_of(prop.value) in _ENDS:
-            call = next((each for each in ir.ancestors(prop) if isinstance(each, ir.Call)), None)
+            call = ir.enclosing(prop, ir.Call)
             if call is not None and not _ANSWERS.search(ir.dotted(call.func).rpartition(".")[2]):
                 return True
     return False

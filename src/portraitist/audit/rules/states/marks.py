@@ -15,7 +15,15 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import literals
-from portraitist.audit.rules.base import callers_of, last_name, leads_to, live_statements, module_of, names_in
+from portraitist.audit.rules.base import (
+    callers_of,
+    helpers_behind,
+    last_name,
+    leads_to,
+    live_statements,
+    module_of,
+    names_in,
+)
 from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE, word_of
 
 WAITED_FOR = {"run", "async_run", "stream", "async_stream", "generateImage", "experimental_generateImage"}
@@ -199,7 +207,7 @@ def settles(ctx: Context, table: str, nodes: Iterator[ir.Node], *, guessed: bool
             return True
         if not isinstance(node, ir.Call):
             continue
-        targets = [each.node for each in ctx.program.functions_called(node) if isinstance(each.node, ir.Func)]
+        targets = helpers_behind(ctx, node)
         if any(leads_to(ctx, each, funcs) for each in targets):
             return True
         name = ir.dotted(node.func)

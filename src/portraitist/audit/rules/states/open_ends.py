@@ -201,7 +201,7 @@ def _refuses(leave: ir.Return) -> bool:
 def hooks_of(ctx: Context) -> Iterator[tuple[ir.Func, str]]:
     """The handlers of the provider's webhooks, with their files."""
     for route in ctx.routes:
-        for func in (each.node for each in route.handlers if isinstance(each.node, ir.Func)):
+        for func in route.funcs:
             if hears_provider(ctx, route) and ctx.role_at(route.module, func) in LIVE_ROLES:
                 yield func, route.module.path
 
@@ -287,7 +287,7 @@ def _unsent_parameters(ctx: Context) -> Iterator[Finding]:
         names = [set(re.findall(r"[?&]([^=&?]+)=", text)) for text, _ in given]
         if not any(names) or any("{" in name for each in names for name in each) or len(given) < len(asked):
             continue
-        for func in (each.node for each in route.handlers if isinstance(each.node, ir.Func)):
+        for func in route.funcs:
             for name, node in _read_parameters(func):
                 if not any(name in each for each in names):
                     told = ", ".join(sorted(set().union(*names)))

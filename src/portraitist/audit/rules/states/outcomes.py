@@ -131,7 +131,7 @@ def _never_said(ctx: Context) -> Iterator[Finding]:
     for route in ctx.routes:
         if (route.module.path, route.node.line) not in handlers:
             continue
-        for func in (each.node for each in route.handlers if isinstance(each.node, ir.Func)):
+        for func in route.funcs:
             words = {
                 lit.value: lit
                 for test in ir.find(func, ir.Bin)

@@ -16,7 +16,14 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.values import literals
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, last_name, live_statements, on_requests
+from portraitist.audit.rules.base import (
+    finding,
+    helpers_behind,
+    helpers_of,
+    last_name,
+    live_statements,
+    on_requests,
+)
 from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE
 from portraitist.audit.rules.states.detached import stands_alone, whole_of
@@ -71,7 +78,7 @@ def _later_calls(mark: Mark) -> Iterator[ir.Call]:
 
 
 def _called(ctx: Context, call: ir.Call) -> list[ir.Func]:
-    return [each.node for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
+    return helpers_behind(ctx, call)
 
 
 def _ends(ctx: Context, func: ir.Func, mark: Mark) -> bool:

@@ -23,10 +23,10 @@ from portraitist.audit.rules.base import (
     trace,
 )
 from portraitist.audit.rules.failures.quiet import working
-from portraitist.audit.rules.state_words import STATE
+from portraitist.audit.rules.state_words import LOST, STATE
 from portraitist.audit.rules.states.marks import states_of
 
-_FAILED = {"failed", "canceled", "cancelled", "error", "failure", "fail", "errored", "aborted", "timeout"}
+_FAILED = LOST | {"fail", "aborted", "timeout"}
 _DONE = {"completed", "complete", "succeeded", "success", "ready", "done", "finished"}
 _UNDER_WAY = {
     "processing",
@@ -96,7 +96,7 @@ def _derived(ctx: Context) -> Iterator[Finding]:
     asking = askers(ctx)
     filled = ctx.once(_filled)
     for route in (each for each in ctx.routes if each.is_http and each.method in {"GET", "POST"} and filled):
-        for func in (each.node for each in route.handlers if isinstance(each.node, ir.Func)):
+        for func in route.funcs:
             if ctx.role_at(route.module, func) in LIVE_ROLES:
                 yield from _derived_in(ctx, route, func, asking, filled)
 
