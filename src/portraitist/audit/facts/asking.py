@@ -76,7 +76,7 @@ def is_presence(test: ir.Node) -> bool:
     parts = list(ir.walk(test))
     names = [ir.dotted(each) for each in parts if isinstance(each, ir.Name | ir.Attr)]
     calls = [ir.dotted(each.func) for each in parts if isinstance(each, ir.Call)]
-    sides = [each for each in parts if isinstance(each, ir.Bin) and each.op in {"==", "===", "!=", "!=="}]
+    sides = [each for each in parts if isinstance(each, ir.Bin) and each.op in EQUALITY]
     return (
         any(_SECRET.search(each) for each in names)
         and not any(_says_who(each) for each in parts)
@@ -140,7 +140,7 @@ def _own_secret(ctx: Context, module: Module, node: ir.If) -> str:
     """
     for each in ir.find(node.test, ir.Bin):
         sides = [one for one in (each.left, each.right) if one is not None and not _is_nothing(one)]
-        for side in sides if each.op in {"!=", "!==", "==", "==="} and len(sides) == 2 else ():
+        for side in sides if each.op in EQUALITY and len(sides) == 2 else ():
             value = ctx.ev.eval(module, side)
             options = value.options if isinstance(value, OneOf) else (value,)
             named = [one.name for one in options if isinstance(one, Outside) and one.kind == "env"]
@@ -172,7 +172,7 @@ def _is_optional(test: ir.If, ways: list[ir.Node]) -> bool:
 
 def _proven_before(ctx: Context, module: Module, node: ir.If) -> str:
     """`isAdmin = header === secret`, `isUser = verifyToken(…)`, and then `!isAdmin && !isUser`: the first such name."""
-    own = {each for each in ir.find(node.test, ir.Bin) if each.op in _SAME}
+    own = {each for each in ir.find(node.test, ir.Bin) if each.op in EQUALITY}
     for ways in _ways_past(module, node.test):
         if own.isdisjoint(ways) and all(
             _holds_secret(ctx, module, each) or _is_verified(ctx, each) for each in ways
@@ -200,7 +200,6 @@ def _ways_past(module: Module, test: ir.Node) -> Iterator[list[ir.Node]]:
 
 
 _OR, _AND = {"or", "||"}, {"and", "&&"}
-_SAME = {"==", "===", "!=", "!=="}
 
 
 def _joined(node: ir.Node, ops: set[str]) -> Iterator[ir.Node]:
@@ -228,7 +227,7 @@ def _is_listed(way: ir.Node) -> bool:
         return bool(way.args) and _names_person(way.args[0]) and _names_list(way.func.obj)
     if isinstance(way, ir.Bin) and way.op in {"in", "not in"} and way.right is not None:
         return _names_person(way.left) and _names_list(way.right)
-    if isinstance(way, ir.Bin) and way.op in _SAME and _names_person(way.left):
+    if isinstance(way, ir.Bin) and way.op in EQUALITY and _names_person(way.left):
         return "@" in (ir.text_of(way.right) or "")
     return False
 
@@ -258,7 +257,7 @@ def _names_list(node: ir.Node) -> bool:
 def _holds_secret(ctx: Context, module: Module, way: ir.Node) -> bool:
     """``header === `Bearer ${process.env.ADMIN_KEY}` ``: what was sent is compared with a secret of the server."""
     for test in ir.find(way, ir.Bin):
-        if test.op not in _SAME or test.right is None or _is_nothing(test.left) or _is_nothing(test.right):
+        if test.op not in EQUALITY or test.right is None or _is_nothing(test.left) or _is_nothing(test.right):
             continue
         named = [ir.dotted(each) for each in ir.walk(test) if isinstance(each, ir.Attr | ir.Name)]
         kept = [each.rpartition(".")[2] for each in named if _CONFIGURED.search(each)]

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+WAITED_FOR = {"run", "stream", "async_run", "async_stream"}
+"""The calls of the provider's library that give the output itself."""
+
+
 @dataclass(frozen=True, eq=False)
 class ProviderCall:
     """A call of the provider: `api` is `predictions.create`, `run` or `POST /v1/predictions`."""
@@ -55,7 +59,7 @@ class ProviderCall:
             return "status"
         if "training" in name:
             return "training" if name.endswith(("create", "trainings")) and post else "status"
-        if name in {"run", "stream", "async_run", "async_stream", "use"} or name.endswith("generateimage"):
+        if name in WAITED_FOR | {"use"} or name.endswith("generateimage"):
             return "generation"
         if "prediction" in name or name == "predict":
             return (

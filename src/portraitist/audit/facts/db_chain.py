@@ -69,6 +69,8 @@ _EQ = {
     "like",
     "ilike",
 }
+SOURCES = {"from", "from_", "table"}
+"""The calls that name a chain's table."""
 
 
 def statements(ctx: Context, tables: Tables, module: Module) -> Iterator[Statement]:
@@ -237,9 +239,7 @@ def _conditions(
 def _supabase(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr) -> Statement | None:
     if func.name not in _SUPABASE:
         return None
-    source = next(
-        (each for each in chain_calls(func.obj) if call_name(each) in {"from", "from_", "table"}), None
-    )
+    source = next((each for each in chain_calls(func.obj) if call_name(each) in SOURCES), None)
     if source is None or not source.args or not isinstance(source.func, ir.Attr):
         return None
     base = source.func.obj

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Outside, Text, Value, fold, literals
@@ -206,7 +207,7 @@ def arch_mismatch(ctx: Context) -> Iterator[Finding]:
                 sent.setdefault(field.key, []).append((each, Place(field.path, field.line)))
     for module in ctx.live if sent else ():
         for test in module.all(ir.Bin):
-            if not isinstance(test.right, ir.Lit) or test.op not in {"!==", "!=", "===", "=="}:
+            if not isinstance(test.right, ir.Lit) or test.op not in EQUALITY:
                 continue
             key = last_name(test.left)
             if key not in sent:

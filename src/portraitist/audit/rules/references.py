@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import ColumnUse, Context
+from portraitist.audit.facts.base import WAITED_FOR, ColumnUse, Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import reaching, visible
 from portraitist.audit.link.module import Module
@@ -27,6 +27,7 @@ from portraitist.audit.rules.base import (
     provider_behind,
     trace,
 )
+from portraitist.audit.rules.syntax import STAND_IN
 
 WHOLE, COMPOSED, BARE = "owner/name:hash", "model:version", "a bare hash"
 MODEL, TRAINER = "owner/name", "the trainer's model or version"
@@ -64,7 +65,7 @@ def forms(ctx: Context, module: Module, node: ir.Node | None, depth: int = 0) ->
     """
     if node is None or depth > _STEPS:
         return []
-    if isinstance(node, ir.Bin) and node.op in {"or", "??", "||"}:
+    if isinstance(node, ir.Bin) and node.op in STAND_IN:
         return [each for side in node.children() for each in forms(ctx, module, side, depth)]
     if isinstance(node, ir.Cond):
         if ":" in names_in(node.test):
@@ -243,7 +244,7 @@ def _chains(ctx: Context, told: set[ir.Node]) -> Iterator[Finding]:
     for module in (each for each in ctx.live if "version" in each.file.text):
         for chain in module.all(ir.Bin):
             outer = isinstance(chain.parent, ir.Bin) and chain.parent.op == chain.op
-            if outer or chain.op not in {"or", "??", "||"} or not _VERSION & names_in(chain):
+            if outer or chain.op not in STAND_IN or not _VERSION & names_in(chain):
                 continue
             given = forms(ctx, module, chain) if ctx.role_at(module, chain) in LIVE_ROLES else []
             said = _mixed(given)
@@ -258,11 +259,7 @@ _VERSION = {"version"}
 
 def run_bare(ctx: Context) -> Iterator[Finding]:
     """`replicate.run(row.column)` of a column that only ever gets a hash, where a model's name must stand."""
-    calls = [
-        each
-        for each in ctx.creates()
-        if each.sdk and each.api in {"run", "async_run", "stream", "async_stream"}
-    ]
+    calls = [each for each in ctx.creates() if each.sdk and each.api in WAITED_FOR]
     written: dict[str, list[tuple[str, ColumnUse]]] = {}
     for statement in live_statements(ctx, "write") if calls else ():
         for use in statement.columns:

@@ -10,6 +10,12 @@ from collections.abc import Iterable
 from portraitist.audit import ir
 from portraitist.audit.facts.asking import EQUALITY
 
+ORDER = {"<", "<=", ">", ">="}
+JOINS = {"and", "or", "&&", "||"}
+STAND_IN = {"or", "||", "??"}
+"""The operators whose right side is taken where the left one is nothing."""
+NOTHING = {"pass_statement", "empty_statement", "comment"}
+"""Kinds of statements that do nothing."""
 COMPARISONS = EQUALITY | {"in", "not in"}
 
 
@@ -21,6 +27,15 @@ def tests_of(func: ir.Func) -> list[ir.If | ir.Cond]:
 def leaves_within(body: Iterable[ir.Node]) -> bool:
     """Whether a return or a throw stands anywhere in a body."""
     return any(isinstance(each, ir.Return) for part in body for each in ir.walk(part))
+
+
+def bodies_of(block: ir.Node) -> list[list[ir.Node]]:
+    """The lists of statements of a branch, a loop, a function, an attempt or its handler."""
+    if isinstance(block, ir.If):
+        return [block.then, block.other]
+    if isinstance(block, ir.Func | ir.Loop | ir.Handler):
+        return [block.body]
+    return [block.body, block.final] if isinstance(block, ir.Try) else []
 
 
 def is_way_out(node: ir.Node) -> bool:

@@ -14,7 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name, names_in
-from portraitist.audit.rules.syntax import is_way_out, tests_of
+from portraitist.audit.rules.syntax import JOINS, is_way_out, tests_of
 
 _DONE = re.compile(
     r"already|exist|processed|duplicate|handled|credited|granted|refunded|charged|redeemed|idempot|claimed|dedup"
@@ -66,7 +66,7 @@ def _atoms(test: ir.Node, yes: bool = True) -> Iterator[tuple[ir.Node, bool]]:
     """The things asked by a test, and whether the branch is taken where they are there."""
     if isinstance(test, ir.Bin) and test.op == "not":
         yield from _atoms(test.left, not yes)
-    elif isinstance(test, ir.Bin) and test.op in {"and", "or", "&&", "||"} and test.right is not None:
+    elif isinstance(test, ir.Bin) and test.op in JOINS and test.right is not None:
         yield from _atoms(test.left, yes)
         yield from _atoms(test.right, yes)
     elif isinstance(test, ir.Bin) and test.right is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.db_chain import SOURCES
 from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -89,7 +90,7 @@ def _calls(ctx: Context) -> list[tuple[Module, ir.Call, str]]:
 def _by_name(statement: Statement) -> bool:
     """Whether a client is given the table's name in the public schema: `supabase.from("x")`, none of its storage."""
     calls = chain_calls(statement.node)
-    source = next((each for each in calls if call_name(each) in {"from", "from_", "table"}), None)
+    source = next((each for each in calls if call_name(each) in SOURCES), None)
     if source is None or not source.args or not isinstance(source.func, ir.Attr):
         return False
     named = ir.text_of(source.args[0]) == statement.table and re.fullmatch(r"\w+", statement.table)

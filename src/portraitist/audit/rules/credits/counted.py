@@ -17,9 +17,8 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in
 from portraitist.audit.rules.credits.ledger import Ledger
 from portraitist.audit.rules.state_words import LOST, STATE
-from portraitist.audit.rules.syntax import calls_in
+from portraitist.audit.rules.syntax import ORDER, calls_in
 
-_BOUND = {">=", ">", "<", "<="}
 _WORKS = re.compile(
     r"generat|create|render|train|predict|process|upscale|enhance|synthesi|transcri|run|edit", re.I
 )
@@ -58,7 +57,7 @@ def _is_bounded(func: ir.Func, name: str, count: ir.Assign) -> bool:
     """Whether the function leaves, above, where the count has reached a limit."""
     for test in ir.find(func, ir.If):
         compares = any(
-            each.op in _BOUND and name in {last_name(each.left), last_name(each.right)}
+            each.op in ORDER and name in {last_name(each.left), last_name(each.right)}
             for each in ir.find(test.test, ir.Bin)
         )
         if compares and test.end < count.line and exits(test.then):

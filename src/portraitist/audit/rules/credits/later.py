@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import WAITED_FOR, Context
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.model import Place
 from portraitist.audit.rules.credits.ledger import Ledger
@@ -45,7 +45,7 @@ def left_to_others(
 
 def _may_be_heard(flow: Flow) -> bool:
     """Whether a webhook may tell of the work: nobody is told of one that is waited for."""
-    return flow.call.api not in {"run", "stream", "async_run", "async_stream"}
+    return flow.call.api not in WAITED_FOR
 
 
 def _waiting(ctx: Context, flow: Flow) -> Iterator[ir.Func]:

@@ -16,6 +16,7 @@ from portraitist.audit.frozen import dataclass
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name, live_statements, names_in, runs_in_browser, trace
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, meaning, sign
+from portraitist.audit.rules.syntax import ORDER
 
 # All of these are asked of names in snake case.
 MONEY = re.compile(
@@ -152,7 +153,7 @@ def _of_wallet(names: Iterable[str]) -> bool:
 def _asked(test: ir.Node) -> Iterator[str]:
     """What a test asks for; a limit counts as asked for where something is compared with it."""
     compared = any(
-        each.op in {"<", ">", "<=", ">="}
+        each.op in ORDER
         and re.search(
             r"(?<!rate)(?<!rate_)(?<![a-z])limits?(?![a-z])",
             snake(last_name(each.left) + " " + last_name(each.right)),

@@ -19,6 +19,7 @@ from portraitist.audit.rules.base import finding, last_name, live_statements, na
 from portraitist.audit.rules.failures.quiet import FAILS, Ways, goes_round, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import (
+    NOTHING,
     calls_in,
     claims_success,
     leaves_within,
@@ -34,7 +35,6 @@ _GOODS = re.compile(
 )
 _UPKEEP = re.compile(r"admin|debug|cron|sync|recover|poll|emergency|fix|migrat|clean|backfill", re.I)
 """Routes of those who look after the product: they answer with what failed, and somebody reads it."""
-_PASS = {"pass_statement", "empty_statement", "comment"}
 
 
 def quiet_handlers(ctx: Context, ways: Ways) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def _calls_own(ctx: Context, handler: ir.Handler) -> bool:
 
 
 def _is_empty(handler: ir.Handler) -> bool:
-    return all(isinstance(each, ir.Other) and each.kind in _PASS for each in handler.body)
+    return all(isinstance(each, ir.Other) and each.kind in NOTHING for each in handler.body)
 
 
 def _told_well(handler: ir.Handler, plain: bool) -> str:

@@ -18,7 +18,7 @@ from portraitist.audit.rules.base import askers, finding, last_name, leads_to, n
 from portraitist.audit.rules.failures.quiet import FAILS, Ways, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import FAILED, STATE
-from portraitist.audit.rules.syntax import calls_in, tests_of, way_out
+from portraitist.audit.rules.syntax import NOTHING, calls_in, tests_of, way_out
 
 _WAITING = {"pending", "processing", "starting", "queued", "running", "in_progress", "waiting", "training"}
 _KEEPS = re.compile(r"upload|store|persist|save|put_?object|put$|copy|rehost|re_host|archive|backup", re.I)
@@ -307,7 +307,7 @@ def _state_kept(module: Module, func: ir.Func, attempt: ir.Try, handler: ir.Hand
 
 
 def _is_pass(node: ir.Node) -> bool:
-    return isinstance(node, ir.Other) and node.kind in {"pass_statement", "empty_statement", "comment"}
+    return isinstance(node, ir.Other) and node.kind in NOTHING
 
 
 def nothing_kept(ctx: Context) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, names_in, runs_in_browser
 from portraitist.audit.rules.mocks.pretended import switched
-from portraitist.audit.rules.syntax import in_handler
+from portraitist.audit.rules.syntax import ORDER, in_handler
 
 _OWN = re.compile(
     r"^set_(\w+_)?(models?|headshots?|photos?|images?|pictures?|orders?|jobs?|trainings?|generations?|avatars?|portraits?"
@@ -80,11 +80,7 @@ def _by_lot(ctx: Context, module: Module) -> Iterator[Finding]:
     """A branch that turns a request away by what was drawn, in a handler of a route."""
     for call in module.calls({"random"}):
         func = call.within
-        drawn = (
-            call.parent
-            if isinstance(call.parent, ir.Bin) and call.parent.op in {"<", ">", "<=", ">="}
-            else None
-        )
+        drawn = call.parent if isinstance(call.parent, ir.Bin) and call.parent.op in ORDER else None
         if drawn is None or func not in ctx.handled_by or ir.plain_dotted(call.func) not in _BY_LOT:
             continue
         held = drawn.parent.target if isinstance(drawn.parent, ir.Assign) else None

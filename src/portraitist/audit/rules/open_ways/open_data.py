@@ -12,6 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who, dependencies
 from portraitist.audit.facts.base import Context, ProviderCall, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.facts.db_chain import SOURCES
 from portraitist.audit.facts.db_common import call_name, chain_calls, made, pairs_of
 from portraitist.audit.facts.db_documents import FIRESTORE_FUNCTIONS
 from portraitist.audit.facts.denial import flat, is_always
@@ -311,7 +312,7 @@ def unprotected(ctx: Context, statement: Statement) -> bool:
     """Whether the database lets everybody through: it does but for a client that asks with a visitor's rights."""
     if isinstance(statement.node, ir.Call) and call_name(statement.node) in FIRESTORE_FUNCTIONS:
         return False  # the browser's library, which asks with the visitor's rights on a server too
-    called = [each for each in chain_calls(statement.node) if call_name(each) in {"from", "from_", "table"}]
+    called = [each for each in chain_calls(statement.node) if call_name(each) in SOURCES]
     source = next((each for each in called if each.args and isinstance(each.func, ir.Attr)), None)
     if source is None or not isinstance(source.func, ir.Attr):
         return True

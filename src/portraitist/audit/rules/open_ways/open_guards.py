@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.auth import dependencies
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.denial import exits, refuses_in
@@ -142,11 +143,7 @@ def _lets_pass(node: ir.Node, func: ir.Func) -> bool:
 
 def _compares(func: ir.Func, name: str) -> bool:
     """Whether a function compares something with the setting of that name elsewhere."""
-    tests = (
-        each
-        for each in ir.find(func, ir.Bin)
-        if each.op in {"!=", "!==", "==", "==="} and each.right is not None
-    )
+    tests = (each for each in ir.find(func, ir.Bin) if each.op in EQUALITY and each.right is not None)
     return any(name in names_in(each) for each in tests)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
-from portraitist.audit.facts.base import Context, ProviderCall, Route
+from portraitist.audit.facts.base import WAITED_FOR, Context, ProviderCall, Route
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
@@ -48,7 +48,7 @@ def _trains(ctx: Context) -> bool:
 
 def _models(call: ProviderCall) -> Iterator[ir.Node]:
     """The expressions that may name the model of a call."""
-    if call.api in {"run", "async_run", "stream", "async_stream"}:
+    if call.api in WAITED_FOR:
         yield from call.call.args[:1]
     named = ir.keyword(call.call, "model", "version", "ref")
     if named is not None:

@@ -33,6 +33,7 @@ from portraitist.audit.rules.others import (
 )
 from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent
 from portraitist.audit.rules.requests import below, is_given
+from portraitist.audit.rules.syntax import COMPARISONS
 
 _REQUEST = {"req", "request"}
 
@@ -332,7 +333,7 @@ _NAMES_OWNER = re.compile(r"own(s|er|ed|ership)|belongs|access|permission|member
 
 
 def _tests_owner(ctx: Context, test: ir.Bin) -> bool:
-    compares = test.op in {"!=", "!==", "==", "===", "not in", "in"}
+    compares = test.op in COMPARISONS
     sides = [ir.dotted(each) for each in (test.left, test.right) if isinstance(each, ir.Attr)]
     if compares and len(sides) == 2 and all(_ACCOUNT_ID.search(each) for each in sides):
         return True

@@ -18,7 +18,7 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name
 from portraitist.audit.rules.failures.quiet import only_logs
-from portraitist.audit.rules.syntax import calls_in
+from portraitist.audit.rules.syntax import JOINS, STAND_IN, calls_in
 
 SECRET = re.compile(r"secret|signing|hook_?(key|token)|passphrase", re.I)
 SIGNATURE = re.compile(r"signature|hmac|x[-_]?sign|svix|webhook[-_](id|timestamp)|secret|token", re.I)
@@ -49,7 +49,7 @@ class Walk:
         """Whether an expression is certainly empty where the missing thing is."""
         if node is None or depth > 4:
             return False
-        if isinstance(node, ir.Bin) and node.op in {"or", "||", "??"} and node.right is not None:
+        if isinstance(node, ir.Bin) and node.op in STAND_IN and node.right is not None:
             empty = isinstance(node.right, ir.Lit) and not node.right.value
             return self.is_missing(module, node.left, depth + 1) and (
                 empty or self.is_missing(module, node.right, depth + 1)
@@ -108,7 +108,7 @@ class Walk:
         return False if self.is_missing(module, test) else None
 
     def _truth_of_two(self, module: Module, test: ir.Bin, right: ir.Node) -> bool | None:
-        if test.op in {"and", "&&", "or", "||"}:
+        if test.op in JOINS:
             decisive = test.op in {"or", "||"}
             both = [self.truth(module, test.left), self.truth(module, right)]
             if decisive in both:
@@ -163,7 +163,7 @@ class Walk:
 
     def _evaluated(self, module: Module, node: ir.Node) -> Iterator[ir.Node]:
         """The parts of an expression that are worked out: not behind `missing &&`."""
-        if isinstance(node, ir.Bin) and node.op in {"and", "&&", "or", "||"} and node.right is not None:
+        if isinstance(node, ir.Bin) and node.op in JOINS and node.right is not None:
             yield from self._evaluated(module, node.left)
             if self.truth(module, node.left) is not (node.op in {"or", "||"}):
                 yield from self._evaluated(module, node.right)

@@ -12,6 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, names_in
+from portraitist.audit.rules.syntax import bodies_of
 
 _OUTPUT = re.compile(r"output|^(results?|(image|video|media|result)_?urls?)$", re.I)
 _STATE = re.compile(r"status|state", re.I)
@@ -133,14 +134,7 @@ def _closing(test: ir.If, inner: ir.If) -> list[ir.Node]:
 
 def _later(block: ir.Node, node: ir.Node) -> Iterator[ir.Node]:
     """The statements after one in the same list of a block, without branches for other states."""
-    lists: list[list[ir.Node]] = []
-    if isinstance(block, ir.If):
-        lists = [block.then, block.other]
-    elif isinstance(block, ir.Func | ir.Loop | ir.Handler):
-        lists = [block.body]
-    elif isinstance(block, ir.Try):
-        lists = [block.body, block.final]
-    for body in lists:
+    for body in bodies_of(block):
         if node in body:
             for each in body[body.index(node) + 1 :]:
                 if not (isinstance(each, ir.If) and _about_states(each.test)):

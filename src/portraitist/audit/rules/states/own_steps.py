@@ -57,7 +57,7 @@ def steps_that_fail(ctx: Context) -> Iterator[Finding]:
     paid = on_requests(ctx)
     for mark in marks(ctx):
         for call in _later_calls(mark):
-            steps = [each for each in _called(ctx, call) if _ends(ctx, each, mark)]
+            steps = [each for each in helpers_behind(ctx, call) if _ends(ctx, each, mark)]
             if not steps:
                 continue
             if put_right(ctx, mark):
@@ -75,10 +75,6 @@ def _later_calls(mark: Mark) -> Iterator[ir.Call]:
     for call in ir.find(mark.func, ir.Call):
         if call.within is mark.func and call.line > mark.end:
             yield call
-
-
-def _called(ctx: Context, call: ir.Call) -> list[ir.Func]:
-    return helpers_behind(ctx, call)
 
 
 def _ends(ctx: Context, func: ir.Func, mark: Mark) -> bool:
