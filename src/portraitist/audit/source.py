@@ -120,7 +120,7 @@ def read_tree(root: Path, words: Vocabulary) -> Tree:
 _OTHERS = {
     ".swift", ".kt", ".java", ".dart", ".go", ".rb", ".php", ".cs", ".yaml", ".yml", ".json", ".toml", ".sh",
     ".html", ".vue", ".svelte", ".plist", ".ini", ".cfg", ".conf", ".properties", ".gradle", ".xcconfig", ".tf",
-    ".ps1", ".rules",
+    ".ps1", ".rules", ".txt", "",
 }  # fmt: skip
 _LOCKED = re.compile(r"(^|[-.])lock\.|-lock\.|/locales?/|/i18n/|\.min\.|tsbuildinfo|/fixtures?/", re.I)
 MAX_OTHER = 100_000

@@ -30,7 +30,8 @@ def left_for_the_next(ctx: Context) -> Iterator[Finding]:
     """A handler sets a module's variable by what came with its request, and another handler works with it.
 
     Also a variable that is made once from the first caller's argument and is given to all later ones:
-    `if not word: word = make(name)`. Told where the variable is declared. Clients, caches and counters are left alone.
+    `if not word: word = make(name)`. And an archive that is made once and filled by every call. Told where the variable
+    is declared. Clients, caches and counters are left alone.
     """
     for module in ctx.live:
         if module.role == "src" and module.path not in ctx.dead_modules:
@@ -38,8 +39,27 @@ def left_for_the_next(ctx: Context) -> Iterator[Finding]:
                 first = next((each.node for each in bindings if isinstance(each.node, ir.Assign)), None)
                 if first is None or first.within is not None or _OF_ALL.search(snake(name)):
                     continue
-                if first.value is None or (isinstance(first.value, ir.Lit) and not first.value.value):
+                if isinstance(first.value, ir.Call) and last_name(first.value.func) in _ARCHIVES:
+                    yield from _filled_by_all(ctx, module, name, first)
+                elif first.value is None or (isinstance(first.value, ir.Lit) and not first.value.value):
                     yield from _left(ctx, module, name, first)
+
+
+_ARCHIVES = {"JSZip", "AdmZip", "FormData", "PDFDocument"}
+_FILLS = {"file", "folder", "addFile", "addLocalFile", "append", "addPage"}
+
+
+def _filled_by_all(ctx: Context, module: Module, name: str, first: ir.Assign) -> Iterator[Finding]:
+    """`const zip = new JSZip()` of a module that a server's function fills: it holds the files of all calls before."""
+    for call in module.calls(_FILLS) if not runs_in_browser(module) else ():
+        into = call.func.obj if isinstance(call.func, ir.Attr) else None
+        found = module.lookup(name, call) if isinstance(into, ir.Name) and into.id == name else None
+        own = found is not None and any(each.node is first for each in found[1]) and len(found[1]) == 1
+        if own and call.within is not None and ctx.role_at(module, call) in LIVE_ROLES:
+            message = f"{name} is one archive for the whole process: it holds what the requests before put in"
+            yield finding("shared-mutable-default", module, first, message, key=f"archive {name}", weight=66,
+                          evidence=[Place(module.path, call.line)])  # fmt: skip
+            return
 
 
 def _left(ctx: Context, module: Module, name: str, first: ir.Assign) -> Iterator[Finding]:

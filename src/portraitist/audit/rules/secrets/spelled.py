@@ -29,7 +29,7 @@ _PUBLIC_NAME = re.compile(
     r"anon|public|publishable|client_?id|site_?key|placeholder|label|test|mock|example|hint", re.I
 )
 _NO_SECRET = re.compile(
-    r"your|xxx|example|placeholder|<|>|\.\.\.|here$|insert|todo|dummy|\{|\$|^(pk_|pub|phc_|AIza|0x|https?:|/|\.|sha\d|test)"
+    r"your|xxx|example|placeholder|<|>|\.\.\.|here$|insert|todo|dummy|\{|\$|^(pk_|pi_|seti_|cs_|pub|phc_|AIza|0x|https?:|/|\.|sha\d|test)"
     r"|^[a-z]+([_.:-][a-z]+)*[_.:-]?\d{1,4}$"
     r"|^test|pass|(?-i:^[A-Z][A-Z0-9_]+$)|^[a-z]+([_.:-][a-z]+)*$|\s",
     re.I,
