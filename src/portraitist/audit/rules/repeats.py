@@ -133,6 +133,10 @@ def _repeats_within(loop: ir.Node, call: ir.Call) -> bool:
     """Whether a loop of the same function that names its attempts calls a helper again when it fails."""
     if not isinstance(loop, ir.Loop) or loop.within is not call.within or not _counts_attempts(loop, call):
         return False
+    return _names_attempts(loop)
+
+
+def _names_attempts(loop: ir.Loop) -> bool:
     names = " ".join(names_in(loop.target) | names_in(loop.source))
     return re.search(r"attempt|retr(y|ies)|tries", names, re.I) is not None
 
@@ -304,10 +308,10 @@ def _counts_attempts(loop: ir.Node, call: ir.Node) -> bool:
     """`for attempt in range(n)` around a try around the call."""
     if not isinstance(loop, ir.Loop) or not isinstance(loop.source, ir.Call) or loop.target is None:
         return False
-    names = " ".join(names_in(loop.target) | names_in(loop.source))
     tries = [one for one in ir.find(loop, ir.Try) if _around(one, call)]
-    named = re.search(r"attempt|retr(y|ies)|tries", names, re.I) is not None
-    return bool(tries) and (named or (last_name(loop.source.func) == "range" and _leaves(tries[0], call)))
+    return bool(tries) and (
+        _names_attempts(loop) or (last_name(loop.source.func) == "range" and _leaves(tries[0], call))
+    )
 
 
 def _leaves(attempt: ir.Try, call: ir.Node) -> bool:

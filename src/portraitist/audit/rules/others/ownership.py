@@ -51,11 +51,8 @@ def idor(ctx: Context) -> Iterator[Finding]:
     everyones, kept = table_owners.compared(ctx) | owned, files.members_buckets(ctx)
     for way_in in ctx.routes:
         if way_in.is_http and not is_webhook(ctx, way_in) and not _STAFF.search(way_in.path):
-            yield from rows.given_away(ctx, way_in, everyones, _asks_on_the_way)
+            yield from _named_on(ctx, way_in, owned, everyones)
             yield from files.handed_out(ctx, way_in, kept)
-            yield from accounts.of_whoever(ctx, way_in)
-            yield from children.of_parents(ctx, way_in, owned, _asks_on_the_way)
-            yield from identity.written_for(ctx, way_in)
             yield from models.run_by_name(ctx, way_in)
             yield from predictions.shown(ctx, way_in)
             yield from _through_helpers(ctx, way_in, owned, set(handlers))
@@ -90,6 +87,22 @@ def idor(ctx: Context) -> Iterator[Finding]:
         weight = 76 if route.guarded_by else 57
         weight = weight if unprotected(ctx, statement) and not _asks_provider(ctx, statement) else BARELY
         yield unasked("idor", route, site, message, key=key, weight=weight, evidence=[owner.place])
+
+
+def _named_on(ctx: Context, route: Route, owned: Owners, everyones: Owners) -> Iterator[Finding]:
+    """Rows, and people, that a route takes because the request names them; what is the same hole is told once.
+
+    So it is with a row that is put into one which is read by that id, and with an account that a sibling compares.
+    """
+    read = list(rows.given_away(ctx, route, everyones, _asks_on_the_way))
+    accounted = list(accounts.of_whoever(ctx, route))
+    yield from (*read, *accounted)
+    parents = {each.evidence[-2:] for each in read}  # where the table has its owner, and the route
+    parts = children.of_parents(ctx, route, owned, _asks_on_the_way)
+    yield from (each for each in parts if each.evidence[-2:] not in parents)
+    places = {(each.path, each.line, each.end_line) for each in accounted}
+    people = identity.written_for(ctx, route)
+    yield from (each for each in people if (each.path, each.line, each.end_line) not in places)
 
 
 def _asks_provider(ctx: Context, statement: Statement) -> bool:
