@@ -20,6 +20,10 @@ _OWN = re.compile(
     r"train|lora|user|personal|custom|finetun|trained|replicate_?(model|version)|model_?(id|version|path)",
     re.I,
 )
+_WORKS_ON = re.compile(
+    r"gfpgan|esrgan|upscal|restor|codeformer|rembg|background|merge|caption|whisper|swap", re.I
+)
+"""Models that work on a picture or a sound that is there: they stand in for nobody's."""
 _ANY = re.compile(r"model|version|lora|(^|_)ref$")
 _MINE = re.compile(r"(^|_)(user|my|own|personal|custom|trained|finetuned)_(model|version|lora)")
 _NEWEST = re.compile(r"latest_?version$", re.I)
@@ -46,7 +50,7 @@ def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
             values.append((call.model, call.module, call.call.line))
         for value, module, line in values:
             options = value.options if isinstance(value, OneOf) else ()
-            fixed = [each for each in options if isinstance(each, Known) and _MODEL.match(str(each.value))]
+            fixed = [each for each in options if isinstance(each, Known) and _stands_in(str(each.value))]
             own = [each for each in options if isinstance(each, Outside | Text) and _OWN.search(_names(each))]
             if fixed and own:
                 yield finding(
@@ -59,6 +63,10 @@ def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
                     evidence=[place(call)],
                 )
     yield from _chosen(ctx) if trains else ()
+
+
+def _stands_in(name: str) -> bool:
+    return _MODEL.match(name) is not None and _WORKS_ON.search(name) is None
 
 
 def _chosen(ctx: Context) -> Iterator[Finding]:

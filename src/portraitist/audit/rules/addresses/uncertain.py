@@ -64,7 +64,7 @@ def _not_replaced(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try) 
         each for each in ir.find(func, ir.Prop) if each.line > attempt.end and isinstance(each.value, ir.Name)
     ]
     for name in (each for each in names if each not in again):
-        kept = next((each for each in used if last_name(each.value) == name and _holds(each)), None)
+        kept = next((each for each in used if last_name(each.value) == name and _holds(ctx, each)), None)
         if kept is None:
             continue
         before = (
@@ -89,13 +89,19 @@ def _in_another_case(node: ir.Node, attempt: ir.Try) -> bool:
     return False
 
 
-def _holds(prop: ir.Prop) -> bool:
-    """Whether an entry may keep a picture, and is none of what is only logged."""
-    logs = any(
-        isinstance(each, ir.Call) and re.match(r"console|log", ir.dotted(each.func))
-        for each in ir.ancestors(prop)
+def _holds(ctx: Context, prop: ir.Prop) -> bool:
+    """Whether an entry may keep a picture, and is none of what is only logged or given to a helper to work on."""
+    around = [each for each in ir.ancestors(prop) if isinstance(each, ir.Call)]
+    logs = any(re.match(r"console|log", ir.dotted(each.func)) for each in around)
+    worked = (
+        around and ctx.program.functions_called(around[0]) and not _STORES.search(last_name(around[0].func))
     )
-    return bool(prop.key) and PICTURE.search(snake(prop.key or "")) is not None and not logs
+    return bool(prop.key) and PICTURE.search(snake(prop.key or "")) is not None and not logs and not worked
+
+
+_STORES = re.compile(
+    r"save|store|insert|create|update|add|persist|record|set|upsert|complete|finish|mark|put", re.I
+)
 
 
 def _answered_below(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try) -> Iterator[ir.Prop]:

@@ -20,8 +20,10 @@ from portraitist.audit.rules.state_words import DONE, LOST, RESTING, RUNNING, ST
 from portraitist.audit.rules.states.marks import Mark, spelled, states_of
 
 _OF_MODEL = re.compile(r"(^|_)version(_id)?$|weights|lora|(^|_)model_(id|ref|version|url|path)$|tensor", re.I)
-_MAY_BE = re.compile(r"version|weights|lora|model|tensor", re.I)
-"""One of these is in all that `_OF_MODEL` finds; it is looked for first because that is quicker."""
+_OF_VERSION = re.compile(r"(^|_)version(_id)?$|weights|lora|tensor", re.I)
+"""Variables of a version; one of a model may hold its name."""
+_MAY_BE = re.compile(r"version|weights|lora|tensor", re.I)
+"""One of these is in all that it finds; it is looked for first because that is quicker."""
 _LOOKS = re.compile(r"fail|succe|error_?count|completed_?(count|jobs)|done_?count", re.I)
 
 
@@ -74,7 +76,7 @@ def _variables(ctx: Context) -> Iterator[Finding]:
     for module in ctx.live:
         for assign in module.all(ir.Assign):
             name = assign.target.id if isinstance(assign.target, ir.Name) else ""
-            if not _MAY_BE.search(name) or not _OF_MODEL.search(snake(name)) or assign.within is None:
+            if not _MAY_BE.search(name) or not _OF_VERSION.search(snake(name)) or assign.within is None:
                 continue
             value = assign.value
             text = _instead(value.right if isinstance(value, ir.Bin) and value.op in {"or", "??"} else value)

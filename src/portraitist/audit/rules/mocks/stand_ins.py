@@ -14,7 +14,8 @@ from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, live_statements, place
 
-_MOCK_PLACE = re.compile(r"(^|/)(mock|fake|simulat\w*|dummy)(/|-|$)", re.I)
+_MOCK_PLACE = re.compile(r"(^|/)((mock|fake|dummy)(/|-|$)|simulate[-_]\w+)", re.I)
+"""A simulation alone may be what a product is about."""
 _EMPTY_ADDRESS = re.compile(
     r"^https?://$|^https?://(www\.)?example\.(com|org)\b|^(your[-_ ]|YOUR[-_ ])|^<[^>]+>$|^\.\.\.$"
 )

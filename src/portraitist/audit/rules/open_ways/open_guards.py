@@ -49,8 +49,10 @@ def left_ajar(ctx: Context) -> Iterator[Finding]:
         ):
             continue
         guards = list(dict.fromkeys(_guards(ctx, route)))
+        handlers = {each.node for each in route.handlers}
+        alone = sum(func not in handlers for _, func in guards) == 1
         for module, func in guards:
-            found = _ajar(ctx, route, module, func, alone=len(guards) == 1) if func not in told else None
+            found = _ajar(ctx, route, module, func, alone=alone) if func not in told else None
             if found is None:
                 continue
             told.add(func)
@@ -82,7 +84,10 @@ def _guards(ctx: Context, route: Route) -> Iterator[tuple[Module, ir.Func]]:
 def _ajar(
     ctx: Context, route: Route, module: Module, func: ir.Func, *, alone: bool
 ) -> tuple[ir.Node, str, int] | None:
-    """Where a guard lets callers pass, what is said of it, and how grave that is."""
+    """Where a guard lets callers pass, what is said of it, and how grave that is.
+
+    Where it is not `alone` in front of the handler, another may be the one that looks at tokens.
+    """
     own = any(each.node is func for each in route.handlers)
     unset = _without_setting(ctx, module, func)
     if unset is not None:
@@ -95,7 +100,7 @@ def _ajar(
         )
     ):
         return None
-    passed = _without_token(func)
+    passed = _without_token(func) if alone else None
     if passed is not None:
         return passed, "lets pass whoever sends no token or a wrong one", 78
     named = _by_name(func)
