@@ -45,8 +45,10 @@ def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
         values = [
             (field.value, ctx.program.modules[field.path], field.line)
             for field in call.fields("version", "model")
+            if not _is_given(ctx.program.modules[field.path], field.node)
         ]
-        if call.model is not None:
+        first = next(iter(call.call.args), None)
+        if call.model is not None and not _is_given(call.module, first):
             values.append((call.model, call.module, call.call.line))
         for value, module, line in values:
             options = value.options if isinstance(value, OneOf) else ()
@@ -63,6 +65,12 @@ def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
                     evidence=[place(call)],
                 )
     yield from _chosen(ctx) if trains else ()
+
+
+def _is_given(module: Module, node: ir.Node | None) -> bool:
+    """Whether a model is a parameter: what its several callers hand over is no choice between them."""
+    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+    return found is not None and all(each.kind == "param" for each in found[1])
 
 
 def _stands_in(name: str) -> bool:
