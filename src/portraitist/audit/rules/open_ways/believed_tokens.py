@@ -10,6 +10,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, helpers_of, names_in, trace
+from portraitist.audit.rules.open_ways.open_guards import guards_of
 
 MAX_DEPTH = 3
 """How many calls below a route's handler a token is looked for."""
@@ -47,8 +48,9 @@ def _below_routes(ctx: Context) -> dict[ir.Func, ir.Func]:
     """The functions that handlers of HTTP routes and their guards call, with the handler of the first such way."""
     found: dict[ir.Func, ir.Func] = {}
     for route in ctx.routes:
+        guards = [func for _, func in guards_of(ctx, route)] if route.is_http else []
         for handler in route.handlers if route.is_http else ():
-            level: list[ir.Node | None] = [handler.node]
+            level: list[ir.Node | None] = [handler.node, *guards]
             for _ in range(MAX_DEPTH + 1):
                 new = [each for each in level if isinstance(each, ir.Func) and each not in found]
                 found.update({each: handler.node for each in new if isinstance(handler.node, ir.Func)})

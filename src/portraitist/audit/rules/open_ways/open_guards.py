@@ -48,7 +48,7 @@ def left_ajar(ctx: Context) -> Iterator[Finding]:
             or not route.guarded_by
         ):
             continue
-        guards = list(dict.fromkeys(_guards(ctx, route)))
+        guards = list(dict.fromkeys(guards_of(ctx, route)))
         handlers = {each.node for each in route.handlers}
         alone = sum(func not in handlers for _, func in guards) == 1
         for module, func in guards:
@@ -61,7 +61,7 @@ def left_ajar(ctx: Context) -> Iterator[Finding]:
                           weight=weight, evidence=[Place(route.module.path, route.node.line)])  # fmt: skip
 
 
-def _guards(ctx: Context, route: Route) -> Iterator[tuple[Module, ir.Func]]:
+def guards_of(ctx: Context, route: Route) -> Iterator[tuple[Module, ir.Func]]:
     """The repository's own functions that guard a route: in front of it, its dependencies and decorators, itself."""
     for module, node in route.guards:
         for each in ctx.program.resolve(module, node.func if isinstance(node, ir.Call) else node):
