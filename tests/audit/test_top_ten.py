@@ -16,6 +16,17 @@ export async function POST(request: Request) {
   return Response.json(await replicate.run("a/b", { input: {} }));
 }
 """
+ONE_FOR_ALL = """
+import Replicate from "replicate";
+import { auth } from "@clerk/nextjs/server";
+export async function POST() {
+  const { userId } = await auth();
+  if (!userId) return new Response("", { status: 401 });
+  const destination = "somebody/all-of-us";
+  return Response.json(await new Replicate().trainings.create("a", "b", "c", { destination, input: {} }));
+}
+"""
+"""A training that asks who calls, and sends everybody's to one model."""
 
 
 def _printed(audit: Audit, rule: str) -> list[Finding]:
@@ -90,17 +101,7 @@ declare function keep(token: string, output: string): Promise<void>;
 
 
 def test_one_hole_is_printed_under_one_rule(audit_files: Auditor) -> None:
-    train = """
-import Replicate from "replicate";
-import { auth } from "@clerk/nextjs/server";
-export async function POST() {
-  const { userId } = await auth();
-  if (!userId) return new Response("", { status: 401 });
-  const destination = "somebody/all-of-us";
-  return Response.json(await new Replicate().trainings.create("a", "b", "c", { destination, input: {} }));
-}
-"""
-    audit = audit_files({"app/api/train/route.ts": train})
+    audit = audit_files({"app/api/train/route.ts": ONE_FOR_ALL})
     assert _printed(audit, "shared-destination")
     assert [each.rule for each in audit.findings if each.rule == "hardcoded-owner"]
     assert not _printed(audit, "hardcoded-owner")
@@ -189,18 +190,8 @@ def test_a_browsers_key_of_no_known_form_is_not_printed(audit_files: Auditor) ->
 
 
 def test_what_a_stranger_can_do_stands_before_what_is_lost_and_before_states(audit_files: Auditor) -> None:
-    train = """
-import Replicate from "replicate";
-import { auth } from "@clerk/nextjs/server";
-export async function POST() {
-  const { userId } = await auth();
-  if (!userId) return new Response("", { status: 401 });
-  const destination = "somebody/all-of-us";
-  return Response.json(await new Replicate().trainings.create("a", "b", "c", { destination, input: {} }));
-}
-"""
     lost = 'import { gone } from "./gone";\nconsole.log(gone);'
-    audit = audit_files({"app/api/train/route.ts": lost + train, "app/api/x/route.ts": PAYS})
+    audit = audit_files({"app/api/train/route.ts": lost + ONE_FOR_ALL, "app/api/x/route.ts": PAYS})
     order = [each.rule for each in audit.findings if each.rank is not None]
     assert order == ["missing-auth", "shared-destination", "broken-import"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, sent_fields
 from portraitist.audit.facts.transport import http_calls
-from portraitist.audit.link.bindings import bindings_of
+from portraitist.audit.link.bindings import bindings_of, entry_of
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import (
@@ -260,17 +260,9 @@ def arguments_behind(ctx: Context, module: Module, node: ir.Node | None) -> Iter
             for site in ctx.program.callers.get(func, []):
                 argument = argument_for(site.call, func, param)
                 for each in keys:
-                    argument = _entry(site.module, argument, each)
+                    argument = entry_of(site.module, argument, each)
                 if argument is not None:
                     yield site.module, argument
-
-
-def _entry(module: Module, node: ir.Node | None, key: str | int) -> ir.Node | None:
-    """The entry of an object that is written where it is handed over, or a few lines before."""
-    if isinstance(node, ir.Name):
-        found = module.lookup(node.id, node)
-        node = next((each.value for each in found[1] if not each.keys), None) if found else None
-    return node.get(key) if isinstance(node, ir.Obj) and isinstance(key, str) else None
 
 
 def _value(value: Value) -> object:

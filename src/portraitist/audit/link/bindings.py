@@ -54,6 +54,22 @@ def reaching(module: Module, node: ir.Node | None) -> list[Binding]:
     return visible(found, node) if found and node is not None else []
 
 
+def entry_of(module: Module, node: ir.Node | None, key: str | int) -> ir.Node | None:
+    """The entry of an object that is written in place, or in the one assignment that reaches this use of it."""
+    if isinstance(node, ir.Name):
+        values = [each.value for each in reaching(module, node) if not each.keys]
+        node = values[0] if len(values) == 1 else None
+    return node.get(key) if isinstance(node, ir.Obj) and isinstance(key, str) else None
+
+
+def fillings(module: Module, node: ir.Node | None) -> list[ir.Call]:
+    """The calls of its function that add to a list one by one: `urls.append(url)`; none for what is no variable."""
+    if not isinstance(node, ir.Name):
+        return []
+    calls = [each for each in module.calls({"append", "push"}) if each.within is node.within]
+    return [each for each in calls if isinstance(each.func, ir.Attr) and is_name(each.func.obj, node.id)]
+
+
 def variables_in(node: ir.Node) -> set[str]:
     """The names of the variables at or below a node."""
     return {each.id for each in ir.find(node, ir.Name)}

@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portraitist.audit import ir
-from portraitist.audit.link.bindings import Frame, Merges, loads_module, member_path, merging_calls, visible
+from portraitist.audit.link.bindings import (
+    Frame,
+    Merges,
+    fillings,
+    loads_module,
+    member_path,
+    merging_calls,
+    visible,
+)
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.link.values import (
@@ -33,7 +41,7 @@ MAX_CALLER_DEPTH = 10
 """How deep a parameter is still looked up in the function's callers."""
 
 MAX_FILLED = 40
-"""How many calls of a function that add to lists are looked at."""
+"""How many calls that add to one list are looked at."""
 MAX_MERGE_DEPTH = 8
 """How deep merged objects are still looked into."""
 
@@ -185,7 +193,10 @@ class Names:
             over, keys = _counted(over), keys[1:]
         source = self.ev.eval(module, over, frame, depth)
         items = list(source.items) if isinstance(source, Items) else []
-        items.extend(self.ev.eval(module, each, frame, depth) for each in _filled_with(module, over))
+        before = [
+            each for each in fillings(module, over)[:MAX_FILLED] if over is not None and each.line < over.line
+        ]
+        items.extend(self.ev.eval(module, arg, frame, depth) for each in before for arg in each.args)
         value = one_of(items) if items else Unknown("loop")
         for key in keys:
             value = self.ev.member(value, key)
@@ -235,17 +246,3 @@ def _counts(call: ir.Call) -> bool:
 
 def _counted(call: ir.Call) -> ir.Node | None:
     return call.args[0] if call.args else call.func.obj if isinstance(call.func, ir.Attr) else None
-
-
-def _filled_with(module: Module, node: ir.Node | None) -> list[ir.Node]:
-    """What a list is handed one by one before a loop of the same function runs over it: `tries.append({…})`."""
-    if not isinstance(node, ir.Name):
-        return []
-    calls = [each for each in module.calls({"append", "push"}) if each.within is node.within]
-    return [
-        arg
-        for each in calls[:MAX_FILLED]
-        if isinstance(each.func, ir.Attr) and each.line < node.line
-        and isinstance(each.func.obj, ir.Name) and each.func.obj.id == node.id
-        for arg in each.args
-    ]  # fmt: skip

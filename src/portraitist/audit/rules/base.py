@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Route, Statement
 from portraitist.audit.facts.denial import exits
-from portraitist.audit.link.bindings import bindings_of, reaching
+from portraitist.audit.link.bindings import bindings_of, fillings, reaching
 from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
@@ -185,7 +185,7 @@ def _bound_to(ctx: Context, module: Module, name: ir.Name, depth: int, helpers: 
     for binding in reaching(module, name):
         earlier = binding.kind in {"assign", "loop"} and binding.node.line <= name.line
         if helpers and isinstance(binding.value, ir.Arr) and not binding.value.items:
-            for value in _filled_with(module, name):
+            for value in [arg for call in fillings(module, name) for arg in call.args]:
                 yield from trace(ctx, module, value, depth + 1, helpers=True)
         if binding.value is not None and earlier:
             yield from trace(ctx, module, binding.value, depth + 1, helpers=helpers and not binding.keys)
@@ -193,14 +193,6 @@ def _bound_to(ctx: Context, module: Module, name: ir.Name, depth: int, helpers: 
                 yield from _given_back(ctx, binding.value, binding.keys[0], depth)
         elif binding.kind == "param":
             yield from trace(ctx, module, _iterated(binding.node), depth + 1, helpers=helpers)
-
-
-def _filled_with(module: Module, name: ir.Name) -> Iterator[ir.Node]:
-    """What a list that begins empty is filled with in the same function: `urls.append(url)`."""
-    for call in module.calls({"push", "append"}):
-        into = call.func.obj if isinstance(call.func, ir.Attr) else None
-        if isinstance(into, ir.Name) and into.id == name.id and call.within is name.within:
-            yield from call.args
 
 
 def _made_by(module: Module, node: ir.Node) -> Iterator[ir.Call]:

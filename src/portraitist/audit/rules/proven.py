@@ -22,14 +22,14 @@ def proven(node: ir.Node) -> Iterator[ir.Node]:
             then = each.then if isinstance(each.then, list) else [each.then]
             other = each.other if isinstance(each.other, list) else [each.other]
             if inner in then:
-                yield from _where_true(each.test)
+                yield from _known(each.test, holds=True)
             elif inner in other:
-                yield from _where_false(each.test)
+                yield from _known(each.test, holds=False)
         elif isinstance(each, ir.Bin) and each.op == "and" and inner is each.right:
-            yield from _where_true(each.left)
+            yield from _known(each.left, holds=True)
         for before in _before(each, inner):
             if isinstance(before, ir.If) and before.then and not before.other and is_way_out(before.then[-1]):
-                yield from _where_false(before.test)
+                yield from _known(before.test, holds=False)
         if isinstance(each, ir.Func) and not isinstance(each.parent, ir.Call):
             return
         inner = each
@@ -47,30 +47,19 @@ def _before(block: ir.Node, inner: ir.Node) -> list[ir.Node]:
     return next((body[: body.index(inner)] for body in lists if inner in body), [])
 
 
-def _where_true(test: ir.Node) -> Iterator[ir.Node]:
-    """What is there where a test holds."""
-    if isinstance(test, ir.Bin) and test.op == "and" and test.right is not None:
-        yield from _where_true(test.left)
-        yield from _where_true(test.right)
+def _known(test: ir.Node, *, holds: bool) -> Iterator[ir.Node]:
+    """What is there where a test holds, or where it does not."""
+    if isinstance(test, ir.Bin) and test.op == ("and" if holds else "or") and test.right is not None:
+        yield from _known(test.left, holds=holds)
+        yield from _known(test.right, holds=holds)
     elif isinstance(test, ir.Bin) and test.op == "not":
-        yield from _where_false(test.left)
-    elif isinstance(test, ir.Bin) and test.op in _UNEQUAL and _is_none(test.right):
+        yield from _known(test.left, holds=not holds)
+    elif isinstance(test, ir.Bin) and test.op in (_UNEQUAL if holds else _EQUAL) and _is_none(test.right):
         yield test.left
-    elif isinstance(test, ir.Name | ir.Attr):
+    elif holds and isinstance(test, ir.Name | ir.Attr):
         yield test
         if isinstance(test, ir.Attr):
-            yield from _where_true(test.obj)
-
-
-def _where_false(test: ir.Node) -> Iterator[ir.Node]:
-    """What is there where a test does not hold."""
-    if isinstance(test, ir.Bin) and test.op == "or" and test.right is not None:
-        yield from _where_false(test.left)
-        yield from _where_false(test.right)
-    elif isinstance(test, ir.Bin) and test.op == "not":
-        yield from _where_true(test.left)
-    elif isinstance(test, ir.Bin) and test.op in _EQUAL and _is_none(test.right):
-        yield test.left
+            yield from _known(test.obj, holds=holds)
 
 
 def _is_none(node: ir.Node | None) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.bindings import bindings_of, block_of, reaching
+from portraitist.audit.link.bindings import bindings_of, block_of, entry_of
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -163,7 +163,7 @@ def _handed_temporary(
     for site in ctx.program.callers.get(func, []):
         passed = argument_for(site.call, func, param)
         if member is not None:
-            passed = _entry(site.module, passed, member)
+            passed = entry_of(site.module, passed, member.name)
         live = ctx.role_at(site.module, site.call) in LIVE_ROLES
         if (
             passed is not None
@@ -186,14 +186,6 @@ def _given(
         if isinstance(part, ir.Call) and _UPLOADS.search(ir.dotted(part.func)):
             return None
     return None
-
-
-def _entry(module: Module, passed: ir.Node | None, member: ir.Attr) -> ir.Node | None:
-    """What an object that is handed over holds under the name that is taken of it."""
-    if isinstance(passed, ir.Name):
-        values = [each.value for each in reaching(module, passed) if not each.keys]
-        passed = values[0] if len(values) == 1 else None
-    return passed.get(member.name) if isinstance(passed, ir.Obj) else None
 
 
 def _parts(ctx: Context, module: Module, node: ir.Node | None) -> list[tuple[Module, ir.Node]]:

@@ -143,7 +143,7 @@ def id_overloaded(ctx: Context) -> Iterator[Finding]:
     seen: dict[str, dict[str, tuple[Statement, ColumnUse]]] = {}
     for statement in live_statements(ctx, "write"):
         for use in statement.columns:
-            kind = _id_kind(ctx, statement, use)
+            kind = _id_kind(ctx, use)
             if kind:
                 seen.setdefault(f"{statement.table}.{use.column}", {}).setdefault(kind, (statement, use))
     run = _run_columns(ctx)
@@ -177,7 +177,7 @@ def _run_columns(ctx: Context) -> dict[str, Place]:
     return found
 
 
-def _id_kind(ctx: Context, statement: Statement, use: ColumnUse) -> str:
+def _id_kind(ctx: Context, use: ColumnUse) -> str:
     if use.node is None or not re.search(r"id|model|version|path", use.column, re.I):
         return ""
     module = module_of(ctx, use)

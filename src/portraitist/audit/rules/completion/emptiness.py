@@ -105,7 +105,7 @@ def _may_stay_empty(bindings: list[Binding], use: ir.Name) -> bool:
     for each in filled:
         inside = [one for one in ir.ancestors(each.node) if one not in around and isinstance(one, _BLOCKS)]
         only = [one for one in inside if not (isinstance(one, ir.If) and _about_state_alone(one.test))]
-        if each.kind != "assign" or not only or not all(_may_pass_over(one, each.node) for one in inside):
+        if each.kind != "assign" or not only or not all(_may_pass_over(one) for one in inside):
             return False
     return bool(empty) and bool(filled)
 
@@ -113,8 +113,8 @@ def _may_stay_empty(bindings: list[Binding], use: ir.Name) -> bool:
 _BLOCKS = (ir.If, ir.Loop, ir.Try, ir.Handler)
 
 
-def _may_pass_over(block: ir.Node, node: ir.Node) -> bool:
-    """Whether the function may go on behind a block in which `node` did not run."""
+def _may_pass_over(block: ir.Node) -> bool:
+    """Whether the function may go on behind a block of which a part did not run."""
     if isinstance(block, ir.If):
         last = block
         while len(last.other) == 1 and isinstance(last.other[0], ir.If):

@@ -177,10 +177,10 @@ def _endings(ctx: Context) -> Iterator[tuple[Module, ir.Func, ir.If]]:
             kind = _ended(call)
             if not kind or call.within is None or ctx.role_at(module, call) not in LIVE_ROLES:
                 continue
-            yield from _tests_of(module, call, call, kind)
+            yield from _tests_of(module, call, kind)
             leave = next((each for each in ir.ancestors(call) if isinstance(each, ir.Return | ir.Func)), None)
             for site in ctx.program.callers.get(call.within, []) if isinstance(leave, ir.Return) else ():
-                yield from _tests_of(site.module, site.call, call, kind)
+                yield from _tests_of(site.module, site.call, kind)
 
 
 def _ended(call: ir.Call) -> str:
@@ -198,9 +198,7 @@ def _ended(call: ir.Call) -> str:
     return "ended" if words & DONE and words & LOST and words <= (DONE | LOST) else ""
 
 
-def _tests_of(
-    module: Module, node: ir.Call, call: ir.Call, kind: str
-) -> Iterator[tuple[Module, ir.Func, ir.If]]:
+def _tests_of(module: Module, node: ir.Call, kind: str) -> Iterator[tuple[Module, ir.Func, ir.If]]:
     func = node.within
     assign = next(
         (each for each in ir.ancestors(node) if isinstance(each, ir.Assign | ir.Func | ir.If)), None

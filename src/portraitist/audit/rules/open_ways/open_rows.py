@@ -46,49 +46,42 @@ _BACK = re.compile(
 
 def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
     """The balance that an open route raises, the row whose state it sets, or what it does to its office's rows."""
-    ways = _ways(ctx, route)
-    grown = _grown(ctx, route, ways)
-    if grown is not None:
-        name, at = grown
-        message = f"{route.key} adds to {name}, turns nobody away and asks for no payment"
-        yield finding("missing-auth", *route.home, message, key=route.key, weight=78, end=route.head,
-                      evidence=[at])  # fmt: skip
-        return
-    kept = _of_office(ctx, route, ways)
-    if kept is not None:
-        message = f"{route.key} {open_data.DOES[kept.kind]} {kept.table} and asks nobody"
-        yield finding("missing-auth", *route.home, message, key=route.key, end=route.head,
-                      weight=66 if kept.kind == "read" else 74,
-                      evidence=[Place(kept.module.path, kept.line)])  # fmt: skip
-        return
-    timed = _on_time(ctx, route, ways)
-    if timed is not None:
-        message = f"{route.key} {open_data.DOES[timed.kind]} {timed.table}, and not even a timer's secret is asked for"
-        yield finding("missing-auth", *route.home, message, key=route.key, weight=54, end=route.head,
-                      evidence=[Place(timed.module.path, timed.line)])  # fmt: skip
-        return
-    listed = _all_of(ctx, route, ways)
-    if listed is not None:
-        message = f"{route.key} reads rows of {listed.table}, whoever's they are, and asks nobody"
-        yield finding("missing-auth", *route.home, message, key=route.key, weight=56, end=route.head,
-                      evidence=[Place(listed.module.path, listed.line)])  # fmt: skip
-        return
-    moved = _moved(ctx, route, ways)
-    if moved is not None:
-        statement, column = moved
-        guards = any(each.guarded_by for each in ctx.routes)
-        does = f"{open_data.DOES[statement.kind]} {statement.table} by the {column} of the request"
-        yield finding("missing-auth", *route.home, f"{route.key} {does} and asks nobody", key=route.key,
-                      weight=64 if guards else BARELY, end=route.head,
-                      evidence=[Place(statement.module.path, statement.line)])  # fmt: skip
-        return
-    ended = swept(ctx, route, ways)
-    if ended is not None:
-        guards = any(each.guarded_by for each in ctx.routes)
+    told = _gravest(ctx, route, _ways(ctx, route))
+    if told is not None:
+        does, at, weight = told
+        yield finding("missing-auth", *route.home, f"{route.key} {does}", key=route.key, weight=weight,
+                      end=route.head, evidence=[at])  # fmt: skip
+
+
+def _gravest(ctx: Context, route: Route, ways: list[ir.Func]) -> tuple[str, Place, int] | None:
+    """What is said of the gravest that an open route does to rows, where it does that, and its weight."""
+    if (grown := _grown(ctx, route, ways)) is not None:
+        return f"adds to {grown[0]}, turns nobody away and asks for no payment", grown[1], 78
+    if (kept := _of_office(ctx, route, ways)) is not None:
+        does = f"{open_data.DOES[kept.kind]} {kept.table} and asks nobody"
+        return does, _place(kept), 66 if kept.kind == "read" else 74
+    if (timed := _on_time(ctx, route, ways)) is not None:
+        does = f"{open_data.DOES[timed.kind]} {timed.table}, and not even a timer's secret is asked for"
+        return does, _place(timed), 54
+    if (listed := _all_of(ctx, route, ways)) is not None:
+        return f"reads rows of {listed.table}, whoever's they are, and asks nobody", _place(listed), 56
+    if (moved := _moved(ctx, route, ways)) is not None:
+        does = f"{open_data.DOES[moved[0].kind]} {moved[0].table} by the {moved[1]} of the request and asks nobody"
+        return does, _place(moved[0]), _where_others_ask(ctx, 64)
+    if (ended := swept(ctx, route, ways)) is not None:
         does = "deletes from" if ended.kind == "delete" else "ends work of"
-        message = f"{route.key} {does} {ended.table} whoever it belongs to, by its state, and asks nobody"
-        yield finding("missing-auth", *route.home, message, key=route.key, weight=63 if guards else BARELY,
-                      end=route.head, evidence=[Place(ended.module.path, ended.line)])  # fmt: skip
+        does = f"{does} {ended.table} whoever it belongs to, by its state, and asks nobody"
+        return does, _place(ended), _where_others_ask(ctx, 63)
+    return None
+
+
+def _where_others_ask(ctx: Context, weight: int) -> int:
+    """The weight where some route of the repository asks who calls; else all is open, which is told elsewhere."""
+    return weight if any(each.guarded_by for each in ctx.routes) else BARELY
+
+
+def _place(statement: Statement) -> Place:
+    return Place(statement.module.path, statement.line)
 
 
 def _ways(ctx: Context, route: Route) -> list[ir.Func]:
