@@ -58,7 +58,7 @@ def balance_effects(ctx: Context) -> dict[ir.Func, list[Effect]]:
             told = {one for each in call.args[1:] for one in _told(each)}
             if named and not any(_FOR.search(snake(each)) for each in told):
                 for kind in set(named_kinds(call)) & {"give", "take"}:
-                    _note(found, call.within, Effect(kind, call, named, tuple(_asked_for(call))))
+                    _note(found, call.within, Effect(kind, call, named, tuple(asked_for(call))))
     return found
 
 
@@ -88,7 +88,7 @@ def _by_name(_ctx: Context, func: ir.Func) -> list[Effect]:
     return found
 
 
-def _asked_for(call: ir.Call) -> Iterator[ir.Node]:
+def asked_for(call: ir.Call) -> Iterator[ir.Node]:
     """The amounts that a stored function is told."""
     for given in call.args[1:]:
         for entry in given.props if isinstance(given, ir.Obj) else ():

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, refusing_names, trace
+from portraitist.audit.rules.base import finding, last_name, names_in, refusing_names, trace
 from portraitist.audit.rules.credits.changes import CREDIT, meaning
-from portraitist.audit.rules.credits.effects import balance_effects
+from portraitist.audit.rules.credits.effects import asked_for, balance_effects
+from portraitist.audit.rules.credits.ledger import named_kinds
+from portraitist.audit.rules.credits.unpaid import given_unpaid
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _OTHERS = re.compile(r"web-?_?hook|callback|cron|internal|/ipn\b", re.I)
@@ -38,6 +41,9 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
         if _STAFF.search(route.path) or any(_STAFF.search(name) for name, _ in route.guarded_by):
             continue
         found = next(_sums(ctx, route), None)
+        unpaid = given_unpaid(ctx, route) if found is None else None
+        if unpaid is not None:
+            yield unpaid
         if found is not None:
             here, node, line = found
             message = (
@@ -48,9 +54,9 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
 
 
 def _sums(ctx: Context, route: Route) -> Iterator[tuple[Given, ir.Node, int]]:
-    """Each sum with a number of the request that a statement stores in a column of credits."""
+    """Each sum with a number of the request that a statement or a stored function adds to a column of credits."""
     for here in below(ctx, route):
-        if any(ctx.once(proves_payment, each) for each in here.way):
+        if any(ctx.once(_asks_payments, each) for each in here.way) or _only_staff(ctx, here):
             return
         if any(each.kind == "take" for func in here.way for each in ctx.once(balance_effects).get(func, ())):
             return  # what is given was taken here before
@@ -60,8 +66,31 @@ def _sums(ctx: Context, route: Route) -> Iterator[tuple[Given, ir.Node, int]]:
                 if not CREDIT.search(snake(column.column)) or counts_up or column.path != here.module.path:
                     continue
                 for _, part in trace(ctx, here.module, column.node):
-                    if _adds_given(here, part):
+                    if _adds_given(here, part) or _increments(here, part):
                         yield here, part, statement.line
+        for call in ir.find(here.func, ir.Call) if "rpc" in here.module.file.text else ():
+            stored = last_name(call.func) == "rpc" and "give" in named_kinds(call)
+            if stored and any(is_given(here, each) for each in asked_for(call)):
+                yield here, call, call.line
+
+
+def _increments(here: Given, part: ir.Node) -> bool:
+    """Whether a value is one that an update adds: `credits` of `{ $inc: { credits } }`."""
+    entry = part.parent
+    outer = entry.parent.parent if isinstance(entry, ir.Prop) and entry.parent is not None else None
+    return isinstance(outer, ir.Prop) and outer.key == "$inc" and is_given(here, part)
+
+
+def _only_staff(ctx: Context, here: Given) -> bool:
+    """Whether a test on the way turns away all but staff; one of what the request says turns nobody away."""
+    for func in here.way:
+        for test in ir.find(func, ir.If):
+            if exits(test.then):
+                told = [each for each in ir.find(test.test, ir.Bin) if is_given(here, each.left)]
+                named = names_in(test.test).difference(*(names_in(each) for each in told))
+                if any(_STAFF.search(each) for each in named):
+                    return True
+    return False
 
 
 def _adds_given(here: Given, part: ir.Node) -> bool:
@@ -73,7 +102,9 @@ def _adds_given(here: Given, part: ir.Node) -> bool:
 
 def proves_payment(ctx: Context, func: ir.Func) -> bool:
     """Whether a function asks a payment service, or turns away all but staff."""
+    return _asks_payments(ctx, func) or any(_STAFF.search(each) for each in ctx.once(refusing_names, func))
+
+
+def _asks_payments(_ctx: Context, func: ir.Func) -> bool:
     own = (each for each in ir.find(func, ir.Call) if each not in func.decorators)
-    if any(_PROVES.search(ir.dotted(each.func)) for each in own):
-        return True
-    return any(_STAFF.search(each) for each in ctx.once(refusing_names, func))
+    return any(_PROVES.search(ir.dotted(each.func)) for each in own)

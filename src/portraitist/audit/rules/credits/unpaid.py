@@ -1,0 +1,142 @@
+"""Part of the rule on credits: what is sold and given away, by a route on which nothing looks at a payment.
+
+Judges routes whose path or functions are named for a purchase, and those that set what a payment sets. What a service
+answers under a name that says nothing of payments is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import ColumnUse, Context, Route, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.values import Known
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, helpers_of, names_in
+from portraitist.audit.rules.credits.effects import done_in
+from portraitist.audit.rules.requests import Given, below, is_given
+
+_SELLS = re.compile(
+    r"(^|_)(buy|purchase|pay|payments?|checkout|upgrade|subscribe|subscriptions?|top_?up|billing|packs?|packages?"
+    r"|recharge|deposit|(add|grant)_credits)(_|$)"
+)
+"""Words of a route or function that say that something is sold there."""
+_ELSE = re.compile(
+    r"refund|cancel|downgrade|unsubscribe|bonus|daily|claim|referr|reward|promo|coupon|redeem|voucher|gift|welcome"
+    r"|sign_?up|regist|onboard|init|seed|create_user|ensure|sync|hook|callback|cron|trial|restor|revert|fail|admin"
+    r"|staff|internal|free|mock|test|demo|simulat|debug|dev(_|$)|reset|migrat"
+)
+"""Words of ways that give for another reason than a payment, or whose sender proves himself in another way."""
+_PROVES = re.compile(
+    r"verif(y|ied)_?(?!token|jwt|auth|user|session|id_token)\w|retrieve|receipt|construct_?event|capture|hmac|signature"
+    r"|timing_?safe|compare_digest|stripe|paypal|razorpay|paddle|lemon|polar|creem|dodo|mercado|yookassa|robokassa"
+    r"|cloud_?payments|crypto_?pay|revenue_?cat|adapty|midtrans|xendit|paystack|flutterwave|alipay|wechat|toss|iyzi"
+    r"|braintree|square|adyen|mollie|payos|vnpay|momo|jazz|sepay|(get|fetch|find|check|load)_\w*transaction|invoice|confirm_payment|check_?payment"
+)
+_ASKS = re.compile(
+    r"pay|paid|receipt|invoice|charge|order|purchase|transaction|signature|secret|coupon|promo|code(_|$)|voucher|status"
+    r"|env(_|$)|debug|(^|_)dev(_|$)|admin|role|staff|balance|price|cost|wallet|(^|_)eligib|once|already|claimed|granted"
+)
+"""Names in a test that turns away which may prove, or may ask, what makes the gift right."""
+_BOUGHT = re.compile(
+    r"^(is_|has_)?(paid|premium|pro|subscribed|pro_member|vip|active_subscription|lifetime(_access)?)$"
+    r"|^(is_|has_)?(paid|payment)_(succeeded|success|completed?|done|verified|confirmed|status)$|^has_paid\w*$"
+    r"|^subscription(_(status|active|tier|plan|type))?$|^(current_)?(plan|tier|membership)(_(id|type|name|tier|level))?$"
+)
+"""Columns that say what a member has bought."""
+_MEMBERS = re.compile(
+    r"user|profile|account|member|customer|subscri|plan|organi[sz]ation|team|workspace|people"
+)
+_GRANTED = re.compile(
+    r"^(true|paid|active|pro|premium|plus|basic|starter|standard|business|enterprise|vip|ultimate|succeeded|success"
+    r"|completed?|lifetime|monthly|yearly|unlimited|creator|gold|silver)$",
+    re.I,
+)
+MAX_HELPERS = 2
+"""How many calls below a handler what is given still counts as given by its route."""
+
+
+def given_unpaid(ctx: Context, route: Route) -> Finding | None:
+    """The first thing a route gives that is sold, where no function on the way looks at a payment or a reason."""
+    for handler in route.funcs:
+        module = ctx.program.module_of[handler]
+        way = _way(ctx, handler)
+        given = next(_bought(ctx, route, way), None) or next(_credits(ctx, route, way), None)
+        if given is None or ctx.role_at(module, handler) not in LIVE_ROLES:
+            continue
+        func, node, what = given
+        words = {snake(each) for each in re.split(r"[/{}\[\]\s.-]+", f"{route.path}/{module.path}")}
+        words |= {snake(each.name) for each in (handler, func)}
+        if any(_ELSE.search(each) for each in words) or any(ctx.once(_is_earned, each) for each in way):
+            continue
+        at = node if way[func] is None else way[func]
+        assert at is not None
+        message = f"{route.key} gives {what} and nothing on the way looks at a payment"
+        proof = Place(ctx.program.module_of[func].path, node.line)
+        return finding("credit-before-check", module, at, message, key=f"unpaid {route.key}", weight=74,
+                       end=at.end, evidence=[proof])  # fmt: skip
+    return None
+
+
+def _way(ctx: Context, handler: ir.Func) -> dict[ir.Func, ir.Call | None]:
+    """A handler and the functions that it calls, each with the handler's own call that leads there."""
+    found: dict[ir.Func, ir.Call | None] = {handler: None}
+    below: list[ir.Func] = []
+    for call in ir.find(handler, ir.Call):
+        for target in ctx.program.functions_called(call):
+            if isinstance(target.node, ir.Func) and target.node not in found:
+                found[target.node] = call
+                below.append(target.node)
+    for each in below if MAX_HELPERS > 1 else ():
+        for inner in helpers_of(ctx, each):
+            found.setdefault(inner, found[each])
+    return found
+
+
+Gift = tuple[ir.Func, ir.Node, str]
+
+
+def _credits(ctx: Context, route: Route, way: dict[ir.Func, ir.Call | None]) -> Iterator[Gift]:
+    """Sums of a balance, where the route or a function on the way is named for a sale and takes nothing."""
+    handler = next(iter(way))
+    for func in way:
+        gives = list(done_in(ctx, func, "give"))
+        named = (*re.split(r"[/\s.-]+", route.path), handler.name, func.name, *(each.name for each in gives))
+        if not gives or not any(_SELLS.search(snake(each)) for each in named):
+            continue
+        if any(next(done_in(ctx, each, "take"), None) for each in way):
+            return  # what is given was taken elsewhere
+        yield func, gives[0].node, f"credits ({gives[0].name})"
+
+
+def _bought(ctx: Context, route: Route, way: dict[ir.Func, ir.Call | None]) -> Iterator[Gift]:
+    """Writes of what a member has bought: `{ isPaid: true }`, `{ plan: "pro" }`, `{ plan: body.plan }`."""
+    told = {each.func: each for each in below(ctx, route)}
+    for func in way:
+        for each in ctx.statements_under.get(func, ()):
+            if each.kind != "write" or not _MEMBERS.search(snake(each.table)) or "push" in each.table:
+                continue
+            use = next((use for use in each.columns if _is_bought(each, use, told.get(func))), None)
+            if use is not None:
+                yield func, each.node, f"what is paid for ({each.table}.{use.column})"
+
+
+def _is_bought(statement: Statement, use: ColumnUse, here: Given | None) -> bool:
+    """Whether a column gets the value of something paid for, or what the request says of it."""
+    if not _BOUGHT.search(snake(use.column)):
+        return False
+    if isinstance(use.value, Known):
+        return bool(_GRANTED.match(str(use.value.value)))
+    return not statement.insert and here is not None and is_given(here, use.node)
+
+
+def _is_earned(ctx: Context, func: ir.Func) -> bool:
+    """Whether a function asks a payment service, turns away by something that may be a reason, or works for money."""
+    calls = [each for each in ir.find(func, ir.Call) if each not in func.decorators]
+    if any(each in ctx.call_at or _PROVES.search(snake(ir.dotted(each.func))) for each in calls):
+        return True
+    tests = (each for each in ir.find(func, ir.If) if exits(each.then) or exits(each.other))
+    return any(_ASKS.search(snake(name)) for each in tests for name in names_in(each.test) if " " not in name)
