@@ -13,6 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import callers_of, finding, helpers_of, last_name
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import RESTING, RUNNING
 from portraitist.audit.rules.states.marks import (
     Mark,
@@ -65,6 +66,26 @@ def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
             message = f"only {task} ends {mark.key}: a restart leaves it as it is here"
             yield finding("stuck-status", mark.module, mark.node, message, key=f"{mark.key} {func.name}", weight=46,
                           line=mark.line, end=mark.end, evidence=[Place(module.path, start.line)])  # fmt: skip
+            message = (
+                f"only this process ends {mark.key} by the task that is started here: a restart loses it"
+            )
+            yield finding("stuck-status", module, start, message, key=f"{mark.key} task", weight=BARELY,
+                          evidence=[Place(mark.module.path, mark.line)])  # fmt: skip
+        yield from _left_to_it(ctx, start, module, {key for key, task in found if task is func})
+
+
+def _left_to_it(ctx: Context, start: ir.Node, module: Module, told: set[str]) -> Iterator[Finding]:
+    """A row marked as running in front of a task that nothing waits for, where others end such rows as well."""
+    for mark in marks(ctx):
+        near = mark.func is start.within and mark.end < start.line
+        if near and mark.key not in told and mark.word in RUNNING and not put_right(ctx, mark):
+            told.add(mark.key)
+            message = (
+                f"{mark.key} is {mark.word!r} from here on, and the work is left to line {start.line}, which nothing "
+                "waits for: a process that ends first leaves it so"
+            )
+            yield finding("stuck-status", mark.module, mark.node, message, key=f"{mark.key} left", weight=BARELY,
+                          line=mark.line, end=start.line, evidence=[Place(module.path, start.line)])  # fmt: skip
 
 
 def in_tasks(ctx: Context) -> set[ir.Func]:

@@ -14,6 +14,7 @@ from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, names_in, on_requests
 from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.state_words import RUNNING
 from portraitist.audit.rules.states.marks import Mark, marks, put_right, settles
 from portraitist.audit.rules.states.unfinished import follows
 from portraitist.audit.rules.syntax import names_error
@@ -30,13 +31,16 @@ def left_before_work(ctx: Context) -> Iterator[Finding]:
     seen: set[ir.Func] = set()
     for mark in marks(ctx):
         until = paid.get(mark.func, 0)
-        if not mark.statement.insert or mark.func in seen or not until or put_right(ctx, mark):
+        handed = mark.word in RUNNING and mark.statement.func is not mark.func
+        known = mark.statement.insert or handed
+        if not known or mark.func in seen or not until or put_right(ctx, mark):
             continue
         for leave in ir.find(mark.func, ir.Return):
             inside = leave.within is mark.func and mark.end < leave.line < until
             if inside and _is_error(leave) and _leaves_open(ctx, mark, leave):
                 seen.add(mark.func)
-                what = f"the row of {mark.statement.table} made at line {mark.line}"
+                how = "made" if mark.statement.insert else "marked"
+                what = f"the row of {mark.statement.table} {how} at line {mark.line}"
                 message = f"{what} stays {mark.word!r} when this leaves"
                 yield finding("stuck-status", mark.module, leave, message, key=f"{mark.key} early", weight=46,
                               evidence=[Place(mark.module.path, mark.line)])  # fmt: skip

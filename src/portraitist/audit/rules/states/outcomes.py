@@ -13,6 +13,7 @@ from portraitist.audit.link.values import Known, literals, structs
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import askers, finding, helpers_of, last_name, names_in, of_body, place
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.state_words import LOST
 from portraitist.audit.rules.states.asked_only import closed_when_asked
 from portraitist.audit.rules.states.cut_off import cut_off
 from portraitist.audit.rules.states.deaf_hooks import deaf_hooks
@@ -20,10 +21,15 @@ from portraitist.audit.rules.states.detached import lost_with_the_process
 from portraitist.audit.rules.states.early_ways_out import left_before_work
 from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_over_empty
 from portraitist.audit.rules.states.endless import endless_waits
+from portraitist.audit.rules.states.error_answers import refusals_as_work
+from portraitist.audit.rules.states.in_memory import kept_in_memory
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.own_steps import steps_that_fail
+from portraitist.audit.rules.states.pages import polls_of_pages
+from portraitist.audit.rules.states.put_back import put_back
 from portraitist.audit.rules.states.rest import is_open, rest_of
-from portraitist.audit.rules.states.second_reads import read_again
+from portraitist.audit.rules.states.rounds import counted_waits
+from portraitist.audit.rules.states.second_reads import read_again, read_by_two
 from portraitist.audit.rules.states.unfinished import left_in_progress
 from portraitist.audit.rules.states.untold import untold
 from portraitist.audit.rules.syntax import COMPARISONS
@@ -40,7 +46,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     work that succeeds without an output, where only an output ends it, and handlers that read a body twice. And rows
     whose own next step fails (`own_steps`), that an error on the way leaves (`early_ways_out`), that change only
     when a page asks (`asked_only`), or that a worker takes with it (`cut_off`). And webhooks that cannot store what
-    they hear (`deaf_hooks`).
+    they hear (`deaf_hooks`), refusals taken for work (`error_answers`), successes put back (`put_back`), questions that
+    are over too soon (`rounds`) or never (`pages`), and jobs that one process alone knows (`in_memory`).
     """
     yield from left_in_progress(ctx)
     yield from left_before_work(ctx)
@@ -51,8 +58,14 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from cut_off(ctx)
     yield from untold(ctx)
     yield from read_again(ctx)
+    yield from read_by_two(ctx)
     yield from steps_that_fail(ctx)
     yield from closed_when_asked(ctx)
+    yield from counted_waits(ctx)
+    yield from kept_in_memory(ctx)
+    yield from put_back(ctx)
+    yield from refusals_as_work(ctx)
+    yield from polls_of_pages(ctx)
     yield from _never_said(ctx)
     yield from _webhook_in_input(ctx)
     yield from _outcomes(ctx)
@@ -81,6 +94,10 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
         yield from passes_over_empty(module, func)
     rest = rest_of(func)
     open_ = next((each for each in rest if is_open(each)), None)
+    if missing and open_ is not None and not (keeps or passed or _names_list(module, func)):
+        message = f"{' and '.join(missing)} of the provider is told as work under way"
+        yield finding("stuck-status", module, open_[0], message, key=f"{module.scope_name(func)} told", weight=BARELY,
+                      line=min(open_[0].line, words["succeeded"].line), end=open_[0].end)  # fmt: skip
     if missing and keeps and (open_ is not None or not rest) and not passed:
         node = words["succeeded"] if open_ is None else open_[0]
         what = "not handled" if open_ is None else "taken for work under way"
@@ -91,6 +108,12 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
         key, weight = module.scope_name(func), 56 if "failed" in missing else 44
         weight = weight if "failed" in missing or (not page and _closes(ctx, module, func)) else BARELY
         yield finding("stuck-status", module, node, message, key=key, weight=weight)
+
+
+def _names_list(module: Module, func: ir.Func) -> bool:
+    """Whether the function compares with a list of the file that knows the other ends: `LOST.includes(status)`."""
+    bound = (value for each in ir.find(func, ir.Name) for value in _bound(module, each))
+    return any(lit.value in LOST for value in bound for lit in ir.find(value, ir.Lit))
 
 
 def _says_otherwise(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.Node]) -> bool:

@@ -1,4 +1,4 @@
-"""Part of the rule on states that stay open: a handler of failures that reads the request's body once more.
+"""Part of the rule on states that stay open: a body that is read once more, by a failure's handler or a check.
 
 A body can be read once; what Express or a framework has parsed before is no such body.
 """
@@ -12,8 +12,9 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.base import finding, helpers_behind
 from portraitist.audit.rules.state_words import STATE_OR_PHASE
+from portraitist.audit.rules.states.open_ends import hooks_of
 
 _READS = {"json", "text", "formData", "arrayBuffer", "blob"}
 
@@ -37,6 +38,60 @@ def read_again(ctx: Context) -> Iterator[Finding]:
                 message = f"{name}() was read on line {first.line} and throws here: the state below is never written"
                 yield finding("stuck-status", module, again, message, key="read again", weight=60,
                               evidence=[Place(module.path, first.line), Place(module.path, written)])  # fmt: skip
+
+
+def read_by_two(ctx: Context) -> Iterator[Finding]:
+    """A webhook's handler that reads its request's body and then hands the request to what reads, or clones, it again.
+
+    Only readings that every request meets; a clone that is made before the first reading is none of these.
+    """
+    for func, path in hooks_of(ctx):
+        module = ctx.program.modules[path]
+        readings = list(_readings(ctx, module, func)) if module.language == "javascript" else []
+        first = next((each for each, cloned in readings if not cloned), None)
+        if first is not None:
+            again = next((each for each, _ in readings if each.line > first.line), None)
+            if again is not None:
+                message = f"the body is read at line {first.line}: this second reading of it fails, for every webhook"
+                yield finding("stuck-status", module, again, message, key="read by two", weight=60,
+                              evidence=[Place(module.path, first.line)])  # fmt: skip
+
+
+def _readings(ctx: Context, module: Module, func: ir.Func) -> Iterator[tuple[ir.Call, bool]]:
+    """The readings of the handler's request on the way that all take, and whether each reads a clone."""
+    name = func.params[0].name if func.params else ""
+    for call in sorted(ir.find(func, ir.Call), key=lambda each: each.line) if name else ():
+        if call.within is not func or _is_conditional(call, func):
+            continue
+        holder, _, deed = ir.plain_dotted(call.func).rpartition(".")
+        if holder == name and deed in _READS | {"clone"}:
+            yield call, deed == "clone"
+        at = next(
+            (n for n, each in enumerate(call.args) if isinstance(each, ir.Name) and each.id == name), None
+        )
+        for helper in helpers_behind(ctx, call) if at is not None else ():
+            inner = helper.params[at].name if at is not None and at < len(helper.params) else ""
+            read = {
+                deed
+                for each in ir.find(helper, ir.Call)
+                for holder, _, deed in [ir.plain_dotted(each.func).rpartition(".")]
+                if holder == inner and deed in _READS | {"clone"}
+            }
+            if inner and read:
+                yield call, "clone" in read
+
+
+def _is_conditional(call: ir.Call, func: ir.Func) -> bool:
+    """Whether some requests pass a call by: it stands in a branch, not in its test."""
+    below: ir.Node = call
+    for each in ir.ancestors(call):
+        if each is func:
+            return False
+        tested = isinstance(each, ir.If | ir.Cond) and below is each.test
+        if isinstance(each, ir.If | ir.Loop | ir.Cond | ir.Handler | ir.Func) and not tested:
+            return True
+        below = each
+    return False
 
 
 def _handler(call: ir.Call) -> ir.Handler | None:

@@ -1,0 +1,89 @@
+"""Part of the rule on states that stay open: jobs that only a variable of the running process knows.
+
+What the variable is copied to elsewhere, by a library or another process, is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.states.detached import in_tasks
+from portraitist.audit.rules.states.marks import states_of
+
+_JOBS = re.compile(
+    r"(^|_)(jobs?|tasks|trainings?|predictions|generations|job_?(status|store|results)|status(es)?)$", re.I
+)
+_EMPTY = {"Map", "dict", "defaultdict", "OrderedDict"}
+_STATE = ("status", "state")
+
+
+def kept_in_memory(ctx: Context) -> Iterator[Finding]:
+    """`jobs[id] = {"status": "processing"}` on the way to paid work or out of it, in a variable of the file.
+
+    Only where no row keeps a state on that way, and another function reads the variable.
+    """
+    ways = working(ctx)
+    if not ways.paid:
+        return
+    near = {*ways.paid, *ways.hooks, *ctx.once(in_tasks)}
+    stored = {each.func for each in ctx.statements if each.kind == "write" and states_of(each)}
+    for module in ctx.live:
+        for name in _variables(module):
+            written = [each for each in _writes(module, name) if each[1] in near and each[1] not in stored]
+            first = next(iter(written), None)
+            if first is None or ctx.role_at(module, first[0]) not in LIVE_ROLES:
+                continue
+            reads = _read_elsewhere(module, name, {func for _, func in written})
+            if reads is not None:
+                message = (
+                    f"how the work stands is kept in {name} of this process alone: a restart, or a second process, "
+                    "knows nothing of it"
+                )
+                yield finding("stuck-status", module, first[0], message, key=f"memory {name}", weight=40,
+                              evidence=[Place(module.path, reads.line)])  # fmt: skip
+
+
+def _variables(module: Module) -> Iterator[str]:
+    """The names of a file's variables that begin as an empty table and may hold jobs."""
+    for name, bindings in module.top.names.items():
+        made = bindings[0].value if len(bindings) == 1 and bindings[0].kind == "assign" else None
+        empty = (isinstance(made, ir.Obj) and not made.props) or (
+            isinstance(made, ir.Call) and last_name(made.func) in _EMPTY
+        )
+        if empty and not re.search(r"cache|limit|client|session|lock", name, re.I):
+            yield name
+
+
+def _writes(module: Module, name: str) -> Iterator[tuple[ir.Node, ir.Func]]:
+    """Where an entry with a state is put into a variable: `jobs[id] = {…}`, `jobs.set(id, {…})`."""
+    known = _JOBS.search(name) is not None
+    for each in module.all(ir.Assign):
+        inner = each.target
+        key = ir.text_of(inner.key) if isinstance(inner, ir.Index) else getattr(inner, "name", "")
+        while isinstance(inner, ir.Index | ir.Attr):
+            below, inner = inner, inner.obj
+            entry = isinstance(below, ir.Index) and ir.plain_dotted(inner) == name
+            if entry and each.within is not None and (known or key in _STATE or _says_state(each.value)):
+                yield each, each.within
+    for call in module.calls({"set"}):
+        own = ir.plain_dotted(call.func) == f"{name}.set" and len(call.args) > 1
+        if own and call.within is not None and (known or _says_state(call.args[1])):
+            yield call, call.within
+
+
+def _says_state(entry: ir.Node | None) -> bool:
+    return isinstance(entry, ir.Obj) and entry.get(*_STATE) is not None
+
+
+def _read_elsewhere(module: Module, name: str, writing: set[ir.Func]) -> ir.Name | None:
+    for each in module.all(ir.Name):
+        if each.id == name and each.within is not None and each.within not in writing:
+            return each
+    return None

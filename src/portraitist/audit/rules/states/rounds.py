@@ -1,0 +1,170 @@
+"""Part of the rule on states that stay open: questions that are asked so many times, and what is left then.
+
+Limits that a platform sets without a word in the repository are not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import literals
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import askers, finding, last_name, names_in
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.states.marks import Mark, marks, put_right, settles
+
+_SLEEPS = {"sleep", "delay", "wait", "setTimeout", "timeout", "pause"}
+_COUNTS = re.compile(r"attempt|tries|retr|poll|rounds?$|^i$|count|elapsed|start|now|deadline|max", re.I)
+_ENDS = {"succeeded", "failed", "canceled", "cancelled", "completed", "error"}
+
+
+def counted_waits(ctx: Context) -> Iterator[Finding]:
+    """Loops that ask the provider a number of times: the row in front, the time they take, nobody behind them."""
+    loops = {loop: module for module, loop in _loops(ctx)}
+    alone = bool(loops) and _only_in(ctx, loops)
+    for loop, module in loops.items():
+        func = loop.within
+        if func is None or ctx.role_at(module, loop) not in LIVE_ROLES:
+            continue
+        yield from _cut_short(ctx, module, loop)
+        left = list(_left_marked(ctx, module, loop, func))
+        yield from left
+        if alone and not left:
+            message = (
+                "nobody asks again when these rounds are over: work that takes longer is paid for and lost"
+            )
+            yield finding("stuck-status", module, loop, message, key="rounds", weight=BARELY, end=loop.end)
+
+
+def _loops(ctx: Context) -> Iterator[tuple[Module, ir.Loop]]:
+    """The counted loops around a question to the provider, or around a call of what asks it."""
+    asked = [(each.module, each.call) for each in ctx.calls if each.purpose == "status"]
+    for func in askers(ctx):
+        asked += [(each.module, each.call) for each in ctx.program.callers.get(func, ())] if func else []
+    for module, call in asked:
+        around = (
+            each for each in ir.ancestors(call) if isinstance(each, ir.Loop) and each.within is call.within
+        )
+        loop = next(around, None)
+        if loop is not None and _is_counted(loop) and _delay(ctx, module, loop) is not None:
+            yield module, loop
+
+
+def _is_counted(loop: ir.Loop) -> bool:
+    """`range(60)`, `attempts < 60`, `time.time() - start < 300`."""
+    if loop.target is not None:
+        return isinstance(loop.source, ir.Call) and last_name(loop.source.func) == "range"
+    orders = (each for each in ir.find(loop.test, ir.Bin) if each.op in {"<", "<="}) if loop.test else ()
+    return any("length" not in names_in(each) and _COUNTS.search(" ".join(names_in(each))) for each in orders)
+
+
+def _delay(ctx: Context, module: Module, loop: ir.Loop) -> float | None:
+    """The seconds that a round waits at least: 0 where that is not known, None where it does not wait."""
+    for call in ir.find(loop, ir.Call):
+        name = last_name(call.func)
+        if name in _SLEEPS and call.args:
+            given = literals(
+                ctx.ev.eval(module, call.args[1 if name == "setTimeout" and len(call.args) > 1 else 0])
+            )
+            known = [
+                float(each) for each in given if isinstance(each, int | float) and not isinstance(each, bool)
+            ]
+            return min(known, default=0) / (1 if module.language == "python" else 1000)
+    return None
+
+
+def _rounds(ctx: Context, module: Module, loop: ir.Loop) -> float:
+    """How often a loop goes round at most, 0 where that is not known."""
+    tests = ir.find(loop.test, ir.Bin) if loop.test is not None else ()
+    given = next(
+        (each.right for each in tests if each.op in {"<", "<="} and isinstance(each.left, ir.Name)), None
+    )
+    if isinstance(loop.source, ir.Call) and loop.source.args:
+        given = loop.source.args[-1]
+    known = [
+        each
+        for each in (literals(ctx.ev.eval(module, given)) if given is not None else [])
+        if isinstance(each, int)
+    ]
+    return known[0] if len(known) == 1 else 0
+
+
+def _cut_short(ctx: Context, module: Module, loop: ir.Loop) -> Iterator[Finding]:
+    """`maxDuration = 60` above a loop that may wait for three minutes."""
+    takes = (_delay(ctx, module, loop) or 0) * _rounds(ctx, module, loop)
+    near = (
+        {module} | {flow.route.module for flow in ctx.flows if flow.route and loop.within in flow.funcs}
+        if takes
+        else set()
+    )
+    for each in sorted(near, key=lambda one: one.path):
+        for binding in each.top.names.get("maxDuration", ()):
+            limit = (
+                [one for one in literals(ctx.ev.eval(each, binding.value)) if isinstance(one, int)]
+                if binding.value
+                else []
+            )
+            if limit and takes > limit[0]:
+                message = f"this waits up to {takes:g} seconds, and the function is ended after {limit[0]}"
+                yield finding("stuck-status", module, loop, message, key="duration", weight=40, end=loop.line,
+                              evidence=[Place(each.path, binding.node.line)])  # fmt: skip
+                return
+
+
+def _left_marked(ctx: Context, module: Module, loop: ir.Loop, func: ir.Func) -> Iterator[Finding]:
+    """A row marked in front of the loop, and nothing behind it that ends the row where no last word has come."""
+    if loop.body and module.language == "python" and loop.body[-1].end < loop.end:
+        return  # an `else` of the loop
+    for mark in marks(ctx):
+        if mark.func is not func or mark.end >= loop.line or put_right(ctx, mark):
+            continue
+        behind = [each for each in ir.walk(func) if each.line > loop.end and not _for_an_end(each, loop)]
+        leaves = [each for each in behind if isinstance(each, ir.Return) and each.within is func]
+        thrown = any(each.throws for each in leaves)
+        if thrown or settles(ctx, mark.statement.table, iter(behind)) or _settled_around(ctx, mark, loop):
+            continue
+        last = max((each.end for each in leaves), default=loop.end)
+        message = f"{mark.key} stays {mark.word!r} when these rounds are over without an end"
+        yield finding("stuck-status", module, loop, message, key=f"{mark.key} rounds", weight=46, end=last,
+                      evidence=[Place(mark.module.path, mark.line)])  # fmt: skip
+        return
+
+
+def _for_an_end(node: ir.Node, loop: ir.Loop) -> bool:
+    """Whether a node stands under a test that is true for one of the provider's last words."""
+    below = node
+    for each in ir.ancestors(node):
+        if isinstance(each, ir.Func):
+            return False
+        if isinstance(each, ir.If) and each.line > loop.end and below in each.then and _is_equal(each.test):
+            return True
+        below = each
+    return False
+
+
+def _is_equal(test: ir.Node) -> bool:
+    negated = any(isinstance(each, ir.Bin) and each.op in {"!=", "!==", "not", "!"} for each in ir.walk(test))
+    return not negated and bool(_ENDS & names_in(test))
+
+
+def _settled_around(ctx: Context, mark: Mark, loop: ir.Loop) -> bool:
+    """Whether a `finally` around the loop ends the row."""
+    around = (each for each in ir.ancestors(loop) if isinstance(each, ir.Try))
+    return any(settles(ctx, mark.statement.table, ir.walk(one)) for each in around for one in each.final)
+
+
+def _only_in(ctx: Context, loops: dict[ir.Loop, Module]) -> bool:
+    """Whether the provider is asked in such loops alone, and tells nobody of its own accord."""
+    inside = {each for loop in loops for each in ir.find(loop, ir.Call)}
+    funcs = {target.node for call in inside for target in ctx.program.functions_called(call)}
+    asked = [
+        each
+        for each in ctx.calls
+        if each.purpose == "status" and ctx.role_at(each.module, each.call) in LIVE_ROLES
+    ]
+    told = any(each.fields("webhook") for each in ctx.creates())
+    return not told and all(each.call in inside or each.func in funcs for each in asked)
