@@ -65,6 +65,36 @@ def test_damaged_sources_are_read_to_the_end(audit_files: Auditor, seed: int) ->
         assert audit_files(files).context.facts is not None
 
 
+CIRCLES = ('2,{:/h\n<p>r:g-r/0"', "d,{t:{e/k:e[&g]", '<T s=<T0"/>& e&(e}{(e)>\n')
+"""What the parser never comes back from by itself, cut down from damaged sources of a kilobyte."""
+
+
+@pytest.mark.parametrize("circle", CIRCLES)
+def test_a_source_that_the_parser_goes_round_in_is_given_up_and_told(
+    audit_files: Auditor, circle: str
+) -> None:
+    files = {"package.json": "{}", "app/api/y/route.ts": PAYS, "page.tsx": f"{circle}\nexport const a = 1;\n"}
+    audit = audit_files(files)
+    assert audit.incomplete == [("page.tsx", "syntax too damaged to be read")]
+    assert ("page.tsx", "syntax too damaged to be read") in [
+        (each.path, each.reason) for each in audit.context.unresolved
+    ]
+    assert any(each.kind == "replicate.call" for each in audit.context.facts)
+
+
+def test_an_import_from_a_source_that_was_given_up_is_not_called_broken(audit_files: Auditor) -> None:
+    route = 'import { keep } from "../../../keep";\n' + PAYS.replace("{}", "{ input: keep }")
+    audit = audit_files({"package.json": "{}", "app/api/y/route.ts": route, "keep.tsx": CIRCLES[0]})
+    assert not [each for each in audit.findings if each.path == "keep.tsx" or each.rule == "broken-import"]
+
+
+@pytest.mark.parametrize("suffix", ["js", "ts", "tsx", "py"])
+@pytest.mark.parametrize("text", ["`${" * 3000, "[{" * 5000, "f(a, b)\n" * 20_000])
+def test_sources_of_any_depth_and_length_end(audit_files: Auditor, text: str, suffix: str) -> None:
+    audit = audit_files({"package.json": "{}", "app/api/y/route.ts": PAYS, f"deep.{suffix}": text})
+    assert not audit.incomplete
+
+
 def _damaged(text: str, rng: random.Random) -> str:
     """The text with pieces cut out, said twice, or put where they do not belong."""
     for _ in range(rng.randint(0, 5)):

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from portraitist.audit import ir
 from portraitist.audit.extract import javascript, python
+from portraitist.audit.extract.base import TooDamagedError
 from portraitist.audit.facts import everything
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.evaluate import Evaluator
@@ -43,13 +45,15 @@ def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Au
     """
     with _roomy():
         tree = read_tree(root, words)
-        modules = _parse(tree, progress)
+        modules, unread = _parse(tree, progress)
         program = Program(modules, Resolver(tree.files))
         context = Context(tree, program, Evaluator(program), words)
-        context.unresolved.extend(Unresolved("file", path, 1, reason) for path, reason in tree.skipped)
+        context.unresolved.extend(
+            Unresolved("file", path, 1, reason) for path, reason in [*tree.skipped, *unread]
+        )
         everything.collect(context)
         findings = judge(context)
-    return Audit(context, findings, [*tree.unread, *_unreadable_facts(context, modules)])
+    return Audit(context, findings, [*tree.unread, *unread, *_unreadable_facts(context, modules)])
 
 
 @contextmanager
@@ -67,18 +71,25 @@ def _roomy() -> Iterator[None]:
             gc.enable()
 
 
-def _parse(tree: Tree, progress: Progress | None) -> list[Module]:
+def _parse(tree: Tree, progress: Progress | None) -> tuple[list[Module], list[tuple[str, str]]]:
+    """The modules of all code, and the files that the parser gave up, with the reason; those are empty modules."""
     code = [each for each in tree.files if each.language in {"javascript", "python"}]
     modules: list[Module] = []
+    unread: list[tuple[str, str]] = []
     for done, file in enumerate(code, 1):
-        modules.append(parse(file))
+        try:
+            modules.append(parse(file))
+        except TooDamagedError:
+            last = file.text.count("\n") + 1
+            modules.append(Module(file, ir.Other(1, last, [], "program"), [(1, last)]))
+            unread.append((file.path, "syntax too damaged to be read"))
         if progress is not None:
             progress(done, len(code))
-    return modules
+    return modules, unread
 
 
 def parse(file: SourceFile) -> Module:
-    """The module of one source file."""
+    """The module of one source file. Raises `TooDamagedError`."""
     data = file.text.encode("utf-8", "replace")
     body, errors = python.parse(data) if file.language == "python" else javascript.parse(data, file.suffix)
     return Module(file, body, errors)

@@ -32,9 +32,9 @@ _GRAMMAR_OF = {".ts": "typescript", ".mts": "typescript", ".cts": "typescript", 
 
 
 def parse(source: bytes, suffix: str) -> tuple[ir.Other, list[tuple[int, int]]]:
-    """The program and the line spans that could not be parsed. `source` is UTF-8."""
+    """The program and the line spans that could not be parsed. `source` is UTF-8. Raises `TooDamagedError`."""
     grammar = _grammar(_GRAMMAR_OF.get(suffix, "javascript"))
-    root = grammar.parser.parse(source).root_node
+    root = grammar.parse(source)
     converter = Statements(source, grammar.methods)
     body = converter.block(root)
     spans = error_spans(root)

@@ -25,9 +25,9 @@ def _grammar() -> Grammar:
 
 
 def parse(source: bytes) -> tuple[ir.Other, list[tuple[int, int]]]:
-    """The module and the line spans that could not be parsed. `source` is UTF-8."""
+    """The module and the line spans that could not be parsed. `source` is UTF-8. Raises `TooDamagedError`."""
     grammar = _grammar()
-    root = grammar.parser.parse(source).root_node
+    root = grammar.parse(source)
     converter = Statements(source, grammar.methods)
     return ir.Other(1, root.end_point[0] + 1, converter.block(root), "program"), error_spans(root)
 
