@@ -18,6 +18,7 @@ from portraitist.audit.rules.base import (
     place,
     trace,
 )
+from portraitist.audit.rules.destinations import named_alone
 from portraitist.audit.rules.gravity import BARELY
 
 _QUALITY = {
@@ -49,8 +50,15 @@ _QUALITY = {
 def shared_destination(ctx: Context) -> Iterator[Finding]:
     """A training destination without any part that differs between members.
 
-    Destinations that are not resolved are not judged; a name from the environment counts as shared.
+    Destinations that are not resolved are not judged; a name from the environment counts as shared. Also those that
+    are made of a chosen name alone (`destinations`).
     """
+    yield from one_destination(ctx)
+    yield from named_alone(ctx)
+
+
+def one_destination(ctx: Context) -> Iterator[Finding]:
+    """The destinations that are one and the same for every training."""
     for call in ctx.creates():
         for field in call.fields("destination") if call.purpose == "training" else []:
             name = _after_slash(field.value)

@@ -12,8 +12,9 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Outside, Text, Value, literals
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, place
-from portraitist.audit.rules.provider import shared_destination
+from portraitist.audit.rules.provider import one_destination
 from portraitist.audit.rules.references import COMPOSED, WHOLE, forms
+from portraitist.audit.rules.version_names import trainers_own
 
 _MODEL = re.compile(r"^[\w.-]+/[\w.-]+(:[0-9a-f]+)?$")
 _OWN = re.compile(
@@ -35,7 +36,8 @@ def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
     """A generation that may run a fixed public model in place of the member's own.
 
     Only in repositories that train; only where both the member's model and the fixed one are seen. Also a choice of
-    that kind anywhere on the way to a generation, and the newest version of a model that all trainings share.
+    that kind anywhere on the way to a generation, the newest version of a model that all trainings share, and the
+    trainer's own version (`version_names`).
     """
     trains = any(each.purpose == "training" for each in ctx.creates())
     yield from _newest_of_all(ctx) if trains else ()
@@ -65,6 +67,7 @@ def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
                     evidence=[place(call)],
                 )
     yield from _chosen(ctx) if trains else ()
+    yield from trainers_own(ctx)
 
 
 def _is_given(module: Module, node: ir.Node | None) -> bool:
@@ -136,7 +139,7 @@ def _fixed(ctx: Context, module: Module, node: ir.Node) -> list[str]:
 def _newest_of_all(ctx: Context) -> Iterator[Finding]:
     """`models.get(name).latest_version` where every training makes a version of one and the same model."""
     trainings = [each for each in ctx.creates() if each.purpose == "training" and each.fields("destination")]
-    shared = list(shared_destination(ctx))
+    shared = list(one_destination(ctx))
     if not trainings or len(shared) < len(trainings):
         return
     seen: set[ir.Func | None] = set()

@@ -22,13 +22,15 @@ from portraitist.audit.rules.references import (
     joined_twice,
     run_bare,
 )
+from portraitist.audit.rules.version_names import named_versions, stand_ins
 
 
 def version_unnormalised(ctx: Context) -> Iterator[Finding]:
     """A version column gets `output.version` as it is (owner/name:hash) and is joined to a model elsewhere.
 
     Also the same within one function, a reference that has one form here and another there, and a bare hash that is
-    run as a model (`references`). Where a value is asked for a colon, nothing is said.
+    run as a model (`references`), a model's name where a version belongs (`version_names`). Where a value
+    is asked for a colon, nothing is said.
     """
     joined = _joined_names(ctx)
     for statement in live_statements(ctx, "write") if joined else ():
@@ -50,6 +52,8 @@ def version_unnormalised(ctx: Context) -> Iterator[Finding]:
     yield from joined_twice(ctx)
     yield from forms_mixed(ctx)
     yield from run_bare(ctx)
+    yield from named_versions(ctx)
+    yield from stand_ins(ctx)
 
 
 def _joined_names(ctx: Context) -> dict[str, Place]:

@@ -1,0 +1,121 @@
+"""Parts of the rules on versions and shared models: names where a version belongs, and what stands in for one.
+
+Judges what is spelled out, and answers of trainings whose own `version`, the trainer's, stands in for an output.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, ProviderCall
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import Known, OneOf, Text, Value, literals
+from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.base import finding, names_in, place
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.references import MODEL, TRAINER, WHOLE, forms
+from portraitist.audit.rules.syntax import STAND_IN
+
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def named_versions(ctx: Context) -> Iterator[Finding]:
+    """`version: "owner/name"`: a model's name without a version, which the provider takes for official models only.
+
+    A path that holds the model's name needs no version, and is not judged. Which models are official is not known here.
+    """
+    for call in ctx.creates():
+        if call.purpose != "generation" or not _asks_for_version(call):
+            continue
+        for field in call.fields("version"):
+            names = [str(each) for each in literals(field.value) if _NAME.fullmatch(str(each))]
+            if names:
+                message = f"version gets the name {names[0]} with no version in it: that works for official models only"
+                yield finding("version-unnormalised", ctx.program.modules[field.path],
+                              ir.Other(field.line, field.end, []), message, key=f"named {names[0]} {call.module.path}",
+                              weight=BARELY, evidence=[place(call)])  # fmt: skip
+
+
+def _asks_for_version(call: ProviderCall) -> bool:
+    """Whether a call is told its model by its version: `predictions.create`, `POST /v1/predictions`."""
+    return "prediction" in call.api.lower() and "models" not in call.api.lower()
+
+
+def stand_ins(ctx: Context) -> Iterator[Finding]:
+    """`pd.output?.version || `${owner}/${name}``: with a version, or without one where the training told none."""
+    for module, chain, sides in _choices(ctx):
+        first = forms(ctx, module, sides[0])
+        if not any(each.kind == WHOLE for each in first) or ctx.role_at(module, chain) not in LIVE_ROLES:
+            continue
+        for side in sides[1:]:
+            if _is_name(ctx.ev.eval(module, side)):
+                message = (
+                    "the model is owner/name:hash, or owner/name with no version where the answer holds none"
+                )
+                yield finding("version-unnormalised", module, chain, message, key="stand-in", weight=44)
+                break
+
+
+def trainers_own(ctx: Context) -> Iterator[Finding]:
+    """`training.output?.version || training.version`: the second is the trainer's version, no member's model."""
+    message = (
+        "without output.version the training's own version stands in, which is the trainer's, no member's"
+    )
+    for module, chain, sides in _choices(ctx):
+        first = {each.kind for each in forms(ctx, module, sides[0])}
+        later = {each.kind for side in sides[1:] for each in forms(ctx, module, side)}
+        if first & {WHOLE, MODEL} and TRAINER in later and ctx.role_at(module, chain) in LIVE_ROLES:
+            yield finding("shared-model-fallback", module, chain, message, key="trainer", weight=BARELY)
+    for module in (each for each in ctx.live if "version" in each.file.text):
+        for branch in module.all(ir.If):
+            own, other = _set_in(branch.then), _set_in(branch.other)
+            for name in own.keys() & other.keys() if own and other else ():
+                kinds = [{one.kind for one in forms(ctx, module, each[name])} for each in (own, other)]
+                live = (
+                    kinds[0] & {WHOLE} and TRAINER in kinds[1] and ctx.role_at(module, branch) in LIVE_ROLES
+                )
+                if live:
+                    yield finding(
+                        "shared-model-fallback", module, branch, message, key=f"trainer {name}", weight=60
+                    )
+
+
+def _choices(ctx: Context) -> Iterator[tuple[Module, ir.Bin, list[ir.Node]]]:
+    """Every outermost `a || b || c` with a version in it, and its sides in their order."""
+    for module in (each for each in ctx.live if "version" in each.file.text):
+        for chain in module.all(ir.Bin):
+            outer = isinstance(chain.parent, ir.Bin) and chain.parent.op == chain.op
+            if chain.op in STAND_IN and not outer and "version" in names_in(chain):
+                yield module, chain, list(_sides(chain))
+
+
+def _sides(node: ir.Node) -> Iterator[ir.Node]:
+    if isinstance(node, ir.Bin) and node.op in STAND_IN and node.right is not None:
+        yield from _sides(node.left)
+        yield from _sides(node.right)
+    else:
+        yield node
+
+
+def _is_name(value: Value) -> bool:
+    """Whether a text is `owner/name`, its parts known or not, with no colon."""
+    if isinstance(value, OneOf):
+        return all(_is_name(each) for each in value.options)
+    if isinstance(value, Known):
+        return _NAME.fullmatch(str(value.value)) is not None
+    if not isinstance(value, Text):
+        return False
+    shape = "".join(str(each.value) if isinstance(each, Known) else "x" for each in value.parts)
+    return _NAME.fullmatch(shape) is not None
+
+
+def _set_in(body: list[ir.Node]) -> dict[str, ir.Node]:
+    """The variables that a branch sets, with what they get, those of a further `else if` included."""
+    found: dict[str, ir.Node] = {}
+    for part in body:
+        for each in ir.find(part, ir.Assign):
+            if isinstance(each.target, ir.Name) and each.value is not None and not each.decl:
+                found.setdefault(each.target.id, each.value)
+    return found
