@@ -36,6 +36,7 @@ _CONFIGURED = re.compile(
     rf"^(https?://)?\{{[^}}]*\}}(/replicate)?(/v1)?(?P<path>{_OPERATIONS}(/[^/?#]+)*)/?([?#].*)?$"
 )
 _ANOTHER_PLACE = re.compile(rf"/|https?://(?!{_PROVIDER}|[^/]*\{{)")
+_SETTING = re.compile(r"\{([A-Z][A-Z0-9_]+)\}")
 _ANOTHER_HOST = re.compile(rf"https?://(?!{_PROVIDER})[^/{{]+/")
 _ANSWER_URL = re.compile(r"(^|\.)urls\.(get|cancel|stream)$")
 _NODE = {"http", "https"}
@@ -281,6 +282,21 @@ def provider_paths(address: Value, *, signed: bool = True) -> list[str]:
     if signed or not others:
         found.extend("{urls." + answer.group(2) + "}" for _, answer in answers if answer is not None)
     return sorted(set(found), key=lambda each: (-each.count("{"), each))
+
+
+def signed_for_others(ctx: Context, module: Module, call: ir.Call, address: Value) -> bool:
+    """Whether a request that goes to one of several hosts is signed with a setting of another one's name."""
+    written = renderings(address) if isinstance(address, OneOf | Text) else []
+    if not any(_ANOTHER_HOST.match(each) for each in written):
+        return False
+    signatures = [
+        name
+        for prop in ir.find(call, ir.Prop)
+        if str(prop.key).lower() == "authorization"
+        for each in renderings(ctx.ev.eval(module, prop.value))
+        for name in _SETTING.findall(each)
+    ]
+    return bool(signatures) and not any("REPLICATE" in each for each in signatures)
 
 
 def names_operation(path: str) -> bool:

@@ -22,6 +22,7 @@ from portraitist.audit.facts.http import (
     plainly_elsewhere,
     provider_paths,
     request_of,
+    signed_for_others,
 )
 from portraitist.audit.link.bindings import Frame
 from portraitist.audit.link.calls import argument_for
@@ -83,7 +84,7 @@ def _claim(
     address = address_of(ctx, hops[-1].module, hops[-1].call, _frame(hops))
     if address is None:
         return False
-    named = [each for each in _paths(hops[-1].call, address) if names_operation(each)]
+    named = [each for each in _paths(ctx, hops[-1], address) if names_operation(each)]
     if len(hops) > 1 and any(each.startswith("{urls.") for each in named):
         return False  # a caller that hands on the address of an answer has named no operation
     configured = configured_paths(address) if not named else []
@@ -100,9 +101,10 @@ def _claim(
     return any(sites)
 
 
-def _paths(request: ir.Call, address: Value) -> list[str]:
-    signed = any(each.key == "headers" for each in ir.find(request, ir.Prop))
-    return provider_paths(address, signed=signed)
+def _paths(ctx: Context, hop: _Hop, address: Value) -> list[str]:
+    signed = any(each.key == "headers" for each in ir.find(hop.call, ir.Prop))
+    found = provider_paths(address, signed=signed)
+    return [] if found and signed_for_others(ctx, hop.module, hop.call, address) else found
 
 
 def _outwards(ctx: Context, hops: tuple[_Hop, ...]) -> Iterator[tuple[_Hop, ...]]:
@@ -201,7 +203,7 @@ def _as_it_stands(ctx: Context, hop: _Hop, claimed: bool, found: dict[ir.Call, P
     """
     frame = _frame((hop,)) if claimed else None
     address = address_of(ctx, hop.module, hop.call, frame)
-    keys = _paths(hop.call, address) if address is not None else []
+    keys = _paths(ctx, hop, address) if address is not None else []
     request = request_of(ctx, hop.module, hop.call, frame) if keys else None
     if request is None:
         return
