@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
@@ -37,8 +36,10 @@ from portraitist.audit.rules.credits.counted import counted_first, given_twice
 from portraitist.audit.rules.credits.given_back import failed_branch, given_back_later
 from portraitist.audit.rules.credits.granted import given_for_the_asking
 from portraitist.audit.rules.credits.later import left_to_others
-from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Event, Ledger, named_kinds
+from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Ledger, named_kinds
 from portraitist.audit.rules.credits.raced import raced
+from portraitist.audit.rules.credits.rows_later import asks_number, by_rows, limits
+from portraitist.audit.rules.credits.steps import Step, goes_on, steps_of
 from portraitist.audit.rules.credits.thrown import kept_when_thrown
 from portraitist.audit.rules.credits.unequal import unequal
 from portraitist.audit.rules.credits.unheeded import unheeded
@@ -76,6 +77,7 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     seen: dict[str, list[Finding]] = {}
     ways = (
         amounts(ctx, flows),
+        by_rows(ctx, flows),
         unequal(ctx, list(dict.fromkeys(func for flow in flows for func in flow.funcs))),
         charged_twice(ctx, ledger, flows),
         _judged_all(ctx, ledger, flows),
@@ -138,55 +140,21 @@ def _hook_handlers(ctx: Context) -> list[ir.Func]:
     return list(dict.fromkeys(found))
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """An event on a way, and whether it stands before the way's next step."""
-
-    event: Event
-    before: bool
-    func: ir.Func
-    module: Module
-
-
-def _steps(ctx: Context, ledger: Ledger, flow: Flow) -> list[Step]:
-    found: dict[ir.Node, Step] = {}
-    steps: list[Step] = []
-    for func in flow.funcs:
-        module = ctx.program.module_of[func]
-        line = _goes_on(flow, module, func)
-        for event in ledger.events(func):
-            if event.line == line and event.end >= line and _leads_on(event.node, flow):
-                continue
-            step = Step(event, event.line < line, func, module)
-            known = found.setdefault(event.node, step)
-            if known is step or known.event.kind != event.kind:
-                steps.append(step)
-    return steps
-
-
-def _goes_on(flow: Flow, module: Module, func: ir.Func) -> int:
-    """The line at which a function of the way goes on to the next."""
-    lines = [
-        each.line for each in flow.steps if each.path == module.path and func.line < each.line <= func.end
-    ]
-    return max(lines, default=func.end)
-
-
-def _leads_on(node: ir.Node, flow: Flow) -> bool:
-    """Whether an event is the very call that leads to the paid one, a wrapper around it included."""
-    return node is flow.call.call or (isinstance(node, ir.Call) and flow.call.call in set(ir.walk(node)))
-
-
 def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> Iterator[Finding]:
-    steps = _steps(ctx, ledger, flow)
+    steps = steps_of(ctx, ledger, flow)
     kinds = {each.event.kind for each in steps}
     if "take" not in kinds:
-        if not (kinds or _asked_in_front(flow) or _allowed_once(ctx, flow)):
+        counted = any(ctx.once(limits, each) or ctx.once(asks_number, each) for each in flow.funcs)
+        if not (kinds or counted or _asked_in_front(flow) or _allowed_once(ctx, flow)):
             yield _unasked(ctx, ledger, flow)
         elif any(_is_asked_for(each) for each in steps):
             left = left_to_others(ctx, ledger, flow, hooks)
             if left is not None:
                 yield _at_call(flow, left[0], 45, left[1])
+                asked = [each for each in steps if _is_asked_for(each)][-1]
+                yield _at_step(
+                    flow, asked, left[0].replace("looked at", "asked for here"), BARELY, key="asked "
+                )
         return
     takes = [each for each in steps if each.event.kind == "take"]
     checks = [each for each in steps if each.event.kind == "check"]
@@ -204,6 +172,8 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> I
             52,
             Place(takes[0].module.path, takes[0].event.line),
         )
+        message = f"credits are taken here, and nothing looked at them before the paid {flow.call.purpose}"
+        yield _at_step(flow, takes[0], message, BARELY, key="taken ")
     else:
         yield _at_step(
             flow,
@@ -211,6 +181,9 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> I
             f"credits are taken only after the paid {flow.call.purpose}: requests side by side all pass",
             46,
         )
+        for asked in [each for each in checks if each.before][-1:]:
+            message = f"what is asked for here is taken only after the paid {flow.call.purpose}"
+            yield _at_step(flow, asked, message, BARELY, key="asked ")
 
 
 def _asks(step: Step) -> bool:
@@ -238,7 +211,7 @@ def _asked_in_front(flow: Flow) -> bool:
 def _allowed_once(ctx: Context, flow: Flow) -> bool:
     """Whether a state of the row turns everybody away who was here before: asked for, and changed, on the way."""
     for func in flow.funcs:
-        line = _goes_on(flow, ctx.program.module_of[func], func)
+        line = goes_on(flow, ctx.program.module_of[func], func)
         written = {
             snake(use.column)
             for each in ctx.statements_under.get(func, [])
@@ -395,6 +368,6 @@ def _first_step(flow: Flow) -> tuple[Module, ir.Node]:
     return call.module, call.call
 
 
-def _at_step(flow: Flow, step: Step, message: str, weight: int, *more: Place) -> Finding:
-    return finding("credit-before-check", step.module, step.event.node, message, key=flow.call.api, weight=weight,
+def _at_step(flow: Flow, step: Step, message: str, weight: int, *more: Place, key: str = "") -> Finding:
+    return finding("credit-before-check", step.module, step.event.node, message, key=key + flow.call.api, weight=weight,
                    line=step.event.line, end=step.event.end, evidence=[place(flow.call), *more])  # fmt: skip

@@ -95,6 +95,10 @@ def _never_taken(ctx: Context, module: Module, func: ir.Func, takes: list[Effect
             continue
         first = min(inside, key=lambda each: each.node.line)
         thrown = next((each for part in attempt.body for each in _throws(part, func, first.node)), None)
+        if thrown is None and not any(each.node.line < attempt.line for each in takes):
+            thrown = next(
+                (each for part in attempt.body for each in _pays(ctx, part, func, first.node)), None
+            )
         gives = done_in(ctx, func, "give")
         back = next((each for each in gives if _in_any_case(each.node, handler)), None)
         if thrown is None or back is None:
@@ -126,6 +130,14 @@ def _throws(part: ir.Node, func: ir.Func, take: ir.Node) -> Iterator[ir.Node]:
         refused = branch is not None and bool(names & names_in(branch.test)) and leave.line > take.line
         if own and (leave.end < take.line or refused):
             yield leave
+
+
+def _pays(ctx: Context, part: ir.Node, func: ir.Func, take: ir.Node) -> Iterator[ir.Node]:
+    """The paid call that stands in front of a take: it may fail."""
+    for call in ir.find(part, ir.Call):
+        paid = call in ctx.call_at and ctx.call_at[call].creates
+        if paid and call.end < take.line and call.within is func:
+            yield call
 
 
 def _in_any_case(node: ir.Node, handler: ir.Handler) -> bool:

@@ -1,0 +1,50 @@
+"""What is done with credits on a way to a paid call, step by step, and which steps stand before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.flows import Flow
+from portraitist.audit.link.module import Module
+from portraitist.audit.rules.credits.ledger import Event, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event on a way, and whether it stands before the way's next step."""
+
+    event: Event
+    before: bool
+    func: ir.Func
+    module: Module
+
+
+def steps_of(ctx: Context, ledger: Ledger, flow: Flow) -> list[Step]:
+    found: dict[ir.Node, Step] = {}
+    steps: list[Step] = []
+    for func in flow.funcs:
+        module = ctx.program.module_of[func]
+        line = goes_on(flow, module, func)
+        for event in ledger.events(func):
+            if event.line == line and event.end >= line and _leads_on(event.node, flow):
+                continue
+            step = Step(event, event.line < line, func, module)
+            known = found.setdefault(event.node, step)
+            if known is step or known.event.kind != event.kind:
+                steps.append(step)
+    return steps
+
+
+def goes_on(flow: Flow, module: Module, func: ir.Func) -> int:
+    """The line at which a function of the way goes on to the next."""
+    lines = [
+        each.line for each in flow.steps if each.path == module.path and func.line < each.line <= func.end
+    ]
+    return max(lines, default=func.end)
+
+
+def _leads_on(node: ir.Node, flow: Flow) -> bool:
+    """Whether an event is the very call that leads to the paid one, a wrapper around it included."""
+    return node is flow.call.call or (isinstance(node, ir.Call) and flow.call.call in set(ir.walk(node)))
