@@ -19,13 +19,16 @@ from portraitist.audit.rules.failures.answers import (
     unread_calls,
     unread_responses,
 )
+from portraitist.audit.rules.failures.as_success import as_success
 from portraitist.audit.rules.failures.handlers import left_out, nothing_for_an_answer, quiet_handlers
 from portraitist.audit.rules.failures.in_vain import in_vain
+from portraitist.audit.rules.failures.passed_over import beside, passed_over
 from portraitist.audit.rules.failures.put_in_place import nothing_kept, put_in_place
-from portraitist.audit.rules.failures.quiet import goes_round, working
+from portraitist.audit.rules.failures.quiet import goes_round, tested_after, working
 from portraitist.audit.rules.failures.rows_without_files import rows_without_files
 from portraitist.audit.rules.failures.told_done import told_done
 from portraitist.audit.rules.failures.unheard import unheard
+from portraitist.audit.rules.failures.unread_files import unread_files
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.repeats import repeats
 from portraitist.audit.rules.syntax import claims_success, tests_of
@@ -40,8 +43,17 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     nor is a failure in a loop that tries again. Also errors in answers that nobody reads, a webhook's failures that
     its sender never hears of, loops that leave out what failed (`answers`, `handlers`), results that are not kept and
     refusals that nobody reads (`unheard`), what is told as done (`told_done`), what is put in the place of what failed
-    (`put_in_place`), and questions and starts that fail and are taken for an answer (`in_vain`).
+    (`put_in_place`), questions and starts that fail and are taken for an answer (`in_vain`), and, anywhere, what
+    is answered, taken or counted as if it had not failed (`as_success`), logged
+    and passed over (`passed_over`), or a file of which nobody asks whether it came (`unread_files`).
     """
+    told = [*_told(ctx)]
+    yield from told
+    yield from beside(told, as_success(ctx, working(ctx)), unread_files(ctx, working(ctx)), passed_over(ctx))
+
+
+def _told(ctx: Context) -> Iterator[Finding]:
+    """The failures of paid work, of webhooks, and of what stands around them."""
     ways = working(ctx)
     yield from unread_answers(ctx, ways)
     yield from unread_calls(ctx, ways)
@@ -61,7 +73,7 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
         yield from _caught_promise(ctx, call)
         for module, attempt, inner in _attempts(ctx, call.module, call.call, call.func, 0):
             if (
-                _tested_after(attempt, inner)
+                tested_after(attempt, inner)
                 or _goes_round(attempt, inner)
                 or ctx.role_at(module, attempt) not in LIVE_ROLES
             ):
@@ -134,20 +146,6 @@ def _goes_round(attempt: ir.Try, call: ir.Node) -> bool:
     func = ir.enclosing(attempt, ir.Func)
     loops = [each for each in ir.ancestors(attempt) if isinstance(each, ir.Loop) and each.within is func]
     return any(goes_round(each) or repeats(each, call) for each in loops)
-
-
-def _tested_after(attempt: ir.Try, call: ir.Node) -> bool:
-    """Whether what the call gave is tested, or was set, behind the handler: `if (!result) return …`."""
-    made = [
-        each.target
-        for part in attempt.body
-        for each in ir.find(part, ir.Assign)
-        if call in set(ir.walk(each))
-    ]
-    names = {one.id for each in made for one in ir.find(each, ir.Name)}
-    func = ir.enclosing(attempt, ir.Func)
-    tests = [each.test for each in ir.find(func, ir.If)] if func is not None else []
-    return any(each.line > attempt.end and names & names_in(each) for each in tests)
 
 
 def _swallows(ctx: Context, attempt: ir.Try, handler: ir.Handler) -> str:

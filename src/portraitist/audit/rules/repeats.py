@@ -5,6 +5,7 @@ Only the repeating itself is seen; a key that makes the second call harmless is 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -12,9 +13,18 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.again.automatic import repeated_by_itself
 from portraitist.audit.rules.again.deliveries import paid_again
+from portraitist.audit.rules.again.refused import (
+    asks_helper_first,
+    only_when_refused,
+    speaks_of_refusal,
+    when_refused,
+)
 from portraitist.audit.rules.base import finding, last_name, names_in, place
-from portraitist.audit.rules.syntax import calls_in
+from portraitist.audit.rules.failures.quiet import goes_round
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.syntax import calls_in, is_way_out
 
 MAX_HELPERS = 3
 """How many helpers below a paid call its request may be repeated."""
@@ -27,6 +37,7 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
     (429) is made again, nothing is paid twice.
     """
     yield from paid_again(ctx)
+    yield from repeated_by_itself(ctx)
     yield from _repeating_helpers(ctx)
     yield from _repeating_tasks(ctx)
     yield from _second_attempts(ctx)
@@ -41,7 +52,8 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                 re.search(r"retry|backoff|on_exception", ir.dotted(one)) for one in each.decorators
             )
             own = isinstance(each, ir.Call) and _own_retry(ctx, each)
-            if _is_repeated(ctx, each, call.call) or helper or own or decorated or _calls_itself(each, call):
+            again = _is_repeated(ctx, each, call.call) or _asked_again(each, call)
+            if again or helper or own or decorated or _calls_itself(each, call):
                 yield finding(
                     "blind-post-retry",
                     call.module,
@@ -50,12 +62,43 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                     key=call.api,
                     weight=62,
                     line=each.line if helper or own else 0,
-                    end=call.call.end,
+                    end=_end_of(each, call.call),
                     evidence=[Place(call.module.path, each.line)],
                 )
                 break
             if isinstance(each, ir.Func) and not decorated and each.name:
                 break
+
+
+def _end_of(around: ir.Node, call: ir.Node) -> int:
+    """The last line of what makes a call again: of the handlers between it and the loop around it, else its own."""
+    if not isinstance(around, ir.Loop):
+        return call.end
+    between = itertools.takewhile(lambda each: each is not around, ir.ancestors(call))
+    return max(
+        (one.end for each in between if isinstance(each, ir.Try) for one in each.handlers), default=call.end
+    )
+
+
+def _asked_again(loop: ir.Node, call: ProviderCall) -> bool:
+    """`for attempt in range(3): answer = post(…); if answer.ok: break`, whatever made the answer a failure."""
+    if not isinstance(loop, ir.Loop) or call.sdk or loop.within is not call.func or not _names_attempts(loop):
+        return False
+    up = call.call.parent
+    name = last_name(up.target) if isinstance(up, ir.Assign) else ""
+    if not name or any(
+        isinstance(each, ir.Try) for each in ir.ancestors(call.call) if each in set(ir.walk(loop))
+    ):
+        return False
+    tests = [
+        each for each in ir.find(loop, ir.If) if each.line > call.call.line and name in names_in(each.test)
+    ]
+    done = any(names_in(each.test) & _STATES and any(map(is_way_out, each.then)) for each in tests)
+    fails = any(isinstance(one, ir.Return) and one.throws for each in tests for one in ir.walk(each))
+    return done and not fails and not any(speaks_of_refusal(each) for each in ir.walk(loop))
+
+
+_STATES = {"ok", "status", "status_code", "is_success"}
 
 
 def _own_retry(ctx: Context, call: ir.Call) -> bool:
@@ -84,23 +127,28 @@ def _second_attempts(ctx: Context) -> Iterator[Finding]:
     """The very same paid call, or the same work by another method, in the handler of the first one's errors."""
     for call in ctx.creates():
         attempt = _tried_before(call.call, call.func)
-        first = next(
-            (
-                each
-                for each in (ctx.creates() if attempt is not None else ())
-                if each.module is call.module
-                and attempt is not None
-                and any(each.call in set(ir.walk(part)) for part in attempt.body)
-                and (_spelled(each.call) == _spelled(call.call) or _same_work(each, call))
-                and not _apart(attempt, each.call, call.call)
-            ),
-            None,
-        )
+        if attempt is None:
+            continue
+        inside = {each for part in attempt.body for each in ir.walk(part)}
+        tried = [
+            each
+            for each in ctx.creates()
+            if each.call in inside and not _apart(attempt, each.call, call.call)
+        ]
+        first = next((each for each in tried if _alike(each, call)), None)
         if first is not None:
             message = f"{call.api} is sent a second time when the first fails, each time paid"
             yield finding("blind-post-retry", call.module, call.call, message, key=call.api, weight=62,
                           evidence=[place(first)])  # fmt: skip
+        elif tried and not _tests_within(attempt, call.call):
+            message = f"{call.api} is started as well when line {tried[0].call.line} fails in any way"
+            yield finding("blind-post-retry", call.module, call.call, message, key=f"other {call.api}", weight=BARELY,
+                          evidence=[place(tried[0])])  # fmt: skip
     yield from _called_again(ctx)
+
+
+def _alike(first: ProviderCall, again: ProviderCall) -> bool:
+    return _spelled(first.call) == _spelled(again.call) or _same_work(first, again)
 
 
 def _called_again(ctx: Context) -> Iterator[Finding]:
@@ -117,7 +165,7 @@ def _called_again(ctx: Context) -> Iterator[Finding]:
         if loop is not None and paid.call not in set(ir.walk(call)):
             message = f"{paid.api} is started again when anything in this attempt fails, each time paid"
             yield finding("blind-post-retry", module, call, message, key=f"loop {last_name(call.func)}", weight=60,
-                          evidence=[Place(module.path, loop.line), place(paid)])  # fmt: skip
+                          end=_end_of(loop, call), evidence=[Place(module.path, loop.line), place(paid)])  # fmt: skip
             continue
         attempt = _tried_before(call, call.within) if call.args or call.kw else None
         bodies = attempt.body if attempt is not None else []
@@ -137,7 +185,7 @@ def _repeats_within(loop: ir.Node, call: ir.Call) -> bool:
 
 
 def _names_attempts(loop: ir.Loop) -> bool:
-    names = " ".join(names_in(loop.target) | names_in(loop.source))
+    names = " ".join(names_in(loop.target) | names_in(loop.source) | names_in(loop.test))
     return re.search(r"attempt|retr(y|ies)|tries", names, re.I) is not None
 
 
@@ -148,7 +196,7 @@ def _tried_before(call: ir.Call, func: ir.Func | None) -> ir.Try | None:
     if handler is None or not isinstance(attempt, ir.Try) or ir.enclosing(handler, ir.Func) is not func:
         return None
     refused = any(_REFUSED.search(each) for each in names_in(handler.catches))
-    return None if refused or _when_refused(call) else attempt
+    return None if refused or when_refused(call) else attempt
 
 
 _REFUSED = re.compile(r"limit|refus|auth|valid|value|type|key|import|attribute", re.I)
@@ -266,42 +314,15 @@ def _anything(caught: ir.Node | None) -> bool:
 
 def _is_repeated(ctx: Context, loop: ir.Node, call: ir.Node) -> bool:
     """Whether a loop asks again when the call fails, and no helper lets it only where the call was turned away."""
-    return repeats(loop, call) and not ctx.once(_asks_helper_first, call)
-
-
-def _asks_helper_first(ctx: Context, call: ir.Node) -> bool:
-    """`catch { const delay = delayFor(error); if (delay === null) throw error; … }`, where that knows 429 alone."""
-    attempt = ir.enclosing(call, ir.Try)
-    inside = (
-        [each for handler in attempt.handlers for each in ir.walk(handler)] if attempt is not None else []
-    )
-    if not any(isinstance(each, ir.Return) and each.throws for each in inside):
-        return False
-    called = [
-        one for each in inside if isinstance(each, ir.Call) for one in ctx.program.functions_called(each)
-    ]
-    return any(isinstance(each.node, ir.Func) and _knows_refusal_alone(each.node) for each in called)
-
-
-def _knows_refusal_alone(func: ir.Func) -> bool:
-    """Whether a function asks for 429 and for no failure after which the call may have been paid."""
-    said = [each.value for each in ir.find(func, ir.Lit)]
-    return any(each in {429, "429"} for each in said) and not any(
-        _MAY_BE_PAID.search(str(each)) for each in said
-    )
-
-
-_MAY_BE_PAID = re.compile(
-    r"^(408|5\d\d)$|50[0-4]|time|ECONN|EPIPE|network|fetch|socket|reset by|hang up", re.I
-)
+    return repeats(loop, call) and not ctx.once(asks_helper_first, call)
 
 
 def repeats(loop: ir.Node, call: ir.Node) -> bool:
     """Whether a loop asks again when the call fails: it counts, or has no end of its own, around a catch."""
-    endless = isinstance(loop, ir.Loop) and loop.target is None
-    return (endless and any(_around(one, call) for one in ir.find(loop, ir.Try))) or _counts_attempts(
-        loop, call
-    )
+    if not isinstance(loop, ir.Loop) or loop.target is not None:
+        return _counts_attempts(loop, call)
+    tries = [one for one in ir.find(loop, ir.Try) if _around(one, call)]
+    return bool(tries) and (goes_round(loop) or _leaves(tries[0], call))
 
 
 def _counts_attempts(loop: ir.Node, call: ir.Node) -> bool:
@@ -327,31 +348,4 @@ def _leaves(attempt: ir.Try, call: ir.Node) -> bool:
 
 
 def _around(attempt: ir.Try, call: ir.Node) -> bool:
-    return bool(attempt.handlers) and attempt in set(ir.ancestors(call)) and not _only_when_refused(attempt)
-
-
-def _only_when_refused(attempt: ir.Try) -> bool:
-    """Whether only a call that was turned away (429) is made again, and any other failure leaves."""
-    inside = [each for handler in attempt.handlers for each in ir.walk(handler)]
-    asks = any(_says_refused(each) for each in inside)
-    throws = any(isinstance(each, ir.Return) and each.throws for each in inside)
-    goes_on = [each for each in inside if isinstance(each, ir.Other) and each.kind == "continue_statement"]
-    ends = all(handler.body and isinstance(handler.body[-1], ir.Return) for handler in attempt.handlers)
-    return asks and (throws or (ends and all(_when_refused(each) for each in goes_on)))
-
-
-def _when_refused(node: ir.Node) -> bool:
-    """Whether something in a handler stands in a branch that asks whether the call was turned away."""
-    branch = node
-    for each in ir.ancestors(node):
-        if isinstance(each, ir.Handler | ir.Func):
-            return False
-        asks = isinstance(each, ir.If) and branch in each.then
-        if asks and isinstance(each, ir.If) and any(_says_refused(one) for one in ir.walk(each.test)):
-            return True
-        branch = each
-    return False
-
-
-def _says_refused(node: ir.Node) -> bool:
-    return isinstance(node, ir.Lit) and node.value in {429, "429"}
+    return bool(attempt.handlers) and attempt in set(ir.ancestors(call)) and not only_when_refused(attempt)

@@ -27,7 +27,8 @@ from portraitist.audit.rules.completion.emptiness import PART, leaves_without, m
 from portraitist.audit.rules.completion.made_up import made_up
 from portraitist.audit.rules.completion.results import done_without_result
 from portraitist.audit.rules.completion.untaken import nothing_taken
-from portraitist.audit.rules.completion.words import done_at, holds_model, is_done, says_done
+from portraitist.audit.rules.completion.words import done_at, gets_model, holds_model, is_done, says_done
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.proven import is_proven
 from portraitist.audit.rules.state_words import DONE
 
@@ -51,21 +52,25 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
         states = [each for each in statement.columns if says_done(each.column)]
         for use in statement.columns:
             empty = isinstance(use.value, OneOf) and None in literals(use.value) and not is_proven(use.node)
-            if not holds_model(ctx, use) or not (empty or may_be_empty(ctx, module_of(ctx, use), use.node)):
+            if not gets_model(ctx, use) or not (empty or may_be_empty(ctx, module_of(ctx, use), use.node)):
                 continue
             done = [each for each in states if is_done(each) or _tested_done(each)]
             done = done or _told_done(ctx, statement, use, states)
-            if done:
+            kept = (
+                [] if done else [each for each in states if _may_say_done(ctx, each) and not _compared(each)]
+            )
+            if done or kept:
                 key = f"{statement.table}.{use.column}"
-                message = f"status becomes done even when {key} could not be extracted"
+                told = "status becomes done" if done else "the provider's state is kept, done too,"
+                message = f"{told} even when {key} could not be extracted"
                 yield finding(
                     "no-retry",
                     module_of(ctx, use),
                     line_of(use),
                     message,
                     key=key,
-                    weight=65,
-                    evidence=[Place(done[0].path, done[0].line)],
+                    weight=65 if done and holds_model(ctx, use) else 44 if done else BARELY,
+                    evidence=[Place(each.path, each.line) for each in (*done, *kept)[:1]],
                 )
                 break
 
@@ -118,6 +123,12 @@ def _tested_done(use: ColumnUse) -> bool:
         for test in tests
         for each in ir.find(test, ir.Bin)
     )
+
+
+def _compared(use: ColumnUse) -> bool:
+    """Whether a test around a column asks for a done-word: in which branch it stands says what it may be."""
+    tests = [each.test for each in ir.ancestors(use.node) if isinstance(each, ir.If)] if use.node else []
+    return any((ir.text_of(each) or "").lower() in DONE for test in tests for each in ir.find(test, ir.Lit))
 
 
 def _told_done(

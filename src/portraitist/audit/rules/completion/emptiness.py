@@ -34,10 +34,21 @@ def may_be_empty(ctx: Context, module: Module, node: ir.Node | None, depth: int 
         return given and not _asked(node, {node.id})
     if isinstance(node, ir.Cond):
         nothing = any(_is_nothing(each) for each in (node.then, node.other))
+        if any(each.op == "typeof" for each in ir.find(node.test, ir.Bin)):
+            return may_be_empty(ctx, module, node.other, depth)
         return nothing and not _leaves_before(node, looked_at(node.test))
+    if isinstance(node, ir.Call) and ir.dotted(node.func) == "JSON.stringify" and node.args:
+        return may_be_empty(ctx, module, node.args[0], depth)
     if isinstance(node, ir.Call) and _gives_nothing(ctx, node):
         return True
     return _may_be_nothing(node) and not _asked(node, _spelt(node))
+
+
+def may_lose(ctx: Context, module: Module, node: ir.Node | None) -> bool:
+    """Whether a value is what a helper gave back that says `return null` for a failure, and nobody asks for it."""
+    made = [each.value for each in reaching(module, node)] if isinstance(node, ir.Name) else [node]
+    helped = any(isinstance(each, ir.Call) and _gives_nothing(ctx, each) for each in made)
+    return helped and may_be_empty(ctx, module, node)
 
 
 def _falls_back(ctx: Context, module: Module, node: ir.Bin, depth: int) -> bool:

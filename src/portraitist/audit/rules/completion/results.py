@@ -26,7 +26,7 @@ from portraitist.audit.rules.base import (
     names_in,
     trace,
 )
-from portraitist.audit.rules.completion.emptiness import looked_at, may_be_empty
+from portraitist.audit.rules.completion.emptiness import looked_at, may_be_empty, may_lose
 from portraitist.audit.rules.completion.words import done_at, holds_model, is_done, is_word, says_done
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.state_words import STATE
@@ -92,10 +92,24 @@ def _done_beside(
     for state in states:
         if is_done(state) and not spelled:
             continue
+        if (
+            spelled
+            and state.node is not None
+            and _as_told(state)
+            and may_lose(ctx, module_of(ctx, use), use.node)
+        ):
+            return module_of(ctx, state), state.node
         for module, node in done_at(ctx, state):
             if not asked & _tested(node):
                 return module, node
     return None
+
+
+def _as_told(state: ColumnUse) -> bool:
+    """Whether a state is kept as the provider says it, whatever it is: `prediction.status` under no test of it."""
+    plain = isinstance(state.node, ir.Attr) and state.node.name == "status"
+    told = plain and re.search(r"prediction|training|body|payload|event|result", ir.dotted(state.node), re.I)  # type: ignore[arg-type]
+    return bool(told) and "status" not in _tested(state.node)  # type: ignore[arg-type]
 
 
 def _names_of(ctx: Context, module: Module, node: ir.Node | None) -> set[str]:
@@ -135,7 +149,10 @@ def _of_run(ctx: Context, module: Module, node: ir.Node) -> bool:
 
 
 def _is_output(node: ir.Node) -> bool:
-    return any(last_name(each) in {"output", "outputs"} for each in ir.walk(node))
+    return any(_OUTPUT.match(snake(last_name(each))) for each in ir.walk(node))
+
+
+_OUTPUT = re.compile(r"outputs?(_urls?)?$|(result|picture|image)_urls?$")
 
 
 def _answers(ctx: Context) -> Iterator[Finding]:

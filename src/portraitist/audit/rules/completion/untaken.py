@@ -15,6 +15,7 @@ from portraitist.audit.link.values import literals
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in, place
 from portraitist.audit.rules.completion.words import done_at, holds_model, is_word
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import STATE
 
 _RESULT = re.compile(r"output|version|weights|lora|result|tensor|(^|_)urls?$|^body$|^payload$|\.\.\.")
@@ -45,14 +46,13 @@ def nothing_taken(ctx: Context) -> Iterator[Finding]:
 def _nothing_asked(ctx: Context) -> Iterator[Finding]:
     """A done-state stored by a function that asks how a training went and takes nothing of its output.
 
-    Where a start keeps the training's destination nothing is said; where another writer of the rows stores a model
-    the row may have none all the same.
+    Where a start keeps the training's destination the model can be found by that; where another writer of the rows
+    stores a model the row may have none all the same.
     """
     asked = (each for each in ctx.calls if each.purpose == "status" and "training" in each.api.lower())
     asking = {each.func: each for each in asked if not _taken_of(ctx, each)}
     starts = [each for each in ctx.creates() if each.purpose == "training"] if asking else []
-    if any(_keeps_target(ctx, each) for each in starts if each.fields("destination") or not each.options):
-        return
+    kept = any(_keeps_target(ctx, each) for each in starts if each.fields("destination") or not each.options)
     for statement in live_statements(ctx, "write") if starts else ():
         call = asking.get(statement.func)
         if call is None or statement.insert or any(holds_model(ctx, each) for each in statement.columns):
@@ -64,8 +64,10 @@ def _nothing_asked(ctx: Context) -> Iterator[Finding]:
             elsewhere = _finds_model(ctx, statement.table)
             rest = [elsewhere] if elsewhere is not None else []
             what = "as the other writers of the row do" if rest else "of its output: no model is stored"
+            what = "of its output, no version either" if kept else what
+            weight = BARELY if kept else 46 if rest else 60
             message = f"the training counts as done here and nothing is taken {what}"
-            yield finding("no-retry", *site, message, key=f"{statement.table} asked", weight=46 if rest else 60,
+            yield finding("no-retry", *site, message, key=f"{statement.table} asked", weight=weight,
                           evidence=[place(call), Place(statement.module.path, statement.line), *rest])  # fmt: skip
 
 
@@ -79,6 +81,7 @@ _ASKED = {
     "completed_at",
     "started_at",
     "createdAt",
+    "progress",
     "ok",
 }
 """What says how a run went, and nothing of what it made."""
@@ -95,9 +98,21 @@ def _taken_of(ctx: Context, call: ProviderCall) -> bool:
         up = each.parent
         if each.id != made.target.id or each is made.target:
             continue
-        if not isinstance(up, ir.Attr) or up.name not in _ASKED:
+        if (not isinstance(up, ir.Attr) or up.name not in _ASKED) and not _is_logged(each):
             return True
     return False
+
+
+def _is_logged(name: ir.Name) -> bool:
+    """Whether a variable as a whole is only written to the log."""
+    around = next(
+        (each for each in ir.ancestors(name) if isinstance(each, ir.Call | ir.Assign | ir.Return)), None
+    )
+    if isinstance(around, ir.Call) and ir.dotted(around.func) == "JSON.stringify":
+        around = next((each for each in ir.ancestors(around) if isinstance(each, ir.Call)), None)
+    return isinstance(around, ir.Call) and ir.dotted(around.func).startswith(
+        ("console.", "logger.", "log.", "print")
+    )
 
 
 def _finds_model(ctx: Context, table: str) -> Place | None:

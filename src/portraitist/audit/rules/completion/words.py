@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import ColumnUse, Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
-from portraitist.audit.rules.base import module_of, trace
+from portraitist.audit.rules.base import last_name, module_of, trace
 from portraitist.audit.rules.state_words import DONE, STATE, word_of
 
 _DONE_FLAG = re.compile(r"(^|_)(trained|ready|completed?|done|finished)$")
@@ -43,6 +43,20 @@ def holds_model(ctx: Context, use: ColumnUse) -> bool:
     """Whether a column is one for what a training made."""
     name = snake(use.column)
     return name in ctx.words.model_columns or _MODEL_COLUMN.search(name) is not None
+
+
+def gets_model(ctx: Context, use: ColumnUse) -> bool:
+    """Whether a column gets what a training made, by its own name, or by that of what is put into it."""
+    if holds_model(ctx, use):
+        return True
+    if use.node is None or not _ABOUT_MODEL.search(snake(use.column)):
+        return False
+    parts = trace(ctx, module_of(ctx, use), use.node)
+    return any(_MADE.search(last_name(part)) for _, part in parts if isinstance(part, ir.Attr | ir.Index))
+
+
+_ABOUT_MODEL = re.compile(r"model|lora|weights|version|tensor")
+_MADE = re.compile(r"^(version|weights|lora_?weights|lora)$", re.I)
 
 
 def done_at(ctx: Context, use: ColumnUse) -> Iterator[tuple[Module, ir.Node]]:

@@ -26,25 +26,25 @@ _CHANGES = {"insert", "update", "upsert", "delete"}
 
 
 def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
-    """Rows written behind a paid call or in a webhook's handler by a client that throws nothing, its error unread."""
+    """Rows written by a client that throws nothing, its error unread; grave behind a paid call or in a webhook."""
     asked = {each.func: each.call.line for each in ctx.calls if each.purpose == "status"}
     for statement in live_statements(ctx, "write", "delete"):
         func = statement.func
         made = func in asked and statement.insert and ctx.role_at(statement.module, statement.node) == "src"
-        if func is None or not (func in ways or made) or not _answers_with_error(statement):
+        if func is None or not _answers_with_error(statement) or _BESIDE.search(statement.table):
             continue
         before = func not in ways.hooks and statement.line < ways.paid.get(func, asked.get(func, 0))
-        if before or _BESIDE.search(statement.table):
-            continue
+        behind = (func in ways or made) and not before
         module = statement.module
-        told = error_of(statement.node, func)
+        told = ctx.once(told_about, statement)
         key = ".".join([statement.table, *(each.column for each in statement.columns[:1])])
         if isinstance(told, ir.If):
             message = f"a failed write to {statement.table} is only logged, and the work goes on as if it were stored"
-            yield finding("fallback-swallow", module, told, message, key=key, weight=44, end=_last_line(told))
+            yield finding("fallback-swallow", module, told, message, key=key, weight=44 if behind else BARELY,
+                          end=_last_line(told))  # fmt: skip
         elif told is None:
             message = f"the error in the answer of this write to {statement.table} is never looked at"
-            weight = BARELY if _tells_failure(statement) else 43
+            weight = 43 if behind and not _tells_failure(statement) else BARELY
             yield finding("fallback-swallow", module, statement.node, message, key=key, weight=weight,
                           line=statement.line, end=statement.end)  # fmt: skip
 
@@ -110,6 +110,11 @@ def _answers_with_error(statement: Statement) -> bool:
     )
 
 
+def told_about(_ctx: Context, statement: Statement) -> ir.Node | None:
+    """What is done with the error in a statement's answer; to be asked once of each."""
+    return error_of(statement.node, statement.func)
+
+
 def error_of(node: ir.Node, func: ir.Func | None) -> ir.Node | None:
     """What is done with the error in an answer: the test that only logs it, None for nothing, else something."""
     up = node.parent
@@ -145,8 +150,9 @@ def _of_parts(target: ir.Obj, assign: ir.Assign, func: ir.Func | None) -> ir.Nod
 def _uses(func: ir.Func | None, name: str, after: ir.Assign) -> list[ir.Name]:
     """Where a name is read behind an assignment, up to the next one of the same name."""
     found: list[ir.Name] = []
+    own = set(ir.walk(after))
     for each in ir.find(func, ir.Name) if func is not None else ():
-        if each.id != name or each.first <= after.first or each in set(ir.walk(after)):
+        if each.id != name or each.first <= after.first or each in own:
             continue
         assign = ir.enclosing(each, ir.Assign)
         if assign is not None and each in set(ir.walk(assign.target)):
@@ -174,7 +180,7 @@ def _test_of(node: ir.Node) -> ir.If | None:
 
 def _goes_on(test: ir.If) -> bool:
     """Whether a branch for a failure does nothing but log."""
-    return only_logs(test.then)
+    return only_logs([each for each in test.then if getattr(each, "kind", "") != "continue_statement"])
 
 
 def unread_responses(ctx: Context) -> Iterator[Finding]:

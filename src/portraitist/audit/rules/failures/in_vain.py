@@ -45,13 +45,28 @@ def _not_asked(ctx: Context) -> Iterator[Finding]:
             if handler is None or ctx.role_at(module, attempt) not in LIVE_ROLES or attempt.within in paying:
                 continue
             told = _told_failed(ctx, attempt, handler)
-            if told is None or not _only_asks(ctx, attempt, asking, paying):
+            ends = _cancels(ctx, handler)
+            if not (told or ends) or not _only_asks(ctx, attempt, asking, paying):
                 continue
-            message = (
-                "where the provider could not be asked (a lost connection, 429), the run is taken for failed"
-            )
-            yield finding("fallback-swallow", module, told, message, key="asked in vain", weight=50, line=handler.line,
-                          end=max(handler.end, told.end))  # fmt: skip
+            verdict = "cancelled" if ends else "taken for failed"
+            message = f"where the provider could not be asked (a lost connection, 429), the run is {verdict}"
+            end = max(handler.end, told.end if told is not None else 0)
+            yield finding("fallback-swallow", module, told or handler, message, key="asked in vain", weight=50,
+                          line=handler.line, end=end)  # fmt: skip
+
+
+def _cancels(ctx: Context, handler: ir.Handler) -> bool:
+    """Whether a handler cancels the run, by itself or by a helper, whatever kind of failure it was."""
+    if any(isinstance(each, ir.If) for part in handler.body for each in ir.walk(part)):
+        return False
+    stops: set[ir.Func | None] = {each.func for each in ctx.calls if "cancel" in each.api} - {None}
+    for call in calls_in(handler.body):
+        known = ctx.call_at.get(call)
+        if known is not None and "cancel" in known.api:
+            return True
+        if any(each.node in stops for each in ctx.program.functions_called(call)):
+            return True
+    return False
 
 
 def _told_failed(ctx: Context, attempt: ir.Try, handler: ir.Handler) -> ir.Node | None:

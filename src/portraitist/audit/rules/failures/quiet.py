@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
-from portraitist.audit.rules.base import hears_provider, helpers_of
+from portraitist.audit.link.module import Module
+from portraitist.audit.rules.base import hears_provider, helpers_of, names_in, runs_in_browser
 
 _LOGS = re.compile(r"^(console|print|logger|log|logging|traceback|sentry|captureException|toast)\b", re.I)
 FAILS = re.compile(r"err|fail|\bok\b|status", re.I)
@@ -95,3 +96,22 @@ def _inside_log(node: ir.Node, top: ir.Node) -> bool:
         if each is top:
             break
     return False
+
+
+def tested_after(attempt: ir.Try, call: ir.Node) -> bool:
+    """Whether what the call gave is tested, or was set, behind the handler: `if (!result) return …`."""
+    made = [
+        each.target
+        for part in attempt.body
+        for each in ir.find(part, ir.Assign)
+        if call in set(ir.walk(each))
+    ]
+    names = {one.id for each in made for one in ir.find(each, ir.Name)}
+    func = ir.enclosing(attempt, ir.Func)
+    tests = [each.test for each in ir.find(func, ir.If)] if func is not None else []
+    return any(each.line > attempt.end and names & names_in(each) for each in tests)
+
+
+def in_browser(_ctx: Context, module: Module) -> bool:
+    """Whether browsers run a file; to be asked once of each."""
+    return runs_in_browser(module)

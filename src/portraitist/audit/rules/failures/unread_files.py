@@ -1,0 +1,230 @@
+"""Part of the rule on swallowed failures: files of which nobody asks whether they came or went.
+
+Downloads whose answer may be an error's page, uploads by a client that throws nothing, photos that are left out in
+front of paid work, and parts of many that were refused. All of it is of low weight.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import variables_in
+from portraitist.audit.link.calls import returns
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.failures.answers import error_of
+from portraitist.audit.rules.failures.quiet import Ways, in_browser, only_logs
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.syntax import leaves_within, tests_of
+
+_BODIES = {"arrayBuffer", "blob", "buffer", "bytes", "body", "content", "read", "iter_content", "raw"}
+_ASKED = {
+    "ok",
+    "status",
+    "status_code",
+    "statusCode",
+    "raise_for_status",
+    "is_success",
+    "is_error",
+    "statusText",
+}
+_KEEPS = re.compile(
+    r"upload|put_?object|PutObject|write_?file|createWriteStream|save|store|persist|writestr|^put$|^write$|add_?file|^file$"
+    r"|(^|\.)append$|Image\.open", re.I,
+)  # fmt: skip
+_FETCHES = re.compile(
+    r"download|fetch|get_?object|GetObject|(^|\.)(get|read|open)$|read_?file|s3\w*\.send|toBuffer|compress|resize",
+    re.I,
+)
+
+
+_CALLED = {"fetch", "get", "upload", "uploadToSignedUrl", "allSettled", "gather"}
+
+
+def unread_files(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """Everything of this file."""
+    for module in ctx.live:
+        if module.role == "src" and module.calls(_CALLED) and not ctx.once(in_browser, module):
+            yield from _downloads(ctx, module)
+            yield from _uploads(ctx, module)
+            yield from _parts(ctx, module)
+    yield from _left_out(ctx, ways)
+
+
+def _downloads(ctx: Context, module: Module) -> Iterator[Finding]:
+    """`const picture = await fetch(url)`, whose bytes are stored whatever came."""
+    for call in module.calls({"fetch", "get"}):
+        func = call.within
+        if func is None or not _gets(module, call) or ctx.role_at(module, call) not in LIVE_ROLES:
+            continue
+        first = _taken_unasked(func, call)
+        if first is None:
+            continue
+        kept = next(
+            (
+                each
+                for each in ir.find(func, ir.Call)
+                if each.line >= first.line and each is not call and _KEEPS.search(last_name(each.func) or "")
+            ),
+            None,
+        )
+        if kept is not None:
+            message = "whether this download succeeded is never looked at, and what came is kept as the file"
+            yield finding("fallback-swallow", module, call, message, key="download", weight=BARELY, end=first.end,
+                          evidence=[Place(module.path, kept.line)])  # fmt: skip
+
+
+def _gets(module: Module, call: ir.Call) -> bool:
+    """Whether a call asks for something over HTTP by a client that does not throw for a refusal."""
+    name = ir.dotted(call.func)
+    if module.language == "python":
+        return re.search(r"^(requests|httpx)\.get$|(^|\.)(client|session|http\w*)\.get$", name) is not None
+    if name not in {"fetch", "globalThis.fetch"} or not call.args:
+        return False
+    method = ir.keyword(call, "method")
+    return method is None or (ir.text_of(method) or "").upper() == "GET"
+
+
+def _taken_unasked(func: ir.Func, call: ir.Call) -> ir.Node | None:
+    """Where the body of an answer is taken in a function that never asks for its state, else None."""
+    up = call.parent
+    if isinstance(up, ir.Attr):
+        return up if up.name in _BODIES else None
+    target = up.target if isinstance(up, ir.Assign) else None
+    if not isinstance(target, ir.Name):
+        return None
+    names = {target.id}
+    for each in ir.find(func, ir.Assign):
+        if each.value is not None and isinstance(each.value, ir.Name) and each.value.id in names:
+            names |= variables_in(each.target)
+    members = [
+        each for each in ir.find(func, ir.Attr) if isinstance(each.obj, ir.Name) and each.obj.id in names
+    ]
+    if any(each.name in _ASKED for each in members) or _handed_on(func, names):
+        return None
+    return next((each for each in members if each.name in _BODIES and each.line >= call.line), None)
+
+
+def _handed_on(func: ir.Func, names: set[str]) -> bool:
+    """Whether an answer as a whole goes to another function, which may ask."""
+    return any(
+        isinstance(arg, ir.Name) and arg.id in names for each in ir.find(func, ir.Call) for arg in each.args
+    )
+
+
+def _uploads(ctx: Context, module: Module) -> Iterator[Finding]:
+    """`await supabase.storage.from(…).upload(path, file)`, whose error nobody reads before its address goes out."""
+    for upload in module.calls({"upload", "uploadToSignedUrl"}) if module.language == "javascript" else ():
+        func = upload.within
+        if func is None or ".storage.from." not in f".{ir.dotted(upload.func)}" or not upload.args:
+            continue
+        if ctx.role_at(module, upload) not in LIVE_ROLES or error_of(upload, func) is not None:
+            continue
+        names = {each.id for each in ir.find(upload.args[0], ir.Name)}
+        for assign in ir.find(func, ir.Assign):
+            if assign.line > upload.end and assign.value is not None and names & variables_in(assign.value):
+                names |= variables_in(assign.target)
+        told = next(
+            (each for each in _goes_out(ctx, func) if each.line > upload.end and names & names_in(each)),
+            None,
+        )
+        if told is not None:
+            message = "whether this upload failed is never looked at, and its address goes out all the same"
+            yield finding("fallback-swallow", module, upload, message, key="upload", weight=BARELY, end=upload.end,
+                          evidence=[Place(module.path, told.line)])  # fmt: skip
+
+
+def _goes_out(ctx: Context, func: ir.Func) -> list[ir.Node]:
+    """What a function gives back, and the rows that it writes."""
+    rows = [each.node for each in ctx.statements_under.get(func, ()) if each.kind == "write"]
+    return [*returns(func), *rows]
+
+
+def _parts(ctx: Context, module: Module) -> Iterator[Finding]:
+    """`Promise.allSettled(…)`, `gather(…, return_exceptions=True)`, of whose refused parts nobody hears."""
+    for call in module.calls({"allSettled", "gather"}):
+        func = call.within
+        if func is None or ctx.role_at(module, call) not in LIVE_ROLES:
+            continue
+        if last_name(call.func) == "gather":
+            told = ir.keyword(call, "return_exceptions")
+            if not (isinstance(told, ir.Lit) and told.value is True):
+                continue
+        said = names_in(func)
+        if said & {"rejected", "reason", "Exception", "BaseException", "isinstance", "every"}:
+            continue
+        up = next((each for each in ir.ancestors(call) if not isinstance(each, ir.Other)), None)
+        names = variables_in(up.target) if isinstance(up, ir.Assign) else set()
+        plain = isinstance(up, ir.Func | ir.If | ir.Loop | ir.Try)
+        counted = any(
+            names_in(each.test) & {"length", "len"}
+            and leaves_within(each.then if isinstance(each, ir.If) else [])
+            for each in tests_of(func)
+            if each.line > call.line
+        )
+        if (plain or (names and "fulfilled" in said)) and not counted:
+            message = "what is refused of these parts is left out, and nobody hears of it"
+            yield finding("fallback-swallow", module, call, message, key="parts", weight=BARELY, end=call.end)
+
+
+def _left_out(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """In a loop, or in the callback of `map`, in front of a paid call: what cannot be read is logged and left out."""
+    for func, paid in sorted(
+        ways.paid.items(), key=lambda each: (ctx.program.module_of[each[0]].path, each[0].line)
+    ):
+        module = ctx.program.module_of[func]
+        if module.role != "src" or ctx.role_at(module, func) not in LIVE_ROLES:
+            continue
+        for attempt in ir.find(func, ir.Try):
+            handler = attempt.handlers[-1] if attempt.handlers else None
+            if handler is None or attempt.end >= paid or not _is_of_many(attempt, func):
+                continue
+            reads = [each for part in attempt.body for each in ir.find(part, ir.Call)]
+            if not any(_FETCHES.search(ir.dotted(each.func)) for each in reads) or not _leaves_it_out(
+                handler
+            ):
+                continue
+            counted = (each for each in ir.find(func, ir.If) if attempt.end < each.line < paid)
+            if not any(leaves_within(each.then) and _counts(each) for each in counted):
+                message = "what fails here is left out, and nothing counts what is left before the paid call"
+                yield finding("fallback-swallow", module, handler, message, key="left out", weight=BARELY,
+                              end=handler.end)  # fmt: skip
+
+
+def _is_of_many(attempt: ir.Try, func: ir.Func) -> bool:
+    """Whether an attempt is made for each of many: in a loop, or in a callback of the same function."""
+    for each in ir.ancestors(attempt):
+        if each is func:
+            return False
+        if isinstance(each, ir.Loop):
+            return each.target is not None or (each.test is not None and "length" in names_in(each.test))
+        if isinstance(each, ir.Func):
+            up = each.parent
+            return isinstance(up, ir.Call) and last_name(up.func) in {"map", "forEach", "flatMap"}
+    return False
+
+
+def _leaves_it_out(handler: ir.Handler) -> bool:
+    """Whether a handler logs, and goes on or gives back nothing."""
+    rest = []
+    for each in handler.body:
+        if isinstance(each, ir.Return):
+            if each.throws or not (
+                each.value is None or (isinstance(each.value, ir.Lit) and each.value.value is None)
+            ):
+                return False
+        elif not (
+            isinstance(each, ir.Other) and each.kind.startswith(("continue", "pass", "comment", "empty"))
+        ):
+            rest.append(each)
+    return only_logs(rest)
+
+
+def _counts(test: ir.If) -> bool:
+    return bool(names_in(test.test) & {"length", "len", "size", "count"}) or bool(
+        re.search(r"count|files|images|photos|buffers|valid", " ".join(variables_in(test.test)), re.I)
+    )
