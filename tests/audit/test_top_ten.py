@@ -388,3 +388,60 @@ app.include_router(checks)
     for served, printed in (("", 0), ("from faces import faces\napp.include_router(faces)\n", 1)):
         audit = audit_files({"faces.py": router, "health.py": health, "main.py": main + served})
         assert len(_printed(audit, "missing-auth")) == printed
+
+
+def _ranks(audit: Audit, rule: str) -> list[int | None]:
+    return [each.rank for each in audit.findings if each.rule == rule]
+
+
+def test_four_letters_of_a_key_are_not_printed(audit_files: Auditor) -> None:
+    answer = "Response.json({ key: process.env.REPLICATE_API_TOKEN?.slice(0, SOME) })"
+    route = f"export async function GET() {{\n  return {answer};\n}}"
+    few = audit_files({"app/api/x/route.ts": route.replace("SOME", "4"), "app/api/y/route.ts": PAYS})
+    many = audit_files({"app/api/x/route.ts": route.replace("SOME", "8"), "app/api/y/route.ts": PAYS})
+    assert _ranks(few, "client-exposed-token") == [None]
+    assert [each is not None for each in _ranks(many, "client-exposed-token")] == [True]
+
+
+NOTED = """
+import { PrismaClient } from "@prisma/client";
+import Replicate from "replicate";
+const prisma = new PrismaClient();
+export async function POST(request: Request) {
+  const { id } = await request.json();
+  await prisma.session.update({ where: { id }, data: { COLUMN } }).catch((error) => console.warn(error));
+  return Response.json(await new Replicate().run("a/b", { input: {} }));
+}
+"""
+
+
+def test_a_lost_time_stamp_is_not_printed(audit_files: Auditor) -> None:
+    stamp = audit_files({"app/api/x/route.ts": NOTED.replace("COLUMN", "updatedAt: new Date()")})
+    state = audit_files({"app/api/x/route.ts": NOTED.replace("COLUMN", "prompt: id")})
+    assert _ranks(stamp, "fallback-swallow") == [None]
+    assert [each is not None for each in _ranks(state, "fallback-swallow")] == [True]
+
+
+BESIDE = """
+import { PrismaClient } from "@prisma/client";
+import Replicate from "replicate";
+const prisma = new PrismaClient();
+export async function POST(request: Request) {
+  const output: any = await new Replicate().run("a/b", { input: {} });
+  FIRST
+  try {
+    await prisma.caption.create({ data: { of: output[0] } });
+  } catch (error) {
+    console.warn("no caption", error);
+  }
+  return Response.json({ success: true });
+}
+"""
+
+
+def test_what_is_added_beside_a_kept_result_is_not_printed(audit_files: Auditor) -> None:
+    kept = "await prisma.image.create({ data: { url: output[0] } });"
+    beside = audit_files({"app/api/x/route.ts": BESIDE.replace("FIRST", kept)})
+    alone = audit_files({"app/api/x/route.ts": BESIDE.replace("FIRST", "")})
+    assert not any(_ranks(beside, "fallback-swallow"))
+    assert any(_ranks(alone, "fallback-swallow"))

@@ -125,15 +125,17 @@ def _secret_compared(ctx: Context, module: Module, node: ir.If) -> str:
     compares = len(given) < len(names) or any(re.search(r"auth", each, re.I) for each in given)
     if compares and (named or any(_SECRET.search(each) for each in texts)):
         return named or "authorization"
-    return _own_secret(ctx, module, node)
+    return own_secret(ctx, module, node)
 
 
-_CONFIGURED = re.compile(r"process\.env|environ|settings\.|config\.|^(process|env|settings|config|os)$")
+_CONFIGURED = re.compile(
+    r"process\.env|environ|settings\.|config\.|^env\.|^(process|env|settings|config|os)$"
+)
 _SECRET = re.compile(r"auth|secret|api_?key|token|bearer|signature", re.I)
 _PASSWORD = re.compile(r"secret|passw|passphrase|passcode|token|(^|_)(key|pin)$", re.I)
 
 
-def _own_secret(ctx: Context, module: Module, node: ir.If) -> str:
+def own_secret(ctx: Context, module: Module, node: ir.If) -> str:
     """`sent !== process.env.ADMIN_PASSWORD`: the setting's own name, whatever the other side is called.
 
     Not where it is compared only if it is set: that lets everybody in where it is not.
@@ -144,8 +146,12 @@ def _own_secret(ctx: Context, module: Module, node: ir.If) -> str:
             value = ctx.ev.eval(module, side)
             options = value.options if isinstance(value, OneOf) else (value,)
             named = [one.name for one in options if isinstance(one, Outside) and one.kind == "env"]
-            if _CONFIGURED.search(ir.dotted(side)):
-                named.append(ir.dotted(side).rpartition(".")[2])
+            held = (
+                each.value for each in bindings_of(module, side) if each.value is not None and not each.keys
+            )
+            for one in (side, *held):
+                if _CONFIGURED.search(ir.dotted(one)):
+                    named.append(ir.dotted(one).rpartition(".")[2])
             found = next((one for one in named if _PASSWORD.search(one) and "PUBLIC" not in one), "")
             if found and not _only_where_set(node, ir.dotted(side)):
                 return found

@@ -160,6 +160,13 @@ def _missing_columns(ctx: Context) -> None:
             ])  # fmt: skip
 
 
+def _is_one_of_many(ctx: Context, statement: Statement, path: str) -> bool:
+    """Whether a helper that is handed its columns is one of several that a call may run: each has its own."""
+    sites = ctx.program.callers.get(statement.func, []) if statement.func is not None else []
+    own = [each for each in sites if each.module.path == path]
+    return bool(own) and all(len(ctx.program.functions_called(each.call)) > 1 for each in own)
+
+
 def _not_defined(ctx: Context, statement: Statement, uses: Iterable[ColumnUse]) -> None:
     created = any(each.source != "alter table" for each in ctx.tables.get(statement.table, []))
     known = {snake(each) for each in columns_of(ctx, statement.table)}
@@ -177,6 +184,7 @@ def _not_defined(ctx: Context, statement: Statement, uses: Iterable[ColumnUse]) 
             or not re.match(r"^[A-Za-z_]\w*$", name)
             or f"{snake(name)}_id" in known
             or (documented and snake(name).replace("_", "") not in alike)
+            or (use.path != statement.module.path and _is_one_of_many(ctx, statement, use.path))
         ):
             continue
         module = ctx.program.modules[use.path]

@@ -141,6 +141,8 @@ def _split_handlers(ctx: Context, module: Module, args: list[ir.Node]) -> tuple[
     handlers = handler_targets(ctx, module, flat[-1]) if flat else []
     if flat and isinstance(flat[-1], ir.Call):
         guards.append((module, flat[-1]))
+    elif flat and (made := _wrapping(ctx, module, flat[-1])) is not None:
+        guards.append(made)
     if flat and not handlers and isinstance(flat[-1], ir.Name | ir.Attr):
         handlers = [Target(module, flat[-1])]
     return handlers, guards
@@ -163,7 +165,7 @@ def handler_targets(ctx: Context, module: Module, node: ir.Node, depth: int = 0)
     if isinstance(node, ir.Func):
         return [Target(module, node)]
     if isinstance(node, ir.Name | ir.Attr):
-        return (
+        return _wrapped_elsewhere(ctx, module, node, depth) or (
             [each for each in ctx.program.resolve(module, node) if isinstance(each.node, ir.Func)]
             or [
                 found
@@ -174,6 +176,42 @@ def handler_targets(ctx: Context, module: Module, node: ir.Node, depth: int = 0)
             or _wrapped_value(ctx, module, node, depth)
         )
     return []
+
+
+def _wrapped_elsewhere(ctx: Context, module: Module, node: ir.Node, depth: int) -> list[Target]:
+    made = _wrapping(ctx, module, node)
+    args = made[1].args if made is not None else []
+    return [
+        each for arg in args if made is not None for each in handler_targets(ctx, made[0], arg, depth + 1)
+    ]
+
+
+def _wrapping(ctx: Context, module: Module, node: ir.Node) -> tuple[Module, ir.Call] | None:
+    """The call of `export const show = wrap(async (req, res) => …)` in another file, where `show` is that file's.
+
+    Each handler has its own function; what the wrapper gives back is one for all of them.
+    """
+    name = node.obj if isinstance(node, ir.Attr) else node
+    for binding in bindings_of(module, name):
+        if binding.kind != "import" or not isinstance(binding.node, ir.Import):
+            continue
+        path = ctx.program.resolver.resolve(module.path, binding.node.module, module.language)
+        other = ctx.program.modules.get(path) if path else None
+        key = node.name if isinstance(node, ir.Attr) else str(binding.keys[0])
+        entry = other.exports.get(key) if other is not None else None
+        named = (
+            other.top.names.get(entry or key, [])
+            if other is not None and not isinstance(entry, ir.Node)
+            else []
+        )
+        value = entry if isinstance(entry, ir.Call) else next((each.value for each in named), None)
+        if (
+            other is not None
+            and isinstance(value, ir.Call)
+            and any(isinstance(each, ir.Func) for each in value.args)
+        ):
+            return other, value
+    return None
 
 
 def _wrapped_value(ctx: Context, module: Module, node: ir.Name | ir.Attr, depth: int) -> list[Target]:

@@ -31,6 +31,9 @@ _ADD = re.compile(
     r"\badd\s+(?!generated\s+(?:by|always)\b)(?:column\s+)?(?:if\s+not\s+exists\s+)?(?P<name>[\w\"`]+)\s+(?P<type>[\w]+(?:\s*\([^)]*\))?)",
     re.I,
 )
+_RENAME = re.compile(
+    r"\brename\s+(?!to\b|constraint\b)(?:column\s+)?[\w\"`]+\s+to\s+(?P<name>[\w\"`]+)", re.I
+)
 _NOT_COLUMNS = {
     "primary", "foreign", "unique", "check", "constraint", "exclude", "key", "index", "like", "fulltext", "partition",
 }  # fmt: skip
@@ -153,6 +156,8 @@ def _ddl(path: str, text: str, first_line: int, role: str) -> Iterator[TableDef]
             for each in _ADD.finditer(match.group("rest"))
             if sql.bare(each.group("name")).lower() not in _NOT_COLUMNS
         }
+        for each in _RENAME.finditer(match.group("rest")):
+            added[sql.bare(each.group("name"))] = ("", place(match.start("rest") + each.start("name")))
         if added:
             yield TableDef(
                 sql.bare(match.group("table")), path, place(match.start("table")).line, added, "alter table"

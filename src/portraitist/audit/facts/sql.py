@@ -36,7 +36,7 @@ _WORDS = {
     "now",
     "case",
 }
-_COLUMN = re.compile(rf"^(?:(?P<of>{_IDENT})\s*\.\s*)?(?P<name>{_IDENT})$")
+_COLUMN = re.compile(rf"^(?:(?P<of>{_IDENT})\s*\.\s*)?(?!(?i:true|false|null)$)(?P<name>{_IDENT})$")
 _ALIAS = re.compile(
     rf"\s+(?:as\s+)?(?!(?:left|right|full|inner|cross|natural|join|on|where|order|group|limit|using)\b)(?P<alias>{_IDENT})",
     re.I,

@@ -84,6 +84,8 @@ class Names:
             way = member_path(each.target)
             if not way or len(way) > 2 or "exports" in way or each.line > node.line or each.op != "=":
                 continue
+            if found is not None and not _is_same(found[1], each.target, node):
+                continue
             value_set = self.ev.eval(module, each.value, frame, depth)
             for key in reversed(way):
                 made = Field(
@@ -246,3 +248,11 @@ def _counts(call: ir.Call) -> bool:
 
 def _counted(call: ir.Call) -> ir.Node | None:
     return call.args[0] if call.args else call.func.obj if isinstance(call.func, ir.Attr) else None
+
+
+def _is_same(bindings: list[Binding], target: ir.Node, use: ir.Name) -> bool:
+    """Whether a member is set on the variable that is read, not on another block's: `let x` in two loops."""
+    if len(bindings) < 2:
+        return True
+    read = visible(bindings, use)
+    return any(each is one for each in visible(bindings, ir.root_of(target)) for one in read)

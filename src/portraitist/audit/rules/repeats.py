@@ -58,7 +58,7 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                     "blind-post-retry",
                     call.module,
                     call.call,
-                    f"{call.api} is repeated blindly, each time paid",
+                    f"{call.api} is sent again when it fails, each time paid, though the first may have come through",
                     key=call.api,
                     weight=62,
                     line=each.line if helper or own else 0,

@@ -114,7 +114,7 @@ def _parameters(ctx: Context, route: Route, module: Module, func: ir.Func) -> It
         params = func.params[:1]
     else:
         injected = [param for param, _, _ in dependencies(ctx, module, func)]
-        params = [each for each in func.params if each not in injected]
+        params = [each for each in func.params if each not in injected and not _is_added(route, func, each)]
     for each in params:
         default = ir.dotted(each.default) if each.default is not None else ""
         annotation = ir.dotted(each.annotation) if each.annotation is not None else ""
@@ -123,6 +123,16 @@ def _parameters(ctx: Context, route: Route, module: Module, func: ir.Func) -> It
         yield from _bound(each, lambda key: key not in {"ctx", "context", *_OTHERS})
     if route.framework == "python":
         yield "request"
+
+
+def _is_added(route: Route, func: ir.Func, param: ir.Param) -> bool:
+    """What a wrapper adds behind the request and its context, as a whole: `withAuth(async (req, ctx, who) => …)`."""
+    return (
+        route.framework == "next"
+        and route.method != "ACTION"
+        and bool(param.name)
+        and param in func.params[2:]
+    )
 
 
 def _bound(param: ir.Param, wanted: object) -> Iterator[str]:
@@ -185,10 +195,18 @@ def is_given(here: Given, node: ir.Node | None, depth: int = 0) -> bool:
     if isinstance(node, ir.Call):
         return _call_given(here, node, depth)
     if isinstance(node, ir.Bin | ir.Tmpl):
+        if any(_FRESH.search(ir.dotted(each.func)) for each in ir.find(node, ir.Call)):
+            return False  # a name that is made here, whatever else is in it
         return any(is_given(here, each, depth + 1) for each in node.children())
     if isinstance(node, ir.Cond):
         return is_given(here, node.then, depth + 1) or is_given(here, node.other, depth + 1)
     return False
+
+
+_FRESH = re.compile(
+    r"(^|\.)(Math\.random|Date\.now|randomUUID|uuid[1-7]|uuidv[1-7]|nanoid|cuid|token_hex|token_urlsafe)$"
+)
+"""What makes a name that nobody else has."""
 
 
 def of_chosen_row(ctx: Context, here: Given, node: ir.Node | None) -> bool:

@@ -14,6 +14,7 @@ from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.frozen import dataclass
 from portraitist.audit.link.module import Module
+from portraitist.audit.link.targets import HANDING_ON, handed_on
 from portraitist.audit.rules.base import last_name, live_statements, names_in, runs_in_browser, trace
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, meaning, sign
 from portraitist.audit.rules.syntax import ORDER
@@ -81,6 +82,7 @@ class Ledger:
                 wallet = chain and _of_wallet(names_in(test.test))
                 for kind in self._asked(test.test) - ({"check"} if wallet else set()):
                     self._add(test.within, Event(kind, test, test.line, test.test.end))
+        self.handed = list(_handed_over(ctx, servers))
         self.kinds = self._propagated()
 
     def _known(self, func: ir.Func | None, kind: str) -> list[Event]:
@@ -109,6 +111,7 @@ class Ledger:
             for target in targets
             if call.within is not None and isinstance(target.node, ir.Func)
         ]
+        edges += [(call.within, func) for call, func in self.handed if call.within is not None]
         for _ in range(MAX_DEPTH):
             grown = dict(kinds)
             for caller, callee in edges:
@@ -126,7 +129,21 @@ class Ledger:
             for target in self.ctx.program.functions_called(call):
                 kinds = self.kinds.get(target.node, NOTHING) if isinstance(target.node, ir.Func) else NOTHING
                 found.extend(Event(kind, call, call.line, call.end) for kind in sorted(kinds))
+        for call, helper in self.handed:
+            if func in ir.ancestors(call):
+                own = sorted(self.kinds.get(helper, NOTHING))
+                found.extend(Event(kind, call, call.line, call.end) for kind in own)
         return sorted(dict.fromkeys(found), key=lambda each: (each.line, each.kind))
+
+
+def _handed_over(ctx: Context, modules: list[Module]) -> Iterator[tuple[ir.Call, ir.Func]]:
+    """The functions of the repository that `await asyncio.to_thread(reserve, …)` and its like wait for."""
+    for module in modules:
+        for call in module.calls(HANDING_ON.keys() - {"add_task"}) if module.language == "python" else ():
+            given = handed_on(call)
+            for each in ctx.program.resolve(module, given.func) if given is not None else ():
+                if isinstance(each.node, ir.Func):
+                    yield call, each.node
 
 
 def _on_server(module: Module) -> bool:

@@ -214,7 +214,10 @@ def dropped_catches(ctx: Context, ways: Ways) -> Iterator[Finding]:
             inside = works & set(ir.walk(call.func.obj)) if isinstance(handler, ir.Func) else set()
             if isinstance(handler, ir.Func) and inside:
                 near = call.within in ways or not inside.isdisjoint(paid)
-                yield from _dropped_catch(module, call, handler, near)
+                petty = all(_only_stamps(each) for node in inside for each in ctx.statements_at.get(node, ()))
+                yield from _dropped_catch(
+                    module, call, handler, near, 45 if inside & paid or not petty else BARELY
+                )
 
 
 _GIVES_BACK = re.compile(
@@ -241,7 +244,17 @@ def _given(handler: ir.Func) -> list[ir.Node | None]:
     return [each.value for each in handler.body if isinstance(each, ir.Return)]
 
 
-def _dropped_catch(module: Module, call: ir.Call, handler: ir.Func, near: bool) -> Iterator[Finding]:
+_STAMP = re.compile(r"_(at|on|seen|login|active|access(ed)?|date|time)$")
+
+
+def _only_stamps(statement: Statement) -> bool:
+    """Whether nothing but the time of something is written."""
+    return bool(statement.columns) and all(_STAMP.search(snake(each.column)) for each in statement.columns)
+
+
+def _dropped_catch(
+    module: Module, call: ir.Call, handler: ir.Func, near: bool, weight: int
+) -> Iterator[Finding]:
     unused = isinstance(call.parent, ir.Func | ir.If | ir.Try | ir.Loop | ir.Handler)
     made = [each.value for each in handler.body if isinstance(each, ir.Return)]
     answers = [each for each in made if isinstance(each, ir.Call) and _is_answer(each)]
@@ -252,9 +265,11 @@ def _dropped_catch(module: Module, call: ir.Call, handler: ir.Func, near: bool) 
         )
     elif unused and near and (only_logs(handler.body) or _plain(made)):
         message = "a failure of what stands before this .catch disappears in it"
+        if any(True for each in handler.body for _ in ir.find(each, ir.Call)):
+            message = "a failure of what stands before this .catch is only logged, and the work goes on"
     line = call.func.name_line if isinstance(call.func, ir.Attr) else call.line
     if message:
-        yield finding("fallback-swallow", module, call, message, key="catch", weight=45, line=line,
+        yield finding("fallback-swallow", module, call, message, key="catch", weight=weight, line=line,
                       end=max(line, call.end))  # fmt: skip
 
 

@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
-from portraitist.audit.rules.failures.quiet import FAILS, Ways, goes_round, only_logs
+from portraitist.audit.rules.failures.quiet import BESIDE, FAILS, Ways, goes_round, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import (
     NOTHING,
@@ -60,7 +61,8 @@ def quiet_handlers(ctx: Context, ways: Ways) -> Iterator[Finding]:
             elif func in ways.hooks and changes and not _calls_own(ctx, handler):
                 verdict = _told_well(handler, module.language == "python" and func in ctx.handled_by)
             if verdict:
-                weight = 43 if _matters(attempt) and "disappears" not in verdict else BARELY
+                matters = _matters(attempt) and not _only_notes(ctx, attempt)
+                weight = 43 if matters and "disappears" not in verdict else BARELY
                 found = finding("fallback-swallow", module, handler, verdict, key=verdict, weight=weight,
                                 end=handler.end)  # fmt: skip
                 told.setdefault((func, verdict, weight), []).append(found)
@@ -71,6 +73,15 @@ def quiet_handlers(ctx: Context, ways: Ways) -> Iterator[Finding]:
 def _matters(attempt: ir.Try) -> bool:
     """Whether what is tried is about money, a state, a model or a picture."""
     return any(_GOODS.search(each) for part in attempt.body for each in names_in(part) if " " not in each)
+
+
+def _only_notes(ctx: Context, attempt: ir.Try) -> bool:
+    """Whether all that is tried adds to tables that only tell what happened."""
+    inside = {each for part in attempt.body for each in ir.walk(part)}
+    own = ctx.statements_under.get(attempt.within, ()) if attempt.within is not None else ()
+    made = [each for each in own if each.node in inside]
+    written = [each for each in made if each.kind != "read"]
+    return bool(written) and all(each.insert and BESIDE.search(snake(each.table)) for each in written)
 
 
 def _changes(ctx: Context, attempt: ir.Try, nodes: set[ir.Node], writers: set[ir.Node | None]) -> bool:

@@ -16,6 +16,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, last_name, leads_to, live_statements, place
 from portraitist.audit.rules.failures.quiet import BESIDE, Ways, only_logs
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import STATE
 from portraitist.audit.rules.syntax import calls_in, way_out
 
@@ -226,13 +227,20 @@ def _not_kept(ctx: Context, ways: Ways) -> Iterator[Finding]:
             caller = _dropped_behind(ctx, ways, func)
             if caller is not None:
                 module: Module = ctx.program.module_of[func]
+                silent = not any(True for part in handler.body for _ in ir.find(part, ir.Call))
+                says = "says nothing where" if silent else "only logs that"
                 message = (
-                    f"{func.name} only logs that {inside.table} could not be written, and {caller.path}:{caller.line} "
+                    f"{func.name} {says} {inside.table} could not be written, and {caller.path}:{caller.line} "
                     "goes on as if it were"
                 )
-                yield finding("fallback-swallow", module, handler, message, key=f"kept {func.name}", weight=43,
+                weight = BARELY if _NOTES.search(snake(func.name)) else 43
+                yield finding("fallback-swallow", module, handler, message, key=f"kept {func.name}", weight=weight,
                               end=handler.end, evidence=[caller])  # fmt: skip
                 break
+
+
+_NOTES = re.compile(r"(^|_)(logs?|track|audit|metrics?|analytics|stats|heartbeat|usage|notify|debug)(_|$)")
+"""Helpers that only note what happened."""
 
 
 def _below(attempt: ir.Try, node: ir.Node) -> bool:
@@ -261,6 +269,13 @@ def _dropped_behind(ctx: Context, ways: Ways, func: ir.Func, depth: int = 0) -> 
             continue
         if isinstance(site.call.parent, ir.If) and site.call.parent.test is site.call:
             continue
+        handler = ir.enclosing(site.call, ir.Handler)
+        if (
+            handler is not None
+            and handler.within is owner
+            and any(isinstance(each, ir.Return) for each in handler.body)
+        ):
+            continue  # it clears up behind a failure that is told
         if owner in ways.hooks or (owner in ways.paid and site.call.line > ways.paid[owner]):
             return Place(site.module.path, site.call.line)
         further = (

@@ -15,7 +15,9 @@ from portraitist.audit.rules.base import hears_provider, helpers_of, names_in, r
 _LOGS = re.compile(r"^(console|print|logger|log|logging|traceback|sentry|captureException|toast)\b", re.I)
 FAILS = re.compile(r"err|fail|\bok\b|status", re.I)
 """What the test of a branch for failures names."""
-BESIDE = re.compile(r"(^|_)(logs?|audit|events?|analytics|metrics|counters|notifications?|usage)(_|$)", re.I)
+BESIDE = re.compile(
+    r"(^|_)(logs?|audit|events?|analytics|analys[ie]s|metrics|counters|notifications?|usage)(_|$)", re.I
+)
 """Tables whose rows only tell what happened."""
 MAX_HELPERS = 2
 """How many helpers below a webhook's handler still count as its own."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.bindings import variables_in
+from portraitist.audit.link.bindings import block_of, variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, leads_to, live_statements, names_in, place
@@ -93,10 +93,32 @@ def _unsaved(ctx: Context, ways: Ways, attempt: ir.Try, func: ir.Func, writers: 
         and not BESIDE.search(snake(each.table))
     ]
     wrote.extend(each.name for each in called if _SAVES.search(each.name) and leads_to(ctx, each, writers))
-    if not wrote:
+    if not wrote or _is_kept_before(ctx, ways, attempt, func):
         return ""
+    if _CHARGED.search(snake(wrote[0])):
+        return f"a failure to write ({wrote[0]}) is only logged: the paid result is given and stays uncharged"
     return (
         f"a failure to write ({wrote[0]}) is only logged, and the paid result is answered as if it were kept"
+    )
+
+
+_CHARGED = re.compile(r"billing|credit|transaction|charge|payment|invoice|ledger|wallet|balance")
+"""Tables by which a member pays for what was made."""
+
+
+_RESULT = re.compile(r"image|url|output|result|picture|photo|video|path|file")
+
+
+def _is_kept_before(ctx: Context, ways: Ways, attempt: ir.Try, func: ir.Func) -> bool:
+    """Whether a row was added behind the paid call before, whose failure nothing caught: the attempt adds to that."""
+    around = set(ir.ancestors(attempt))
+    return any(
+        each.kind == "write"
+        and each.insert
+        and ways.paid[func] <= each.line < attempt.line
+        and block_of(each.node) in around
+        and any(_RESULT.search(snake(use.column)) for use in each.columns)
+        for each in ctx.statements_under.get(func, ())
     )
 
 

@@ -214,9 +214,8 @@ def _policies(ctx: Context, whole: str) -> Iterator[Finding]:
                 if command == "insert"
                 else "delete from"
             )
-            message = (
-                f'the policy "{shown}" lets everybody {does} {table}: it names no role and tests nothing'
-            )
+            whom = "it holds for visitors too" if _TO.search(match.group("rest")) else "it names no role"
+            message = f'the policy "{shown}" lets everybody {does} {table}: {whom} and tests nothing'
             yield _at(file, match.start(), message, f"{table} {name}", 80 if command != "insert" else 60)
         elif command in {"all", "update"} and _OWN_ROW.match(test):
             yield from _own_worth(ctx, file, match, whole)

@@ -15,6 +15,7 @@ from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.db_common import call_name, from_call
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.facts.http import address_nodes
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import render
 from portraitist.audit.rules.base import helpers_of, last_name
@@ -140,7 +141,18 @@ def _is_set_up(route: Route) -> bool:
 def _brings_key(here: Given) -> bool:
     """Whether the request gives a key to the service: then its caller pays."""
     named = (each for each in ir.walk(here.func) if isinstance(each, ir.Name | ir.Attr))
-    return any(_OWN_KEY.match(last_name(each)) and is_given(here, each) for each in named)
+    return any(
+        _OWN_KEY.match(last_name(each)) and (is_given(here, each) or _from_header(here, each))
+        for each in named
+    )
+
+
+def _from_header(here: Given, node: ir.Node) -> bool:
+    """`const apiKey = req.headers["x-api-key"]`."""
+    values = (
+        each.value for each in bindings_of(here.module, node) if each.value is not None and not each.keys
+    )
+    return any("headers" in ir.dotted(each).split(".")[1:] for each in values)
 
 
 def caller_pays(ctx: Context, flow: Flow) -> bool:

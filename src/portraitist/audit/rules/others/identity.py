@@ -74,7 +74,8 @@ def _named(here: Given, statement: Statement) -> tuple[str, ir.Node | None]:
 def _is_kept(route: Route, statement: Statement) -> bool:
     """Whether rows are read that nobody means to show to others."""
     shown = _SHOWS.search(route.path) or open_data.MEANT_OPEN.search(route.path)
-    return not shown and open_data.is_private(statement)
+    counted = any(each.key == "head" for each in ir.find(statement.node, ir.Prop))
+    return not shown and not counted and open_data.is_private(statement)
 
 
 _SHOWS = re.compile(

@@ -85,7 +85,9 @@ def idor(ctx: Context) -> Iterator[Finding]:
         )
         site = (statement.module, statement.node)
         weight = 76 if route.guarded_by else 57
-        weight = weight if unprotected(ctx, statement) and not _asks_provider(ctx, statement) else BARELY
+        weight = weight if unprotected(ctx, statement) and not rows.asks_provider(ctx, statement) else BARELY
+        if any(_MACHINES.search(each) for func in route.funcs for each in ctx.once(refusing_names, func)):
+            weight = BARELY
         yield unasked("idor", route, site, message, key=key, weight=weight, evidence=[owner.place])
 
 
@@ -105,9 +107,8 @@ def _named_on(ctx: Context, route: Route, owned: Owners, everyones: Owners) -> I
     yield from (each for each in people if (each.path, each.line, each.end_line) not in places)
 
 
-def _asks_provider(ctx: Context, statement: Statement) -> bool:
-    """Whether a function writes what the provider says of the work: whoever asks, the row becomes what it is."""
-    return any(each.purpose == "status" and each.func is statement.func for each in ctx.calls)
+_MACHINES = re.compile(r"internal|(^|_)cron|service_?(key|token|secret)", re.I)
+"""Names of secrets by which another program of the owner's shows itself: it has no owner to be."""
 
 
 _GIVEN = re.compile(r"(^|\.)(body|json|query|params|formData|searchParams|args|form|get_json|values)(\.|$)")
@@ -304,7 +305,7 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
     ids = _names_of_ids(statement)
     for each in ctx.statements:
         same = each.func is func and (
-            each.table == statement.table or bool(_plain_ids(each) & _plain_ids(statement))
+            each.table == statement.table or bool(rows.plain_ids(each) & rows.plain_ids(statement))
         )
         if same and {snake(one) for one in each.where} & ctx.words.owner_columns:
             return True
@@ -321,11 +322,6 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
 def _names_of_ids(statement: Statement) -> set[str]:
     """The variables by which a statement selects."""
     return {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
-
-
-def _plain_ids(statement: Statement) -> set[str]:
-    """The variables that a statement's conditions are, whole: not the request that an id is taken from."""
-    return {node.id for _, node in statement.where_values if isinstance(node, ir.Name)}
 
 
 def _tests_payment(test: ir.Bin, ids: set[str]) -> bool:
@@ -348,10 +344,25 @@ _NAMES_OWNER = re.compile(r"own(s|er|ed|ership)|belongs|access|permission|member
 def _tests_owner(ctx: Context, test: ir.Bin) -> bool:
     compares = test.op in COMPARISONS
     sides = [ir.dotted(each) for each in (test.left, test.right) if isinstance(each, ir.Attr)]
-    if compares and len(sides) == 2 and all(_ACCOUNT_ID.search(each) for each in sides):
+    if (
+        compares
+        and len(sides) == 2
+        and (all(_ACCOUNT_ID.search(each) for each in sides) or _is_of_asker(*sides))
+    ):
         return True
     return compares and bool(
         {snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"})
+    )
+
+
+def _is_of_asker(one: str, other: str) -> bool:
+    """`task.workspace_id != membership.workspace_id`: the same of the row and of whoever asks."""
+    (row, _, key), (asker, _, own) = one.rpartition("."), other.rpartition(".")
+    return (
+        key == own
+        and key.lower().endswith("id")
+        and row != asker
+        and any(map(_WHO_ASKS.search, (row, asker)))
     )
 
 

@@ -69,13 +69,27 @@ def _holders(ctx: Context, module: Module, line: int, key: str) -> Iterator[tupl
         held = isinstance(each.target, ir.Name) and each.line <= line <= each.end and each.value is not None
         if not held or not isinstance(each.target, ir.Name) or key not in names_in(each):
             continue
-        yield module, each.target.id
+        entry = _entry(each, key)
+        name = f"{each.target.id}.{entry}" if entry else each.target.id
+        yield module, name
         for other in ctx.live if each.within is None else ():
-            if other is not module and each.target.id in other.file.text:
-                yield other, each.target.id
+            if other is not module and (entry or name) in other.file.text:
+                yield other, name
     for other in ctx.live:
         if key.lower() in other.lowered:
             yield other, key
+
+
+def _entry(assign: ir.Assign, key: str) -> str:
+    """The entry under which an object holds a setting: `officeKey` of `{ officeKey: env.OFFICE_KEY || "…" }`."""
+    for prop in ir.find(assign, ir.Prop):
+        if (
+            prop.key
+            and not isinstance(prop.value, ir.Obj)
+            and (prop.key == key or key in names_in(prop.value))
+        ):
+            return prop.key
+    return ""
 
 
 def _is_compared(module: Module, name: str) -> bool:
@@ -96,6 +110,13 @@ def _is_compared(module: Module, name: str) -> bool:
 
 
 def _mentions(node: ir.Node, name: str) -> bool:
+    """Whether a name is read somewhere below a node; `config.key` is any `config.….key`."""
+    holder, _, entry = name.rpartition(".")
+    if holder:
+        return any(
+            each.name == entry and ir.plain_dotted(each).partition(".")[0] == holder
+            for each in ir.find(node, ir.Attr)
+        )
     return any(
         last_name(each).lower() == name.lower()
         for each in ir.walk(node)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
-from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.secrets import doors, given, signing, spelled
@@ -29,7 +29,8 @@ _HARMLESS = re.compile(
 
 
 _PLACEHOLDER = re.compile(
-    r"your|xxx|example|change|placeholder|<|\.\.\.|secret_?key_?here|insert|todo|dummy|test|localhost|\$\{",
+    r"your|xxx|example|change|placeholder|<|\.\.\.|secret_?key_?here|insert|todo|dummy|test|localhost|\$\{"
+    r"|^\[|configure|^(set|add|put|paste|fill|replace)[-_]",
     re.I,
 )
 
@@ -134,6 +135,7 @@ def secret_in_repo(ctx: Context) -> Iterator[Finding]:
 
 
 def _by_form(ctx: Context) -> Iterator[Finding]:
+    seen: dict[str, Place] = {}
     for file in (*ctx.tree.files, *ctx.tree.others):
         if file.role == "generated" or (file.role == "test" and file.suffix == ".txt"):
             continue  # what a tool's test is given to read
@@ -152,7 +154,10 @@ def _by_form(ctx: Context) -> Iterator[Finding]:
                 key = named.group() if named else ""
                 message = f"a secret{' in ' + key if key else ''} is committed (redacted)"
                 weight = BARELY if _OPENS_NOTHING.match(key) else 91 if file.role != "test" else 38
-                yield Finding("secret-in-repo", file.path, number, number, message, key, "", (), weight)
+                here = Place(file.path, number)
+                first = seen.setdefault(found.group() if found and real else line.strip(), here)
+                again = () if first is here else (first,)
+                yield Finding("secret-in-repo", file.path, number, number, message, key, "", again, weight)
 
 
 _OPENS_NOTHING = re.compile(r"AWS_ACCESS_KEY_ID|VERCEL_OIDC_TOKEN")

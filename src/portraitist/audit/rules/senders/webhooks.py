@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import own_secret
 from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.signed import is_verification
 from portraitist.audit.facts.weights import same_path
 from portraitist.audit.link.bindings import variables_in
@@ -128,7 +130,9 @@ def _compares(ctx: Context, node: ir.Node) -> bool:
 _VERIFIES = re.compile(
     r"verif|valid|compare|equal|unwrap|constructEvent|check_?(signature|secret|token)", re.I
 )
-_SECRETS = re.compile(r"secret|token|signature|hmac|digest|\bsig\b|\bhash", re.I)
+_SECRETS = re.compile(
+    r"secret|token|signature|hmac|digest|\bsig\b|\bhash|(web_?hook|header|shared)_?key", re.I
+)
 
 
 _PEOPLES = re.compile(
@@ -215,6 +219,8 @@ def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int) ->
         told = any(_TELLS.search(_OF_OTHERS.sub("", each)) for each in names_in(test.test) if " " not in each)
         if told and test.then and not _only_presence(module, test.test):
             return True  # a branch of comments alone checks nothing
+        if exits(test.then) and own_secret(ctx, module, test):
+            return True
     calls = list(ir.find(func, ir.Call))
     if any(is_verification(each) for each in calls):
         return True

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, literals, structs
 from portraitist.audit.model import LIVE_ROLES, Finding
@@ -78,6 +80,8 @@ def _outcomes(ctx: Context) -> Iterator[Finding]:
             words = _status_words(func)
             if "succeeded" not in words or _status_words_outer(func) or _asks_helper(ctx, func):
                 continue
+            if _of_own_row(ctx, module, words["succeeded"]):
+                continue
             if ctx.role_at(module, func) in LIVE_ROLES and _watches(ctx, module, func):
                 yield from _unhandled(ctx, module, func, words)
 
@@ -85,7 +89,7 @@ def _outcomes(ctx: Context) -> Iterator[Finding]:
 def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.Node]) -> Iterator[Finding]:
     """The ends of work that a function which keeps its state does not know."""
     missing = [each for each in ("failed", "canceled") if each not in words]
-    if _says_otherwise(ctx, module, func, words):
+    if _says_otherwise(ctx, module, func, words) or not _OTHERS_WORDS.isdisjoint(words):
         missing = [each for each in missing if each != "canceled"]
     page = module.path.endswith((".tsx", ".jsx"))
     keeps = _ends_timer(func) if page else _keeps_state(ctx, module, func)
@@ -114,6 +118,25 @@ def _names_list(module: Module, func: ir.Func) -> bool:
     """Whether the function compares with a list of the file that knows the other ends: `LOST.includes(status)`."""
     bound = (value for each in ir.find(func, ir.Name) for value in _bound(module, each))
     return any(lit.value in LOST for value in bound for lit in ir.find(value, ir.Lit))
+
+
+_OTHERS_WORDS = {"SUCCESS", "FAILED", "RUNNING", "QUEUED", "COMPLETED"}
+"""How other services spell their states: what ends there under which word is theirs to say."""
+
+
+def _of_own_row(ctx: Context, module: Module, word: ir.Node) -> bool:
+    """`if (parent.status !== "succeeded") throw …`, where the row was read from the database: nothing is waited for."""
+    test, branch = word.parent, ir.enclosing(word, ir.If)
+    if (
+        not isinstance(test, ir.Bin)
+        or test.op not in {"!=", "!=="}
+        or branch is None
+        or not exits(branch.then)
+    ):
+        return False
+    held = test.left.obj if isinstance(test.left, ir.Attr) else None
+    values = (each.value for each in bindings_of(module, held) if each.value is not None)
+    return any(ctx.statements_at.get(part) for value in values for part in ir.walk(value))
 
 
 def _says_otherwise(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.Node]) -> bool:
