@@ -22,12 +22,14 @@ from portraitist.audit.rules.base import (
     trace,
 )
 from portraitist.audit.rules.by_name import results_by_name
+from portraitist.audit.rules.columns.class_members import lacking_attributes
 from portraitist.audit.rules.columns.lost_models import lost_models
 from portraitist.audit.rules.columns.missing_tables import missing_tables
 from portraitist.audit.rules.columns.other_things import other_things
 from portraitist.audit.rules.columns.retrained import overwritten
 from portraitist.audit.rules.columns.spellings import spelled_twice
 from portraitist.audit.rules.columns.unfound import never_found
+from portraitist.audit.rules.columns.unmade_tables import unmade_tables, unmodelled
 from portraitist.audit.rules.columns.wrong_kinds import uuids_as_numbers
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.last_request import left_for_the_next
@@ -308,9 +310,13 @@ def schema_drift(ctx: Context) -> Iterator[Finding]:
     """A written column that no definition has, or two definitions of one column with different types.
 
     Also tables and functions that no definition has, where nearly all others are defined (`missing_tables`), and UUIDs
-    that are put into numbers (`wrong_kinds`).
+    that are put into numbers (`wrong_kinds`), tables that nothing makes (`unmade_tables`), attributes that a mapped
+    class does not have (`class_members`).
     """
     yield from missing_tables(ctx)
+    yield from unmade_tables(ctx)
+    yield from unmodelled(ctx)
+    yield from lacking_attributes(ctx)
     yield from uuids_as_numbers(ctx)
     missing: dict[tuple[str, str], list[Fact]] = {}
     for fact in ctx.of("table.missing_column"):
