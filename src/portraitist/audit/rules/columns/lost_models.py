@@ -14,6 +14,7 @@ from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.link.values import is_null
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, line_of, live_statements, module_of, names_in, place
+from portraitist.audit.rules.completion.words import names_model
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.state_words import LOST
 from portraitist.audit.rules.syntax import in_handler
@@ -26,6 +27,7 @@ def lost_models(ctx: Context) -> Iterator[Finding]:
     for call in ctx.creates():
         if call.purpose == "training" and call.func is not None:
             yield from _deleted_rows(ctx, call.func, call.call, place(call))
+            yield from _word_changed(ctx, call.func, call.call, place(call))
     yield from _deleted_at_provider(ctx)
     yield from _cleared_by_failure(ctx)
 
@@ -43,6 +45,34 @@ def _deleted_rows(ctx: Context, func: ir.Func, start: ir.Node, begun: Place) -> 
         message = f"the rows of {each.table} go before the training starts; if that fails, no model is left"
         yield finding("clears-working-model", each.module, each.node, message, key=each.table, weight=84,
                       line=each.line, end=each.end, evidence=[begun])  # fmt: skip
+
+
+_WORD = re.compile(r"trigger|keyword|(^|_)instance_prompt$|token_string|unique_word")
+
+
+def _word_changed(ctx: Context, func: ir.Func, start: ir.Node, begun: Place) -> Iterator[Finding]:
+    """`user.update({ keyword })` in front of the training: the model that is there still answers to the old word."""
+    own = [each for each in ctx.statements_under.get(func, ()) if each.kind == "write"]
+    made = {each.table for each in own if each.insert}
+    for each in own:
+        words = [use for use in each.columns if _WORD.search(snake(use.column)) and not is_null(use.value)]
+        if each.insert or each.table in made or not words or each.line >= start.line or each.func is not func:
+            continue
+        if _is_model(ctx, each.table) and not any(
+            isinstance(one, ir.Handler) for one in ir.ancestors(each.node)
+        ):
+            key = f"{each.table}.{words[0].column}"
+            message = f"{key} is changed before the training starts: if that fails, the old model keeps another word"
+            yield finding("clears-working-model", each.module, each.node, message, key=key, weight=44,
+                          line=each.line, end=each.end, evidence=[begun])  # fmt: skip
+
+
+def _is_model(ctx: Context, table: str) -> bool:
+    """Whether live code stores, beside others, what a training made in rows of a table that are there."""
+    return any(
+        each.table == table and not each.insert and any(names_model(ctx, use.column) for use in each.columns)
+        for each in live_statements(ctx, "write")
+    )
 
 
 def _keeps_models(ctx: Context, table: str) -> bool:

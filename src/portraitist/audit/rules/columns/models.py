@@ -28,6 +28,7 @@ from portraitist.audit.rules.columns.missing_tables import missing_tables
 from portraitist.audit.rules.columns.other_things import other_things
 from portraitist.audit.rules.columns.retrained import overwritten
 from portraitist.audit.rules.columns.spellings import spelled_twice
+from portraitist.audit.rules.columns.two_things import two_things
 from portraitist.audit.rules.columns.unfound import never_found
 from portraitist.audit.rules.columns.unmade_tables import unmade_tables, unmodelled
 from portraitist.audit.rules.columns.wrong_kinds import uuids_as_numbers
@@ -140,8 +141,10 @@ def _called_from(ctx: Context, func: ir.Func | None, callers: set[ir.Func]) -> b
 def id_overloaded(ctx: Context) -> Iterator[Finding]:
     """One column that receives a training id in one place and a model path in another.
 
-    Checks where written values come from. Columns written through unknown helpers are not judged.
+    Checks where written values come from. Columns written through unknown helpers are not judged. What a single place
+    says of two things under one name is in `two_things`.
     """
+    yield from two_things(ctx)
     seen: dict[str, dict[str, tuple[Statement, ColumnUse]]] = {}
     for statement in live_statements(ctx, "write"):
         for use in statement.columns:
@@ -163,6 +166,9 @@ def id_overloaded(ctx: Context) -> Iterator[Finding]:
             message = f"{key} holds a training id here and a model path elsewhere"
             yield finding("id-overloaded", module, line_of(first), message, key=key, weight=95,
                           evidence=[Place(second.path, second.line)])  # fmt: skip
+            message = f"{key} holds a model path here and a training id elsewhere"
+            yield finding("id-overloaded", module_of(ctx, second), line_of(second), message, key=f"{key} model",
+                          weight=BARELY, evidence=[Place(first.path, first.line)])  # fmt: skip
 
 
 def _run_columns(ctx: Context) -> dict[str, Place]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Route, Statement
+from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import block_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, literals
@@ -25,7 +26,7 @@ from portraitist.audit.rules.base import (
 )
 from portraitist.audit.rules.completion.emptiness import PART, leaves_without, may_be_empty
 from portraitist.audit.rules.completion.made_up import made_up
-from portraitist.audit.rules.completion.results import done_without_result
+from portraitist.audit.rules.completion.results import BESIDE, done_without_result
 from portraitist.audit.rules.completion.untaken import nothing_taken
 from portraitist.audit.rules.completion.words import done_at, gets_model, holds_model, is_done, says_done
 from portraitist.audit.rules.gravity import BARELY
@@ -54,25 +55,26 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
             empty = isinstance(use.value, OneOf) and None in literals(use.value) and not is_proven(use.node)
             if not gets_model(ctx, use) or not (empty or may_be_empty(ctx, module_of(ctx, use), use.node)):
                 continue
+            key = f"{statement.table}.{use.column}"
             done = [each for each in states if is_done(each) or _tested_done(each)]
             done = done or _told_done(ctx, statement, use, states)
             kept = (
                 [] if done else [each for each in states if _may_say_done(ctx, each) and not _compared(each)]
             )
             if done or kept:
-                key = f"{statement.table}.{use.column}"
-                told = "status becomes done" if done else "the provider's state is kept, done too,"
+                told = "status becomes done" if done else _told_of(kept[0])
                 message = f"{told} even when {key} could not be extracted"
-                yield finding(
-                    "no-retry",
-                    module_of(ctx, use),
-                    line_of(use),
-                    message,
-                    key=key,
-                    weight=65 if done and holds_model(ctx, use) else 44 if done else BARELY,
-                    evidence=[Place(each.path, each.line) for each in (*done, *kept)[:1]],
-                )
+                weight = 65 if done and holds_model(ctx, use) else 44 if done else BARELY
+                yield _both(ctx, (*done, *kept)[0], use, message, key=key, weight=weight)
                 break
+
+
+def _both(ctx: Context, state: ColumnUse, use: ColumnUse, message: str, *, key: str, weight: int) -> Finding:
+    """A finding from a state to the column beside it, where both stand near each other, else at the column."""
+    near = state.path == use.path and abs(state.line - use.line) <= BESIDE
+    first, last = sorted((state.line, use.line)) if near else (use.line, use.line)
+    return finding("no-retry", module_of(ctx, use), line_of(use), message, key=key, weight=weight,
+                   line=first, end=last, evidence=[Place(state.path, state.line)])  # fmt: skip
 
 
 def _done_untold(ctx: Context) -> Iterator[Finding]:
@@ -163,7 +165,7 @@ def _may_lack(call: ir.Call, use: ColumnUse) -> bool:
 def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
     """`row.status = done` beside `if output: row.version = …`, with no way out for the other case.
 
-    Where the state is set first, the finding goes from there to the column.
+    Where the state is set first, the finding goes from there to the column. Pictures weigh little.
     """
     done: dict[tuple[ir.Func | None, str], list[ColumnUse]] = {}
     writes = list(live_statements(ctx, "write"))
@@ -172,36 +174,82 @@ def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
         done.setdefault((statement.func, statement.table), []).extend(marks)
     for statement in writes:
         for use in statement.columns:
-            if use.node is None or not holds_model(ctx, use):
+            model = holds_model(ctx, use)
+            if use.node is None or not (model or snake(use.column) in ctx.words.picture_columns):
                 continue
             for mark in done.get((statement.func, statement.table), []):
-                apart = mark not in statement.columns
-                deep = mark.node is not None and _only_if_output(statement, use.node, mark.node)
-                if mark.node is not None and (
-                    deep
-                    or (apart and is_done(mark) and _beside(ctx, module_of(ctx, use), use.node, mark.node))
-                ):
-                    key = f"{statement.table}.{use.column}"
-                    told = "status becomes done" if is_done(mark) else "the provider's state is kept"
-                    message = f"{told} whether or not the output holds {key}"
-                    first = (
-                        mark.line if deep > 1 and mark.path == use.path and mark.line < use.line else use.line
-                    )
-                    where = (module_of(ctx, use), line_of(use))
-                    weight = 65 if is_done(mark) else 44
-                    yield finding("no-retry", *where, message, key=key, weight=weight, line=first, end=use.line,
-                                  evidence=[Place(mark.path, mark.line)])  # fmt: skip
+                kept = _kept_at(ctx, statement, use.node, mark)
+                apart = model and mark not in statement.columns and is_done(mark) and mark.node is not None
+                if kept is None and apart and mark.node is not None:
+                    beside = _beside(ctx, module_of(ctx, use), use.node, mark.node)
+                    kept = (1, mark.node) if beside else None
+                if kept is not None:
+                    yield _kept_anyway(ctx, statement, use, mark, kept, model=model)
                     break
 
 
+def _kept_at(
+    ctx: Context, statement: Statement, node: ir.Node, mark: ColumnUse
+) -> tuple[int, ir.Node] | None:
+    """Where the state is set beside the test of the output, and how many tests the column stands under."""
+    found = [(_only_if_output(statement, node, each), each) for each in _spelled(ctx, mark)]
+    deepest = max(found, key=lambda each: each[0], default=None)
+    return deepest if deepest is not None and deepest[0] else None
+
+
+def _kept_anyway(
+    ctx: Context,
+    statement: Statement,
+    use: ColumnUse,
+    mark: ColumnUse,
+    kept: tuple[int, ir.Node],
+    *,
+    model: bool,
+) -> Finding:
+    deep, site = kept
+    key = f"{statement.table}.{use.column}"
+    spelled = site is not mark.node
+    done = is_done(mark) or spelled
+    told = "status becomes done" if done else _told_of(mark)
+    message = f"{told} whether or not the output holds {key}"
+    before = mark.path == use.path and site.line < use.line and (spelled or deep > 1)
+    first = site.line if before else use.line
+    weight = (65 if done else 44) if model else BARELY
+    return finding("no-retry", module_of(ctx, use), line_of(use), message, key=key, weight=weight, line=first,
+                   end=use.line, evidence=[Place(mark.path, mark.line)])  # fmt: skip
+
+
+def _spelled(ctx: Context, mark: ColumnUse) -> list[ir.Node]:
+    """Where a state is set, or its word for done spelled: `state = "completed"` of `{ status: state }`."""
+    if mark.node is None or is_done(mark):
+        return [mark.node] if mark.node is not None else []
+    return [mark.node, *(node for _, node in done_at(ctx, mark) if isinstance(node.parent, ir.Assign))]
+
+
+def _told_of(state: ColumnUse) -> str:
+    return (
+        "the provider's state is kept, done too,"
+        if _is_providers(state.node)
+        else "the state is kept, be it done,"
+    )
+
+
+def _is_providers(node: ir.Node | None) -> bool:
+    """`training.status`, as the provider says it."""
+    plain = isinstance(node, ir.Attr | ir.Index) and last_name(node) in {"status", "state"}
+    return plain and node is not None and _ANSWER.search(ir.dotted(node)) is not None
+
+
+_ANSWER = re.compile(r"body|payload|event|data|training|prediction|result", re.I)
+
+
 def _may_say_done(ctx: Context, use: ColumnUse) -> bool:
-    """A word for done, the provider's own word as it is, or what a map of such words makes of it."""
+    """A word for done, the provider's own word as it is, or what a map, or a branch, makes of it."""
     if is_done(use) or isinstance(use.value, Known) or use.node is None:
         return is_done(use)
-    plain = isinstance(use.node, ir.Attr | ir.Index) and last_name(use.node) in {"status", "state"}
-    if plain and re.search(r"body|payload|event|data|training|prediction|result", ir.dotted(use.node), re.I):
-        return True
-    return any(isinstance(each.parent, ir.Prop) for _, each in done_at(ctx, use))
+    return _is_providers(use.node) or any(
+        isinstance(each.parent, ir.Prop | ir.Assign) for _, each in done_at(ctx, use)
+    )
 
 
 def _only_if_output(statement: Statement, use: ir.Node, mark: ir.Node) -> int:
@@ -218,10 +266,25 @@ def _only_if_output(statement: Statement, use: ir.Node, mark: ir.Node) -> int:
     if outer is None or block_of(outer) is not block_of(mark) or outer in set(ir.ancestors(mark)):
         return 0
     own = {each for each in names_in(use) if PART.search(each)}
-    asks = not outer.other and names_in(outer.test) & ({"output", "weights"} | own)
+    asks = _asks_alone(outer, {"output", "weights"} | own)
     if not asks or leaves_without(outer) or _taken_back(statement, use.line):
         return 0
     return len(tests)
+
+
+def _asks_alone(test: ir.If, wanted: set[str]) -> bool:
+    """Whether a branch, and each `else if` of it, asks for the output, and nothing is done where there is none."""
+    last = test
+    while names_in(last.test) & wanted or any(_PLACE.search(each) for each in names_in(last.test)):
+        if not last.other:
+            return True
+        if len(last.other) != 1 or not isinstance(last.other[0], ir.If):
+            return False
+        last = last.other[0]
+    return False
+
+
+_PLACE = re.compile(r"^(output|result|image|video|photo|media)_?(url|urls|image|path)s?$", re.I)
 
 
 def _taken_back(statement: Statement, after: int) -> bool:

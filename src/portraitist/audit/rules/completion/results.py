@@ -34,7 +34,7 @@ from portraitist.audit.rules.state_words import STATE
 MODEL, PICTURE = 62, 42
 """How grave it is that there is no model, or no picture."""
 _SUCCESS = {"success", "ok"}
-_BESIDE = 12
+BESIDE = 12
 """So many lines apart, a state and a column are shown as one place."""
 
 
@@ -74,7 +74,7 @@ def _row(
     if where.path != use.path or node.within is None:
         return finding("no-retry", module_of(ctx, use), line_of(use), message, key=key,
                        weight=weight, evidence=[Place(where.path, node.line)])  # fmt: skip
-    if last - first > _BESIDE:
+    if last - first > BESIDE:
         return finding("no-retry", where, node, message, key=key, weight=weight, evidence=[column])
     return finding(
         "no-retry", where, node, message, key=key, weight=weight, line=first, end=last, evidence=[column]

@@ -83,6 +83,10 @@ _ASKED = {
     "createdAt",
     "progress",
     "ok",
+    "percent",
+    "percentage",
+    "urls",
+    "cancel",
 }
 """What says how a run went, and nothing of what it made."""
 

@@ -19,6 +19,7 @@ from portraitist.audit.rules.state_words import DONE, STATE, word_of
 _DONE_FLAG = re.compile(r"(^|_)(trained|ready|completed?|done|finished)$")
 _MODEL_COLUMN = re.compile(
     r"(^|_)(lora|weights?|tensor|safetensors|model)(_\w+)?_(url|path|file|uri)$|(^|_)version(_id)?$|(^|_)lora_weights$"
+    r"|(^|_)(lora|trained|finetuned?|custom)_(model_)?(id|ref)$"
 )
 
 
@@ -41,7 +42,12 @@ def is_word(value: object) -> bool:
 
 def holds_model(ctx: Context, use: ColumnUse) -> bool:
     """Whether a column is one for what a training made."""
-    name = snake(use.column)
+    return names_model(ctx, use.column)
+
+
+def names_model(ctx: Context, column: str) -> bool:
+    """The same by a column's name."""
+    name = snake(column)
     return name in ctx.words.model_columns or _MODEL_COLUMN.search(name) is not None
 
 

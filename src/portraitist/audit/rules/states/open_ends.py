@@ -283,7 +283,7 @@ def _unsent_parameters(ctx: Context) -> Iterator[Finding]:
     sent = [(each.value, call) for call in ctx.creates() for each in call.fields("webhook")]
     asked = [(render(value) or "{}", call) for value, call in sent]
     for route in ctx.routes:
-        given = [(text, call) for text, call in asked if same_path(route.path, _path(text))]
+        given = [(text, call) for text, call in asked if same_path(route.path, path_of(text))]
         names = [set(re.findall(r"[?&]([^=&?]+)=", text)) for text, _ in given]
         if not any(names) or any("{" in name for each in names for name in each) or len(given) < len(asked):
             continue
@@ -297,7 +297,8 @@ def _unsent_parameters(ctx: Context) -> Iterator[Finding]:
 
 
 @functools.cache
-def _path(text: str) -> str:
+def path_of(text: str) -> str:
+    """The path of an address, without its host and its parameters."""
     return re.sub(r"^(https?://[^/]+|\{[^}]*\})", "", text).partition("?")[0].rstrip("/")
 
 

@@ -19,19 +19,24 @@ from portraitist.audit.rules.state_words import LOST
 from portraitist.audit.rules.states.asked_only import closed_when_asked
 from portraitist.audit.rules.states.cut_off import cut_off
 from portraitist.audit.rules.states.deaf_hooks import deaf_hooks
+from portraitist.audit.rules.states.demands import demands_others
 from portraitist.audit.rules.states.detached import lost_with_the_process
 from portraitist.audit.rules.states.early_ways_out import left_before_work
 from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_over_empty
 from portraitist.audit.rules.states.endless import endless_waits
 from portraitist.audit.rules.states.error_answers import refusals_as_work
+from portraitist.audit.rules.states.handed_marks import handed_too_soon
 from portraitist.audit.rules.states.in_memory import kept_in_memory
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.own_steps import steps_that_fail
 from portraitist.audit.rules.states.pages import polls_of_pages
+from portraitist.audit.rules.states.planned_parts import planned_parts
 from portraitist.audit.rules.states.put_back import put_back
 from portraitist.audit.rules.states.rest import is_open, rest_of
 from portraitist.audit.rules.states.rounds import counted_waits
 from portraitist.audit.rules.states.second_reads import read_again, read_by_two
+from portraitist.audit.rules.states.stored_later import stored_later
+from portraitist.audit.rules.states.unasked import told_from_the_row
 from portraitist.audit.rules.states.unfinished import left_in_progress
 from portraitist.audit.rules.states.untold import untold
 from portraitist.audit.rules.syntax import COMPARISONS
@@ -49,7 +54,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     whose own next step fails (`own_steps`), that an error on the way leaves (`early_ways_out`), that change only
     when a page asks (`asked_only`), or that a worker takes with it (`cut_off`). And webhooks that cannot store what
     they hear (`deaf_hooks`), refusals taken for work (`error_answers`), successes put back (`put_back`), questions that
-    are over too soon (`rounds`) or never (`pages`), and jobs that one process alone knows (`in_memory`).
+    are over too soon (`rounds`) or never (`pages`), jobs that one process alone knows (`in_memory`), ids stored
+    too late (`stored_later`), and states that are told from the row alone (`unasked`).
     """
     yield from left_in_progress(ctx)
     yield from left_before_work(ctx)
@@ -66,6 +72,11 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from counted_waits(ctx)
     yield from kept_in_memory(ctx)
     yield from put_back(ctx)
+    yield from demands_others(ctx)
+    yield from planned_parts(ctx)
+    yield from handed_too_soon(ctx)
+    yield from stored_later(ctx)
+    yield from told_from_the_row(ctx)
     yield from refusals_as_work(ctx)
     yield from polls_of_pages(ctx)
     yield from _never_said(ctx)

@@ -28,7 +28,8 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
     """A progress value of a training computed from elapsed time instead of its log.
 
     Only values whose name says progress or percent, in files that speak of trainings. A bar that a timer moves on by
-    itself is one too, where the timer asks nobody, and one that goes on by a fixed step or with each question.
+    itself is one too, where the timer asks nobody, and one that goes on by a fixed step or with each question. A number
+    that is the same as long as the work runs weighs little.
     """
     for module in (each for each in ctx.live if _speaks_of_progress(each)):
         yield from _moved_by_timer(ctx, module)
@@ -42,6 +43,10 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
                 seen.add(func)
                 message = f"{name} is computed from {source}"
                 yield finding("time-progress", module, node, message, key=name, weight=_weight(module))
+            elif _is_fixed(node, value):
+                seen.add(func)
+                message = f"{name} is a fixed number while the work runs, however far it is"
+                yield finding("time-progress", module, node, message, key=f"fixed {name}", weight=BARELY)
 
 
 def _progresses(module: Module) -> Iterator[tuple[ir.Node, str, ir.Node]]:
@@ -56,6 +61,36 @@ def _progresses(module: Module) -> Iterator[tuple[ir.Node, str, ir.Node]]:
         name = last_name(call.func)
         if call.args and _TELLS.match(name) and not isinstance(call.args[-1], ir.Func):
             yield from ((call, name, each) for each in call.args if isinstance(each, ir.Call | ir.Bin))
+
+
+def _is_fixed(node: ir.Node, value: ir.Node) -> bool:
+    """`progress: status === "processing" ? 50 : 0`, `if (status === "training") progress = 40`."""
+    if isinstance(value, ir.Cond):
+        return (_is_partial(value.then) and _asks_running(value.test)) or _is_fixed(node, value.other)
+    below = node
+    for each in ir.ancestors(node) if _is_partial(value) else ():
+        if isinstance(each, ir.Func):
+            return False
+        if isinstance(each, ir.If):
+            return below in each.then and _asks_running(each.test)
+        below = each
+    return False
+
+
+def _is_partial(node: ir.Node) -> bool:
+    number = node.value if isinstance(node, ir.Lit) else None
+    return isinstance(number, int) and not isinstance(number, bool) and 1 < number < _DONE
+
+
+_DONE = 100
+
+
+def _asks_running(test: ir.Node) -> bool:
+    """`status === "processing"`: a test for the provider's word for work that runs."""
+    equal = (each for each in ir.find(test, ir.Bin) if each.op in {"==", "==="})
+    return any(
+        (ir.text_of(each.right) or "").lower() in {"processing", "training", "running"} for each in equal
+    )
 
 
 _TELLS = re.compile(r"(set|on|update|report|emit)_?\w*(progress|percent)", re.I)

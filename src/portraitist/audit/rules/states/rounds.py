@@ -24,11 +24,13 @@ _ENDS = {"succeeded", "failed", "canceled", "cancelled", "completed", "error"}
 
 def counted_waits(ctx: Context) -> Iterator[Finding]:
     """Loops that ask the provider a number of times: the row in front, the time they take, nobody behind them."""
-    loops = {loop: module for module, loop in _loops(ctx)}
+    found = [(module, loop) for module, loop in _loops(ctx) if ctx.role_at(module, loop) in LIVE_ROLES]
+    yield from _without_limit(ctx, found)
+    loops = {loop: module for module, loop in found if _is_counted(loop)}
     alone = bool(loops) and _only_in(ctx, loops)
     for loop, module in loops.items():
         func = loop.within
-        if func is None or ctx.role_at(module, loop) not in LIVE_ROLES:
+        if func is None:
             continue
         yield from _cut_short(ctx, module, loop)
         left = list(_left_marked(ctx, module, loop, func))
@@ -41,7 +43,7 @@ def counted_waits(ctx: Context) -> Iterator[Finding]:
 
 
 def _loops(ctx: Context) -> Iterator[tuple[Module, ir.Loop]]:
-    """The counted loops around a question to the provider, or around a call of what asks it."""
+    """The loops that wait around a question to the provider, or around a call of what asks it."""
     asked = [(each.module, each.call) for each in ctx.calls if each.purpose == "status"]
     for func in askers(ctx):
         asked += [(each.module, each.call) for each in ctx.program.callers.get(func, ())] if func else []
@@ -50,8 +52,27 @@ def _loops(ctx: Context) -> Iterator[tuple[Module, ir.Loop]]:
             each for each in ir.ancestors(call) if isinstance(each, ir.Loop) and each.within is call.within
         )
         loop = next(around, None)
-        if loop is not None and _is_counted(loop) and _delay(ctx, module, loop) is not None:
+        if loop is not None and _delay(ctx, module, loop) is not None:
             yield module, loop
+
+
+def _without_limit(ctx: Context, loops: list[tuple[Module, ir.Loop]]) -> Iterator[Finding]:
+    """`while (status !== "succeeded" && status !== "failed")`, and no count and no clock in any test of the loop."""
+    seen: set[ir.Loop] = set()
+    for module, loop in loops:
+        tests = [each.test for each in ir.find(loop, ir.If)] + ([loop.test] if loop.test is not None else [])
+        names = " ".join(name for each in tests for name in names_in(each))
+        if loop in seen or loop.target is not None or not _ENDS & set(names.split()) or _LIMITS.search(names):
+            continue
+        seen.add(loop)
+        message = "asks for an end without a limit of rounds or of time: what never ends is asked for as long"
+        yield finding("stuck-status", module, loop, message, key="no limit", weight=BARELY, end=loop.end)
+
+
+_LIMITS = re.compile(
+    r"attempt|tries|retr|poll|round|\bi\b|count|elapsed|start(?!ing)|\bnow\b|deadline|max|time|limit|iter|abort|cancelled_by",
+    re.I,
+)
 
 
 def _is_counted(loop: ir.Loop) -> bool:

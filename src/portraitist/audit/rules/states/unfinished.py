@@ -13,6 +13,7 @@ from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.marks import Mark, is_kept, marks, put_right, settles
 
 
@@ -44,6 +45,11 @@ def left_in_progress(ctx: Context) -> Iterator[Finding]:
             evidence = [Place(end.path, end.handler.line)] if end.handler is not None else []
             yield finding("stuck-status", mark.module, mark.node, message, key=mark.key, weight=52,
                           line=mark.line, end=mark.end, evidence=evidence)  # fmt: skip
+            if end.handler is not None:
+                message = f"{mark.key}, set to {mark.word!r} at line {mark.line}, is not changed here"
+                yield finding("stuck-status", ctx.program.modules[end.path], end.handler, message,
+                              key=f"{mark.key} handler", weight=BARELY,
+                              evidence=[Place(mark.module.path, mark.line)])  # fmt: skip
             break
 
 
