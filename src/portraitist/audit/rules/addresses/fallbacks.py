@@ -11,14 +11,15 @@ from dataclasses import replace
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.addresses.loose import COPIES, FETCHES, calls_like, copied
+from portraitist.audit.rules.addresses.loose import COPIES, FETCHES, PICTURE, calls_like, copied
 from portraitist.audit.rules.base import finding, last_name, names_in, trace
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import calls_in
+from portraitist.audit.rules.syntax import calls_in, in_handler
 
 _ADDRESS = re.compile(r"url|uri|image|output|src|link", re.I)
 _MADE = re.compile(r"output|replicate|generated|prediction|delivery|temp(orary)?_?ur|result", re.I)
@@ -83,8 +84,13 @@ def _fallbacks(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Name,
         if not leave.throws and isinstance(leave.value, ir.Name) and _is_param(leave.value):
             yield from _where_copied(leave, leave.value)
     for call in module.calls(_ADDS):
-        if len(call.args) == 1 and isinstance(call.args[0], ir.Name) and _in_place(call):
-            yield from _where_copied(call, call.args[0])
+        given = call.args[0] if len(call.args) == 1 else None
+        if isinstance(given, ir.Name) and _in_place(call):
+            yield from _where_copied(call, given)
+        for prop in given.props if isinstance(given, ir.Obj) and in_handler(call) and _in_place(call) else ():
+            if isinstance(prop.value, ir.Name) and prop.key and PICTURE.search(snake(prop.key)):
+                yield from _where_copied(call, prop.value)
+                break
     for assign in module.all(ir.Assign):
         if isinstance(assign.value, ir.Name) and isinstance(assign.parent, ir.Handler) and _in_place(assign):
             yield from _where_copied(assign, assign.value)

@@ -79,7 +79,7 @@ def loose_addresses(ctx: Context, kept: list[Finding]) -> Iterator[Finding]:
     ways = working(ctx)
     yield from _in_memory(ctx, ways)
     doors = [func for func, routes in ctx.handled_by.items() if any(each.is_http for each in routes)]
-    if not any(_copies_later(ctx, func, ways) for func in doors):
+    if not ctx.once(keeps_later):
         keeps = any(ctx.once(_keeps_fetched, each) for each in ctx.live)
         asking = set() if keeps else _asking(ctx, doors, ways)
         told = [each for each in asking if _tells(ctx, each, kept)]
@@ -133,6 +133,12 @@ def copied(parts: Iterable[tuple[Module, ir.Node]]) -> bool:
 
 def calls_like(node: ir.Node, pattern: re.Pattern[str], after: int = 0) -> bool:
     return any(pattern.search(ir.dotted(each.func)) and each.line > after for each in ir.find(node, ir.Call))
+
+
+def keeps_later(ctx: Context) -> bool:
+    """Whether some handler that pays for nothing may be what copies the addresses that others answer."""
+    doors = [func for func, routes in ctx.handled_by.items() if any(each.is_http for each in routes)]
+    return any(_copies_later(ctx, func, working(ctx)) for func in doors)
 
 
 def _copies_later(ctx: Context, func: ir.Func, ways: Ways) -> bool:
@@ -202,7 +208,7 @@ def _answered(ctx: Context, ways: Ways, funcs: set[ir.Func]) -> Iterator[Finding
             continue
         if _copied_by_callers(ctx, func):
             continue
-        for node, key, value in _answers(ctx, func):
+        for node, key, value in answers_of(ctx, func):
             if _from_provider(ctx, module, key, value):
                 named = key or "the whole output"
                 message = f"{named} answers with the provider's temporary address, and nothing copies it"
@@ -212,11 +218,17 @@ def _answered(ctx: Context, ways: Ways, funcs: set[ir.Func]) -> Iterator[Finding
                 break
 
 
-def _answers(ctx: Context, func: ir.Func) -> Iterator[tuple[ir.Node, str, ir.Node]]:
+def answers_of(ctx: Context, func: ir.Func) -> Iterator[tuple[ir.Node, str, ir.Node]]:
     """What a function answers with: entries that may hold pictures, or a whole value, where it is a handler."""
     for prop in ir.find(func, ir.Prop):
         if prop.key and (prop.key in _ANY or PICTURE.search(snake(prop.key))) and _leaves(prop):
             yield prop, prop.key, prop.value
+    for made in ir.find(func, ir.Assign):
+        key = ir.text_of(made.target.key) if isinstance(made.target, ir.Index) else None
+        root = ir.root_of(made.target)
+        given = isinstance(root, ir.Name) and any(_is_name(each, root.id) for each in returns(func))
+        if key and made.value is not None and given and PICTURE.search(snake(key)):
+            yield made, key, made.value
     if func not in ctx.handled_by:
         return
     for call in ir.find(func, ir.Call):
@@ -225,6 +237,10 @@ def _answers(ctx: Context, func: ir.Func) -> Iterator[tuple[ir.Node, str, ir.Nod
             first, ir.Name | ir.Attr | ir.Index
         ):
             yield call, "", first
+
+
+def _is_name(node: ir.Node, name: str) -> bool:
+    return isinstance(node, ir.Name) and node.id == name
 
 
 def _copied(ctx: Context, func: ir.Func, ways: Ways) -> bool:

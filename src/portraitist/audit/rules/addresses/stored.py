@@ -17,6 +17,7 @@ from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
 from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, copied, loose_addresses
+from portraitist.audit.rules.addresses.shown import shown_by_pages
 from portraitist.audit.rules.addresses.signed import signed_for_a_time
 from portraitist.audit.rules.addresses.uncertain import kept_unless_copied
 from portraitist.audit.rules.base import finding, last_name, line_of, live_statements, module_of, trace
@@ -37,7 +38,7 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
 
     Follows the value back to a provider call or to a webhook's body; stops at anything that uploads or copies.
     Also what is kept in the process's memory, copies that give back the address when they fail, and addresses that a
-    storage signs for a time (`signed`).
+    storage signs for a time (`signed`), and pages that show one (`shown`).
     """
     kept = list(_kept_in_rows(ctx))
     yield from kept
@@ -46,6 +47,7 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     failed = list(kept_on_failure(ctx, [*kept, *loose]))
     yield from failed
     yield from kept_unless_copied(ctx, [*kept, *loose, *failed])
+    yield from shown_by_pages(ctx, loose)
     yield from signed_for_a_time(ctx)
 
 

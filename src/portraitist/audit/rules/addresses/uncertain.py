@@ -17,7 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.addresses.fallbacks import may_be_made
 from portraitist.audit.rules.addresses.loose import ANSWERS, COPIES, PICTURE, calls_like
-from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.base import askers, finding, last_name
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.syntax import in_handler
 
@@ -30,7 +30,7 @@ def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
     `known` are findings on such addresses: their lines are not told again. What callers then do is not followed.
     """
     told = {each.place for each in known}
-    funcs = {*working(ctx).paid, *working(ctx).hooks}
+    funcs = {*working(ctx).paid, *working(ctx).hooks, *(each for each in askers(ctx) if each is not None)}
     for func in sorted(funcs, key=lambda each: (ctx.program.module_of[each].path, each.line)):
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) not in LIVE_ROLES:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
-from portraitist.audit.link.bindings import reaching
+from portraitist.audit.link.bindings import reaching, variables_in
 from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name
@@ -44,6 +44,7 @@ _ONE = {
 }
 _MANY = {"all", "scalars", "unique", "fetchall"}
 _ASKS = {"query", "select", "get"}
+_COMPREHENSION = ("_comprehension", "generator_expression")
 _MAPPED = re.compile(r"__tablename__|\bdb\.Model\b")
 Known = dict[ir.Class, tuple[Module, frozenset[str]]]
 
@@ -152,6 +153,14 @@ def _class_of(ctx: Context, module: Module, name: ir.Name, known: Known) -> ir.C
         return _resolved(ctx, module, name, known)
     if name.within is None or name.id in {"self", "cls", "db", "session", "settings"}:
         return None
+    for each in ir.ancestors(name):
+        loops = each.parts if isinstance(each, ir.Other) and each.kind.endswith(_COMPREHENSION) else ()
+        own = [one for one in loops if isinstance(one, ir.Loop) and one.target is not None]
+        named = [one for one in own if one.target is not None and name.id in variables_in(one.target)]
+        if named:
+            source = named[0].source
+            plain = isinstance(named[0].target, ir.Name) and source is not None
+            return _queried(ctx, module, source, _MANY, 0) if plain and source is not None else None
     found = {_by_binding(ctx, module, each, known) for each in reaching(module, name)}
     return found.pop() if len(found) == 1 else None
 

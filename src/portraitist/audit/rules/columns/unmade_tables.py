@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.schema_text import DOCUMENT
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, live_statements
 
@@ -30,7 +31,9 @@ def unmade_tables(ctx: Context) -> Iterator[Finding]:
     """Statements on a table that no code creates, in an embedded database whose other tables the code creates."""
     if any(path.endswith(_KEPT) for path in (*ctx.tree.paths, *ctx.unparsed)):
         return
-    made = {name.lower() for name in ctx.tables}
+    made = {
+        name.lower() for name, found in ctx.tables.items() if any(each.source != DOCUMENT for each in found)
+    }
     created = any(each.source == "create table" for found in ctx.tables.values() for each in found)
     seen: set[str] = set()
     for each in live_statements(ctx, "write", "read", "delete") if created else ():
@@ -60,7 +63,10 @@ def _is_made(ctx: Context, table: str) -> bool:
     pattern = re.compile(
         rf"(create\b[^;\n]*|rename\s+to\s+|attach\b[^;\n]*)[\"`'\[\s.]{re.escape(table)}\b", re.I
     )
-    return any(table in each.text.lower() and pattern.search(each.text) for each in ctx.tree.files)
+    return any(
+        each.language != "doc" and table in each.text.lower() and pattern.search(each.text)
+        for each in ctx.tree.files
+    )
 
 
 def unmodelled(ctx: Context) -> Iterator[Finding]:
