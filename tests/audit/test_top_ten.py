@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from portraitist.audit.model import Finding
 from portraitist.audit.pipeline import Audit
+from portraitist.audit.rules.gravity import WORTH_PRINTING
 
 Auditor = Callable[[dict[str, str]], Audit]
 
@@ -445,3 +446,69 @@ def test_what_is_added_beside_a_kept_result_is_not_printed(audit_files: Auditor)
     alone = audit_files({"app/api/x/route.ts": BESIDE.replace("FIRST", "")})
     assert not any(_ranks(beside, "fallback-swallow"))
     assert any(_ranks(alone, "fallback-swallow"))
+
+
+HEARD = """
+export async function POST(request: Request) {
+  const body = await request.json();
+  console.log("heard", body.id);
+  DEED
+  return Response.json({ received: true });
+}
+"""
+
+
+def test_a_webhook_that_only_logs_is_not_printed(audit_files: Auditor) -> None:
+    kept = 'import { prisma } from "@/lib/prisma";' + HEARD.replace(
+        "DEED", "await prisma.job.update({ where: { id: body.id }, data: { status: body.status } });"
+    )
+    path = "app/api/webhooks/replicate/route.ts"
+    assert _ranks(audit_files({path: HEARD.replace("DEED", "")}), "webhook-unverified") == [None]
+    assert [each is not None for each in _ranks(audit_files({path: kept}), "webhook-unverified")] == [True]
+
+
+def test_one_destination_is_printed_once(audit_files: Auditor) -> None:
+    other = ONE_FOR_ALL.replace('"somebody/all-of-us"', "process.env.DESTINATION")
+    audit = audit_files({"app/api/a/route.ts": ONE_FOR_ALL, "app/api/b/route.ts": other})
+    assert len([each for each in audit.findings if each.rule == "shared-destination"]) > 1
+    assert len(_printed(audit, "shared-destination")) == 1
+
+
+STORED = """
+import sqlite3
+import replicate
+db = sqlite3.connect("x")
+db.execute("create table pictures (id text, output_url text)")
+def make(id):
+    output = replicate.run("a/b", input={})
+    db.execute("insert into pictures (id, output_url) values (?, ?)", (id, output[0]))
+make("1")
+"""
+
+
+def test_an_address_that_nobody_reads_is_not_printed(audit_files: Auditor) -> None:
+    read = STORED + 'print(db.execute("select output_url from pictures").fetchall())\n'
+    assert not any(_ranks(audit_files({"main.py": STORED}), "temporary-url-persisted"))
+    assert any(_ranks(audit_files({"main.py": read}), "temporary-url-persisted"))
+
+
+EDGE = """
+import Replicate from "npm:replicate";
+function whoAsks(token: string) {
+  const payload = JSON.parse(atob(token.split(".")[1]));
+  return { id: payload.sub };
+}
+Deno.serve(async (req) => {
+  const who = whoAsks(req.headers.get("Authorization") ?? "");
+  if (!who.id) return new Response("", { status: 401 });
+  return Response.json(await new Replicate().run("a/b", { input: { prompt: who.id } }));
+});
+"""
+
+
+def test_a_token_that_the_platform_checks_is_not_printed(audit_files: Auditor) -> None:
+    files = {"supabase/functions/paint/index.ts": EDGE, "supabase/config.toml": 'project_id = "x"\n'}
+    off = {**files, "supabase/config.toml": "[functions.paint]\nverify_jwt = false\n"}
+    for given, printed in ((files, False), (off, True)):
+        believed = [each for each in audit_files(given).findings if "unsigned" in each.message]
+        assert [each.weight >= WORTH_PRINTING for each in believed] == [printed]

@@ -89,7 +89,8 @@ class SourceFile:
 class Tree:
     """Everything read: files sorted by path, and the paths that could not be read with the reason.
 
-    `others` are files of languages that nothing parses, where some line looks like a secret or a database's rules.
+    `others` are files of languages that nothing parses, where some line looks like a secret, a database's rules or a
+    platform's check.
     """
 
     files: list[SourceFile]
@@ -137,6 +138,7 @@ MAX_OTHER = 100_000
 """A file beyond this in a language that nothing reads is data."""
 _TELLING = re.compile(
     rb"r8_\w{20}|sk[-_]|AKIA|gh[pousr]_|github_pat_|xox|PRIVATE KEY|SG\.|hf_|gsk_|eyJ|\w:[^@\s/]{6,40}@|:AA|allow\s+\w"
+    rb"|verify_jwt"
     rb"|(?i:(secret|api_?key|token|passw(or)?d)\w*[\"']?\s*(:\s*\w+\s*)?[:=])"
 )
 

@@ -96,6 +96,8 @@ class Rows:
                 return table
         if isinstance(value, ir.Call) and self.ctx.program.functions_called(value):
             return self._from_helper(module, value, depth)  # its arguments may be rows of other tables
+        if any(self._asks_other(module, each) for each in ir.find(value, ir.Call)):
+            return None
         root = ir.root_of(value)
         if isinstance(value, ir.Call) and root is not None and self._is_other_class(module, root):
             return None  # `Profile.from_orm(row)`: made of a row, and none
@@ -104,6 +106,11 @@ class Rows:
                 if isinstance(part, ir.Name) and (table := self.of_row(module, part, depth + 1)) is not None:
                     return table
         return None
+
+    def _asks_other(self, module: Module, call: ir.Call) -> bool:
+        """`db.query(Thing)`, where `Thing` is a class whose table is not known: what it is compared with is another."""
+        asks = ir.dotted(call.func).rpartition(".")[2] in {"query", "select"} and bool(call.args)
+        return asks and self._is_other_class(module, call.args[0])
 
     def _is_other_class(self, module: Module, node: ir.Node) -> bool:
         """Whether a name is that of a class of the repository that is no table."""

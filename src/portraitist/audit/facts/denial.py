@@ -179,6 +179,9 @@ def _refuses(ctx: Context, call: ir.Call) -> bool:
                 return True
             if isinstance(arg, ir.Attr) and re.search(r"40[13]|UNAUTHORIZED|FORBIDDEN", arg.name):
                 return True
+    plain = (arg.value for arg in call.args if isinstance(arg, ir.Lit) and not isinstance(arg.value, bool))
+    if isinstance(call.parent, ir.Return) and any(each in {401, 403} for each in plain):
+        return True  # `return errorResponse("…", 401)`
     if name in {"HttpResponseForbidden", "notFound", "HTTPUnauthorized", "unauthorized", "forbidden"}:
         return name != "notFound"
     if name in {

@@ -291,7 +291,20 @@ def _class_table(ctx: Context, module: Module, cls: ir.Class) -> Iterator[TableD
     if table:
         columns = dict(_class_columns(module, fields, entity is not None))
         line = entity.line if entity is not None else cls.line
-        yield TableDef(table, module.path, line, columns, "class", {"@class": cls.name}, cls.end)
+        named = {"@class": cls.name, **_renamed(fields)}
+        yield TableDef(table, module.path, line, columns, "class", named, cls.end)
+
+
+def _renamed(fields: list[ir.Assign]) -> dict[str, str]:
+    """The attributes whose column has another name: `meta = Column("metadata", JSON)`."""
+    found: dict[str, str] = {}
+    for each in fields:
+        made = each.value if isinstance(each.value, ir.Call) and each.value.args else None
+        if made is not None and ir.dotted(made.func).rpartition(".")[2] in {"Column", "mapped_column"}:
+            name = ir.text_of(made.args[0])
+            if name and isinstance(each.target, ir.Name):
+                found[each.target.id] = name
+    return found
 
 
 def _is_sqlmodel(module: Module, cls: ir.Class) -> bool:

@@ -252,8 +252,12 @@ def same_path(route: str, sent: str) -> bool:
     if len(ours) != len(theirs) or not ours:
         return False
     return all(a == b or a[0] in "{[" or b[0] in "{[" for a, b in zip(ours, theirs, strict=True)) and any(
-        a == b for a, b in zip(ours, theirs, strict=True)
+        a == b and (a not in _COMMON or len(ours) == 1) for a, b in zip(ours, theirs, strict=True)
     )
+
+
+_COMMON = {"api", "v1", "v2"}
+"""Segments that say nothing: `/api/{x}/{y}` is no address of its own."""
 
 
 def _segments(path: str) -> list[str]:

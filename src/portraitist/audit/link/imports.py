@@ -168,7 +168,7 @@ class Resolver:
         return None
 
     def _module(self, path: str) -> str | None:
-        for candidate in (f"{path}.py", _join(path, "__init__.py")):
+        for candidate in (_join(path, "__init__.py"), f"{path}.py"):  # a package hides a file of its name
             if candidate in self.paths:
                 return candidate
         return None

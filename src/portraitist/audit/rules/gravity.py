@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import Finding, Place
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
 
 RANKED = 10
 """How many findings the report prints."""
@@ -90,10 +90,34 @@ def ranked(ctx: Context, found: list[Finding]) -> list[Finding]:
         id(each)
         for each in found
         if weight(each) >= WORTH_PRINTING
+        and not _is_never_read(ctx, each)
         and (each.path not in apart or each.rule in IN_SCRIPTS)
         and (each.rule in _OF_DEAD_CODE or not _is_dead(ctx, each))
     }
     return _with_ranks(sorted(found, key=order), printable)
+
+
+def _is_never_read(ctx: Context, finding: Finding) -> bool:
+    """Whether an address goes into a table that no live code reads: nobody comes by it when it has expired."""
+    table, _, column = finding.key.partition(".")
+    if finding.rule != "temporary-url-persisted" or not column or not finding.message.startswith(finding.key):
+        return False
+    sources = {each.source for each in ctx.tables.get(table, ())}
+    if not sources or not sources <= {"create table", "alter table"}:
+        return False  # a mapper reads it with the rows that it belongs to, or nobody knows what it is
+    written = ctx.once(_tables_by_use)
+    beside = re.compile(rf"[,\"'`]\s*(\w+:)?{re.escape(table)}(!\w+)?\s*\(")  # `select("*, pictures(*)")`
+    embedded = (each for each in ctx.live if table in each.file.text and beside.search(each.file.text))
+    return table in written["write"] and table not in written["read"] and next(embedded, None) is None
+
+
+def _tables_by_use(ctx: Context) -> dict[str, set[str]]:
+    """The tables that live code writes, and those that it reads."""
+    found: dict[str, set[str]] = {"write": set(), "read": set(), "delete": set()}
+    for each in ctx.statements:
+        if ctx.role_at(each.module, each.node) in LIVE_ROLES:
+            found[each.kind].add(each.table)
+    return found
 
 
 _OF_DEAD_CODE = {"broken-import", "schema-drift", *IN_SCRIPTS}
@@ -155,6 +179,7 @@ def _with_ranks(ordered: list[Finding], printable: set[int]) -> list[Finding]:
     told: list[Finding] = []
     for each in ordered:
         most = MOST if each.weight >= GRAVE else 2 if each.weight >= LIGHT else 1
+        most = 1 if each.rule in _ONCE else most
         first = said.get((each.rule, each.message))
         follows = any((each.rule, place) in places for place in each.evidence)
         named = any(one.rule == each.rule and each.place in one.evidence for one in told)
@@ -174,6 +199,8 @@ def _with_ranks(ordered: list[Finding], printable: set[int]) -> list[Finding]:
     return out
 
 
+_ONCE = {"shared-destination"}
+"""Rules whose findings are one thing in one product, however many routes lead there."""
 _SAME_LITERAL = {"shared-destination", "hardcoded-owner"}
 _SAME_HOLES = (
     {"missing-auth", "idor"},

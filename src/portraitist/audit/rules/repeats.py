@@ -348,4 +348,14 @@ def _leaves(attempt: ir.Try, call: ir.Node) -> bool:
 
 
 def _around(attempt: ir.Try, call: ir.Node) -> bool:
-    return bool(attempt.handlers) and attempt in set(ir.ancestors(call)) and not only_when_refused(attempt)
+    inside = bool(attempt.handlers) and attempt in set(ir.ancestors(call))
+    return inside and not only_when_refused(attempt) and not _always_throws(attempt)
+
+
+def _always_throws(attempt: ir.Try) -> bool:
+    """Whether whatever fails leaves the function: `catch (error) { throw new Lost(error); }`."""
+    inside = (each for handler in attempt.handlers for part in handler.body for each in ir.walk(part))
+    if any(isinstance(each, ir.Other) and each.kind == "continue_statement" for each in inside):
+        return False
+    last = [handler.body[-1] if handler.body else None for handler in attempt.handlers]
+    return all(isinstance(each, ir.Return) and each.throws for each in last)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import Known
+from portraitist.audit.link.values import Known, OneOf, literals
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, last_name, names_in, trace
 from portraitist.audit.rules.gravity import BARELY
@@ -134,6 +134,10 @@ def _always_there(ctx: Context, module: Module, call: ir.Call, source: ir.Node, 
     value = ctx.ev.eval(module, source)
     if isinstance(value, Known):
         return ":" in str(value.value)
+    known = [str(each) for each in literals(value)]
+    whole = isinstance(value, OneOf) and len(known) == len(value.options)
+    if whole and all(":" in each for each in known):
+        return True
     use = call.parent
     if isinstance(use, ir.Index) and isinstance(use.key, ir.Lit):
         return use.key.value == 0 or (use.key.value == -1 and call not in sent)

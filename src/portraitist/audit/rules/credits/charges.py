@@ -55,6 +55,11 @@ _LIMIT = re.compile(
 """Columns that say how much a member may make, or has made."""
 
 
+_OWED = re.compile(r"credit_(limit|terms|days|period)$")
+_DEBTORS = re.compile(r"(^|_)(clients?|customers?|suppliers?|vendors?|companies|company|dealers?|partners?)$")
+"""What a business lets its customers owe is no credit for pictures."""
+
+
 def credit_before_check(ctx: Context) -> Iterator[Finding]:
     """Credits around a paid call: not asked for, taken after it, not taken at all, or kept when it fails.
 
@@ -123,7 +128,9 @@ def _stored(ctx: Context) -> tuple[str, Place] | None:
     for table in sorted(ctx.tables):
         for one in ctx.tables[table]:
             for name, (_, at) in sorted(one.columns.items()):
-                if _LIMIT.search(snake(name)):
+                if _LIMIT.search(snake(name)) and not (
+                    _OWED.match(snake(name)) and _DEBTORS.search(snake(table))
+                ):
                     return f"{table}.{name}", at
     return None
 

@@ -51,7 +51,8 @@ def _unset(module: Module, attempt: ir.Try, func: ir.Func) -> Iterator[Finding]:
                 each.kind == "assign" and _below(each.node, attempt.body) and each.node.line > first.line
                 for each in bindings
             )
-            if inside and not _says_other(module, func, name.id):
+            set_at = min((each.node.line for each in bindings), default=0)
+            if inside and not _says_other(module, func, name.id) and not _marked(attempt, name, set_at):
                 message = (
                     f"{name.id} has no value here when the call at line {first.line} fails, before it is set"
                 )
@@ -93,6 +94,18 @@ def _within_handler(name: ir.Name) -> Iterator[ir.Node]:
         if isinstance(each, ir.Handler):
             return
         yield each
+
+
+def _marked(attempt: ir.Try, name: ir.Name, set_at: int) -> bool:
+    """Whether a name is read under a mark that the body sets behind it: `started = True`, `if started:`."""
+    marks = {
+        each.target.id
+        for part in attempt.body
+        for each in ir.find(part, ir.Assign)
+        if isinstance(each.target, ir.Name) and each.line >= set_at
+    }
+    tests = (each.test for each in _within_handler(name) if isinstance(each, ir.If))
+    return any(isinstance(each, ir.Name) and each.id in marks for each in tests)
 
 
 def _says_other(module: Module, func: ir.Func, name: str) -> bool:

@@ -10,6 +10,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, helpers_of, names_in, trace
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways.open_guards import guards_of
 
 MAX_DEPTH = 3
@@ -40,8 +41,19 @@ def believed_tokens(ctx: Context) -> Iterator[Finding]:
                 f"{func.name or 'a handler'} believes what a token says of its bearer, unsigned as it may be"
             )
             where = ctx.program.module_of[handler]
-            yield finding("missing-auth", module, func, message, key=f"token {func.name}", weight=84, end=read.line,
+            weight = BARELY if _checked_in_front(ctx, where) else 84
+            yield finding("missing-auth", module, func, message, key=f"token {func.name}", weight=weight, end=read.line,
                           evidence=[Place(where.path, handler.line)])  # fmt: skip
+
+
+def _checked_in_front(ctx: Context, module: Module) -> bool:
+    """Whether Supabase looks at a token's signature before an edge function runs: unless its settings say otherwise."""
+    found = re.search(r"supabase/functions/([\w-]+)/", module.path)
+    if found is None:
+        return False
+    off = re.compile(rf"\[functions\.[\"']?{found.group(1)}[\"']?\][^\[]*verify_jwt\s*=\s*false")
+    files = (each for each in (*ctx.tree.files, *ctx.tree.others) if each.path.endswith("config.toml"))
+    return not any(off.search(each.text) for each in files)
 
 
 def _below_routes(ctx: Context) -> dict[ir.Func, ir.Func]:

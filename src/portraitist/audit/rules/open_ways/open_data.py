@@ -196,6 +196,8 @@ def _names_who(node: ir.Node) -> bool:
     return isinstance(node, ir.Name) and node.id in {"cookies", "headers", "session", "current_user"}
 
 
+_READS = re.compile(r"(get|list|fetch|find|search|count|load|read|select|show)_")
+"""How stored functions that only read are called."""
 _ADMIN = {"deleteUser": "delete", "updateUserById": "write", "getUserById": "read"}
 
 
@@ -212,7 +214,8 @@ def _deeds(ctx: Context, here: Given) -> Iterator[Statement]:
             members = tuple((key, node) for key, node in named if snake(key) in ctx.words.owner_columns)
             where = tuple(key for key, _ in members)
             if members and all_rights_behind(ctx, here.module, func.obj):
-                yield made("write", ir.text_of(call.args[0]) or "", (), where, site, values=members)
+                name = ir.text_of(call.args[0]) or ""
+                yield made("read" if _READS.match(name) else "write", name, (), where, site, values=members)
         elif func.name in _ADMIN and re.search(r"admin|users$|clerk", ir.dotted(func.obj), re.I):
             yield made(_ADMIN[func.name], "users", (), ("id",), site, values=(("id", call.args[0]),))
 

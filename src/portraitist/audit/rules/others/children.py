@@ -13,9 +13,10 @@ from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import unasked
+from portraitist.audit.rules.base import refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others import rows
+from portraitist.audit.rules.others.identity import MACHINES
 from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent, parent_of
 from portraitist.audit.rules.requests import Given, below, is_given
 
@@ -37,6 +38,8 @@ def of_parents(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
         if not (route.guarded_by or any(asks_who(ctx, each) for each in here.way)):
             continue
         if any(rows.asks_more(ctx, each) for each in here.way):
+            continue
+        if any(MACHINES.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
             continue
         for statement in ctx.statements_under.get(here.func, ()):
             column, parent = _named(ctx, here, statement, owned)

@@ -142,7 +142,9 @@ def _asks_on_the_way(ctx: Context, statement: Statement, way: tuple[ir.Func, ...
     """Whether a function between the handler and the statement asks for the owner, or for an id as somebody's."""
     if _compares_owner(ctx, statement):
         return True
-    ids = {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
+    told = [use.node for use in statement.columns if statement.insert and snake(use.column).endswith("_id")]
+    nodes = [*(node for _, node in statement.where_values), *(each for each in told if each is not None)]
+    ids = {each.id for node in nodes for each in ir.find(node, ir.Name)}
     for func in way:
         for each in ctx.statements_under.get(func, []):
             where = {snake(one) for one in each.where}
@@ -256,7 +258,7 @@ def _by_request(ctx: Context, statement: Statement, handlers: set[ir.Node | None
     return False
 
 
-_STAFF = re.compile(r"admin|superuser|staff|operator|moderator", re.I)
+_STAFF = re.compile(r"admin|superuser|staff|operator|moderator|require_?permission", re.I)
 
 
 def _for_staff(ctx: Context, route: Route, statement: Statement) -> bool:

@@ -15,6 +15,7 @@ from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import last_name, refusing_names, unasked
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others.table_owners import Owners, asks_for_parent
 from portraitist.audit.rules.requests import Given, below, is_given
@@ -22,7 +23,7 @@ from portraitist.audit.rules.requests import Given, below, is_given
 Compares = Callable[[Context, Statement, tuple[ir.Func, ...]], bool]
 
 
-_ROLE = re.compile(r"admin|superuser|staff|operator|moderator|^role$|member", re.I)
+_ROLE = re.compile(r"admin|superuser|staff|operator|moderator|^role$|member|permission", re.I)
 _ASKS = re.compile(r"(^|_)(verify|check|ensure|assert|require|can|has|is|authori[sz]e)_?[A-Z]?\w*"
                    r"(member|owner|access|permi|allow|role|admin|belong|authori)", re.I)  # fmt: skip
 
@@ -53,8 +54,15 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
             message = f"{route.key} reads {statement.table} by an id of the request, without {owner.column}"
             site = (statement.module, statement.node)
             weight = (68 if pays else 62) if asked else 52
+            weight = BARELY if _only_there(statement) else weight
             yield unasked("idor", route, site, message, key=f"{statement.table} {route.key}", weight=weight,
                           evidence=[owner.place, Place(route.module.path, route.node.line)])  # fmt: skip
+
+
+def _only_there(statement: Statement) -> bool:
+    """Whether nothing but the id is taken of a row, `select: { id: true }`: only whether it is there is learned."""
+    chosen = [each.value for each in ir.find(statement.node, ir.Prop) if each.key == "select"]
+    return any(isinstance(each, ir.Obj) and [one.key for one in each.props] == ["id"] for each in chosen)
 
 
 def asks_owner(route: Route) -> bool:

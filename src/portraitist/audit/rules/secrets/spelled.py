@@ -29,7 +29,7 @@ _PUBLIC_NAME = re.compile(
     r"anon|public|publishable|client_?id|site_?key|placeholder|label|test|mock|example|hint", re.I
 )
 _NO_SECRET = re.compile(
-    r"your|xxx|example|placeholder|<|>|\.\.\.|here$|insert|todo|dummy|\{|\$|^(pk_|pi_|seti_|cs_|pub|phc_|AIza|0x|https?:|/|\.|sha\d|test)"
+    r"your|xxx|example|placeholder|<|>|\.\.\.|here$|insert|todo|dummy|1234567|\{|\$|^(pk_|pi_|seti_|cs_|pub|phc_|AIza|0x|https?:|/|\.|sha\d|test)"
     r"|^[a-z]+([_.:-][a-z]+)*[_.:-]?\d{1,4}$"
     r"|^test|pass|(?-i:^[A-Z][A-Z0-9_]+$)|^[a-z]+([_.:-][a-z]+)*$|\s",
     re.I,
@@ -56,6 +56,7 @@ def spelled(ctx: Context) -> Iterator[Finding]:
             if _is_secret(name, lit):
                 unknown = (BARELY if runs_in_browser(module) else 78, "a secret")
                 graded = _SERVICE_ROLE if _serves(str(lit.value)) else unknown
+                graded = (BARELY, "a token for some days") if _is_brief(str(lit.value)) else graded
                 yield _found(module.path, lit.line, name, *graded)
     for file in (*ctx.tree.files, *ctx.tree.others):
         if file.role not in {"generated", "test", "vendored"} and ("eyJ" in file.text or "://" in file.text):
@@ -143,13 +144,27 @@ def _names_secret(name: str) -> bool:
 def _serves(line: str) -> bool:
     """Whether a line holds a signed token of the service role, which passes by every policy of the database."""
     for found in _JWT.finditer(line) if "eyJ" in line else ():
-        try:
-            payload = json.loads(base64.urlsafe_b64decode(found.group(1) + "=" * (-len(found.group(1)) % 4)))
-        except ValueError:
-            continue
-        if isinstance(payload, dict) and payload.get("role") == "service_role" and payload.get("ref"):
+        payload = _payload(found.group(1))
+        if payload.get("role") == "service_role" and payload.get("ref"):
             return True
     return False
+
+
+def _payload(token: str) -> dict[str, object]:
+    """What a signed token says, {} where it cannot be read."""
+    try:
+        said = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _is_brief(value: str) -> bool:
+    """Whether a token ends within a month of its issue by its own word: a visitor's session, no key of the product."""
+    found = _JWT.search(value) if "eyJ" in value else None
+    said = _payload(found.group(1)) if found is not None else {}
+    issued, ends = said.get("iat"), said.get("exp")
+    return isinstance(issued, int) and isinstance(ends, int) and 0 < ends - issued <= 31 * 86400
 
 
 def _opens(line: str) -> bool:

@@ -17,6 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, is_readable, names_in, of_body, provider_behind
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.requests import below, is_given, of_chosen_row
 from portraitist.audit.rules.senders.bots import unasked_updates
 from portraitist.audit.rules.senders.open_checks import only_logged, open_check
@@ -63,9 +64,28 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         if lacks == _LOGGED:
             message = f"{route.key} only logs that its body is not signed as it should be, and goes on"
         evidence = fact.evidence if own and fact is not None else [changed] if changed is not None else []
-        weight = _WEIGHTS.get(lacks, 82 if own else 71)
+        weight = BARELY if _only_notes(ctx, route) else _WEIGHTS.get(lacks, 82 if own else 71)
         yield finding("webhook-unverified", *route.home, message, key=route.key, weight=weight,
                       end=route.head, evidence=evidence)  # fmt: skip
+
+
+_NOTES = re.compile(
+    r"(^|\.)(console|logger|logging|log|crypto|hmac|hashlib)\.|createHmac|createHash"
+    r"|(^|\.)(print|json|text|get|stringify|parse|loads|dumps|Response|NextResponse|JSONResponse|jsonify|status|send|end"
+    r"|timingSafeEqual|compare_digest|from|toISOString|now|body|arrayBuffer|encode|HTTPException|headers)$"
+)
+
+
+def _only_notes(ctx: Context, route: Route) -> bool:
+    """Whether a handler does nothing with what it hears but log and answer: a forged call gains nothing."""
+    for func in route.funcs:
+        if any(isinstance(each.target, ir.Attr | ir.Index) for each in ir.find(func, ir.Assign)):
+            return False
+        for call in ir.find(func, ir.Call):
+            checks = _VERIFIES.search(ir.dotted(call.func).rpartition(".")[2])
+            if not checks and (ctx.program.functions_called(call) or not _NOTES.search(ir.dotted(call.func))):
+                return False
+    return bool(route.funcs)
 
 
 _LOGGED = "nothing but the log"
