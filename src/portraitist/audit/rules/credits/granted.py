@@ -40,7 +40,7 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
             continue
         if _STAFF.search(route.path) or any(_STAFF.search(name) for name, _ in route.guarded_by):
             continue
-        found = next(_sums(ctx, route), None)
+        found = _first_sum(ctx, route)
         unpaid = given_unpaid(ctx, route) if found is None else None
         if unpaid is not None:
             yield unpaid
@@ -53,25 +53,41 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
                           evidence=[Place(here.module.path, line)])  # fmt: skip
 
 
-def _sums(ctx: Context, route: Route) -> Iterator[tuple[Given, ir.Node, int]]:
-    """Each sum with a number of the request that a statement or a stored function adds to a column of credits."""
+Sum = tuple[Given, ir.Node, int]
+
+
+def _first_sum(ctx: Context, route: Route) -> Sum | None:
+    """The first sum on the way of a route, where no function up to it proves a payment or lets only staff pass."""
+    before: list[Given] = []
     for here in below(ctx, route):
-        if any(ctx.once(_asks_payments, each) for each in here.way) or _only_staff(ctx, here):
-            return
-        if any(each.kind == "take" for func in here.way for each in ctx.once(balance_effects).get(func, ())):
-            return  # what is given was taken here before
-        for statement in ctx.statements_under.get(here.func, []):
-            for column in statement.columns if statement.kind == "write" and not statement.insert else ():
-                counts_up = meaning(column.column, "give") != "give"
-                if not CREDIT.search(snake(column.column)) or counts_up or column.path != here.module.path:
-                    continue
-                for _, part in trace(ctx, here.module, column.node):
-                    if _adds_given(here, part) or _increments(here, part):
-                        yield here, part, statement.line
-        for call in ir.find(here.func, ir.Call) if "rpc" in here.module.file.text else ():
-            stored = last_name(call.func) == "rpc" and "give" in named_kinds(call)
-            if stored and any(is_given(here, each) for each in asked_for(call)):
-                yield here, call, call.line
+        before.append(here)
+        found = next(_sums(ctx, here), None)
+        if found is not None:
+            return None if any(_has_reason(ctx, each) for each in before) else found
+    return None
+
+
+def _sums(ctx: Context, here: Given) -> Iterator[Sum]:
+    """Each sum with a number of the request that a statement or a stored function adds to a column of credits."""
+    for statement in ctx.statements_under.get(here.func, []):
+        for column in statement.columns if statement.kind == "write" and not statement.insert else ():
+            counts_up = meaning(column.column, "give") != "give"
+            if not CREDIT.search(snake(column.column)) or counts_up or column.path != here.module.path:
+                continue
+            for _, part in trace(ctx, here.module, column.node):
+                if _adds_given(here, part) or _increments(here, part):
+                    yield here, part, statement.line
+    for call in ir.find(here.func, ir.Call) if "rpc" in here.module.file.text else ():
+        stored = last_name(call.func) == "rpc" and "give" in named_kinds(call)
+        if stored and any(is_given(here, each) for each in asked_for(call)):
+            yield here, call, call.line
+
+
+def _has_reason(ctx: Context, here: Given) -> bool:
+    """Whether a payment is asked for on the way, only staff may come, or what is given was taken here before."""
+    if any(ctx.once(_asks_payments, each) for each in here.way) or _only_staff(ctx, here):
+        return True
+    return any(each.kind == "take" for func in here.way for each in ctx.once(balance_effects).get(func, ()))
 
 
 def _increments(here: Given, part: ir.Node) -> bool:
