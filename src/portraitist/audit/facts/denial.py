@@ -5,6 +5,7 @@ A name alone protects nothing here: a function of the repository counts only whe
 
 from __future__ import annotations
 
+import functools
 import re
 
 from portraitist.audit import ir
@@ -27,6 +28,7 @@ _ERROR_NAMES = re.compile(
 _HELPER = re.compile(r"auth|user|session|token|check|verify|ensure|require|valid|guard|access", re.I)
 
 
+@functools.cache
 def flat(name: str) -> str:
     """A name for comparison: its last part, lower case, without underscores."""
     return name.rpartition(".")[2].replace("_", "").lower()
@@ -34,6 +36,10 @@ def flat(name: str) -> str:
 
 def is_guard_name(ctx: Context, name: str) -> bool:
     """Whether a name stands for something that denies by itself."""
+    return ctx.once(_is_guard_name, name)
+
+
+def _is_guard_name(ctx: Context, name: str) -> bool:
     short = name.rpartition(".")[2]
     guards = ctx.words.guards
     if (

@@ -5,6 +5,7 @@ A tolerant reader for facts, not a parser of the language: holes are `{0}`, `{1}
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -75,6 +76,7 @@ def looks_like_sql(text: str) -> bool:
     return _LOOKS_LIKE.match(strip_comments(text[:4000])) is not None
 
 
+@functools.lru_cache(maxsize=4096)
 def strip_comments(text: str) -> str:
     """Comments become blanks of the same length, so that offsets stay true; strings are kept."""
 

@@ -107,7 +107,10 @@ class Module:
         if lower:
             lists = [calls for name, calls in self._by_callee.items() if name.lower() in names]
         else:
-            lists = [self._by_callee[name] for name in names & self._by_callee.keys()]
+            found = self._by_callee
+            if found.keys().isdisjoint(names):  # most files have none
+                return []
+            lists = [found[name] for name in names & found.keys()]
         if len(lists) == 1:
             return lists[0]
         return sorted((call for calls in lists for call in calls), key=lambda each: each.first)

@@ -215,18 +215,23 @@ def _given_back(ctx: Context, call: ir.Call, key: str | int | None, depth: int) 
                 continue
             for where, part in trace(ctx, target.module, entry or value, depth + 1, helpers=True):
                 yield where, part
-                given = _passed(call, target.node, part)
+                given = _passed(ctx, call, target.node, part)
                 if given is not None and where is target.module and call.within in ctx.program.module_of:
                     yield from trace(ctx, ctx.program.module_of[call.within], given, depth + 2, helpers=True)
 
 
-def _passed(call: ir.Call, func: ir.Node | None, part: ir.Node) -> ir.Node | None:
+def _passed(ctx: Context, call: ir.Call, func: ir.Node | None, part: ir.Node) -> ir.Node | None:
     """What a call hands a helper for the parameter that it gives back, where the helper asks nobody else."""
     if not isinstance(func, ir.Func) or not isinstance(part, ir.Name) or part.within is not func:
         return None
     param = next((each for each in func.params if each.name == part.id), None)
-    works = param is None or any(_WORKS.search(ir.dotted(each.func)) for each in ir.find(func, ir.Call))
+    works = param is None or ctx.once(_asks_others, func)
     return None if works or param is None else argument_for(call, func, param)
+
+
+def _asks_others(_ctx: Context, func: ir.Func) -> bool:
+    """Whether something in a helper makes something else of what it is given, as far as the names say."""
+    return any(_WORKS.search(ir.dotted(each.func)) for each in ir.find(func, ir.Call))
 
 
 def _called_back(call: ir.Call) -> list[ir.Node]:

@@ -116,10 +116,7 @@ def _missing_names(ctx: Context, module: Module, node: ir.Import, target: Module
 
 def _is_exported(ctx: Context, module: Module, node: ir.Import, target: Module, name: str) -> bool:
     """Whether a file has a name for others, as far as its text says: a type, a submodule, what is made later."""
-    escaped = re.escape(name)
-    if name in {"*", "default"} or name in target.exports:
-        return True
-    if re.search(rf"\b(type|interface|enum|namespace|class)\s+{escaped}\b", target.file.text):
+    if name in {"*", "default"} or name in target.exports or name in ctx.once(_typed_names, target):
         return True
     if target.language == "python" and name in target.top.names:
         return True
@@ -127,8 +124,16 @@ def _is_exported(ctx: Context, module: Module, node: ir.Import, target: Module, 
         return True
     if re.search(r"\bmodule\.exports\b|\b__getattr__\b", target.file.text):
         return True
-    exported = rf"export\s+(declare\s+|abstract\s+|async\s+)*\w+\*?\s+{escaped}\b"
+    exported = rf"export\s+(declare\s+|abstract\s+|async\s+)*\w+\*?\s+{re.escape(name)}\b"
     return target.language == "javascript" and re.search(exported, target.file.text) is not None
+
+
+_TYPED = re.compile(r"\b(?:type|interface|enum|namespace|class)\s+(?=([\w$]+))")
+
+
+def _typed_names(_ctx: Context, target: Module) -> set[str]:
+    """The names of types and classes, as far as a file's text says."""
+    return set(_TYPED.findall(target.file.text))
 
 
 def _loads_names(target: Module) -> bool:

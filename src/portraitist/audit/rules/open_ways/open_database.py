@@ -5,6 +5,7 @@ Reads the SQL files in the order of their paths; what was changed in the databas
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -109,17 +110,31 @@ def _alters(statement: sql.SqlStatement) -> bool:
 
 def _is_callable(match: re.Match[str], whole: str) -> bool:
     """Whether a function runs with its owner's rights and everybody was left the right to call it."""
-    name = re.escape(match.group("name"))
     around = match.group("head") + match.group("tail")
     if not re.search(r"security\s+definer", around, re.I) or re.search(
         r"returns\s+\"?(event_)?trigger", around, re.I
     ):
         return False
-    taken = rf"\brevoke\b[^;]*\bon\s+(all\s+functions\b|(function|routine)\s+[^;]*\b{name}\b)"
+    name = re.escape(match.group("name"))
+    taken = re.compile(rf"\bon\s+(all\s+functions\b|(function|routine)\s+[^;]*\b{name}\b)", re.I)
+    again = re.compile(rf"\bfunction\s+(\w+\.)?{name}\b", re.I)
+    default, revoked, dropped = _taken_back(whole)
+    if default or any(taken.search(each) for each in revoked):
+        return False
+    ends = [end for each, end in dropped if each == match.group("name").lower()]
+    return not ends or again.search(whole, ends[-1]) is not None
+
+
+@functools.lru_cache(maxsize=1)
+def _taken_back(whole: str) -> tuple[bool, list[str], list[tuple[str, int]]]:
+    """Whether new functions are nobody's by default, what is revoked, and each function that is dropped and where."""
     default = r"\balter\s+default\s+privileges\b[^;]*\brevoke\b[^;]*\bfunctions\b"
-    dropped = rf"\bdrop\s+function\s+(if\s+exists\s+)?(\w+\.)?{name}\b(?!.*\bfunction\s+(\w+\.)?{name}\b)"
-    flags = re.I | re.S
-    return not any(re.search(each, whole, flags) for each in (taken, default, dropped))
+    drops = re.finditer(r"\bdrop\s+function\s+(?:if\s+exists\s+)?(?:\w+\.)?(\w+)", whole, re.I)
+    return (
+        re.search(default, whole, re.I) is not None,
+        re.findall(r"\brevoke\b[^;]*", whole, re.I),
+        [(each.group(1).lower(), each.end()) for each in drops],
+    )
 
 
 def _member(ctx: Context, params: str) -> str:
@@ -168,7 +183,7 @@ def _sql_files(ctx: Context) -> list[_Read]:
 def _standing(ctx: Context) -> dict[tuple[str, str], tuple[_Read, re.Match[str]]]:
     """The policies that hold after all files, by their name and table."""
     standing: dict[tuple[str, str], tuple[_Read, re.Match[str]]] = {}
-    for file in ctx.once(_sql_files):
+    for file in (each for each in ctx.once(_sql_files) if "policy" in each.text.lower()):
         if _ALL_DROPPED.search(file.text):
             standing.clear()
         events = [*_POLICY.finditer(file.text), *_DROPPED.finditer(file.text)]

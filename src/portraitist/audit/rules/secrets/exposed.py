@@ -13,6 +13,7 @@ from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.secrets import doors, given, signing, spelled
 from portraitist.audit.rules.secrets.made_public import made_public, read_by_pages
 from portraitist.audit.rules.secrets.sent import sent_to_a_given_address
+from portraitist.audit.source import SourceFile
 
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
 
@@ -139,10 +140,8 @@ def _by_form(ctx: Context) -> Iterator[Finding]:
     for file in (*ctx.tree.files, *ctx.tree.others):
         if file.role == "generated" or (file.role == "test" and file.suffix == ".txt"):
             continue  # what a tool's test is given to read
-        if file.language != "env" and not _MARKS.search(file.text):
-            continue
         example = re.search(r"example|sample|template|dist|defaults", file.path.rpartition("/")[2], re.I)
-        for number, line in enumerate(file.text.split("\n"), 1):
+        for number, line in _telling_lines(file):
             if len(line) > 2000:
                 continue
             found = ctx.words.patterns["secret"].search(line) if _MARKS.search(line) else None
@@ -158,6 +157,23 @@ def _by_form(ctx: Context) -> Iterator[Finding]:
                 first = seen.setdefault(found.group() if found and real else line.strip(), here)
                 again = () if first is here else (first,)
                 yield Finding("secret-in-repo", file.path, number, number, message, key, "", again, weight)
+
+
+def _telling_lines(file: SourceFile) -> Iterator[tuple[int, str]]:
+    """The lines of a file, with their numbers, that have a mark of a secret; all of them in an environment file."""
+    text = file.text
+    if file.language == "env":
+        yield from enumerate(text.split("\n"), 1)
+        return
+    number, start, end = 1, 0, -1
+    for mark in _MARKS.finditer(text):
+        if mark.start() > end:
+            before, start = start, text.rfind("\n", 0, mark.start()) + 1
+            number += text.count("\n", before, start)
+            end = text.find("\n", start)
+            yield number, text[start : end if end >= 0 else len(text)]
+            if end < 0:
+                return
 
 
 _OPENS_NOTHING = re.compile(r"AWS_ACCESS_KEY_ID|VERCEL_OIDC_TOKEN")

@@ -186,9 +186,10 @@ _SIGNERS_JS = re.compile(r"^(jsonwebtoken|jose|express-session|cookie-session|jw
 
 def _signed_plainly(ctx: Context, module: Module) -> Iterator[tuple[Module, str, ir.Lit]]:
     """The literal that a token is signed or read with, or an Express session's `secret`, also through a constant."""
-    if "sign" not in module.lowered and "jwt" not in module.lowered and "session" not in module.lowered:
+    calls = module.calls(_KEYED)
+    if not calls or not any(each in module.lowered for each in ("sign", "jwt", "session")):
         return
-    for call in module.calls(_KEYED):
+    for call in calls:
         if not _SIGNERS_JS.match(ctx.program.origin(module, call.func)):
             continue
         key = ir.keyword(call, "secret", "keys", "key") or (call.args[1] if call.args[1:] else None)
