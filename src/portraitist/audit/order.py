@@ -23,19 +23,21 @@ class Order:
         self.nodes: list[Node] = []
         self.places: defaultdict[type[Node], list[int]] = defaultdict(list)
         self._ends: dict[Node, int] = {}
+        self._kinds: dict[tuple[Node, type[Node]], list[Node]] = {}
 
     def below(self, node: Node) -> list[Node]:
         """`node` and everything below it."""
         return self.nodes[node.first : self._end(node) + 1]
 
     def kind_below(self, node: Node, kind: type[Node]) -> list[Node]:
-        """Every node of `kind` at or below `node`."""
-        places = self.places.get(kind)
-        if places is None:
-            return []
-        start = bisect_left(places, node.first)
-        nodes = self.nodes
-        return [nodes[each] for each in places[start : bisect_right(places, self._end(node), start)]]
+        """Every node of `kind` at or below `node`; a list that is kept, for nobody to change."""
+        found = self._kinds.get((node, kind))
+        if found is None:
+            places, nodes = self.places.get(kind, []), self.nodes
+            start = bisect_left(places, node.first)
+            end = bisect_right(places, self._end(node), start)
+            found = self._kinds[node, kind] = [nodes[each] for each in places[start:end]]
+        return found
 
     def _end(self, node: Node) -> int:
         """The position of the last node below `node`."""

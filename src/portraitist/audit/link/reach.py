@@ -6,6 +6,7 @@ Errs on the side of live: a method that anything live calls by its name is live.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 
 from portraitist.audit import ir
@@ -193,14 +194,14 @@ class Reach:
         """By function, without those inside it: the functions it holds, those it calls, the attributes it names."""
         inner: Reached = {}
         called: Reached = {}
-        named: dict[ir.Func, set[str]] = {}
+        named: defaultdict[ir.Func, set[str]] = defaultdict(set)
         for module in self.program.modules.values():
             for func in module.all(ir.Func):
                 if func.within is not None:
                     inner.setdefault(func.within, []).append(func)
             for attr in module.all(ir.Attr):
                 if attr.within is not None:
-                    named.setdefault(attr.within, set()).add(attr.name)
+                    named[attr.within].add(attr.name)
         for call, targets in self.program.callees.items():
             if call.within is not None:
                 funcs = [each.node for each in targets if isinstance(each.node, ir.Func)]

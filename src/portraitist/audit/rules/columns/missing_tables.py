@@ -46,9 +46,10 @@ def missing_tables(ctx: Context) -> Iterator[Finding]:
     typed = bool(by_hand) or any(generated)
     if not known or not (typed or (len(known) >= _LEAST and len(known) >= _SHARE * len(used))):
         return
-    others = ctx.once(_otherwise)
+    unknown = used.keys() - defined
+    others = ctx.once(_otherwise) if unknown else set()
     what = "type or migration" if typed else "migration"
-    for table in sorted(used.keys() - defined - others):
+    for table in sorted(unknown - others):
         first = min(used[table], key=lambda each: (each.kind == "read", each.module.path, each.line))
         message = f"no {what} in the repository has a table {table}"
         rest = [Place(each.module.path, each.line) for each in used[table] if each is not first]

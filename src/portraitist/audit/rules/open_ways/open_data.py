@@ -329,14 +329,17 @@ def unprotected(ctx: Context, statement: Statement) -> bool:
     return open_database.lets_anybody(ctx, statement.table, command)
 
 
+def _modules_by_body(ctx: Context) -> dict[ir.Node | None, Module]:
+    return {each.body: each for each in ctx.modules}
+
+
 def _with_all_rights(ctx: Context, made: ir.Node) -> bool:
     """Whether a client was made with the key that passes by every policy: by the name of its maker or of the key."""
     if not isinstance(made, ir.Call):
         return False
     if _SERVICE.search(ir.dotted(made.func)):
         return True
-    top = [*ir.ancestors(made)][-1:]
-    module = next((each for each in ctx.modules if [each.body] == top), None)
+    module = ctx.once(_modules_by_body).get(next(reversed([*ir.ancestors(made)]), None))
     values = [ctx.ev.eval(module, each) for each in made.args[1:2]] if module is not None else []
     keys = [each for value in values for each in (value.options if isinstance(value, OneOf) else [value])]
     return any(isinstance(each, Outside) and _SERVICE.search(each.name) for each in keys)

@@ -39,14 +39,14 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
     pays = any(flow.route is route for flow in ctx.flows)
     seen: set[str] = set()
     for here in below(ctx, route) if not open_data.MEANT_OPEN.search(route.path) else ():
-        asked = bool(route.guarded_by) or any(asks_who(ctx, each) for each in here.way)
-        if not (pays or asked) or any(asks_more(ctx, each) for each in here.way):
+        made = ctx.statements_under.get(here.func, [])
+        made = [each for each in made if each.table in owned and _by_id_alone(ctx, here, each, pays)]
+        asked = made and (bool(route.guarded_by) or any(asks_who(ctx, each) for each in here.way))
+        if not made or not (pays or asked) or any(asks_more(ctx, each) for each in here.way):
             continue
-        for statement in ctx.statements_under.get(here.func, []):
-            owner = owned.get(statement.table)
-            if owner is None or statement.table in seen or (owner.by_definition and not asked):
-                continue
-            if not _by_id_alone(ctx, here, statement, pays):
+        for statement in made:
+            owner = owned[statement.table]
+            if statement.table in seen or (owner.by_definition and not asked):
                 continue
             if compares(ctx, statement, here.way) or asks_for_parent(ctx, here.way, statement, owner.parts):
                 continue
