@@ -114,14 +114,15 @@ class Route:
     @property
     def home(self) -> tuple[Module, ir.Node]:
         """Where a reader looks for what is missing: the view behind a list of URLs, the function that a file's export
-        wraps, else the registration itself."""
+        wraps or a router is given by its name, else the registration itself."""
         listed = self.framework == "python" and "urlpatterns" in self.module.top.names
+        named = self.framework == "express"
         exported = self.framework in {"next", "pages"}
-        for each in self.handlers if listed or exported else ():
+        for each in self.handlers if listed or named or exported else ():
             if each.module is None or not isinstance(each.node, ir.Func):
                 continue
-            apart = each.module is self.module and not self.node.line <= each.node.line <= self.node.end
-            if listed or apart:
+            inside = each.module is self.module and self.node.line <= each.node.line <= self.node.end
+            if listed or (not inside and (named or each.module is self.module)):
                 return each.module, each.node
         return self.module, self.node
 

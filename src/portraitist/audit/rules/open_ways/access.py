@@ -237,7 +237,7 @@ def _makes_matcher(call: ir.Call) -> bool:
 
 
 def _denies_all(ctx: Context, module: Module, route: Route) -> bool:
-    """A 401 or a library's guard counts; a redirect to a login page only where no path of the API is excepted."""
+    """A 401 or a library's guard counts; a redirect to a login page only where the API as a whole is not excepted."""
     words = [each.value for each in module.all(ir.Lit) if isinstance(each.value, str)]
     plain = [each for each in words if each.startswith("/") and "(" not in each and ":" not in each]
     if any(
@@ -246,13 +246,13 @@ def _denies_all(ctx: Context, module: Module, route: Route) -> bool:
         if len(each) > 1 and each != "/api" and not (each == "/api/" and _refuses_api(ctx, module))
     ):
         return False
-    if _elsewhere(ctx, module, route):
+    if _elsewhere(ctx, module, route) or _listed_elsewhere(module, route):
         return False
     codes = any(each.value in {401, 403} for each in module.all(ir.Lit) if not isinstance(each.value, bool))
     guards = any(is_guard_name(ctx, ir.dotted(each.func)) for each in module.all(ir.Call))
     if codes or guards:
         return True
-    excepted = any(each.startswith("/api") for each in plain)
+    excepted = any(each.rstrip("/") == "/api" for each in plain)
     reexported = any("next-auth" in each.module or "@/auth" in each.module for each in module.all(ir.Import))
     return not excepted and (reexported or any(denies(ctx, module, each) for each in module.all(ir.Func)))
 
@@ -272,6 +272,23 @@ def _elsewhere(ctx: Context, module: Module, route: Route) -> bool:
         if refuses_in(ctx, each.then) and not any(isinstance(one, ir.If) for one in each.then)
     ]
     return bool(branches) and all(_other_path(each, route) for each in branches)
+
+
+_PROTECTED = re.compile(r"protect|private|secured?(_|[A-Z]|$)|require|authed|authenticated", re.I)
+
+
+def _listed_elsewhere(module: Module, route: Route) -> bool:
+    """Whether a list of what is protected leaves the route out: `const protectedRoutes = ["/dashboard"]`."""
+    listed = [
+        text
+        for each in module.all(ir.Assign)
+        if isinstance(each.target, ir.Name)
+        and isinstance(each.value, ir.Arr)
+        and _PROTECTED.search(each.target.id)
+        for one in each.value.items
+        if (text := ir.text_of(one) or "").startswith("/")
+    ]
+    return bool(listed) and not any(route.path.startswith(each.rstrip("/")) for each in listed)
 
 
 def _other_path(branch: ir.If, route: Route) -> bool:
