@@ -395,10 +395,10 @@ def _ranks(audit: Audit, rule: str) -> list[int | None]:
     return [each.rank for each in audit.findings if each.rule == rule]
 
 
-def test_four_letters_of_a_key_are_not_printed(audit_files: Auditor) -> None:
+def test_six_letters_of_a_key_are_not_printed(audit_files: Auditor) -> None:
     answer = "Response.json({ key: process.env.REPLICATE_API_TOKEN?.slice(0, SOME) })"
     route = f"export async function GET() {{\n  return {answer};\n}}"
-    few = audit_files({"app/api/x/route.ts": route.replace("SOME", "4"), "app/api/y/route.ts": PAYS})
+    few = audit_files({"app/api/x/route.ts": route.replace("SOME", "6"), "app/api/y/route.ts": PAYS})
     many = audit_files({"app/api/x/route.ts": route.replace("SOME", "8"), "app/api/y/route.ts": PAYS})
     assert _ranks(few, "client-exposed-token") == [None]
     assert [each is not None for each in _ranks(many, "client-exposed-token")] == [True]

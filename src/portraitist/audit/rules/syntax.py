@@ -5,10 +5,12 @@ Where values come from is asked in `base`; which branches turn callers away in t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from portraitist.audit import ir
 from portraitist.audit.facts.asking import EQUALITY
+from portraitist.audit.facts.denial import exits
 
 ORDER = {"<", "<=", ">", ">="}
 JOINS = {"and", "or", "&&", "||"}
@@ -70,3 +72,22 @@ def names_error(value: ir.Node) -> bool:
 def claims_success(prop: ir.Prop) -> bool:
     """`success: true`, `ok: true`."""
     return prop.key in {"success", "ok"} and isinstance(prop.value, ir.Lit) and prop.value.value is True
+
+
+_MACHINES = {"development", "dev", "local", "test"}
+
+
+def leaves_in_production(branch: ir.If) -> bool:
+    """`if (process.env.NODE_ENV !== "development") return …`: what follows runs on developers' machines alone."""
+    test = branch.test
+    if not isinstance(test, ir.Bin) or not re.search(r"env(ironment)?$", _last(test.left), re.I):
+        return False
+    text = (ir.text_of(test.right) or "").lower()
+    wanted = (
+        {"!=", "!=="} if text in _MACHINES else {"==", "==="} if text in {"production", "prod"} else set()
+    )
+    return test.op in wanted and exits(branch.then)
+
+
+def _last(node: ir.Node) -> str:
+    return ir.dotted(node).rpartition(".")[2]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
-from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.link.bindings import visible
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
@@ -56,6 +56,9 @@ def _rows(ctx: Context) -> Iterator[Finding]:
             model = holds_model(ctx, use)
             if not (model or snake(use.column) in ctx.words.picture_columns) or use.node is None:
                 continue
+            known = {snake(each) for each in columns_of(ctx, statement.table)}
+            if known and snake(use.column) not in known:
+                continue  # one of several tables that a call may write
             module = module_of(ctx, use)
             site = _done_beside(ctx, states, use, spelled=not model)
             if site and may_be_empty(ctx, module, use.node) and _of_run(ctx, module, use.node):

@@ -9,15 +9,16 @@ from portraitist.audit import ir
 from portraitist.audit.facts import flows
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.denial import denies, exits, is_guard_name, refuses_in
+from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, is_readable, last_name, names_in, place
+from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds, open_guards, open_rows
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.senders.webhooks import verifies
+from portraitist.audit.rules.syntax import leaves_in_production
 
 
 def missing_auth(ctx: Context) -> Iterator[Finding]:
@@ -82,21 +83,9 @@ def _is_open(ctx: Context, route: Route) -> bool:
     return not is_webhook(ctx, route) and not _behind_middleware(ctx, route) and not _for_developers(route)
 
 
-_MACHINES = {"development", "dev", "local", "test"}
-
-
 def _for_developers(route: Route) -> bool:
     """Whether a handler leaves where this is no developer's machine: `if (NODE_ENV !== "development") return …`."""
-    for each in (part for func in route.funcs for part in ir.find(func, ir.If)):
-        test, text = each.test, ""
-        if isinstance(test, ir.Bin) and re.search(r"env(ironment)?$", last_name(test.left), re.I):
-            text = (ir.text_of(test.right) or "").lower()
-        wanted = (
-            {"!=", "!=="} if text in _MACHINES else {"==", "==="} if text in {"production", "prod"} else set()
-        )
-        if isinstance(test, ir.Bin) and test.op in wanted and exits(each.then):
-            return True
-    return False
+    return any(leaves_in_production(each) for func in route.funcs for each in ir.find(func, ir.If))
 
 
 def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:

@@ -94,14 +94,14 @@ _CUTS = {"substring", "slice", "substr"}
 
 
 def _says_kind(cut: ir.Node) -> bool:
-    """Whether no more than four letters are shown from the start: what every key of the kind begins with."""
+    """Whether no more than six letters are shown from the start: what every key of the kind begins with."""
     given = cut.args if isinstance(cut, ir.Call) else []
     numbers = [each.value for each in given if isinstance(each, ir.Lit)]
     return (
         len(numbers) == len(given) == 2
         and numbers[0] == 0
         and isinstance(numbers[1], int)
-        and numbers[1] <= 4
+        and numbers[1] <= 6
     )
 
 

@@ -15,6 +15,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import last_name, names_in, trace
+from portraitist.audit.rules.syntax import leaves_in_production
 
 _SIGNS = re.compile(
     r"^((app|django|flask|my|server|backend|api|next|jwt|session|cookie|auth|refresh|access)_?)*"
@@ -115,11 +116,17 @@ def refused(ctx: Context, module: Module, line: int, name: str, text: str) -> bo
     """Whether the text serves developers alone: by the file, by a branch around, or by a test that leaves."""
     if _ELSEWHERE.search(module.path):
         return True
-    if any(_is_trial(each, line) for each in module.all(ir.If)):
+    if any(_is_trial(each, line) or _is_behind(each, line) for each in module.all(ir.If)):
         return True
     spellings = {name.lower(), name.lower().replace("_", "")}
     named = (one for one in ctx.live if any(each in one.lowered for each in spellings))
     return any(_turns_down(one, name, text) for one in named)
+
+
+def _is_behind(branch: ir.If, line: int) -> bool:
+    """Whether a line stands in a function behind a way out of it in production."""
+    func = branch.within
+    return func is not None and branch.end < line <= func.end and leaves_in_production(branch)
 
 
 def _is_trial(branch: ir.If, line: int) -> bool:
