@@ -7,6 +7,7 @@ import re
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Fact, Finding, Place
 from portraitist.audit.report.claims import Block, Citations, Row, Section, at, cite, code, several
+from portraitist.audit.report.fixes import fix_of
 
 _SUBJECT = re.compile(
     r"replicate|flux|lora|model|train|aws|s3|bucket|r2|storage|supabase|database|webhook|openai|cloudinary|appwrite|version",
@@ -109,7 +110,7 @@ def plan(ctx: Context, findings: list[Finding]) -> Section:
     """Section 9: the fixed fix of each ranked risk, one bullet for each rule, at most seven and one."""
     rows: dict[str, Row] = {}
     for each in findings:
-        fix = ctx.words.fixes.get(each.fix or each.rule)
+        fix = ctx.words.fixes.get(fix_of(each))
         if each.rank is not None and fix and each.rule not in rows:
             text = fix.format(key=code(each.key or each.path, 60))
             rows[each.rule] = Row(f"- {text} {at(each.place)}", ((each.place, ""),))
