@@ -18,6 +18,8 @@ from portraitist.audit.rules.base import finding, last_name, line_of, live_state
 from portraitist.audit.rules.gravity import BARELY
 
 _OF_MODEL = re.compile(r"^(replicate_|trained_|lora_|custom_)?model_(id|version|path|ref)$")
+_SPELT = re.compile(r"model_?(id|version|path|ref)\b[\"']?\s*[:=]\s*[\w.?]*training", re.I)
+_MAY_HOLD = re.compile(r"lora|weights|model|version|url", re.I)
 _OF_TRAINING = re.compile(r"^(replicate_|training_)?(training_?(job_?)?)id$", re.I)
 
 
@@ -30,9 +32,10 @@ def two_things(ctx: Context) -> Iterator[Finding]:
 def _either(ctx: Context) -> Iterator[Finding]:
     """`loraUrl: output.weights || output.version`, and the same as two branches."""
     filled: dict[tuple[ir.Func | None, str, str], dict[str, ColumnUse]] = {}
-    for statement in live_statements(ctx, "write"):
+    taken = {each.path for each in ctx.of("weights.source")}
+    for statement in live_statements(ctx, "write") if taken else ():
         for use in statement.columns:
-            if use.node is None or not re.search(r"lora|weights|model|version|url", use.column, re.I):
+            if use.path not in taken or use.node is None or not _MAY_HOLD.search(use.column):
                 continue
             parts = _parts_of(module_of(ctx, use), use.node)
             own = filled.setdefault((statement.func, statement.table, use.column), {})
@@ -67,7 +70,8 @@ def _parts_of(module: Module, node: ir.Node, depth: int = 0) -> set[str]:
 
 def _misnamed(ctx: Context) -> Iterator[Finding]:
     """`modelId: answer.trainingId` in what is sent or stored."""
-    for module in (each for each in ctx.live if "training" in each.lowered):
+    trains = any(each.purpose == "training" or "training" in each.api.lower() for each in ctx.calls)
+    for module in (each for each in ctx.live if trains and _SPELT.search(each.file.text)):
         seen: set[ir.Func | None] = set()
         for prop in module.all(ir.Prop):
             given = prop.value

@@ -34,7 +34,8 @@ def kept_in_memory(ctx: Context) -> Iterator[Finding]:
         return
     near = {*ways.paid, *ways.hooks, *ctx.once(in_tasks)}
     stored = {each.func for each in ctx.statements if each.kind == "write" and states_of(each)}
-    for module in ctx.live:
+    homes = {ctx.program.module_of[func].path for func in near}
+    for module in (each for each in ctx.live if each.path in homes):
         for name in _variables(module):
             written = [each for each in _writes(module, name) if each[1] in near and each[1] not in stored]
             first = next(iter(written), None)

@@ -44,7 +44,7 @@ def polls_of_pages(ctx: Context) -> Iterator[Finding]:
     A poll that counts or looks at a clock, that asks whether it was refused, or whose end is unconditional is left
     alone.
     """
-    for module in (each for each in ctx.live if each.language == "javascript" and "status" in each.lowered):
+    for module in (each for each in ctx.live if each.language == "javascript"):
         for poll in _polls(ctx, module):
             told = _told(poll)
             if told and ctx.role_at(module, poll.tick) in LIVE_ROLES:

@@ -26,12 +26,19 @@ _COME = re.compile(r"complet|done|finish|receiv|saved|success|length|processed|c
 def planned_parts(ctx: Context) -> Iterator[Finding]:
     """`if (completed < order.total) return` in front of the done-state that a webhook's handler writes."""
     hooks = working(ctx).hooks
-    ends = [each for each in live_statements(ctx, "write") if each.func in hooks and _may_end(ctx, each)]
+    near = [each for each in live_statements(ctx, "write") if each.func in hooks and states_of(each)]
+    funcs = {each.func for each in near if each.func is not None}
+    counting = {
+        func: tests
+        for func in funcs
+        if (tests := [each for each in ir.find(func, ir.Bin) if _compares(each)])
+    }
+    ends = [each for each in near if each.func in counting and _may_end(ctx, each)]
     swept = {each.statement.table for each in marks(ctx) if put_right(ctx, each)} if ends else set()
     seen: set[ir.Node] = set()
     for each in ends:
-        for test in ir.find(each.func, ir.Bin) if each.func is not None and each.table not in swept else ():
-            if test in seen or test.line > each.end or not _compares(test):
+        for test in counting[each.func] if each.func is not None and each.table not in swept else ():
+            if test in seen or test.line > each.end:
                 continue
             seen.add(test)
             message = f"{each.table} ends only when as many parts have come as were planned: a lost one leaves it open"
