@@ -137,6 +137,10 @@ def _set(
         yield made("write", table.name, (use,), where, (module, node), values=values)
 
 
+_MAKES = {"create", "insertMany"}
+"""Calls of a model whose argument is the new document, no question."""
+
+
 def _document(
     tables: Tables, module: Module, name: ir.Name
 ) -> tuple[TableDef, list[tuple[str, ir.Node]]] | None:
@@ -149,9 +153,11 @@ def _document(
                 return table, []
             model = _model(tables, module, call.func.obj) if isinstance(call.func, ir.Attr) else None
             if model is not None:
-                asked = call.args[0] if call.args else None
+                asked = call.args[0] if call.args and call_name(call) not in _MAKES else None
                 by_id = call_name(call).startswith("findById")
-                return model, [("id", asked)] if by_id and asked is not None else [*pairs_of(asked)]
+                if asked is None:
+                    return model, []
+                return model, [("id", asked)] if by_id else [*pairs_of(asked)]
     return None
 
 

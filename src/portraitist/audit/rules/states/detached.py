@@ -12,7 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import callers_of, finding, helpers_of, last_name
+from portraitist.audit.rules.base import askers, callers_of, finding, helpers_of, last_name
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import RESTING, RUNNING
 from portraitist.audit.rules.states.marks import (
@@ -48,6 +48,7 @@ def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
     """
     found: set[tuple[str, ir.Func]] = set()
     paid = {func for flow in ctx.flows for func in flow.funcs}
+    paid |= {func for func in askers(ctx) if func is not None} if paid else set()
     timed = {func for flow in ctx.flows if flow.route and flow.route.method == "JOB" for func in flow.funcs}
     for start, func, module in _tasks(ctx, paid - timed) if paid else ():
         below = below_of(ctx, func)

@@ -70,7 +70,12 @@ def _is_open(ctx: Context, use: ColumnUse) -> bool:
 def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """A row of started work whose state only the provider's webhook changes, or nothing, and nobody asks for it."""
     asked = {_kind(each) for each in ctx.calls if each.purpose == "status" and _asks(ctx, ways, each)}
-    started = [each for each in ctx.creates() if each.api not in WAITED_FOR and _is_left(each)]
+    waiting = {each.func for each in ctx.calls if each.api == "wait"}
+    started = [
+        each
+        for each in ctx.creates()
+        if each.api not in WAITED_FOR and _is_left(each) and each.func not in waiting
+    ]
     left = {each for each in started if not {_kind(each), "any"} & asked}
     waited = {func for flow in ctx.flows if flow.call in left for func in flow.funcs} - ways.hooks
     begun = set(started)

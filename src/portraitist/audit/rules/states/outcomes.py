@@ -13,7 +13,16 @@ from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, literals, structs
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import askers, finding, helpers_of, last_name, names_in, of_body, place
+from portraitist.audit.rules.base import (
+    askers,
+    finding,
+    helpers_of,
+    last_name,
+    names_in,
+    of_body,
+    place,
+    provider_behind,
+)
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import LOST
 from portraitist.audit.rules.states.asked_only import closed_when_asked
@@ -36,6 +45,7 @@ from portraitist.audit.rules.states.rest import is_open, rest_of
 from portraitist.audit.rules.states.rounds import counted_waits
 from portraitist.audit.rules.states.second_reads import read_again, read_by_two
 from portraitist.audit.rules.states.stored_later import stored_later
+from portraitist.audit.rules.states.success_only import success_only
 from portraitist.audit.rules.states.unasked import told_from_the_row
 from portraitist.audit.rules.states.unfinished import left_in_progress
 from portraitist.audit.rules.states.untold import untold
@@ -72,6 +82,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from counted_waits(ctx)
     yield from kept_in_memory(ctx)
     yield from put_back(ctx)
+    yield from success_only(ctx)
     yield from demands_others(ctx)
     yield from planned_parts(ctx)
     yield from handed_too_soon(ctx)
@@ -257,6 +268,12 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
     if any(
         each.purpose == "status" and each.module is module and func in set(ir.ancestors(each.call))
         for each in ctx.calls
+    ):
+        return True
+    reloads = (each for each in ir.find(func, ir.Call) if last_name(each.func) == "reload")
+    if any(
+        isinstance(each.func, ir.Attr) and provider_behind(ctx, module, each.func.obj) is not None
+        for each in (reloads if module.language == "python" else ())
     ):
         return True
     asking = askers(ctx) - {None}

@@ -45,6 +45,7 @@ def polls_of_pages(ctx: Context) -> Iterator[Finding]:
     alone.
     """
     for module in (each for each in ctx.live if each.language == "javascript"):
+        yield from _asked_by_hooks(ctx, module)
         for poll in _polls(ctx, module):
             told = _told(poll)
             if told and ctx.role_at(module, poll.tick) in LIVE_ROLES:
@@ -71,6 +72,28 @@ def _polls(ctx: Context, module: Module) -> Iterator[_Poll]:
                 each for each in ir.find(tick, ir.Return) if each.within is tick and each.line < call.line
             )
             yield _Poll(tick, tick, tuple(leaves), call)
+
+
+def _asked_by_hooks(ctx: Context, module: Module) -> Iterator[Finding]:
+    """`refetchInterval: (query) => (done(query.state.data?.status) ? false : 2000)` that knows some ends only."""
+    for call in module.calls({"useQuery", "useSWR", "useInfiniteQuery"}):
+        given = ir.keyword(call, "refetchInterval", "refreshInterval")
+        words = (
+            {word for each in ir.find(given, ir.Bin) for word in _words(each)}
+            if isinstance(given, ir.Func)
+            else set()
+        )
+        words |= (
+            {word for each in ir.find(given, ir.Arr) for word in _words(each)}
+            if isinstance(given, ir.Func)
+            else set()
+        )
+        provider = "succeeded" in words and not words & {"canceled", "cancelled"}
+        if (provider or (words & DONE and not words & LOST)) and ctx.role_at(module, call) in LIVE_ROLES:
+            told = " or ".join(repr(each) for each in sorted(words & (DONE | LOST)))
+            message = f"only {told} ends this poll: another end is asked for again"
+            yield finding("stuck-status", module, call, message, key=f"query {told}", weight=BARELY,
+                          line=given.line if given is not None else call.line, end=call.end)  # fmt: skip
 
 
 def _run_by(ctx: Context, module: Module, given: ir.Node | None) -> ir.Func | None:

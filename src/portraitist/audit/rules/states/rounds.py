@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import literals
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import askers, finding, last_name, names_in
+from portraitist.audit.rules.base import askers, finding, last_name, names_in, provider_behind
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.marks import Mark, marks, put_right, settles
 
@@ -47,6 +47,8 @@ def _loops(ctx: Context) -> Iterator[tuple[Module, ir.Loop]]:
     asked = [(each.module, each.call) for each in ctx.calls if each.purpose == "status"]
     for func in askers(ctx):
         asked += [(each.module, each.call) for each in ctx.program.callers.get(func, ())] if func else []
+    for module in (each for each in ctx.live if each.language == "python"):
+        asked += [(module, each) for each in module.calls({"reload"}) if _is_of_run(ctx, module, each)]
     for module, call in asked:
         around = (
             each for each in ir.ancestors(call) if isinstance(each, ir.Loop) and each.within is call.within
@@ -54,6 +56,14 @@ def _loops(ctx: Context) -> Iterator[tuple[Module, ir.Loop]]:
         loop = next(around, None)
         if loop is not None and _delay(ctx, module, loop) is not None:
             yield module, loop
+
+
+def _is_of_run(ctx: Context, module: Module, call: ir.Call) -> bool:
+    """`prediction.reload()` of what the provider answered."""
+    return (
+        isinstance(call.func, ir.Attr)
+        and provider_behind(ctx, module, call.func.obj, helpers=True) is not None
+    )
 
 
 def _without_limit(ctx: Context, loops: list[tuple[Module, ir.Loop]]) -> Iterator[Finding]:
