@@ -231,7 +231,7 @@ def _is_vendored(entry: os.DirEntry[str], words: Vocabulary) -> bool:
 def language_of(path: str) -> tuple[str, str]:
     """(language, suffix that decides the grammar); backups are read by the suffix before the last one."""
     name = path.rpartition("/")[2]
-    if name.startswith(".env") or name.endswith((".env", ".env.example", "env.example", "env.sample")):
+    if name.startswith(".env") or _ENVIRONMENT.search(name):
         return "env", ""
     if (
         name.startswith("Dockerfile")
@@ -250,6 +250,13 @@ def language_of(path: str) -> tuple[str, str]:
         return "config", ""
     return "", ""
 
+
+_ENVIRONMENT = re.compile(
+    r"\.env$|env\.(example|sample)$"
+    r"|(^|[._-])env([._-](example|sample|template|dist|local|dev|development|staging|prod|production))+(\.txt)?$",
+    re.I,
+)
+"""Names of files of settings without the dot in front: `env.example.txt`, `config.env`, `env.production`."""
 
 _CONFIG_NAMES = {
     "package.json", "tsconfig.json", "jsconfig.json", "vercel.json", "render.yaml", "fly.toml", "wrangler.toml",

@@ -219,7 +219,7 @@ def _trusted(candidate: _Candidate, others: list[_Candidate]) -> bool:
     """Whether a path at a configured host is the provider's: the same client says so somewhere.
 
     Its setting is named after the provider, a training is started at the provider's own path, or the class or
-    file around it carries the provider's name and a version is sent with its input.
+    file around it carries the provider's name and names its host or sends a version with its input.
     """
     client = candidate.hops[-1].call
     return any(_says_provider(each) for each in others if each.hops[-1].call is client)
@@ -237,7 +237,8 @@ def _says_provider(candidate: _Candidate) -> bool:
         each.get("input") is not None and each.get("version", "model") is not None
         for each in candidate.request.body
     )
-    return named and (versioned or sends)
+    hosted = any("api.replicate.com" in each.module.file.text for each in candidate.hops)
+    return named and (versioned or sends or hosted)
 
 
 def _surroundings(hop: _Hop) -> str:
