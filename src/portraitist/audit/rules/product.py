@@ -22,6 +22,7 @@ from portraitist.audit.rules.failures.answers import (
 from portraitist.audit.rules.failures.as_success import as_success
 from portraitist.audit.rules.failures.handlers import left_out, nothing_for_an_answer, quiet_handlers
 from portraitist.audit.rules.failures.in_vain import in_vain
+from portraitist.audit.rules.failures.instead import instead
 from portraitist.audit.rules.failures.passed_over import beside, passed_over
 from portraitist.audit.rules.failures.put_in_place import nothing_kept, put_in_place
 from portraitist.audit.rules.failures.quiet import goes_round, tested_after, working
@@ -45,11 +46,14 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     refusals that nobody reads (`unheard`), what is told as done (`told_done`), what is put in the place of what failed
     (`put_in_place`), questions and starts that fail and are taken for an answer (`in_vain`), and, anywhere, what
     is answered, taken or counted as if it had not failed (`as_success`), logged
-    and passed over (`passed_over`), or a file of which nobody asks whether it came (`unread_files`).
+    and passed over (`passed_over`), or a file of which nobody asks whether it came (`unread_files`),
+    or that something else is taken for (`instead`).
     """
     told = [*_told(ctx)]
     yield from told
-    yield from beside(told, as_success(ctx, working(ctx)), unread_files(ctx, working(ctx)), passed_over(ctx))
+    ways = working(ctx)
+    petty = as_success(ctx, ways), unread_files(ctx, ways), passed_over(ctx), instead(ctx, ways)
+    yield from beside(told, *petty)
 
 
 def _told(ctx: Context) -> Iterator[Finding]:

@@ -105,7 +105,7 @@ def _given_as_text(
     calls = calls_in(attempt.body)
     if not made or func in ctx.handled_by or not any(_ASKS.search(ir.dotted(each.func)) for each in calls):
         return
-    taken = _taken(ctx, func, whole=False)
+    taken = taken_by(ctx, func, whole=False)
     if taken is not None:
         message = f"{func.name} gives back the text of its failure as if it were the answer"
         yield finding(
@@ -120,7 +120,7 @@ def _is_sentence(value: ir.Node | None) -> bool:
     return text is not None and " " in text.strip() and not text.lstrip().startswith(("{", "[", "<", "http"))
 
 
-def _taken(ctx: Context, func: ir.Func, *, whole: bool) -> Place | None:
+def taken_by(ctx: Context, func: ir.Func, *, whole: bool) -> Place | None:
     """A live call whose answer no branch asks about; with `whole`, one that hands it on as the answer of a route.
 
     An action has no status: the object that it gives back is how it tells of a failure.
@@ -176,7 +176,7 @@ def _unlooked(
         return
     fails = leave.value.get("success", "ok")
     told = (isinstance(fails, ir.Lit) and fails.value is False) or leave.value.get("error") is not None
-    taken = _taken(ctx, func, whole=True) if told else None
+    taken = taken_by(ctx, func, whole=True) if told else None
     if taken is not None and any(_holds(attempt, each.call) for each in ctx.creates()):
         message = f"a failure of the paid call becomes an object that {taken.path}:{taken.line} answers with status 200"
         yield finding("fallback-swallow", module, handler, message, key=func.name, weight=47, end=handler.end,

@@ -1,0 +1,195 @@
+"""Part of the rule on swallowed failures: nothing, or a set value, taken for what could not be got.
+
+Variables that a handler sets, promises that are caught with a value, refusals over HTTP that helpers answer with
+nothing, errors that routes hand on with status 200, and webhooks that fail for good. All of it is of low weight.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import reaching
+from portraitist.audit.link.calls import returns
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import Known
+from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.failures.looking import (
+    ASIDE,
+    ASKS,
+    is_empty,
+    is_untested,
+    shown,
+    unseen,
+    work_in,
+    work_of,
+)
+from portraitist.audit.rules.failures.put_in_place import taken_by
+from portraitist.audit.rules.failures.quiet import Ways, in_browser, only_logs
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.state_words import FAILED, STATE
+from portraitist.audit.rules.syntax import names_error
+
+_STATES = {"ok", "status", "status_code", "statusCode", "is_success", "is_error"}
+
+
+def instead(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """Everything of this file."""
+    for module in ctx.live:
+        tries = module.all(ir.Try) if module.role == "src" else []
+        if tries and not ctx.once(in_browser, module):
+            for attempt in tries:
+                if (
+                    attempt.within is None
+                    or not attempt.handlers
+                    or ctx.role_at(module, attempt) not in LIVE_ROLES
+                ):
+                    continue
+                yield from _set_instead(ctx, module, attempt)
+                yield from _handed_on(ctx, module, attempt)
+                yield from _failed_for_good(ctx, ways, module, attempt)
+        if module.role == "src":
+            yield from _caught(ctx, module)
+            yield from _refused(ctx, module)
+
+
+def _set_instead(ctx: Context, module: Module, attempt: ir.Try) -> Iterator[Finding]:
+    """`try: x = work() except: x = []`, with no look at `x` behind."""
+    handler, func = attempt.handlers[-1], attempt.within
+    sets = [each for each in handler.body if isinstance(each, ir.Assign)]
+    rest = [each for each in handler.body if each not in sets]
+    if len(sets) != 1 or func is None or not only_logs(rest) or ASIDE.search(func.name):
+        return
+    put = sets[0]
+    if not isinstance(put.target, ir.Name) or put.op != "=" or not is_empty(put.value):
+        return
+    made = any(
+        last_name(each.target) == put.target.id for part in attempt.body for each in ir.find(part, ir.Assign)
+    )
+    work, _ = work_of(ctx, attempt, reads=True) if made else ("", None)
+    if work and is_untested(func, put, put.value):
+        message = f"where {work} fails {put.target.id} becomes {shown(put.value)}, and nothing behind asks which it is"
+        yield finding("fallback-swallow", module, handler, message, key=f"set {put.target.id}", weight=BARELY,
+                      end=handler.end)  # fmt: skip
+
+
+def _handed_on(ctx: Context, module: Module, attempt: ir.Try) -> Iterator[Finding]:
+    """`{"success": False, "error": …}` of a helper, which a route answers as it is, with status 200."""
+    handler, func = attempt.handlers[-1], attempt.within
+    leave = next((each for each in handler.body if isinstance(each, ir.Return)), None)
+    if (
+        leave is None
+        or leave.throws
+        or func is None
+        or not isinstance(leave.value, ir.Obj)
+        or func in ctx.handled_by
+    ):
+        return
+    fails = leave.value.get("success", "ok")
+    told = (isinstance(fails, ir.Lit) and fails.value is False) or leave.value.get("error") is not None
+    where = taken_by(ctx, func, whole=True) if told else None
+    if where is not None:
+        message = f"a failure of {func.name} becomes an object that {where.path}:{where.line} answers with status 200"
+        yield finding("fallback-swallow", module, handler, message, key=f"handed on {func.name}", weight=BARELY,
+                      end=handler.end, evidence=[where])  # fmt: skip
+
+
+def _failed_for_good(ctx: Context, ways: Ways, module: Module, attempt: ir.Try) -> Iterator[Finding]:
+    """A webhook's handler that marks its row failed for any error of its own, and answers 200."""
+    handler, func = attempt.handlers[-1], attempt.within
+    if func is None or func not in ways.hooks or func not in ctx.handled_by:
+        return
+    if any(isinstance(each, ir.Return) and each.throws for each in ir.walk(handler)):
+        return
+    inside = [each for part in handler.body for each in ir.walk(part)]
+    marked = any(
+        STATE.search(snake(use.column))
+        and isinstance(use.value, Known)
+        and FAILED.match(str(use.value.value))
+        for each in inside
+        for statement in ctx.statements_at.get(each, ())
+        for use in statement.columns
+    )
+    leaves = [each for each in inside if isinstance(each, ir.Return)]
+    answers = leaves or [
+        each for each in ir.find(func, ir.Return) if each.within is func and each.line > handler.end
+    ]
+    well = bool(answers) and not any(each.value is not None and names_error(each.value) for each in answers)
+    if marked and well:
+        message = (
+            "any error of this webhook's own marks the work failed, and its sender is told that all is well"
+        )
+        yield finding(
+            "fallback-swallow",
+            module,
+            handler,
+            message,
+            key="failed for good",
+            weight=BARELY,
+            end=handler.end,
+        )
+
+
+def _caught(ctx: Context, module: Module) -> Iterator[Finding]:
+    """`const rows = await load().catch(() => [])`: nobody asks which it is."""
+    for call in module.calls({"catch"}) if module.language == "javascript" else ():
+        given = call.args[0] if call.args else None
+        func, up = call.within, call.parent
+        if not isinstance(given, ir.Func) or not isinstance(call.func, ir.Attr) or func is None:
+            continue
+        if ctx.role_at(module, call) not in LIVE_ROLES or ASIDE.search(func.name):
+            continue
+        values = returns(given)
+        put = values[0] if len(values) == 1 else None
+        rest = [each for each in given.body if not isinstance(each, ir.Return)]
+        nothing = not values and only_logs(given.body)
+        if not (nothing or (put is not None and is_empty(put))) or not only_logs(rest):
+            continue
+        work, _ = work_in(ctx, (call,), reads=True)
+        if not work or ctx.once(in_browser, module):
+            continue
+        plain = isinstance(up, ir.Func | ir.If | ir.Try | ir.Loop | ir.Handler)
+        if plain or (isinstance(up, ir.Assign) and is_untested(func, up, put)):
+            what = (
+                "disappears here"
+                if plain
+                else f"becomes {shown(put)} here, and nothing behind asks which it is"
+            )
+            message = f"a failure of {work} {what}"
+            yield finding("fallback-swallow", module, call, message, key=f"caught {work}", weight=BARELY,
+                          line=call.func.name_line, end=max(call.end, call.func.name_line))  # fmt: skip
+
+
+def _refused(ctx: Context, module: Module) -> Iterator[Finding]:
+    """`if (!answer.ok) { console.error(…); return null }` in a helper that asks over HTTP."""
+    for leave in module.all(ir.Return):
+        test = leave.parent
+        if leave.throws or not isinstance(test, ir.If) or leave not in test.then or not is_empty(leave.value):
+            continue
+        func = leave.within
+        if func is None or func in ctx.handled_by or not func.name or ASIDE.search(func.name):
+            continue
+        asked = [
+            each
+            for each in ir.find(test.test, ir.Attr)
+            if each.name in _STATES and isinstance(each.obj, ir.Name)
+        ]
+        if not asked or not only_logs([each for each in test.then if each is not leave]):
+            continue
+        made = [one.value for each in asked for one in reaching(module, each.obj) if one.value is not None]
+        calls = [each for value in made for each in ir.find(value, ir.Call)]
+        work = next(
+            (
+                ir.dotted(each.func)
+                for each in calls
+                if each in ctx.call_at or ASKS.search(ir.dotted(each.func))
+            ),
+            "",
+        )
+        live = work and ctx.role_at(module, leave) in LIVE_ROLES and not ctx.once(in_browser, module)
+        if live and not re.search(r"404|not_?found", " ".join(names_in(test.test)), re.I):
+            yield from unseen(ctx, func, test, leave, work)
