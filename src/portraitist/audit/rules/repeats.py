@@ -110,9 +110,21 @@ def _own_retry(ctx: Context, call: ir.Call) -> bool:
         calls = (
             one for one in ir.find(func, ir.Call) if isinstance(one.func, ir.Name) and one.func.id in handed
         )
-        if any(_is_repeated(ctx, each, one) for one in calls for each in ir.ancestors(one)):
+        if any(
+            _is_repeated(ctx, each, one) or _begins_anew(each, func)
+            for one in calls
+            for each in ir.ancestors(one)
+        ):
             return True
     return False
+
+
+def _begins_anew(attempt: ir.Node, func: ir.Func) -> bool:
+    """Whether the handlers of an attempt call the function around it, not for a refusal alone."""
+    if not isinstance(attempt, ir.Try) or attempt.within is not func or only_when_refused(attempt):
+        return False
+    again = [each for each in calls_in(attempt.handlers) if last_name(each.func) == func.name]
+    return bool(again) and not all(map(when_refused, again))
 
 
 def _calls_itself(attempt: ir.Node, call: ProviderCall) -> bool:

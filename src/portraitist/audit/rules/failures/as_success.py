@@ -17,7 +17,7 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name, live_statements, names_in
-from portraitist.audit.rules.failures.quiet import FAILS, Ways, only_logs
+from portraitist.audit.rules.failures.quiet import FAILS, Ways, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler, tests_of
 
@@ -207,8 +207,8 @@ def _instead_of_nothing(ctx: Context, ways: Ways) -> Iterator[Finding]:
 
 def _passed_anyway(ctx: Context) -> Iterator[Finding]:
     """A check whose handler says that it was passed."""
-    for module in ctx.live:
-        for attempt in module.all(ir.Try) if module.role == "src" else ():
+    for module in ctx.once(served):
+        for attempt in module.all(ir.Try):
             func = attempt.within
             if func is None or not attempt.handlers or not _CHECKS.search(func.name):
                 continue
@@ -254,9 +254,7 @@ def _verdicts_unread(ctx: Context) -> Iterator[Finding]:
 
 def _with_verdict(ctx: Context) -> Iterator[tuple[ir.Func, Module]]:
     """The functions in whose handlers, or branches for errors, an object that tells of a failure is given back."""
-    for module in ctx.live:
-        if module.role != "src":
-            continue
+    for module in ctx.once(served):
         seen: set[ir.Func] = set()
         for leave in module.all(ir.Return):
             if not isinstance(leave.value, ir.Obj):
@@ -302,9 +300,10 @@ def _unread(module: Module, call: ir.Call, owner: ir.Func) -> bool:
 
 def _rows_of_before(ctx: Context) -> Iterator[Finding]:
     """`INSERT … ON CONFLICT DO NOTHING` and then the row is read and given back, whoever's it was."""
-    for statement in live_statements(ctx, "write"):
+    old = {each.path for each in ctx.once(served) if any(word in each.lowered for word in _OLD)}
+    for statement in live_statements(ctx, "write") if old else ():
         func, module = statement.func, statement.module
-        if func is None or not statement.insert or not any(each in module.lowered for each in _OLD):
+        if func is None or not statement.insert or module.path not in old:
             continue
         text = "\n".join(module.lines[statement.line - 1 : statement.end])
         if not _KEEPS_OLD.search(text) or re.search(r"returning", text, re.I):

@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.base import finding, helpers_behind, last_name, names_in
 from portraitist.audit.rules.failures.looking import (
     ASIDE,
     ASKS,
@@ -29,32 +29,31 @@ from portraitist.audit.rules.failures.looking import (
     work_of,
 )
 from portraitist.audit.rules.failures.put_in_place import taken_by
-from portraitist.audit.rules.failures.quiet import Ways, in_browser, only_logs
+from portraitist.audit.rules.failures.quiet import Ways, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import FAILED, STATE
 from portraitist.audit.rules.syntax import names_error
 
+_CLIENTS = {"fetch", "get", "post", "put", "request", "create", "generate"}
 _STATES = {"ok", "status", "status_code", "statusCode", "is_success", "is_error"}
 
 
 def instead(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """Everything of this file."""
-    for module in ctx.live:
-        tries = module.all(ir.Try) if module.role == "src" else []
-        if tries and not ctx.once(in_browser, module):
-            for attempt in tries:
-                if (
-                    attempt.within is None
-                    or not attempt.handlers
-                    or ctx.role_at(module, attempt) not in LIVE_ROLES
-                ):
-                    continue
-                yield from _set_instead(ctx, module, attempt)
-                yield from _handed_on(ctx, module, attempt)
-                yield from _failed_for_good(ctx, ways, module, attempt)
-        if module.role == "src":
-            yield from _caught(ctx, module)
-            yield from _refused(ctx, module)
+    for module in ctx.once(served):
+        for attempt in module.all(ir.Try):
+            if (
+                attempt.within is None
+                or not attempt.handlers
+                or ctx.role_at(module, attempt) not in LIVE_ROLES
+            ):
+                continue
+            yield from _set_instead(ctx, module, attempt)
+            yield from _handed_on(ctx, module, attempt)
+            yield from _failed_for_good(ctx, ways, module, attempt)
+        yield from _caught(ctx, module)
+        yield from _refused(ctx, module)
+    yield from _nobody_found(ctx, ways)
 
 
 def _set_instead(ctx: Context, module: Module, attempt: ir.Try) -> Iterator[Finding]:
@@ -67,6 +66,8 @@ def _set_instead(ctx: Context, module: Module, attempt: ir.Try) -> Iterator[Find
     put = sets[0]
     if not isinstance(put.target, ir.Name) or put.op != "=" or not is_empty(put.value):
         return
+    if isinstance(put.value, ir.Lit) and isinstance(put.value.value, bool):
+        return  # `ok = False` tells of the failure
     made = any(
         last_name(each.target) == put.target.id for part in attempt.body for each in ir.find(part, ir.Assign)
     )
@@ -134,6 +135,62 @@ def _failed_for_good(ctx: Context, ways: Ways, module: Module, attempt: ir.Try) 
         )
 
 
+def _nobody_found(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """A webhook of which no row is found, answered 200: an event that comes too early is never sent again."""
+    for func in (each for each in ctx.handled_by if each in ways.hooks):
+        module = ctx.program.module_of[func]
+        if module.role != "src" or ctx.role_at(module, func) not in LIVE_ROLES:
+            continue
+        for test in ir.find(func, ir.If):
+            leave = test.then[-1] if test.then else None
+            name = _denied(test.test)
+            if not isinstance(leave, ir.Return) or leave.throws or name is None or test.within is not func:
+                continue
+            rest = [each for each in test.then if each is not leave]
+            if leave.value is None or not only_logs(rest) or _answers_otherwise(leave.value):
+                continue
+            if any(each.kind == "read" for value in _made(module, name) for each in _statements(ctx, value)):
+                message = f"where no {name.id} is found this event is answered with 200, and never sent again"
+                yield finding("fallback-swallow", module, test, message, key=f"none {name.id}", weight=BARELY,
+                              end=leave.end)  # fmt: skip
+                break
+
+
+def _denied(test: ir.Node) -> ir.Name | None:
+    """`x` of `!x`, `x is None`, `not x` and `error || !x`."""
+    if isinstance(test, ir.Bin) and test.op == "or" and test.right is not None:
+        return _denied(test.right) or _denied(test.left)
+    equal = isinstance(test, ir.Bin) and test.op in {"==", "===", "is"} and isinstance(test.right, ir.Lit)
+    denied = isinstance(test, ir.Bin) and (
+        test.op == "not" or (equal and getattr(test.right, "value", 0) is None)
+    )
+    left = test.left if isinstance(test, ir.Bin) and denied else None
+    return left if isinstance(left, ir.Name) else None
+
+
+def _made(module: Module, name: ir.Name) -> list[ir.Node]:
+    return [each.value for each in reaching(module, name) if each.value is not None]
+
+
+def _statements(ctx: Context, value: ir.Node) -> Iterator[Statement]:
+    """The statements in an expression, and those of the helpers that it calls."""
+    for each in ir.walk(value):
+        yield from ctx.statements_at.get(each, ())
+        for helper in helpers_behind(ctx, each) if isinstance(each, ir.Call) else ():
+            yield from ctx.statements_under.get(helper, ())
+
+
+def _answers_otherwise(value: ir.Node) -> bool:
+    """Whether an answer has a status that is not plainly 200, or is none: what is not known counts as one."""
+    said = [each for each in ir.find(value, ir.Prop) if each.key in {"status", "status_code", "statusCode"}]
+    known = all(
+        isinstance(each.value, ir.Lit) and each.value.value in {200, "ok", "success", "ignored"}
+        for each in said
+    )
+    chain = set(ir.dotted(value.func).split(".")) if isinstance(value, ir.Call) else set()
+    return names_error(value) or not known or "status" in chain or not isinstance(value, ir.Call | ir.Obj)
+
+
 def _caught(ctx: Context, module: Module) -> Iterator[Finding]:
     """`const rows = await load().catch(() => [])`: nobody asks which it is."""
     for call in module.calls({"catch"}) if module.language == "javascript" else ():
@@ -150,7 +207,7 @@ def _caught(ctx: Context, module: Module) -> Iterator[Finding]:
         if not (nothing or (put is not None and is_empty(put))) or not only_logs(rest):
             continue
         work, _ = work_in(ctx, (call,), reads=True)
-        if not work or ctx.once(in_browser, module):
+        if not work:
             continue
         plain = isinstance(up, ir.Func | ir.If | ir.Try | ir.Loop | ir.Handler)
         if plain or (isinstance(up, ir.Assign) and is_untested(func, up, put)):
@@ -166,9 +223,11 @@ def _caught(ctx: Context, module: Module) -> Iterator[Finding]:
 
 def _refused(ctx: Context, module: Module) -> Iterator[Finding]:
     """`if (!answer.ok) { console.error(…); return null }` in a helper that asks over HTTP."""
+    if not module.calls(_CLIENTS):
+        return
     for leave in module.all(ir.Return):
         test = leave.parent
-        if leave.throws or not isinstance(test, ir.If) or leave not in test.then or not is_empty(leave.value):
+        if not isinstance(test, ir.If) or leave.throws or not is_empty(leave.value) or leave not in test.then:
             continue
         func = leave.within
         if func is None or func in ctx.handled_by or not func.name or ASIDE.search(func.name):
@@ -190,6 +249,6 @@ def _refused(ctx: Context, module: Module) -> Iterator[Finding]:
             ),
             "",
         )
-        live = work and ctx.role_at(module, leave) in LIVE_ROLES and not ctx.once(in_browser, module)
+        live = work and ctx.role_at(module, leave) in LIVE_ROLES
         if live and not re.search(r"404|not_?found", " ".join(names_in(test.test)), re.I):
             yield from unseen(ctx, func, test, leave, work)

@@ -24,6 +24,7 @@ _STORES = re.compile(
 _DELIVERS = re.compile(
     r"(^|\.)(send|reply|answer|edit)_?(photo|document|media|media_?group|video|image)$", re.I
 )
+_COMMITS = re.compile(r"(^|\.)(db|session|conn(ection)?|database)\w*\.commit$", re.I)
 ASKS = re.compile(
     r"^fetch$|(^|\.)(requests|httpx|axios|client|session|http|got|ky|openai|anthropic)(\.\w+)*\.(get|post|put|request|create|generate\w*)$"
 )
@@ -59,7 +60,7 @@ def _of_call(ctx: Context, call: ir.Call, *, reads: bool) -> Iterator[tuple[int,
     name = ir.dotted(call.func)
     if call in ctx.call_at:
         yield 0, ctx.call_at[call].api, call
-    elif _STORES.search(name) or _DELIVERS.search(name):
+    elif _STORES.search(name) or _DELIVERS.search(name) or _COMMITS.search(name):
         yield 1, last_name(call.func), call
     elif reads and ASKS.search(name):
         yield 2, name, call

@@ -18,7 +18,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, live_statements
 from portraitist.audit.rules.failures.answers import told_about
 from portraitist.audit.rules.failures.looking import ASIDE, WORKS_FOR, does_more, is_empty, unseen, work_of
-from portraitist.audit.rules.failures.quiet import BESIDE, goes_round, in_browser, only_logs, tested_after
+from portraitist.audit.rules.failures.quiet import BESIDE, goes_round, only_logs, served, tested_after
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import NOTHING, is_way_out
 
@@ -37,11 +37,8 @@ def beside(told: list[Finding], *more: Iterator[Finding]) -> Iterator[Finding]:
 
 def passed_over(ctx: Context) -> Iterator[Finding]:
     """Everything of this file."""
-    for module in ctx.live:
-        tries = module.all(ir.Try) if module.role == "src" else []
-        if not tries or ctx.once(in_browser, module):
-            continue
-        for attempt in tries:
+    for module in ctx.once(served):
+        for attempt in module.all(ir.Try):
             func = attempt.within
             if func is None or not attempt.handlers or ctx.role_at(module, attempt) not in LIVE_ROLES:
                 continue
@@ -110,6 +107,7 @@ def _answered(
 
 def _answered_for_error(ctx: Context) -> Iterator[Finding]:
     """`if (error) { console.error(error); return null }` behind a statement that throws nothing, in a helper."""
+    own = set(ctx.once(served))
     for statement in live_statements(ctx, *WORKS_FOR):
         func, module = statement.func, statement.module
         if func is None or module.language != "javascript" or module.role != "src" or func in ctx.handled_by:
@@ -121,7 +119,7 @@ def _answered_for_error(ctx: Context) -> Iterator[Finding]:
         leave = test.then[-1] if test is not None and test.then and test.line >= statement.line else None
         if not isinstance(leave, ir.Return) or leave.throws or test is None or not is_empty(leave.value):
             continue
-        if only_logs(_logging(test)) and not ctx.once(in_browser, module):
+        if only_logs(_logging(test)) and module in own:
             yield from unseen(ctx, func, test, leave, f"{WORKS_FOR[statement.kind]} {statement.table}")
 
 

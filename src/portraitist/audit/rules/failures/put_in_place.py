@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -130,7 +130,7 @@ def taken_by(ctx: Context, func: ir.Func, *, whole: bool) -> Place | None:
         if (
             owner is None
             or ctx.role_at(site.module, site.call) not in LIVE_ROLES
-            or (whole and all(each.method == "ACTION" for each in ctx.handled_by.get(owner, ())))
+            or (whole and all(_has_no_status(each) for each in ctx.handled_by.get(owner, ())))
         ):
             continue
         up = next((each for each in ir.ancestors(site.call) if not isinstance(each, ir.Other)), None)
@@ -151,6 +151,10 @@ def taken_by(ctx: Context, func: ir.Func, *, whole: bool) -> Place | None:
         if handed if whole else used:
             return Place(site.module.path, site.call.line)
     return None
+
+
+def _has_no_status(route: Route) -> bool:
+    return route.method == "ACTION" or route.framework in {"trpc", "graphql", "convex"}
 
 
 def _is_whole(value: ir.Node | None, name: str) -> bool:

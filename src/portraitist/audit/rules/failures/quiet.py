@@ -114,6 +114,6 @@ def tested_after(attempt: ir.Try, call: ir.Node) -> bool:
     return any(each.line > attempt.end and names & names_in(each) for each in tests)
 
 
-def in_browser(_ctx: Context, module: Module) -> bool:
-    """Whether browsers run a file; to be asked once of each."""
-    return runs_in_browser(module)
+def served(ctx: Context) -> list[Module]:
+    """The live files of the product that no browser runs; to be asked once."""
+    return [each for each in ctx.live if each.role == "src" and not runs_in_browser(each)]

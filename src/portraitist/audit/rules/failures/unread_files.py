@@ -15,9 +15,10 @@ from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.base import COMPREHENSIONS, finding, last_name, names_in
 from portraitist.audit.rules.failures.answers import error_of
-from portraitist.audit.rules.failures.quiet import Ways, in_browser, only_logs
+from portraitist.audit.rules.failures.looking import work_of
+from portraitist.audit.rules.failures.quiet import Ways, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import leaves_within, tests_of
 
@@ -42,16 +43,13 @@ _FETCHES = re.compile(
 )
 
 
-_CALLED = {"fetch", "get", "upload", "uploadToSignedUrl", "allSettled", "gather"}
-
-
 def unread_files(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """Everything of this file."""
-    for module in ctx.live:
-        if module.role == "src" and module.calls(_CALLED) and not ctx.once(in_browser, module):
-            yield from _downloads(ctx, module)
-            yield from _uploads(ctx, module)
-            yield from _parts(ctx, module)
+    for module in ctx.once(served):
+        yield from _downloads(ctx, module)
+        yield from _uploads(ctx, module)
+        yield from _parts(ctx, module)
+        yield from _of_many(ctx, module)
     yield from _left_out(ctx, ways)
 
 
@@ -155,7 +153,9 @@ def _parts(ctx: Context, module: Module) -> Iterator[Finding]:
             if not (isinstance(told, ir.Lit) and told.value is True):
                 continue
         said = names_in(func)
-        if said & {"rejected", "reason", "Exception", "BaseException", "isinstance", "every"}:
+        if said & {"rejected", "reason", "every"} or (
+            said & {"isinstance", "Exception"} and not _sorts_out(func)
+        ):
             continue
         up = next((each for each in ir.ancestors(call) if not isinstance(each, ir.Other)), None)
         names = variables_in(up.target) if isinstance(up, ir.Assign) else set()
@@ -166,9 +166,57 @@ def _parts(ctx: Context, module: Module) -> Iterator[Finding]:
             for each in tests_of(func)
             if each.line > call.line
         )
-        if (plain or (names and "fulfilled" in said)) and not counted:
+        if (plain or (names and said & {"fulfilled", "isinstance"})) and not counted:
             message = "what is refused of these parts is left out, and nobody hears of it"
             yield finding("fallback-swallow", module, call, message, key="parts", weight=BARELY, end=call.end)
+
+
+def _sorts_out(func: ir.Func) -> bool:
+    """Whether exceptions are only left out: `[each for each in results if not isinstance(each, Exception)]`."""
+    asked = [each for each in ir.find(func, ir.Call) if last_name(each.func) == "isinstance"]
+    return bool(asked) and all(
+        isinstance(each.parent, ir.Bin)
+        and each.parent.op == "not"
+        and any(isinstance(one, ir.Other) and one.kind in COMPREHENSIONS for one in ir.ancestors(each))
+        for each in asked
+    )
+
+
+def _of_many(ctx: Context, module: Module) -> Iterator[Finding]:
+    """`(await Promise.all(list.map(async (x) => { try { … } catch { return null } }))).filter(Boolean)`."""
+    for call in module.calls({"map"}) if module.language == "javascript" else ():
+        func = call.args[0] if call.args else None
+        body = func.body if isinstance(func, ir.Func) else []
+        attempt = next((each for each in body if isinstance(each, ir.Try) and each.handlers), None)
+        owner = call.within
+        if attempt is None or owner is None or not _leaves_it_out(attempt.handlers[-1]):
+            continue
+        if ctx.role_at(module, call) not in LIVE_ROLES:
+            continue
+        work, _ = work_of(ctx, attempt, reads=False)
+        counts = any(
+            leaves_within(each.then) and _counts(each)
+            for each in ir.find(owner, ir.If)
+            if each.line > call.end
+        )
+        if work and not counts and attempt.handlers[-1].body and _sifted(owner, call):
+            message = f"a failure of {work} becomes nothing here and is left out, however many fail"
+            handler = attempt.handlers[-1]
+            yield finding("fallback-swallow", module, handler, message, key=f"of many {work}", weight=BARELY,
+                          end=handler.end)  # fmt: skip
+
+
+def _sifted(owner: ir.Func, call: ir.Call) -> bool:
+    """Whether `.filter(Boolean)`, or one that asks for each, is called on what comes of a call."""
+    assign = next((each for each in ir.ancestors(call) if isinstance(each, ir.Assign)), None)
+    names = variables_in(assign.target) if assign is not None else set()
+    for each in ir.find(owner, ir.Call):
+        if last_name(each.func) != "filter" or not isinstance(each.func, ir.Attr) or not each.args:
+            continue
+        inside = each.func.obj
+        if call in set(ir.walk(inside)) or (isinstance(inside, ir.Name) and inside.id in names):
+            return True
+    return False
 
 
 def _left_out(ctx: Context, ways: Ways) -> Iterator[Finding]:
