@@ -14,17 +14,17 @@ from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.again.automatic import repeated_by_itself
+from portraitist.audit.rules.again.by_status import asked_again, begun_again, names_attempts
 from portraitist.audit.rules.again.deliveries import paid_again
 from portraitist.audit.rules.again.refused import (
     asks_helper_first,
     only_when_refused,
-    speaks_of_refusal,
     when_refused,
 )
 from portraitist.audit.rules.base import finding, last_name, names_in, place
-from portraitist.audit.rules.failures.quiet import goes_round
+from portraitist.audit.rules.failures.quiet import goes_round, only_logs
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import calls_in, is_way_out
+from portraitist.audit.rules.syntax import calls_in
 
 MAX_HELPERS = 3
 """How many helpers below a paid call its request may be repeated."""
@@ -52,7 +52,7 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                 re.search(r"retry|backoff|on_exception", ir.dotted(one)) for one in each.decorators
             )
             own = isinstance(each, ir.Call) and _own_retry(ctx, each)
-            again = _is_repeated(ctx, each, call.call) or _asked_again(each, call)
+            again = _is_repeated(ctx, each, call.call) or asked_again(each, call) or begun_again(each, call)
             if again or helper or own or decorated or _calls_itself(each, call):
                 yield finding(
                     "blind-post-retry",
@@ -72,33 +72,15 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
 
 def _end_of(around: ir.Node, call: ir.Node) -> int:
     """The last line of what makes a call again: of the handlers between it and the loop around it, else its own."""
+    if isinstance(around, ir.Func) and around.name:
+        own = [each.line for each in ir.find(around, ir.Call) if last_name(each.func) == around.name]
+        return max([call.end, *own])
     if not isinstance(around, ir.Loop):
         return call.end
     between = itertools.takewhile(lambda each: each is not around, ir.ancestors(call))
     return max(
         (one.end for each in between if isinstance(each, ir.Try) for one in each.handlers), default=call.end
     )
-
-
-def _asked_again(loop: ir.Node, call: ProviderCall) -> bool:
-    """`for attempt in range(3): answer = post(…); if answer.ok: break`, whatever made the answer a failure."""
-    if not isinstance(loop, ir.Loop) or call.sdk or loop.within is not call.func or not _names_attempts(loop):
-        return False
-    up = call.call.parent
-    name = last_name(up.target) if isinstance(up, ir.Assign) else ""
-    if not name or any(
-        isinstance(each, ir.Try) for each in ir.ancestors(call.call) if each in set(ir.walk(loop))
-    ):
-        return False
-    tests = [
-        each for each in ir.find(loop, ir.If) if each.line > call.call.line and name in names_in(each.test)
-    ]
-    done = any(names_in(each.test) & _STATES and any(map(is_way_out, each.then)) for each in tests)
-    fails = any(isinstance(one, ir.Return) and one.throws for each in tests for one in ir.walk(each))
-    return done and not fails and not any(speaks_of_refusal(each) for each in ir.walk(loop))
-
-
-_STATES = {"ok", "status", "status_code", "is_success"}
 
 
 def _own_retry(ctx: Context, call: ir.Call) -> bool:
@@ -138,6 +120,7 @@ def _calls_itself(attempt: ir.Node, call: ProviderCall) -> bool:
 def _second_attempts(ctx: Context) -> Iterator[Finding]:
     """The very same paid call, or the same work by another method, in the handler of the first one's errors."""
     for call in ctx.creates():
+        yield from _after_a_failure(ctx, call)
         attempt = _tried_before(call.call, call.func)
         if attempt is None:
             continue
@@ -157,6 +140,33 @@ def _second_attempts(ctx: Context) -> Iterator[Finding]:
             yield finding("blind-post-retry", call.module, call.call, message, key=f"other {call.api}", weight=BARELY,
                           evidence=[place(tried[0])])  # fmt: skip
     yield from _called_again(ctx)
+
+
+def _after_a_failure(ctx: Context, call: ProviderCall) -> Iterator[Finding]:
+    """`try { return await pro() } catch { log }`, and behind that another paid call for the same."""
+    above = set(ir.ancestors(call.call))
+    for first in ctx.creates():
+        if first.func is not call.func or first.func is None or first.call.line >= call.call.line:
+            continue
+        attempt = next(
+            (each for each in ir.ancestors(first.call) if isinstance(each, ir.Try) and each.handlers), None
+        )
+        if (
+            attempt is None
+            or attempt in above
+            or attempt.end >= call.call.line
+            or attempt.parent not in above
+        ):
+            continue
+        leaves = any(
+            isinstance(one, ir.Return) and not one.throws for part in attempt.body for one in ir.walk(part)
+        )
+        logs = all(only_logs(each.body) for each in attempt.handlers)
+        if leaves and logs:
+            message = f"{call.api} is started as well when line {first.call.line} fails in any way"
+            yield finding("blind-post-retry", call.module, call.call, message, key=f"after {call.api}", weight=BARELY,
+                          evidence=[place(first)])  # fmt: skip
+            return
 
 
 def _alike(first: ProviderCall, again: ProviderCall) -> bool:
@@ -193,12 +203,7 @@ def _repeats_within(loop: ir.Node, call: ir.Call) -> bool:
     """Whether a loop of the same function that names its attempts calls a helper again when it fails."""
     if not isinstance(loop, ir.Loop) or loop.within is not call.within or not _counts_attempts(loop, call):
         return False
-    return _names_attempts(loop)
-
-
-def _names_attempts(loop: ir.Loop) -> bool:
-    names = " ".join(names_in(loop.target) | names_in(loop.source) | names_in(loop.test))
-    return re.search(r"attempt|retr(y|ies)|tries", names, re.I) is not None
+    return names_attempts(loop)
 
 
 def _tried_before(call: ir.Call, func: ir.Func | None) -> ir.Try | None:
@@ -343,7 +348,7 @@ def _counts_attempts(loop: ir.Node, call: ir.Node) -> bool:
         return False
     tries = [one for one in ir.find(loop, ir.Try) if _around(one, call)]
     return bool(tries) and (
-        _names_attempts(loop) or (last_name(loop.source.func) == "range" and _leaves(tries[0], call))
+        names_attempts(loop) or (last_name(loop.source.func) == "range" and _leaves(tries[0], call))
     )
 
 

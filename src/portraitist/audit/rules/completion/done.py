@@ -26,6 +26,7 @@ from portraitist.audit.rules.base import (
 )
 from portraitist.audit.rules.completion.emptiness import PART, leaves_without, may_be_empty
 from portraitist.audit.rules.completion.made_up import made_up
+from portraitist.audit.rules.completion.polled import waited_in_vain
 from portraitist.audit.rules.completion.results import BESIDE, done_without_result
 from portraitist.audit.rules.completion.untaken import nothing_taken
 from portraitist.audit.rules.completion.words import done_at, gets_model, holds_model, is_done, says_done
@@ -42,11 +43,12 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
     whether one of its calls tells it a done-state. A webhook's handler that asks for no state calls failures done too.
     A webhook's handler, or a poll, that takes nothing of the output is in `untaken`; states that become done in one of
     several cases, pictures, and answers are in `results`, made-up versions and parts of which each may have failed in
-    `made_up`.
+    `made_up`, waits that end in any state in `polled`.
     """
     yield from nothing_taken(ctx)
     yield from done_without_result(ctx)
     yield from made_up(ctx)
+    yield from waited_in_vain(ctx)
     yield from _stored_under_a_test(ctx)
     yield from _done_untold(ctx)
     for statement in live_statements(ctx, "write"):

@@ -26,6 +26,8 @@ def may_be_empty(ctx: Context, module: Module, node: ir.Node | None, depth: int 
     """Whether an expression may give nothing and nobody asks: `x or None`, `a?.b`, `answer.get("version")`."""
     if isinstance(node, ir.Bin) and node.op == "or":
         return _falls_back(ctx, module, node, depth)
+    if isinstance(node, ir.Bin) and node.op == "and" and isinstance(node.left, ir.Name | ir.Attr):
+        return not _asked(node, looked_at(node.left))
     if isinstance(node, ir.Name) and depth < 3:
         made = reaching(module, node)
         given = _may_stay_empty(made, node) or any(
@@ -157,8 +159,9 @@ def _may_be_nothing(node: ir.Node | None) -> bool:
             return True
         if isinstance(node, ir.Call):
             func = node.func
-            if isinstance(func, ir.Attr) and func.name == "get" and len(node.args) == 1 and not node.kw:
-                return ir.text_of(node.args[0]) is not None
+            if isinstance(func, ir.Attr) and func.name == "get" and node.args and not node.kw:
+                given = node.args[1] if len(node.args) > 1 else None
+                return ir.text_of(node.args[0]) is not None and (given is None or _is_nothing(given))
             node = func
         else:
             node = node.obj

@@ -16,6 +16,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
+from portraitist.audit.rules.failures.looking import is_untested
 from portraitist.audit.rules.failures.quiet import Ways, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import FAILED
@@ -42,11 +43,21 @@ def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
             message = f"a failed write to {statement.table} is only logged, and the work goes on as if it were stored"
             yield finding("fallback-swallow", module, told, message, key=key, weight=44 if behind else BARELY,
                           end=_last_line(told))  # fmt: skip
-        elif told is None:
+        elif told is None or _is_given_unseen(statement, told):
+            behind = behind and told is None
             message = f"the error in the answer of this write to {statement.table} is never looked at"
             weight = 43 if behind and not _tells_failure(statement) else BARELY
             yield finding("fallback-swallow", module, statement.node, message, key=key, weight=weight,
                           line=statement.line, end=statement.end)  # fmt: skip
+
+
+def _is_given_unseen(statement: Statement, told: ir.Node) -> bool:
+    """`const { data } = await db.from(…).insert(…).select()`, of which nobody asks whether it is there."""
+    up = statement.node.parent
+    if not isinstance(up, ir.Assign) or not isinstance(up.target, ir.Obj) or not isinstance(told, ir.Name):
+        return False
+    keys = {each.key for each in up.target.props}
+    return keys == {"data"} and statement.func is not None and is_untested(statement.func, up, None)
 
 
 def unread_calls(ctx: Context, ways: Ways) -> Iterator[Finding]:
@@ -150,9 +161,8 @@ def _of_parts(target: ir.Obj, assign: ir.Assign, func: ir.Func | None) -> ir.Nod
 def _uses(func: ir.Func | None, name: str, after: ir.Assign) -> list[ir.Name]:
     """Where a name is read behind an assignment, up to the next one of the same name."""
     found: list[ir.Name] = []
-    own = set(ir.walk(after))
     for each in ir.find(func, ir.Name) if func is not None else ():
-        if each.id != name or each.first <= after.first or each in own:
+        if each.id != name or each.first <= after.first or after in ir.ancestors(each):
             continue
         assign = ir.enclosing(each, ir.Assign)
         if assign is not None and each in set(ir.walk(assign.target)):

@@ -75,7 +75,7 @@ def _error_answers(module: Module, func: ir.Func) -> Iterator[ir.Node]:
     for call in ir.find(func, ir.Call):
         name = last_name(call.func)
         plain = name in _ANSWERS or (name == "Response" and call.is_new)
-        if not plain or len(call.args) != 1 or call.kw is not None or not _for_failure(call, func):
+        if not plain or not _without_status(call) or not _for_failure(call, func):
             continue
         chain = ir.dotted(call.func).split(".")
         if {"status", "code", "sendStatus"} & set(chain) or _status_set(func, call) or _in_tuple(call):
@@ -95,6 +95,13 @@ def _error_answers(module: Module, func: ir.Func) -> Iterator[ir.Node]:
                 and _names_failure(leave.value)
             ):
                 yield leave
+
+
+def _without_status(call: ir.Call) -> bool:
+    """Whether nothing but a body, and headers, is handed to what answers."""
+    more = call.args[1] if len(call.args) == 2 else None
+    plain = isinstance(more, ir.Obj) and not any(each.spread or each.key == "status" for each in more.props)
+    return call.kw is None and (len(call.args) == 1 or plain)
 
 
 def _names_failure(given: ir.Obj) -> bool:
@@ -300,10 +307,12 @@ def _unread(module: Module, call: ir.Call, owner: ir.Func) -> bool:
 
 def _rows_of_before(ctx: Context) -> Iterator[Finding]:
     """`INSERT … ON CONFLICT DO NOTHING` and then the row is read and given back, whoever's it was."""
-    old = {each.path for each in ctx.once(served) if any(word in each.lowered for word in _OLD)}
-    for statement in live_statements(ctx, "write") if old else ():
+    inserts = [each for each in live_statements(ctx, "write") if each.insert]
+    files = {each.module.path: each.module for each in inserts}
+    old = {path for path, module in files.items() if any(word in module.lowered for word in _OLD)}
+    for statement in (each for each in inserts if each.module.path in old):
         func, module = statement.func, statement.module
-        if func is None or not statement.insert or module.path not in old:
+        if func is None:
             continue
         text = "\n".join(module.lines[statement.line - 1 : statement.end])
         if not _KEEPS_OLD.search(text) or re.search(r"returning", text, re.I):

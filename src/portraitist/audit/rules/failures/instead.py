@@ -54,6 +54,7 @@ def instead(ctx: Context, ways: Ways) -> Iterator[Finding]:
         yield from _caught(ctx, module)
         yield from _refused(ctx, module)
     yield from _nobody_found(ctx, ways)
+    yield from _told_before(ctx, ways)
 
 
 def _set_instead(ctx: Context, module: Module, attempt: ir.Try) -> Iterator[Finding]:
@@ -156,6 +157,33 @@ def _nobody_found(ctx: Context, ways: Ways) -> Iterator[Finding]:
                 break
 
 
+def _told_before(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """`res.sendStatus(200)` at the head of a webhook's handler, before anything that it tells is stored."""
+    for func in (each for each in ctx.handled_by if each in ways.hooks):
+        module = ctx.program.module_of[func]
+        if module.role != "src" or ctx.role_at(module, func) not in LIVE_ROLES:
+            continue
+        for call in (each for each in func.body if isinstance(each, ir.Call)):
+            chain = ir.dotted(call.func).split(".")
+            answers = chain[0] in {"res", "response", "reply"} and chain[-1] in {
+                "send",
+                "json",
+                "sendStatus",
+                "end",
+            }
+            later = [
+                each
+                for each in ctx.statements_under.get(func, ())
+                if each.kind == "write" and each.line > call.end
+            ]
+            if answers and later and not names_error(call):
+                message = "the sender is told that all went well before anything is stored, and never sends it again"
+                yield finding(
+                    "fallback-swallow", module, call, message, key="told before", weight=BARELY, end=call.end
+                )
+                break
+
+
 def _denied(test: ir.Node) -> ir.Name | None:
     """`x` of `!x`, `x is None`, `not x` and `error || !x`."""
     if isinstance(test, ir.Bin) and test.op == "or" and test.right is not None:
@@ -201,9 +229,10 @@ def _caught(ctx: Context, module: Module) -> Iterator[Finding]:
         if ctx.role_at(module, call) not in LIVE_ROLES or ASIDE.search(func.name):
             continue
         values = returns(given)
+        values = [each for each in values if not (isinstance(each, ir.Call) and only_logs([each]))]
         put = values[0] if len(values) == 1 else None
         rest = [each for each in given.body if not isinstance(each, ir.Return)]
-        nothing = not values and only_logs(given.body)
+        nothing = not values
         if not (nothing or (put is not None and is_empty(put))) or not only_logs(rest):
             continue
         work, _ = work_in(ctx, (call,), reads=True)

@@ -60,13 +60,19 @@ def _of_call(ctx: Context, call: ir.Call, *, reads: bool) -> Iterator[tuple[int,
     name = ir.dotted(call.func)
     if call in ctx.call_at:
         yield 0, ctx.call_at[call].api, call
-    elif _STORES.search(name) or _DELIVERS.search(name) or _COMMITS.search(name):
+    elif _STORES.search(name) or _DELIVERS.search(name) or _COMMITS.search(name) or _saves(call):
         yield 1, last_name(call.func), call
     elif reads and ASKS.search(name):
         yield 2, name, call
     for helper in helpers_behind(ctx, call):
         if not ASIDE.search(helper.name) and ctx.once(_does, helper):
             yield 2, last_name(call.func) or helper.name, call
+
+
+def _saves(call: ir.Call) -> bool:
+    """`row.save()`: a picture is saved to somewhere."""
+    own = isinstance(call.func, ir.Attr) and call.func.name == "save" and not call.args and call.kw is None
+    return own and not re.search(r"ctx|canvas|context", ir.dotted(call.func), re.I)
 
 
 def _does(ctx: Context, func: ir.Func) -> bool:
@@ -142,8 +148,16 @@ def _says_it_twice(func: ir.Func, leave: ir.Return) -> bool:
     spelled = _spelled(leave.value)
     own = [each for each in ir.find(func, ir.Return) if each.within is func and not each.throws]
     calm = [each for each in own if not any(_is_for_failure(one) for one in ir.ancestors(each))]
-    same = [each for each in calm if each is not leave and _spelled(each.value) == spelled]
-    return bool(same) and any(each.value is not None and not is_empty(each.value) for each in calm)
+    given = [one for each in calm if each is not leave for one in _cases(each.value)]
+    same = any(_spelled(each) == spelled for each in given)
+    return same and any(each is not None and not is_empty(each) for each in given)
+
+
+def _cases(value: ir.Node | None) -> list[ir.Node | None]:
+    """What a value may be: `row[0] if row else 0`, `rows ?? []`."""
+    if isinstance(value, ir.Cond):
+        return [value.then, value.other]
+    return [value.left, value.right] if isinstance(value, ir.Bin) and value.op in {"or", "??"} else [value]
 
 
 def _is_for_failure(block: ir.Node) -> bool:

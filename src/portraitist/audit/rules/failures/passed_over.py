@@ -11,13 +11,22 @@ import itertools
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, live_statements
 from portraitist.audit.rules.failures.answers import told_about
-from portraitist.audit.rules.failures.looking import ASIDE, WORKS_FOR, does_more, is_empty, unseen, work_of
+from portraitist.audit.rules.failures.looking import (
+    ASIDE,
+    WORKS_FOR,
+    does_more,
+    is_empty,
+    is_untested,
+    unseen,
+    work_of,
+)
 from portraitist.audit.rules.failures.quiet import BESIDE, goes_round, only_logs, served, tested_after
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import NOTHING, is_way_out
@@ -106,21 +115,50 @@ def _answered(
 
 
 def _answered_for_error(ctx: Context) -> Iterator[Finding]:
-    """`if (error) { console.error(error); return null }` behind a statement that throws nothing, in a helper."""
+    """`if (error) { console.error(error); return null }` behind a statement that throws nothing, in a helper.
+
+    Also reads whose answer is handed on with its error unread.
+    """
     own = set(ctx.once(served))
     for statement in live_statements(ctx, *WORKS_FOR):
         func, module = statement.func, statement.module
-        if func is None or module.language != "javascript" or module.role != "src" or func in ctx.handled_by:
+        if func is None or module.language != "javascript" or module not in own:
             continue
-        if not func.name or ASIDE.search(func.name) or BESIDE.search(snake(statement.table)):
+        if BESIDE.search(snake(statement.table)):
             continue
-        told = ctx.once(told_about, statement)
-        test = told if isinstance(told, ir.If) else ir.enclosing(told, ir.If) if told is not None else None
-        leave = test.then[-1] if test is not None and test.then and test.line >= statement.line else None
-        if not isinstance(leave, ir.Return) or leave.throws or test is None or not is_empty(leave.value):
-            continue
-        if only_logs(_logging(test)) and module in own:
-            yield from unseen(ctx, func, test, leave, f"{WORKS_FOR[statement.kind]} {statement.table}")
+        if statement.kind == "read" and _is_read_unseen(statement):
+            message = f"the error in the answer of this read of {statement.table} is never looked at"
+            yield finding("fallback-swallow", module, statement.node, message, key=f"read {statement.table}",
+                          weight=BARELY, line=statement.line, end=statement.end)  # fmt: skip
+        elif func.name and func not in ctx.handled_by and not ASIDE.search(func.name):
+            told = ctx.once(told_about, statement)
+            test = (
+                told if isinstance(told, ir.If) else ir.enclosing(told, ir.If) if told is not None else None
+            )
+            leave = test.then[-1] if test is not None and test.then and test.line >= statement.line else None
+            if not isinstance(leave, ir.Return) or leave.throws or test is None or not is_empty(leave.value):
+                continue
+            if only_logs(_logging(test)):
+                yield from unseen(ctx, func, test, leave, f"{WORKS_FOR[statement.kind]} {statement.table}")
+
+
+def _is_read_unseen(statement: Statement) -> bool:
+    """`const { data } = await db.from(…).select(…)`, handed on whether or not there is anything."""
+    up, func = statement.node.parent, statement.func
+    chain = (
+        {call_name(each) for each in chain_calls(statement.node)}
+        if isinstance(statement.node, ir.Call)
+        else set()
+    )
+    if (
+        not {"from", "select"} <= chain
+        or "throwOnError" in chain
+        or not isinstance(up, ir.Assign)
+        or func is None
+    ):
+        return False
+    plain = isinstance(up.target, ir.Obj) and {each.key for each in up.target.props} == {"data"}
+    return plain and is_untested(func, up, None)
 
 
 def _logging(test: ir.If) -> list[ir.Node]:

@@ -13,6 +13,7 @@ from portraitist.audit.link.bindings import reaching, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in
+from portraitist.audit.rules.gravity import BARELY
 
 _STORES = {"upload", "uploadToSignedUrl"}
 _GOES = {"continue_statement", "break_statement"}
@@ -23,7 +24,7 @@ def rows_without_files(ctx: Context) -> Iterator[Finding]:
     seen: set[ir.If] = set()
     yield from _unread_uploads(ctx)
     for statement in live_statements(ctx, "write"):
-        if not statement.insert or statement.func is None:
+        if statement.func is None or not statement.module.calls(_STORES):
             continue
         for test in ir.find(statement.func, ir.If):
             upload = _failed_upload(ctx, statement.module, test) if _in_front(test, statement) else None
@@ -31,8 +32,8 @@ def rows_without_files(ctx: Context) -> Iterator[Finding]:
                 continue
             seen.add(test)
             message = f"the upload that failed here still gets its row in {statement.table}"
-            yield finding("fallback-swallow", statement.module, test, message, key=statement.table, weight=44,
-                          end=test.test.end)  # fmt: skip
+            yield finding("fallback-swallow", statement.module, test, message, key=statement.table,
+                          weight=44 if statement.insert else BARELY, end=test.test.end)  # fmt: skip
 
 
 def _unread_uploads(ctx: Context) -> Iterator[Finding]:
@@ -97,4 +98,7 @@ def _names_file(upload: ir.Call, statement: Statement) -> bool:
     for assign in ir.find(statement.func, ir.Assign) if statement.func is not None else ():
         if isinstance(assign.target, ir.Name) and assign.target.id in named and assign.end < upload.line:
             named |= variables_in(assign.value) if assign.value is not None else set()
+    for assign in ir.find(statement.func, ir.Assign) if statement.func is not None else ():
+        if upload.end < assign.line < statement.line and assign.value is not None:
+            named |= variables_in(assign.target) if named & variables_in(assign.value) else set()
     return any(named & names_in(each.node) for each in statement.columns if "user" not in each.column.lower())
