@@ -17,9 +17,10 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name, live_statements, names_in
+from portraitist.audit.rules.failures.looking import ASIDE
 from portraitist.audit.rules.failures.quiet import FAILS, Ways, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import in_handler, tests_of
+from portraitist.audit.rules.syntax import in_handler, names_error, tests_of
 
 _TELLS = {"error", "errors", "err", "detail"}
 _VERDICTS = {"success", "ok", "error", "errors", "is_fallback", "isFallback", "failed"}
@@ -27,9 +28,9 @@ _ANSWERS = {"json", "jsonify", "JSONResponse", "JsonResponse", "json_response", 
 _NO_STATUS = {"trpc", "graphql", "action", "loader", "convex", "cloud"}
 """Frameworks whose answers have no status of their own."""
 _CHECKS = re.compile(
-    r"safe|moderat|valid|nsfw|allow|appropriate|permit|verif|is_?clean|screen|quality|gate|assess|check|detect|evaluat"
-    r"|^(is|has|can)_?[A-Z_]", re.I,
-)  # fmt: skip
+    r"safe|moderat|valid|nsfw|allow|appropriate|permit|verif|is_?clean|screen|quality|gate|assess|check|detect|evaluat",
+    re.I,
+)
 _PASSES = {
     "safe", "is_safe", "isSafe", "valid", "is_valid", "isValid", "allowed", "approved", "passed", "is_allowed",
     "isAllowed", "pass", "acceptable", "is_acceptable", "ok",
@@ -169,6 +170,8 @@ def _in_the_same_shape(ctx: Context, ways: Ways) -> Iterator[Finding]:
             if instead is None or not only_logs([each for each in handler.body if each is not leave]):
                 continue
             keys = {each.key for each in instead.props}
+            if leave is None or keys & {"status", "state", "message"} or _has_error_status(leave):
+                continue
             if keys & _VERDICTS or not any(
                 each is not None and {one.key for one in each.props} == keys for each in made
             ):
@@ -178,6 +181,11 @@ def _in_the_same_shape(ctx: Context, ways: Ways) -> Iterator[Finding]:
                           line=attempt.line if handler.line - attempt.line < _NEAR else handler.line,
                           end=handler.end)  # fmt: skip
     yield from _instead_of_nothing(ctx, ways)
+
+
+def _has_error_status(leave: ir.Return) -> bool:
+    """`return res.status(500).json(…)`, or a status of 400 or more anywhere in an answer."""
+    return leave.value is not None and names_error(leave.value)
 
 
 _NEAR = 12
@@ -273,7 +281,7 @@ def _with_verdict(ctx: Context) -> Iterator[tuple[ir.Func, Module]]:
                 continue
             seen.add(func)
             given = [each for each in returns(func) if isinstance(each, ir.Obj)]
-            helper = func not in ctx.handled_by and not func.name.startswith("use")
+            helper = func not in ctx.handled_by and not ASIDE.search(func.name)
             if helper and not all(map(_names_failure, given)) and ctx.role_at(module, func) in LIVE_ROLES:
                 yield func, module
 

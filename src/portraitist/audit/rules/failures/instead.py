@@ -150,7 +150,8 @@ def _nobody_found(ctx: Context, ways: Ways) -> Iterator[Finding]:
             rest = [each for each in test.then if each is not leave]
             if leave.value is None or not only_logs(rest) or _answers_otherwise(leave.value):
                 continue
-            if any(each.kind == "read" for value in _made(module, name) for each in _statements(ctx, value)):
+            kinds = {each.kind for value in _made(module, name) for each in _statements(ctx, value)}
+            if kinds == {"read"}:
                 message = f"where no {name.id} is found this event is answered with 200, and never sent again"
                 yield finding("fallback-swallow", module, test, message, key=f"none {name.id}", weight=BARELY,
                               end=leave.end)  # fmt: skip

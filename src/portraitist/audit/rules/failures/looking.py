@@ -13,7 +13,7 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name, names_in
-from portraitist.audit.rules.failures.quiet import BESIDE, FAILS, only_logs
+from portraitist.audit.rules.failures.quiet import BESIDE, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import tests_of
 
@@ -146,11 +146,20 @@ def _says_it_twice(func: ir.Func, leave: ir.Return) -> bool:
     if isinstance(leave.value, ir.Lit) and isinstance(leave.value.value, bool):
         return False
     spelled = _spelled(leave.value)
-    own = [each for each in ir.find(func, ir.Return) if each.within is func and not each.throws]
-    calm = [each for each in own if not any(_is_for_failure(one) for one in ir.ancestors(each))]
-    given = [one for each in calm if each is not leave for one in _cases(each.value)]
-    same = any(_spelled(each) == spelled for each in given)
-    return same and any(each is not None and not is_empty(each) for each in given)
+    own = [
+        each
+        for each in ir.find(func, ir.Return)
+        if each.within is func and each is not leave and not each.throws
+    ]
+    calm = [each for each in own if not any(isinstance(one, ir.Handler) for one in ir.ancestors(each))]
+    kinds = [one for each in calm for one in _cases(each.value)]
+    same = [
+        each
+        for each in calm
+        if any(_spelled(one) == spelled for one in _cases(each.value))
+        and not any(_asks_for_error(one) for one in ir.ancestors(each))
+    ]
+    return bool(same) and any(each is not None and not is_empty(each) for each in kinds)
 
 
 def _cases(value: ir.Node | None) -> list[ir.Node | None]:
@@ -160,10 +169,12 @@ def _cases(value: ir.Node | None) -> list[ir.Node | None]:
     return [value.left, value.right] if isinstance(value, ir.Bin) and value.op in {"or", "??"} else [value]
 
 
-def _is_for_failure(block: ir.Node) -> bool:
-    """Whether a block is a handler, or a branch that asks for a failure."""
-    asks = isinstance(block, ir.If) and any(FAILS.search(each) for each in names_in(block.test))
-    return asks or isinstance(block, ir.Handler)
+def _asks_for_error(block: ir.Node) -> bool:
+    """Whether a block is a branch for an error, or for an answer that is not `ok`."""
+    return isinstance(block, ir.If) and any(_ERRORS.search(each) for each in names_in(block.test))
+
+
+_ERRORS = re.compile(r"err|fail|^ok$", re.I)
 
 
 def _spelled(value: ir.Node | None) -> str:

@@ -153,6 +153,8 @@ def _parts(ctx: Context, module: Module) -> Iterator[Finding]:
             if not (isinstance(told, ir.Lit) and told.value is True):
                 continue
         said = names_in(func)
+        if names_in(call) & _TIDIES:
+            continue
         if said & {"rejected", "reason", "every"} or (
             said & {"isinstance", "Exception"} and not _sorts_out(func)
         ):
@@ -166,9 +168,22 @@ def _parts(ctx: Context, module: Module) -> Iterator[Finding]:
             for each in tests_of(func)
             if each.line > call.line
         )
-        if (plain or (names and said & {"fulfilled", "isinstance"})) and not counted:
+        if (plain or (names and ({"fulfilled", "value"} <= said or "isinstance" in said))) and not counted:
             message = "what is refused of these parts is left out, and nobody hears of it"
             yield finding("fallback-swallow", module, call, message, key="parts", weight=BARELY, end=call.end)
+
+
+_TIDIES = {
+    "unlink",
+    "rm",
+    "remove",
+    "delete",
+    "close",
+    "cleanup",
+    "unlinkSync",
+    "disconnect",
+    "revokeObjectURL",
+}
 
 
 def _sorts_out(func: ir.Func) -> bool:
