@@ -16,7 +16,6 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others import rows
-from portraitist.audit.rules.others.identity import MACHINES
 from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent, parent_of
 from portraitist.audit.rules.requests import Given, below, is_given
 
@@ -39,7 +38,7 @@ def of_parents(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
             continue
         if any(rows.asks_more(ctx, each) for each in here.way):
             continue
-        if any(MACHINES.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
+        if any(rows.PROGRAMS.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
             continue
         for statement in ctx.statements_under.get(here.func, ()):
             column, parent = _named(ctx, here, statement, owned)

@@ -19,7 +19,7 @@ from portraitist.audit.rules.others.accounts import tests_name
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _MINE = {"user_id", "owner_id", "member_id", "profile_id", "created_by", "clerk_id", "clerk_user_id"}
-MACHINES = re.compile(
+_MACHINES = re.compile(
     r"secret|api_?key|cron|service|internal|web-?_?hook|signature|passw|hmac|bot|worker|admin|staff|permission|role",
     re.I,
 )
@@ -34,12 +34,12 @@ def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
     secret: it may say for whom it acts. The first such statement of a route is named.
     """
     guards = " ".join((route.path, *(name for name, _ in route.guarded_by)))
-    if ctx.role_at(route.module, route.node) not in LIVE_ROLES or MACHINES.search(guards):
+    if ctx.role_at(route.module, route.node) not in LIVE_ROLES or _MACHINES.search(guards):
         return
     for here in below(ctx, route):
         if not (route.guarded_by or any(asks_who(ctx, each) for each in here.way)):
             continue
-        if any(MACHINES.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
+        if any(_MACHINES.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
             return
         for statement in ctx.statements_under.get(here.func, ()):
             column, node = _named(here, statement)

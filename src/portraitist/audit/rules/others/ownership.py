@@ -86,7 +86,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         site = (statement.module, statement.node)
         weight = 76 if route.guarded_by else 57
         weight = weight if unprotected(ctx, statement) and not rows.asks_provider(ctx, statement) else BARELY
-        if any(_MACHINES.search(each) for func in route.funcs for each in ctx.once(refusing_names, func)):
+        if any(rows.PROGRAMS.search(each) for func in route.funcs for each in ctx.once(refusing_names, func)):
             weight = BARELY
         yield unasked("idor", route, site, message, key=key, weight=weight, evidence=[owner.place])
 
@@ -105,10 +105,6 @@ def _named_on(ctx: Context, route: Route, owned: Owners, everyones: Owners) -> I
     places = {(each.path, each.line, each.end_line) for each in accounted}
     people = identity.written_for(ctx, route)
     yield from (each for each in people if (each.path, each.line, each.end_line) not in places)
-
-
-_MACHINES = re.compile(r"internal|(^|_)cron|service_?(key|token|secret)", re.I)
-"""Names of secrets by which another program of the owner's shows itself: it has no owner to be."""
 
 
 _GIVEN = re.compile(r"(^|\.)(body|json|query|params|formData|searchParams|args|form|get_json|values)(\.|$)")
@@ -142,7 +138,12 @@ def _asks_on_the_way(ctx: Context, statement: Statement, way: tuple[ir.Func, ...
     """Whether a function between the handler and the statement asks for the owner, or for an id as somebody's."""
     if _compares_owner(ctx, statement):
         return True
-    told = [use.node for use in statement.columns if statement.insert and snake(use.column).endswith("_id")]
+    parts = {use.column: use.node for use in statement.columns if statement.insert}
+    told = [
+        each
+        for name, each in parts.items()
+        if snake(name).endswith("_id") and snake(name) not in ctx.words.owner_columns
+    ]
     nodes = [*(node for _, node in statement.where_values), *(each for each in told if each is not None)]
     ids = {each.id for node in nodes for each in ir.find(node, ir.Name)}
     for func in way:

@@ -28,6 +28,10 @@ _ASKS = re.compile(r"(^|_)(verify|check|ensure|assert|require|can|has|is|authori
                    r"(member|owner|access|permi|allow|role|admin|belong|authori)", re.I)  # fmt: skip
 
 
+PROGRAMS = re.compile(r"internal|(^|_)cron|service_?(key|token|secret)", re.I)
+"""Names of secrets by which another program of the owner's shows itself: it has no owner to be."""
+
+
 def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) -> Iterator[Finding]:
     """The first read of each table by which a route gives, or pays to work with, the row that its visitor names.
 
