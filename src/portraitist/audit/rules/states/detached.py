@@ -23,6 +23,7 @@ from portraitist.audit.rules.states.marks import (
     states_of,
     writers,
 )
+from portraitist.audit.rules.states.open_ends import hooks_of
 
 _STARTERS = {
     "add_task",
@@ -47,8 +48,9 @@ def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
     function that starts it.
     """
     found: set[tuple[str, ir.Func]] = set()
-    paid = {func for flow in ctx.flows for func in flow.funcs}
-    paid |= {func for func in askers(ctx) if func is not None} if paid else set()
+    starting = {func for flow in ctx.flows for func in flow.funcs}
+    paid = starting | {func for func in askers(ctx) if func is not None} if starting else set()
+    told = any(True for _ in hooks_of(ctx))
     timed = {func for flow in ctx.flows if flow.route and flow.route.method == "JOB" for func in flow.funcs}
     for start, func, module in _tasks(ctx, paid - timed) if paid else ():
         below = below_of(ctx, func)
@@ -72,7 +74,8 @@ def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
             )
             yield finding("stuck-status", module, start, message, key=f"{mark.key} task", weight=BARELY,
                           evidence=[Place(mark.module.path, mark.line)])  # fmt: skip
-        yield from _left_to_it(ctx, start, module, {key for key, task in found if task is func})
+        if func in starting or not told:  # a webhook may end what the task only asks for
+            yield from _left_to_it(ctx, start, module, {key for key, task in found if task is func})
 
 
 def _left_to_it(ctx: Context, start: ir.Node, module: Module, told: set[str]) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from portraitist.audit.rules.base import (
     helpers_behind,
     helpers_of,
     last_name,
+    leads_to,
     live_statements,
     on_requests,
 )
@@ -36,6 +37,7 @@ from portraitist.audit.rules.states.marks import (
     states_of,
     writers,
 )
+from portraitist.audit.rules.states.open_ends import hooks_of
 from portraitist.audit.rules.states.unfinished import climb, follows
 
 _TELLS = re.compile(r"^(delay|apply_async|send|send_task|enqueue(_job)?|add|trigger|publish|publishJSON)$")
@@ -63,12 +65,23 @@ def steps_that_fail(ctx: Context) -> Iterator[Finding]:
             if put_right(ctx, mark):
                 break
             alone = mark.module.language == "javascript" and stands_alone(mark.module, whole_of(call))
-            if alone and steps[0] not in paid:
+            if alone and steps[0] not in paid and not _told_by_hooks(ctx, mark, steps[0]):
                 yield from _unheard(mark, call, steps[0])
             elif not alone and mark.func not in paid and _passed_over(ctx, mark):
                 yield from _repeated(ctx, mark, call, steps[0])
             break
     yield from _untold_queues(ctx)
+
+
+def _told_by_hooks(ctx: Context, mark: Mark, step: ir.Func) -> bool:
+    """Whether a handler of the provider's webhooks ends such rows as well, without the step."""
+    hooks = {func for func, _ in hooks_of(ctx)}
+    below = {step, *helpers_of(ctx, step)}
+    for each in writers(ctx, mark.statement.table):
+        ends = any(said(use) not in RUNNING | RESTING for use in states_of(each))
+        if ends and each.func not in below and any(leads_to(ctx, one, {each.func}) for one in hooks):
+            return True
+    return False
 
 
 def _later_calls(mark: Mark) -> Iterator[ir.Call]:
