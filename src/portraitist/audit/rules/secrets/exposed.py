@@ -31,7 +31,7 @@ _HARMLESS = re.compile(
 
 _PLACEHOLDER = re.compile(
     r"your|xxx|example|change|placeholder|<|\.\.\.|secret_?key_?here|insert|todo|dummy|test|localhost|\$\{"
-    r"|^\[|configure|^(set|add|put|paste|fill|replace)[-_]",
+    r"|^\[|configure|^(set|add|put|paste|fill|replace|seu|sua|tu|su|votre|dein|uw|jouw)[-_]|[-_](aqui|ici|hier)$",
     re.I,
 )
 
@@ -187,4 +187,5 @@ def _env_secret(line: str) -> bool:
         and _SECRETISH.search(found.group(1))
         and not _HARMLESS.search(found.group(1))
         and not _PLACEHOLDER.search(found.group(2))
+        and found.group(1).lower() not in found.group(2).lower()  # `CLIENT_SECRET=my_client_secret`
     )
