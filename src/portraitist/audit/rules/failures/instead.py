@@ -202,11 +202,12 @@ def _made(module: Module, name: ir.Name) -> list[ir.Node]:
 
 
 def _statements(ctx: Context, value: ir.Node) -> Iterator[Statement]:
-    """The statements in an expression, and those of the helpers that it calls."""
+    """The statements in an expression, and those of the helpers that it asks for a row."""
     for each in ir.walk(value):
         yield from ctx.statements_at.get(each, ())
         for helper in helpers_behind(ctx, each) if isinstance(each, ir.Call) else ():
-            yield from ctx.statements_under.get(helper, ())
+            if re.match(r"_?(get|find|fetch|load|read|by|look)", helper.name):
+                yield from ctx.statements_under.get(helper, ())
 
 
 def _answers_otherwise(value: ir.Node) -> bool:

@@ -104,7 +104,15 @@ def _taken_unasked(func: ir.Func, call: ir.Call) -> ir.Node | None:
     ]
     if any(each.name in _ASKED for each in members) or _handed_on(func, names):
         return None
-    return next((each for each in members if each.name in _BODIES and each.line >= call.line), None)
+    body = next((each for each in members if each.name in _BODIES and each.line >= call.line), None)
+    return None if body is None or _looked_at(func, body) else body
+
+
+def _looked_at(func: ir.Func, body: ir.Attr) -> bool:
+    """Whether a test asks for what was taken of an answer: `if (isImage(bytes))`."""
+    assign = next((each for each in ir.ancestors(body) if isinstance(each, ir.Assign | ir.Func)), None)
+    names = variables_in(assign.target) if isinstance(assign, ir.Assign) else set()
+    return any(names & names_in(each.test) for each in tests_of(func))
 
 
 def _handed_on(func: ir.Func, names: set[str]) -> bool:
