@@ -131,14 +131,17 @@ def read_tree(root: Path, words: Vocabulary) -> Tree:
 _OTHERS = {
     ".swift", ".kt", ".java", ".dart", ".go", ".rb", ".php", ".cs", ".yaml", ".yml", ".json", ".toml", ".sh",
     ".html", ".vue", ".svelte", ".plist", ".ini", ".cfg", ".conf", ".properties", ".gradle", ".xcconfig", ".tf",
-    ".ps1", ".rules", ".txt", "",
+    ".ps1", ".rules", ".txt", ".csv", "",
 }  # fmt: skip
 _LOCKED = re.compile(r"(^|[-.])lock\.|-lock\.|/locales?/|/i18n/|\.min\.|tsbuildinfo|/fixtures?/", re.I)
 MAX_OTHER = 100_000
 """A file beyond this in a language that nothing reads is data."""
+MAX_EXPORT = 1_000_000
+_EXPORT = re.compile(r"(^|[/_.-])(users?|accounts?|members?|customers?|auth)(?=[_.-])[^/]*$", re.I)
+"""Data by whose name it may be a table of accounts."""
 _TELLING = re.compile(
     rb"r8_\w{20}|sk[-_]|AKIA|gh[pousr]_|github_pat_|xox|PRIVATE KEY|SG\.|hf_|gsk_|eyJ|\w:[^@\s/]{6,40}@|:AA|allow\s+\w"
-    rb"|verify_jwt"
+    rb"|verify_jwt|\$2[aby]\$"
     rb"|(?i:(secret|api_?key|token|passw(or)?d)\w*[\"']?\s*(:\s*\w+\s*)?[:=])"
 )
 
@@ -146,7 +149,8 @@ _TELLING = re.compile(
 def _other(root: Path, path: str, known: frozenset[str]) -> Iterator[SourceFile]:
     """A file in a language that nothing reads, where something in it looks like a secret or a rule of access."""
     suffix = PurePosixPath(path).suffix.lower()
-    if suffix not in _OTHERS or _LOCKED.search(path) or os.lstat(root / path).st_size > MAX_OTHER:
+    most = MAX_EXPORT if suffix in {".json", ".csv"} and _EXPORT.search(path) else MAX_OTHER
+    if suffix not in _OTHERS or _LOCKED.search(path) or os.lstat(root / path).st_size > most:
         return
     try:
         data = _read(root / path)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts import asking, denial, routes_trpc
+from portraitist.audit.facts.auth_optional import asks_nobody, lets_pass, may_be_nobody
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.bindings import bindings_of, variables_in
 from portraitist.audit.link.module import Module
@@ -29,15 +30,26 @@ def collect(ctx: Context) -> None:
     for route in ctx.routes:
         if not route.is_http:
             continue
-        for name, module, node in _checks(ctx, route):
+        optional = set(_optional(ctx, route))
+        for name, module, node in _checks(ctx, route, optional):
             place = Place(module.path, node.line)
-            route.guarded_by.append((name, place))
+            if node not in optional:
+                route.guarded_by.append((name, place))
             if (module.path, node.line, name) not in seen:
                 seen.add((module.path, node.line, name))
                 ctx.add("auth", name, module, node, shows=name.rpartition(".")[2])
 
 
-def _checks(ctx: Context, route: Route) -> list[tuple[str, Module, ir.Node]]:
+def _optional(ctx: Context, route: Route) -> Iterator[ir.Node]:
+    """The parameters for who asks that may be None while the route serves all the same."""
+    for target in route.handlers:
+        if target.module is not None and isinstance(target.node, ir.Func):
+            for param, where, depended in dependencies(ctx, target.module, target.node):
+                if may_be_nobody(ctx, where, depended, target.node, param):
+                    yield param
+
+
+def _checks(ctx: Context, route: Route, optional: set[ir.Node]) -> list[tuple[str, Module, ir.Node]]:
     found: list[tuple[str, Module, ir.Node]] = []
     for module, node in route.guards:
         name = _guard(ctx, module, node)
@@ -49,7 +61,7 @@ def _checks(ctx: Context, route: Route) -> list[tuple[str, Module, ir.Node]]:
         if target.module is not None and isinstance(target.node, ir.Func):
             found.extend(_parameters(ctx, target.module, target.node))
             found.extend(_of_class(ctx, target.module, target.node))
-            if not found:
+            if all(node in optional for _, _, node in found):
                 found.extend(in_body(ctx, target.module, target.node))
     return found
 
@@ -94,7 +106,7 @@ def _guard(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> str:
     targets = ctx.program.resolve(module, node.func if isinstance(node, ir.Call) else node)
     own = [each for each in targets if isinstance(each.node, ir.Func) and each.module is not None]
     if own:
-        return name if any(_target_denies(ctx, each) for each in own) else ""
+        return name if not asks_nobody(name) and any(_target_denies(ctx, each) for each in own) else ""
     classes = [each for each in targets if isinstance(each.node, ir.Class) and each.module is not None]
     for each in classes:
         methods = (
@@ -125,7 +137,7 @@ def _target_denies(ctx: Context, target: Target) -> bool:
     if denial.denies(ctx, target.module, target.node):
         return True
     return bool(in_body(ctx, target.module, target.node)) or bool(
-        _parameters(ctx, target.module, target.node)
+        _parameters(ctx, target.module, target.node, 1)
     )
 
 
@@ -138,7 +150,7 @@ def _parameters(
         return found
     for param, where, depended in dependencies(ctx, module, func):
         name = _dependency(ctx, where, depended, depth)
-        if name:
+        if name and (depth == 0 or not may_be_nobody(ctx, where, depended, func, param)):
             found.append((name, module, param))
     return found
 
@@ -181,7 +193,7 @@ def _dependency(ctx: Context, module: Module, node: ir.Node, depth: int) -> str:
                 return name
             return ""
         if _SCHEMES.match(target.origin):
-            return name
+            return "" if lets_pass(ctx, module, node) else name
     return name if denial.is_guard_name(ctx, name) else ""
 
 

@@ -5,6 +5,7 @@ Document stores and mappers are in `db_documents`, SQL text in `db_sql`.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -286,4 +287,18 @@ def _filters(whole: ir.Node) -> tuple[tuple[str, ...], tuple[tuple[str, ir.Node]
             if column is not None and len(each.args) > 1:
                 values.append((column, each.args[1]))
             values.extend(pairs_of(each.args[0]))
+        elif call_name(each) in {"or", "or_"} and each.args:
+            values.extend(_either(each.args[0]))
     return tuple(name for name, _ in values), tuple(values)
+
+
+_LAST_COLUMN = re.compile(r"(?:^|[,(])(\w+)\.(?:eq|in|is|ilike|like)\.\(?$")
+
+
+def _either(node: ir.Node) -> Iterator[tuple[str, ir.Node]]:
+    """The columns of `or(`id.eq.${id},training_id.eq.${id}`)`, with what they are compared to."""
+    parts = node.parts if isinstance(node, ir.Tmpl) else []
+    for before, hole in itertools.pairwise(parts):
+        found = _LAST_COLUMN.search(ir.text_of(before) or "") if not isinstance(hole, ir.Lit) else None
+        if found is not None:
+            yield found.group(1), hole

@@ -10,8 +10,8 @@ import re
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
-from portraitist.audit.link.bindings import bindings_of
-from portraitist.audit.link.calls import returns
+from portraitist.audit.link.bindings import bindings_of, variables_in
+from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Module
 
 _CODES = {401, 403, "401", "403", "UNAUTHORIZED", "FORBIDDEN", "Unauthorized"}
@@ -119,6 +119,32 @@ def _calls_denier(ctx: Context, call: ir.Call, depth: int) -> bool:
             if is_guard_name(ctx, name) or flat(name) in ctx.words.identity_readers or _HELPER.search(name):
                 return True
     return False
+
+
+def demands(ctx: Context, func: ir.Func, name: str, depth: int = 0) -> bool:
+    """Whether a function, or one that it hands `name` to, leaves by a test of that: `if not user: raise …`."""
+    for branch in ir.find(func, ir.If):
+        if name in variables_in(branch.test):
+            missing = any(
+                _is_negative(each) and name in variables_in(each) for each in ir.find(branch.test, ir.Bin)
+            )
+            if exits(branch.then if missing else branch.other):
+                return True
+    for call in ir.find(func, ir.Call) if depth < 2 else ():
+        for target in ctx.program.functions_called(call) if name in variables_in(call) else ():
+            inner = target.node
+            params = inner.params if isinstance(inner, ir.Func) else []
+            handed = (one for one in params if isinstance(inner, ir.Func)
+                      and isinstance(got := argument_for(call, inner, one), ir.Name) and got.id == name)  # fmt: skip
+            if isinstance(inner, ir.Func) and any(demands(ctx, inner, one.name, depth + 1) for one in handed):
+                return True
+    return False
+
+
+def _is_negative(test: ir.Bin) -> bool:
+    """`not user`, `user is None`."""
+    nothing = isinstance(test.right, ir.Lit) and test.right.value is None
+    return test.op in {"not", "!"} or (test.op in {"is", "==", "==="} and nothing)
 
 
 def _is_auth_error(node: ir.Return) -> bool:

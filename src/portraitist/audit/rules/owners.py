@@ -43,7 +43,8 @@ def hardcoded_owner(ctx: Context) -> Iterator[Finding]:
     """The account that owns the models is a literal: in destinations, made models, addresses and models' names.
 
     It is shown at the constant of the file that holds it, too, where the call does not spell it. An address or a name
-    counts where the account is written out and the model's own name is not.
+    counts where the account is written out and the model's own name is not. So does what stands in for a setting that
+    names the account.
     """
     seen: set[tuple[str, int]] = set()
     calls = [each for each in ctx.calls if ctx.role_at(each.module, each.call) in LIVE_ROLES]
@@ -59,6 +60,36 @@ def hardcoded_owner(ctx: Context) -> Iterator[Finding]:
                     node: ir.Node = call.call if module is call.module else ir.Other(line, line, [])
                     yield finding("hardcoded-owner", module, node, message, line=line, weight=BARELY,
                                   key=f"{named.key} {named.owner} {line == held}", evidence=[place(call)])  # fmt: skip
+    yield from _settings(ctx, seen)
+
+
+_ACCOUNT = re.compile(r"REPLICATE_?\w*(USER(NAME)?|OWNER|ACCOUNT|ORG(ANI[SZ]ATION)?|NAMESPACE)$", re.I)
+_PLACEHOLDER = re.compile(r"your|example|placeholder|change|<|xxx|my-?(user|org|account)|replicate", re.I)
+
+
+def _settings(ctx: Context, seen: set[tuple[str, int]]) -> Iterator[Finding]:
+    """A literal account that stands in where the setting of one is missing, wherever it is read."""
+    for fact in ctx.of("env.default"):
+        text = fact.value if isinstance(fact.value, str) else ""
+        plain = _is_name(text) and not _NOBODY.match(text) and not _PLACEHOLDER.search(text)
+        if (
+            _ACCOUNT.search(fact.key)
+            and plain
+            and fact.role in LIVE_ROLES
+            and (fact.path, fact.line) not in seen
+        ):
+            message = f"the owner {text} is a literal where {fact.key} is not set"
+            yield Finding(
+                "hardcoded-owner",
+                fact.path,
+                fact.line,
+                fact.end_line,
+                message,
+                fact.key,
+                fact.scope,
+                (),
+                BARELY,
+            )
 
 
 def _made(call: ProviderCall) -> Iterator[Named]:

@@ -50,7 +50,8 @@ _METHODS = {
 }  # fmt: skip
 _CONVERTERS = re.compile(
     r"^(String|Number|parseInt|parseFloat|int|str|float|UUID|uuid|ObjectId|URL|URLSearchParams|decodeURIComponent|doc"
-    r"|(validate|parse|sanitize|clean|normali[sz]e|to|as)_?[A-Z]?\w*)$"
+    r"|(validate|parse|sanitize|clean|normali[sz]e|to|as)_?[A-Z]?\w*"
+    r"|(safe|read|get|load|extract)_?\w*(json|Json|body|Body|Params?|Payload|Query)\w*)$"
 )
 _INJECTED = re.compile(r"(self|cls|db|(current_?)?user|session|auth)$", re.I)
 _NOT_GIVEN = re.compile(
@@ -111,7 +112,7 @@ def _calls(ctx: Context, here: Given) -> Iterator[tuple[ir.Call, Target]]:
 def _parameters(ctx: Context, route: Route, module: Module, func: ir.Func) -> Iterator[str]:
     """The parameters of a handler that the caller fills; those that a framework injects are none."""
     if route.framework in {"express", "edge", "pages", "vercel", "nitro", "loader", "svelte", "cloud"}:
-        params = func.params[:1]
+        params = [*func.params[:1], *(each for each in func.params[1:2] if each.name in {"request", "req"})]
     else:
         injected = [param for param, _, _ in dependencies(ctx, module, func)]
         params = [each for each in func.params if each not in injected and not _is_added(route, func, each)]

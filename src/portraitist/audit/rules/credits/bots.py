@@ -28,4 +28,5 @@ def _of_bot(ctx: Context, flow: Flow) -> bool:
 
 def is_bot(_ctx: Context, module: Module) -> bool:
     """Whether a file imports a library by which bots are written."""
-    return any(_BOTS.match(each.module) for each in module.all(ir.Import))
+    required = (ir.text_of(each.args[0]) or "" for each in module.calls({"require"}) if each.args)
+    return any(_BOTS.match(each) for each in (*(one.module for one in module.all(ir.Import)), *required))

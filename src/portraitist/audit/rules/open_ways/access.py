@@ -15,8 +15,20 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.open_ways import open_data, open_database, open_deeds, open_guards, open_rows
+from portraitist.audit.rules.open_ways import (
+    memory,
+    open_bots,
+    open_data,
+    open_database,
+    open_deeds,
+    open_guards,
+    open_rows,
+    open_rules,
+    open_tables,
+)
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
+from portraitist.audit.rules.open_ways.open_files import TAKES, Deed
+from portraitist.audit.rules.requests import below
 from portraitist.audit.rules.senders.webhooks import verifies
 from portraitist.audit.rules.syntax import leaves_in_production
 
@@ -37,7 +49,10 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     """
     yield from believed_tokens(ctx)
     yield from open_database.left_open(ctx)
+    yield from open_tables.without_policies(ctx)
+    yield from open_rules.rules_left_open(ctx)
     yield from open_guards.left_ajar(ctx)
+    yield from open_bots.open_bots(ctx)
     reported: set[Route] = set()
     worked: dict[str, dict[str, Route]] = {}
     for flow in (*ctx.flows, *_to_changes(ctx)):
@@ -55,7 +70,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
         if "webhook" in route.path.lower() and _signed(ctx, route):
             continue
         reported.add(route)
-        if _behind_middleware(ctx, route):
+        if behind_middleware(ctx, route):
             ctx.puzzled(
                 "missing-auth",
                 *route.home,
@@ -80,7 +95,7 @@ def _is_open(ctx: Context, route: Route) -> bool:
     asked = not route.is_http or route.guarded_by or route.method in {"OPTIONS", "HEAD"}
     if asked or not is_readable(route) or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
         return False
-    return not is_webhook(ctx, route) and not _behind_middleware(ctx, route) and not _for_developers(route)
+    return not is_webhook(ctx, route) and not behind_middleware(ctx, route) and not _for_developers(route)
 
 
 def _for_developers(route: Route) -> bool:
@@ -92,8 +107,11 @@ def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
     told = open_data.told(ctx, route)
     if told is None:
         deed = open_deeds.done(ctx, route)
-        rows = list(open_rows.shown_or_changed(ctx, route))
-        yield from rows or (_asks_the_provider(ctx, route) if deed is None else _does(ctx, route, deed))
+        yield from (
+            list(open_rows.shown_or_changed(ctx, route))
+            or list(_asks_the_provider(ctx, route) if deed is None else _does(ctx, route, deed))
+            or _gives_memory(ctx, route)
+        )
     else:
         here, statement, column = told
         does = f"{open_data.DOES[statement.kind]} {statement.table} by the {column} of the request"
@@ -122,11 +140,11 @@ def _beside(ctx: Context, route: Route, worked: dict[str, Route]) -> Iterator[Fi
                       evidence=[Place(gravest.module.path, gravest.line)])  # fmt: skip
 
 
-def _does(ctx: Context, route: Route, deed: open_deeds.Deed) -> Iterator[Finding]:
+def _does(ctx: Context, route: Route, deed: Deed) -> Iterator[Finding]:
     """A route that spends at another service, stores or gives out files, or alters tables; JSON only without guards."""
     guards = any(each.guarded_by for each in ctx.routes)
     weight = open_deeds.WEIGHTS[deed.does] if guards or deed.does == open_deeds.PAYS else BARELY
-    weight = BARELY if deed.does == open_deeds.TAKES and not open_deeds.reads_request(route) else weight
+    weight = BARELY if deed.does == TAKES and not open_deeds.reads_request(route) else weight
     message = f"{route.key} {deed.does} {deed.what} and turns nobody away"
     yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                   evidence=[Place(deed.module.path, deed.call.line)])  # fmt: skip
@@ -140,6 +158,21 @@ def _asks_the_provider(ctx: Context, route: Route) -> Iterator[Finding]:
         message = f"{route.key} gives {call.api} of any id of the request and asks nobody"
         yield finding("missing-auth", *route.home, message, key=route.key, end=route.head,
                       weight=46 if guards else BARELY, evidence=[place(call)])  # fmt: skip
+
+
+def _gives_memory(ctx: Context, route: Route) -> Iterator[Finding]:
+    """A route that answers with what the process keeps in memory for whoever has its id: JSON only."""
+    if route.method != "GET" or open_data.MEANT_OPEN.search(route.path) or open_data.may_refuse(ctx, route):
+        return
+    ways = below(ctx, route)
+    if any(open_data.knows_who(ctx, each.func) for each in ways):
+        return
+    for here in ways:
+        for name, node in memory.kept(here):
+            message = f"{route.key} gives whatever {name} keeps under the id of the request and asks nobody"
+            yield finding("missing-auth", *route.home, message, key=route.key, weight=BARELY, end=route.head,
+                          evidence=[Place(here.module.path, node.line)])  # fmt: skip
+            return
 
 
 def _to_changes(ctx: Context) -> Iterator[Flow]:
@@ -162,7 +195,7 @@ def is_webhook(ctx: Context, route: Route) -> bool:
     return (route.module.path, route.node.line) in handlers
 
 
-def _behind_middleware(ctx: Context, route: Route) -> bool:
+def behind_middleware(ctx: Context, route: Route) -> bool:
     """Whether a Next middleware file denies on this path, as far as its matcher and its exceptions say."""
     if route.framework not in {"next", "pages", "action"}:
         return False
@@ -312,7 +345,7 @@ def _matches(module: Module, route: Route) -> bool:
         return True
     for each in matchers:
         if each.startswith("/((?!"):
-            if not re.search(r"\(\?!api|\|api", each):
+            if _covers(each, route.path):
                 return True
         elif _covers(re.sub(r":\w+\*|\(.*?\)\*?", ".*", each), route.path, whole=False) or each.startswith(
             "/(api"

@@ -12,15 +12,12 @@ from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who, dependencies
 from portraitist.audit.facts.base import Context, ProviderCall, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
-from portraitist.audit.facts.db_chain import SOURCES
-from portraitist.audit.facts.db_common import call_name, chain_calls, made, pairs_of
+from portraitist.audit.facts.db_common import call_name, made, pairs_of
 from portraitist.audit.facts.db_documents import FIRESTORE_FUNCTIONS
 from portraitist.audit.facts.denial import flat, is_always
-from portraitist.audit.facts.mounts import creations
-from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import OneOf, Outside, fold
 from portraitist.audit.rules.base import helpers_of
 from portraitist.audit.rules.open_ways import open_database
+from portraitist.audit.rules.open_ways.clients import all_rights_behind, client_of, is_without_visitor
 from portraitist.audit.rules.requests import Given, below, is_given
 
 MEANT_OPEN = re.compile(
@@ -42,7 +39,6 @@ IDS = {"id", "pk", "uuid"}
 DOES = {"read": "reads", "write": "changes", "delete": "deletes from"}
 """What a statement does to a table, for a message."""
 _STORE = re.compile(r"db|session|store|conn|client|settings|config|repo|service", re.I)
-_SERVICE = re.compile(r"service|secret|admin", re.I)
 
 
 def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
@@ -220,19 +216,15 @@ def _deeds(ctx: Context, here: Given) -> Iterator[Statement]:
             yield made(_ADMIN[func.name], "users", (), ("id",), site, values=(("id", call.args[0]),))
 
 
-def all_rights_behind(ctx: Context, module: Module, client: ir.Node) -> bool:
-    """Whether a client's name, or the key it was made with, says that no policy holds for it."""
-    return bool(_SERVICE.search(ir.dotted(client))) or any(
-        _with_all_rights(ctx, each) for each in creations(ctx, module, client)
-    )
-
-
 def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     """The column by which the request chooses whose row this is, or ""."""
     where = {snake(each): node for each, node in statement.where_values}
     owners = ctx.words.owner_columns
     if not unprotected(ctx, statement):
         return ""
+    if statement.kind == "read" and [snake(each) for each in statement.where] == ["email"]:
+        shown = PEOPLE.search(statement.table) or _KNOWN_BY_MAIL.search(statement.table)
+        return "email" if not shown and is_given(here, where["email"]) else ""
     if (told_who := _of_person(here, statement)) or any(
         _OPEN_COLUMNS.search(each) for each in statement.where
     ):
@@ -249,9 +241,14 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
             if statement.insert and _belongs(ctx, each.column) and is_given(here, each.node)
         )
         return next(
-            (each.column for each in given if not people and is_given(here, each.node)), next(part, "")
+            (
+                each.column
+                for each in given
+                if not (people and statement.insert) and is_given(here, each.node)
+            ),
+            next(part, ""),
         )
-    if not is_private(statement):
+    if not is_private(statement) or _is_for_all(ctx, statement):
         return ""
     if not is_members(ctx, statement.table):
         return next((each for each in where if _belongs(ctx, each) and is_given(here, where[each])), "")
@@ -259,6 +256,11 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     return next((each for each in ids if is_given(here, where[each])), "")
 
 
+_KNOWN_BY_MAIL = re.compile(
+    r"wait_?list|subscri|newsletter|leads?$|contact|invit|otp|verif|token|code|allow|admin|black|banned|session",
+    re.I,
+)
+"""Tables in which an address is looked for to know whether it is there."""
 _ACCOUNT = re.compile(
     r"^(clerk|auth|auth0|supabase|firebase|kinde|cognito|okta|privy|stack)_?(user_?)?(id|uid)$"
 )
@@ -315,31 +317,20 @@ def unprotected(ctx: Context, statement: Statement) -> bool:
     """Whether the database lets everybody through: it does but for a client that asks with a visitor's rights."""
     if isinstance(statement.node, ir.Call) and call_name(statement.node) in FIRESTORE_FUNCTIONS:
         return False  # the browser's library, which asks with the visitor's rights on a server too
-    called = [each for each in chain_calls(statement.node) if call_name(each) in SOURCES]
-    source = next((each for each in called if each.args and isinstance(each.func, ir.Attr)), None)
-    if source is None or not isinstance(source.func, ir.Attr):
-        return True
-    if not isinstance(fold(ctx.ev.eval(statement.module, source.args[0])), str | list):
-        return True  # a table object of a query builder, which connects as the owner of the database
-    if all_rights_behind(ctx, statement.module, source.func.obj):
+    client = client_of(ctx, statement)
+    if client is None or all_rights_behind(ctx, statement.module, client):
         return True
     command = {"read": "select", "delete": "delete"}.get(
         statement.kind, "insert" if statement.insert else "update"
     )
-    return open_database.lets_anybody(ctx, statement.table, command)
-
-
-def _modules_by_body(ctx: Context) -> dict[ir.Node | None, Module]:
-    return {each.body: each for each in ctx.modules}
-
-
-def _with_all_rights(ctx: Context, made: ir.Node) -> bool:
-    """Whether a client was made with the key that passes by every policy: by the name of its maker or of the key."""
-    if not isinstance(made, ir.Call):
-        return False
-    if _SERVICE.search(ir.dotted(made.func)):
+    if open_database.lets_anybody(ctx, statement.table, command):
         return True
-    module = ctx.once(_modules_by_body).get(next(reversed([*ir.ancestors(made)]), None))
-    values = [ctx.ev.eval(module, each) for each in made.args[1:2]] if module is not None else []
-    keys = [each for value in values for each in (value.options if isinstance(value, OneOf) else [value])]
-    return any(isinstance(each, Outside) and _SERVICE.search(each.name) for each in keys)
+    return is_without_visitor(ctx, statement.module, client) and not open_database.has_policies(
+        ctx, statement.table
+    )
+
+
+def _is_for_all(ctx: Context, statement: Statement) -> bool:
+    """Whether a row is read by a client that has no rights of its own: what it may see, everybody may."""
+    client = client_of(ctx, statement) if statement.kind == "read" else None
+    return client is not None and not all_rights_behind(ctx, statement.module, client)

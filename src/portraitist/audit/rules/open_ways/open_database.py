@@ -34,15 +34,15 @@ _ASKS = re.compile(
 )
 _TO = re.compile(r"\bto\s+(?P<roles>[\w\",\s]+?)(?=\s+(?:using|with\s+check)\b|\s*$)", re.I)
 _FOR = re.compile(r"\bfor\s+(all|select|insert|update|delete)\b", re.I)
-_EVERYBODY = frozenset({"public", "anon", "authenticated"})
-_STRANGERS = _EVERYBODY - {"authenticated"}
+EVERYBODY = frozenset({"public", "anon", "authenticated"})
+STRANGERS = EVERYBODY - {"authenticated"}
 _OWN_ROW = re.compile(r"^\(*(?:\(?\s*(?:select\s+)?auth\s*\.\s*uid\s*\(\s*\)\s*\)?\s*=\s*\"?\w+\"?"
                       r"|\"?\w+\"?\s*=\s*\(?\s*(?:select\s+)?auth\s*\.\s*uid\s*\(\s*\)\s*\)?)\)*$", re.I)  # fmt: skip
 _MONEY = re.compile(r"(^|_)(credits?|balance|coins|credits?_(balance|remaining|left)|token_balance)$", re.I)
 _RANK = re.compile(
     r"^(is_admin|is_premium|is_pro|role|plan|tier|subscription_(tier|status|plan)|user_role|plan_type)$", re.I
 )
-_ACCOUNTS = re.compile(
+ACCOUNTS = re.compile(
     r"(^|_)(users?|profiles?|accounts?|members?|customers?|wallets?|credits?|tokens|balances?|subscriptions?|quotas?)$",
     re.I,
 )
@@ -52,7 +52,7 @@ _STAMPS = re.compile(r"updated_?at|timestamp|moddatetime|modified|touch", re.I)
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class Read:
     """One SQL file: its text without comments."""
 
     path: str
@@ -68,15 +68,15 @@ def left_open(ctx: Context) -> Iterator[Finding]:
     Only where browsers ask the database themselves, as Supabase's do: there everything in its public schema can be
     called by anybody who has the page.
     """
-    files = ctx.once(_sql_files)
+    files = ctx.once(sql_files)
     if any(re.search(r"\bauth\s*\.\s*(uid|role|jwt|users)\b", each.text, re.I) for each in files):
         whole = "\n".join(each.text for each in files)
         yield from _functions(ctx, files, whole)
         yield from _policies(ctx, whole)
 
 
-def _functions(ctx: Context, files: list[_Read], whole: str) -> Iterator[Finding]:
-    latest: dict[str, tuple[_Read, re.Match[str]]] = {}
+def _functions(ctx: Context, files: list[Read], whole: str) -> Iterator[Finding]:
+    latest: dict[str, tuple[Read, re.Match[str]]] = {}
     asking: set[str] = set()
     for file in files:
         for match in _FUNCTION.finditer(file.text):
@@ -100,7 +100,7 @@ def _functions(ctx: Context, files: list[_Read], whole: str) -> Iterator[Finding
             columns = {one.name for each in changed for one in each.columns}
             message = f"anybody may call {name}: it changes {table} for the {member} that it is told, with all rights"
             weight = 84 if any(_MONEY.search(each) for each in columns) else 64
-            yield _at(file, match.start(), message, name, weight)
+            yield policy_at(file, match.start(), message, name, weight)
 
 
 def _alters(statement: sql.SqlStatement) -> bool:
@@ -152,76 +152,106 @@ def keeps_to_owner(ctx: Context, table: str, command: str) -> bool:
     """Whether row policies let members do something with rows of a table, and all of them with their own alone."""
     rests = [
         match.group("rest")
-        for (_, known), (_, match) in ctx.once(_standing).items()
-        if known == table.lower() and _for_everybody(match.group("rest"))
+        for (_, known), (_, match) in of_public(ctx).items()
+        if known == table.lower() and for_everybody(match.group("rest"))
     ]
-    meant = [each for each in rests if _command(each) in {command, "all"}]
-    return bool(meant) and all(_OWN_ROW.match(_clause(each, "using")) for each in meant)
+    meant = [each for each in rests if command_of(each) in {command, "all"}]
+    return bool(meant) and all(_OWN_ROW.match(clause_of(each, "using")) for each in meant)
 
 
 def lets_anybody(ctx: Context, table: str, command: str) -> bool:
     """Whether a row policy lets everybody through who need not be signed in, and was hardly meant so."""
-    for (_, known), (_, match) in ctx.once(_standing).items():
-        if known != table.lower() or _command(match.group("rest")) not in {command, "all"}:
+    for (_, known), (_, match) in of_public(ctx).items():
+        if known != table.lower() or command_of(match.group("rest")) not in {command, "all"}:
             continue
         rest = match.group("rest")
-        test = _clause(rest, "with check" if _command(rest) == "insert" else "using")
-        strangers = _for_everybody(rest, _STRANGERS) and test.lower() == "true"
-        if strangers and _command(rest) != "select" and _is_mistaken(ctx, match, _command(rest)):
+        test = clause_of(rest, "with check" if command_of(rest) == "insert" else "using")
+        strangers = for_everybody(rest, STRANGERS) and test.lower() == "true"
+        if strangers and command_of(rest) != "select" and is_mistaken(ctx, match, command_of(rest)):
             return True
     return False
 
 
-def _sql_files(ctx: Context) -> list[_Read]:
+def has_policies(ctx: Context, table: str) -> bool:
+    """Whether the repository's files say who may touch a table's rows, or that nobody may without being told so."""
+    return any(known == table.lower() for _, known in of_public(ctx)) or is_switched_on(ctx, table)
+
+
+def is_switched_on(ctx: Context, table: str) -> bool:
+    """Whether row-level security is switched on for a table."""
+    return table.lower() in ctx.once(_switched_on)
+
+
+_SWITCHED = re.compile(
+    r"\balter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(?:\"?public\"?\s*\.\s*)?\"?(?P<table>\w+)\"?\s+"
+    r"(?:force|enable)\s+row\s+level",
+    re.I,
+)
+
+
+def _switched_on(ctx: Context) -> set[str]:
+    return {found["table"].lower() for each in ctx.once(sql_files) for found in _SWITCHED.finditer(each.text)}
+
+
+def sql_files(ctx: Context) -> list[Read]:
     return [
-        _Read(each.path, sql.strip_comments(each.text))
+        Read(each.path, sql.strip_comments(each.text))
         for each in ctx.tree.files
         if each.language == "sql" and each.role in LIVE_ROLES
     ]
 
 
-def _standing(ctx: Context) -> dict[tuple[str, str], tuple[_Read, re.Match[str]]]:
-    """The policies that hold after all files, by their name and table."""
-    standing: dict[tuple[str, str], tuple[_Read, re.Match[str]]] = {}
-    for file in (each for each in ctx.once(_sql_files) if "policy" in each.text.lower()):
+def of_public(ctx: Context) -> dict[tuple[str, str], tuple[Read, re.Match[str]]]:
+    """The policies of the schema that browsers ask, by their name and table."""
+    return ctx.once(_standing).get("public", {})
+
+
+def of_storage(ctx: Context) -> dict[tuple[str, str], tuple[Read, re.Match[str]]]:
+    """The policies of stored files."""
+    return ctx.once(_standing).get("storage", {})
+
+
+def _standing(ctx: Context) -> dict[str, dict[tuple[str, str], tuple[Read, re.Match[str]]]]:
+    """The policies that hold after all files, by their schema."""
+    found: dict[str, dict[tuple[str, str], tuple[Read, re.Match[str]]]] = {}
+    for file in (each for each in ctx.once(sql_files) if "policy" in each.text.lower()):
         if _ALL_DROPPED.search(file.text):
-            standing.clear()
+            found.clear()
         events = [*_POLICY.finditer(file.text), *_DROPPED.finditer(file.text)]
         for match in sorted(events, key=lambda each: each.start()):
             key = (match.group("policy").strip('"').lower(), match.group("table").lower())
+            own = found.setdefault((match.group("schema") or "public").lower(), {})
             if match.re is _DROPPED:
-                standing.pop(key, None)
-            elif (match.group("schema") or "public") == "public":
-                standing[key] = (file, match)
-    return standing
+                own.pop(key, None)
+            else:
+                own[key] = (file, match)
+    return found
 
 
-def _command(rest: str) -> str:
+def command_of(rest: str) -> str:
     return (found.group(1) if (found := _FOR.search(rest)) else "all").lower()
 
 
 def keeps_strangers_from(ctx: Context, table: str, command: str) -> bool:
     """Whether row-level security lets nobody without a session change a row: all policies ask who it is."""
-    head = rf"alter\s+table\s+(?:only\s+)?(?:\"?public\"?\s*\.\s*)?\"?{re.escape(table)}\"?"
-    switched = re.compile(rf"{head}\s+(?:force|enable)\s+row\s+level", re.I)
-    if not any(switched.search(each.text) for each in ctx.once(_sql_files)):
+    if not is_switched_on(ctx, table):
         return False
-    rests = (
-        match.group("rest") for (_, on), (_, match) in ctx.once(_standing).items() if on == table.lower()
-    )
+    rests = (match.group("rest") for (_, on), (_, match) in of_public(ctx).items() if on == table.lower())
     return all(
-        _ASKS.search(each) or not _for_everybody(each) for each in rests if _command(each) in {command, "all"}
+        _ASKS.search(each) or not for_everybody(each)
+        for each in rests
+        if command_of(each) in {command, "all"}
     )
 
 
 def _policies(ctx: Context, whole: str) -> Iterator[Finding]:
-    for (name, table), (file, match) in ctx.once(_standing).items():
-        command = _command(match.group("rest"))
-        if not _for_everybody(match.group("rest")) or command == "select":
+    for (name, table), (file, match) in of_public(ctx).items():
+        command = command_of(match.group("rest"))
+        if not for_everybody(match.group("rest")) or command == "select":
             continue
         shown = match.group("policy").strip('"')
-        test = _clause(match.group("rest"), "with check" if command == "insert" else "using")
-        if test.lower() == "true" and _is_mistaken(ctx, match, command):
+        test = clause_of(match.group("rest"), "with check" if command == "insert" else "using")
+        if test.lower() == "true" and is_mistaken(ctx, match, command):
             does = (
                 "change"
                 if command in {"all", "update"}
@@ -231,23 +261,25 @@ def _policies(ctx: Context, whole: str) -> Iterator[Finding]:
             )
             whom = "it holds for visitors too" if _TO.search(match.group("rest")) else "it names no role"
             message = f'the policy "{shown}" lets everybody {does} {table}: {whom} and tests nothing'
-            yield _at(file, match.start(), message, f"{table} {name}", 80 if command != "insert" else 60)
+            yield policy_at(
+                file, match.start(), message, f"{table} {name}", 80 if command != "insert" else 60
+            )
         elif command in {"all", "update"} and _OWN_ROW.match(test):
             yield from _own_worth(ctx, file, match, whole)
 
 
-def _is_mistaken(ctx: Context, match: re.Match[str], command: str) -> bool:
+def is_mistaken(ctx: Context, match: re.Match[str], command: str) -> bool:
     """Whether an open policy was hardly meant so: by a name that promises less, or by rows that belong to somebody."""
     name, table = match.group("policy").lower(), match.group("table")
     if re.search(r"service|system|admin|\bown\b|their", name):
         return True
     columns = {snake(each) for each in columns_of(ctx, table)}
-    owned = bool(columns & ctx.words.owner_columns) or _ACCOUNTS.search(table) is not None
+    owned = bool(columns & ctx.words.owner_columns) or ACCOUNTS.search(table) is not None
     meant = re.search(r"\b(any(one|body)|authenticated|public|every(one|body)|all)\b", name)
     return owned and not meant and command != "insert"
 
 
-def _own_worth(ctx: Context, file: _Read, match: re.Match[str], whole: str) -> Iterator[Finding]:
+def _own_worth(ctx: Context, file: Read, match: re.Match[str], whole: str) -> Iterator[Finding]:
     """A member's own row with a balance or a rank in it, all of whose columns the member may set."""
     table, rest = match.group("table"), match.group("rest")
     columns = [
@@ -255,8 +287,8 @@ def _own_worth(ctx: Context, file: _Read, match: re.Match[str], whole: str) -> I
         for each in sorted(columns_of(ctx, table))
         if _MONEY.search(snake(each)) or _RANK.search(snake(each))
     ]
-    checked = _clause(rest, "with check")
-    if not _ACCOUNTS.search(table) or not columns or any(each in checked for each in columns):
+    checked = clause_of(rest, "with check")
+    if not ACCOUNTS.search(table) or not columns or any(each in checked for each in columns):
         return
     name = re.escape(table)
     kept = rf"\b(revoke|grant)\s+[^;]*\bupdate\b[^;]*\bon\s+(table\s+)?(\w+\.)?\"?{name}\b"
@@ -266,17 +298,17 @@ def _own_worth(ctx: Context, file: _Read, match: re.Match[str], whole: str) -> I
         return
     shown = match.group("policy").strip('"')
     message = f'the policy "{shown}" lets members set {", ".join(columns[:3])} of their own row in {table}'
-    yield _at(file, match.start(), message, f"{table} {shown}", 82)
+    yield policy_at(file, match.start(), message, f"{table} {shown}", 82)
 
 
-def _for_everybody(rest: str, everybody: frozenset[str] = _EVERYBODY) -> bool:
+def for_everybody(rest: str, everybody: frozenset[str] = EVERYBODY) -> bool:
     """Whether a policy that widens access holds for roles that a browser may have."""
     to = _TO.search(rest)
     roles = {each.strip(' "\n').lower() for each in to.group("roles").split(",")} if to else everybody
     return bool(roles & everybody) and not re.search(r"\bas\s+restrictive\b", rest, re.I)
 
 
-def _clause(rest: str, word: str) -> str:
+def clause_of(rest: str, word: str) -> str:
     """What stands in the parentheses after `using` or `with check`, without blanks around it."""
     found = re.search(word.replace(" ", r"\s+") + r"\s*\(", rest, re.I)
     if found is None:
@@ -288,6 +320,6 @@ def _clause(rest: str, word: str) -> str:
     return rest[found.end() : at - 1].strip()
 
 
-def _at(file: _Read, offset: int, message: str, key: str, weight: int) -> Finding:
+def policy_at(file: Read, offset: int, message: str, key: str, weight: int) -> Finding:
     line = file.line(offset)
     return Finding("missing-auth", file.path, line, line, message, key, "", (), weight)

@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.db_common import call_name, from_call
+from portraitist.audit.facts.db_common import call_name
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.facts.http import address_nodes
 from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import render
 from portraitist.audit.rules.base import helpers_of, last_name
-from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.open_ways import open_data, open_effects
+from portraitist.audit.rules.open_ways.open_effects import effects
+from portraitist.audit.rules.open_ways.open_files import DELETES, GIVES, TAKES, Deed, stored
 from portraitist.audit.rules.requests import Given, below, is_given
 
 MAX_DEPTH = 4
 """How many calls below a handler a deed is looked for."""
 
-PAYS, TAKES, GIVES, ALTERS = "spends at", "lets files into", "gives out files of", "alters the tables of"
-WEIGHTS = {PAYS: 66, TAKES: 50, GIVES: 58, ALTERS: 41}
+PAYS, ALTERS = "spends at", "alters the tables of"
+WEIGHTS = {PAYS: 66, DELETES: 62, GIVES: 58, TAKES: 50, ALTERS: 41} | open_effects.WEIGHTS
 
 _PAID = re.compile(
     r"^(?P<who>openai|anthropic|@anthropic-ai/sdk|@google/gen\w+(-\w+)*|google\.gen\w+|vertexai|@fal-ai/\w+(-\w+)*|fal_client"
@@ -51,19 +52,6 @@ _HOSTS = re.compile(
 )
 _SENDS = {"fetch", "post", "axios", "request", "got", "ky", "urlopen", "Request"}
 _FREE = re.compile(r"/(models|voices|user|usage|balance|account|credits|status|requests)(/?$|\?|/\{)")
-_STORES = {
-    "createSignedUploadUrl", "create_signed_upload_url", "upload", "PutObjectCommand", "createPresignedPost",
-    "generate_presigned_post", "handleUpload", "put", "upload_file", "upload_fileobj", "put_object", "upload_stream",
-    "upload_from_string", "upload_from_file", "unsigned_upload",
-}  # fmt: skip
-_TAKEN = re.compile(
-    r"^(@aws-sdk/client-s3.*\.PutObjectCommand|@aws-sdk/s3-presigned-post\.createPresignedPost|@vercel/blob\.put"
-    r"|@vercel/blob/client\.handleUpload|cloudinary.*\.uploader\.(upload|upload_stream)"
-    r"|(aio)?boto(3|core).*\.(upload_file|upload_fileobj|put_object|generate_presigned_post)"
-    r"|(@google-cloud/storage|google\.cloud\.storage|firebase_admin).*\.(upload|upload_from_\w+))$"
-)
-_SIGNED_HERE = {"createSignedUploadUrl", "create_signed_upload_url", "upload"}
-_HANDED_OUT = {"createSignedUrl", "create_signed_url", "download"}
 _ALTERS = re.compile(r"\b(alter|drop|create|truncate)\s+(table|type|index|schema)\b", re.I)
 _SETS_UP = re.compile(
     r"migrat|init|setup|set-up|schema|seed|reset|bootstrap|create-?tables?|(^|/)db(/|$)|drop", re.I
@@ -72,16 +60,6 @@ _OWN_KEY = re.compile(
     r"^(user|custom|client|my|own|provided)?_?(openai|gemini|fal|anthropic|replicate)?_?api_?(key|token)$",
     re.I,
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Deed:
-    """A call that does what nobody should have done without being asked; `what` is a service, a bucket or a table."""
-
-    module: Module
-    call: ir.Call
-    does: str
-    what: str
 
 
 def done(ctx: Context, route: Route) -> Deed | None:
@@ -100,10 +78,12 @@ def done(ctx: Context, route: Route) -> Deed | None:
             if func in ctx.program.module_of and asks_who(ctx, func):
                 return None
             known = known or ctx.once(open_data.knows_who, func)
-            found.extend(ctx.once(_deeds).get(func, ()))
+            found.extend(ctx.once(deeds).get(func, ()))
             seen.add(func)
         level = [each for func in level for each in helpers_of(ctx, func) if each not in seen]
-    fitting = [each for each in found if not (known and each.does in {GIVES, ALTERS})]
+    fitting = [
+        each for each in found if not (known and each.does in {GIVES, DELETES, ALTERS, *open_effects.WEIGHTS})
+    ]
     fitting = [each for each in fitting if _fits(ctx, route, each)]
     return max(fitting, key=lambda each: WEIGHTS[each.does], default=None)
 
@@ -112,9 +92,9 @@ def _fits(ctx: Context, route: Route, deed: Deed) -> bool:
     """Whether a deed counts here: tables by the route's name, files by the request's key, or a paid service."""
     if deed.does == ALTERS:
         return _is_set_up(route)
-    if deed.does == GIVES:
+    if deed.does in {GIVES, DELETES, *open_effects.WEIGHTS}:
         around = [each for each in below(ctx, route) if each.func in ir.ancestors(deed.call)]
-        return any(is_given(each, deed.call.args[0]) for each in around if deed.call.args)
+        return any(is_given(each, key) for each in around for key in deed.keys)
     if deed.does == TAKES:
         return not any(open_data.looks_up(ctx, each) for each in below(ctx, route))
     if deed.does == PAYS:
@@ -166,13 +146,19 @@ def caller_pays(ctx: Context, flow: Flow) -> bool:
 _SERVERS_KEY = re.compile(r"(environ|getenv|env)\b.{0,12}REPLICATE|REPLICATE_(API_)?(TOKEN|KEY)")
 
 
-def _deeds(ctx: Context) -> dict[ir.Func, list[Deed]]:
+def deeds(ctx: Context) -> dict[ir.Func, list[Deed]]:
     """The deeds of the live files by every function around them."""
     found: dict[ir.Func, list[Deed]] = {}
     sets_up = any(each.is_http and not each.guarded_by and _is_set_up(each) for each in ctx.routes)
     for module in ctx.live:
         altered = _altered(module) if sets_up else ()
-        for deed in (*_paid(ctx, module), *_requested(ctx, module), *_stored(ctx, module), *altered):
+        for deed in (
+            *_paid(ctx, module),
+            *_requested(ctx, module),
+            *stored(ctx, module),
+            *effects(ctx, module),
+            *altered,
+        ):
             func = deed.call.within
             while func is not None:
                 found.setdefault(func, []).append(deed)
@@ -200,21 +186,6 @@ def _sends(call: ir.Call) -> bool:
     """Whether a request has a body: `post(…)`, or a `fetch` that says so."""
     method = ir.keyword(call, "method")
     return call_name(call) == "post" or (ir.text_of(method) or "").upper() == "POST"
-
-
-def _stored(ctx: Context, module: Module) -> Iterator[Deed]:
-    """Files that are stored, and addresses signed to store or to read them, with the server's own rights."""
-    for call in module.calls(_STORES | _HANDED_OUT):
-        name = call_name(call)
-        source = from_call(call)
-        if source is not None and name in _SIGNED_HERE | _HANDED_OUT and isinstance(source.func, ir.Attr):
-            base = source.func.obj
-            client = base.obj if isinstance(base, ir.Attr) and base.name == "storage" else None
-            if client is not None and open_data.all_rights_behind(ctx, module, client):
-                bucket = ir.text_of(source.args[0]) or "a bucket"
-                yield Deed(module, call, TAKES if name in _SIGNED_HERE else GIVES, bucket)
-        elif name in _STORES and _TAKEN.match(ctx.program.origin(module, call.func)):
-            yield Deed(module, call, TAKES, "the storage")
 
 
 def _altered(module: Module) -> Iterator[Deed]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
@@ -14,6 +13,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import last_name, names_in, unasked
 from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.requests import Given, below, is_given
 from portraitist.audit.rules.syntax import COMPARISONS
 
@@ -30,7 +30,7 @@ def of_whoever(ctx: Context, route: Route) -> Iterator[Finding]:
         return
     for handler in route.handlers:
         func, module = handler.node, handler.module
-        if not isinstance(func, ir.Func) or module is None or not (route.guarded_by or asks_who(ctx, func)):
+        if not isinstance(func, ir.Func) or module is None or not are_known(ctx, route, (func,)):
             continue
         here = next((each for each in below(ctx, route) if each.func is func), None)
         if here is None or any(_STAFF.search(name) for name, _ in route.guarded_by):

@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others import rows
+from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent, parent_of
 from portraitist.audit.rules.requests import Given, below, is_given
 
@@ -34,7 +34,7 @@ def of_parents(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
         return
     pays = any(flow.route is route for flow in ctx.flows)
     for here in below(ctx, route) if not open_data.MEANT_OPEN.search(route.path) else ():
-        if not (route.guarded_by or any(asks_who(ctx, each) for each in here.way)):
+        if not are_known(ctx, route, here.way):
             continue
         if any(rows.asks_more(ctx, each) for each in here.way):
             continue

@@ -6,18 +6,21 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route
-from portraitist.audit.facts.db_common import call_name, chain_calls, from_call
+from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.db_common import call_name, from_call
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import unasked
-from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.open_ways import open_deeds
+from portraitist.audit.rules.open_ways.open_files import DELETES, GIVES, TAKES
+from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.requests import Given, below, is_given
 
-_HANDS_OUT = {"createSignedUrl", "createSignedUrls", "download", "remove"}
-_KEEPS = {"upload", "createSignedUploadUrl", *_HANDS_OUT}
+_KEEPS = {"upload", "createSignedUploadUrl", "createSignedUrl", "createSignedUrls", "download", "remove"}
 _WHO = re.compile(r"user|member|owner|account|session|profile|uid", re.I)
+_DOES = {GIVES: "gives out", DELETES: "deletes", TAKES: "writes over"}
 _COMPARES = {"startsWith", "includes", "startswith", "split", "match"}
 
 
@@ -29,34 +32,46 @@ def handed_out(ctx: Context, route: Route, kept: dict[str, Place]) -> Iterator[F
     if not kept or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
         return
     for here in below(ctx, route):
-        if not (route.guarded_by or any(asks_who(ctx, each) for each in here.way)):
+        if not are_known(ctx, route, here.way):
             continue
         if any(ctx.once(_compares, each) for each in here.way):
             continue
-        for call in ir.find(here.func, ir.Call):
-            bucket = _bucket(ctx, here.module, call, _HANDS_OUT)
-            if bucket in kept and _chosen(ctx, here, call):
+        if _asks_owner(ctx, here):
+            continue
+        for deed in ctx.once(open_deeds.deeds).get(here.func, ()):
+            if (
+                deed.what in kept
+                and deed.does in {GIVES, DELETES}
+                and any(_chosen(here, each) for each in deed.keys)
+            ):
+                does = "gives out" if deed.does == GIVES else "deletes"
                 message = (
-                    f"{route.key} gives out files of {bucket} by a key of the request, whoever's they are"
+                    f"{route.key} {does} files of {deed.what} by a key of the request, whoever's they are"
                 )
-                yield unasked("idor", route, (here.module, call), message, key=f"{bucket} files {route.key}",
-                              weight=63, evidence=[kept[bucket]])  # fmt: skip
+                yield unasked("idor", route, (here.module, deed.call), message, key=f"{deed.what} files {route.key}",
+                              weight=63 if deed.does != TAKES else BARELY, evidence=[kept[deed.what]])  # fmt: skip
 
 
-def _chosen(ctx: Context, here: Given, call: ir.Call) -> bool:
-    """Whether the whole key is the request's, and storage lets the client have anything."""
-    base = next((each.func.obj for each in chain_calls(call) if call_name(each) in {"from", "from_"}
-                 and isinstance(each.func, ir.Attr)), None)  # fmt: skip
-    client = base.obj if isinstance(base, ir.Attr) else base
-    whole = not isinstance(call.args[0], ir.Tmpl) and not any(
-        _WHO.search(each) for each in _names(call.args[0])
-    )
-    return (
-        whole
-        and client is not None
-        and is_given(here, call.args[0])
-        and open_data.all_rights_behind(ctx, here.module, client)
-    )
+def _asks_owner(ctx: Context, here: Given) -> bool:
+    """Whether what the request names is looked for as somebody's on the way: it may be the file's row."""
+    for each in (one for func in here.way for one in ctx.statements_under.get(func, ())):
+        named = any(is_given(here, node) for _, node in each.where_values)
+        if named and {snake(one) for one in each.where} & ctx.words.owner_columns:
+            return True
+    return False
+
+
+def _chosen(here: Given, key: ir.Node) -> bool:
+    """Whether the whole key is the request's, but for fixed text; none of a member's own folder."""
+    if not is_given(here, key) or any(_WHO.search(each) for each in _names(key)):
+        return False
+    for part in (key, *_written(here.module, key)):
+        holes = (
+            [each for each in part.parts if not isinstance(each, ir.Lit)] if isinstance(part, ir.Tmpl) else []
+        )
+        if any(not is_given(here, each) or any(_WHO.search(one) for one in _names(each)) for each in holes):
+            return False
+    return True
 
 
 def _names(node: ir.Node) -> list[str]:
@@ -78,14 +93,23 @@ def _compares(_ctx: Context, func: ir.Func) -> bool:
 
 
 def members_buckets(ctx: Context) -> dict[str, Place]:
-    """The buckets in which some path begins with a member's id."""
+    """The buckets in which some path begins with a member's id, or a key of another storage names one."""
     found: dict[str, Place] = {}
     for module in ctx.live:
         for call in module.calls(_KEEPS) if module.language == "javascript" else ():
             bucket = _bucket(ctx, module, call, _KEEPS)
             if bucket and any(_begins_with_who(each) for each in _written(module, call.args[0])):
                 found.setdefault(bucket, Place(module.path, call.line))
+    for each in (one for made in ctx.once(open_deeds.deeds).values() for one in made):
+        if any(_holds_who(part) for key in each.keys for part in _written(each.module, key)):
+            found.setdefault(each.what, Place(each.module.path, each.call.line))
     return found
+
+
+def _holds_who(node: ir.Node) -> bool:
+    """`photos/${user.id}/a.png`."""
+    holes = [each for each in node.parts if not isinstance(each, ir.Lit)] if isinstance(node, ir.Tmpl) else []
+    return any(_WHO.search(each) for hole in holes for each in _names(hole))
 
 
 def _written(module: Module, node: ir.Node) -> list[ir.Node]:

@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import last_name, refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others.accounts import tests_name
+from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _MINE = {"user_id", "owner_id", "member_id", "profile_id", "created_by", "clerk_id", "clerk_user_id"}
@@ -37,7 +37,7 @@ def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
     if ctx.role_at(route.module, route.node) not in LIVE_ROLES or _MACHINES.search(guards):
         return
     for here in below(ctx, route):
-        if not (route.guarded_by or any(asks_who(ctx, each) for each in here.way)):
+        if not are_known(ctx, route, here.way):
             continue
         if any(_MACHINES.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
             return

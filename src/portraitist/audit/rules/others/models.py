@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import WAITED_FOR, Context, ProviderCall, Route
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import last_name, names_in, unasked
+from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _CHOICES = {"enum", "nativeEnum", "literal", "Literal", "Enum", "oneOf"}
@@ -28,7 +28,7 @@ def run_by_name(ctx: Context, route: Route) -> Iterator[Finding]:
     """
     machine = any(_MACHINES.search(name) for name, _ in route.guarded_by)
     for here in below(ctx, route) if _trains(ctx) and not machine else ():
-        if not (route.guarded_by or any(asks_who(ctx, each) for each in here.way)):
+        if not are_known(ctx, route, here.way):
             continue
         for call in ctx.calls:
             if call.func is not here.func or call.purpose != "generation":

@@ -10,13 +10,18 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.asking import EQUALITY
-from portraitist.audit.facts.auth import asks_who, dependencies
+from portraitist.audit.facts.auth import dependencies
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace, unasked
+from portraitist.audit.rules.base import (
+    finding,
+    live_statements,
+    names_in,
+    refusing_names,
+    trace,
+    unasked,
+)
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways.access import is_webhook
 from portraitist.audit.rules.open_ways.open_data import unprotected
@@ -31,9 +36,17 @@ from portraitist.audit.rules.others import (
     rows,
     table_owners,
 )
+from portraitist.audit.rules.others.callers import are_known
+from portraitist.audit.rules.others.checks import (
+    WHO_ASKS,
+    asks_for_own,
+    is_told_owner,
+    names_of_ids,
+    tests_owner,
+    tests_payment,
+)
 from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent
 from portraitist.audit.rules.requests import below, is_given
-from portraitist.audit.rules.syntax import COMPARISONS
 
 _REQUEST = {"req", "request"}
 
@@ -67,10 +80,10 @@ def idor(ctx: Context) -> Iterator[Finding]:
         route = _route_of(statement, handlers)
         if (
             route is None
-            or (owner.by_definition and not route.guarded_by)
+            or (owner.by_definition and not are_known(ctx, route, ()))
             or is_webhook(ctx, route)
             or _for_staff(ctx, route, statement)
-            or not _by_request(ctx, statement, set(handlers))
+            or not (_by_request(ctx, statement, set(handlers)) or _is_named(ctx, route, statement))
             or _compares_owner(ctx, statement)
             or _is_of_own_parent(ctx, statement, owner)
             or not _is_id(where)
@@ -84,7 +97,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
             f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner.column}"
         )
         site = (statement.module, statement.node)
-        weight = 76 if route.guarded_by else 57
+        weight = 76 if are_known(ctx, route, ()) else 57
         weight = weight if unprotected(ctx, statement) and not rows.asks_provider(ctx, statement) else BARELY
         if any(rows.PROGRAMS.search(each) for func in route.funcs for each in ctx.once(refusing_names, func)):
             weight = BARELY
@@ -118,7 +131,7 @@ def _owner_of_request(
     if route is None or not route.guarded_by or _for_staff(ctx, route, statement) or statement.func is None:
         return None
     others = {snake(each) for each in statement.where} - ctx.words.owner_columns
-    if _is_id(others) or any(_tests_owner(ctx, each) for each in ir.find(statement.func, ir.Bin)):
+    if _is_id(others) or any(tests_owner(ctx, each) for each in ir.find(statement.func, ir.Bin)):
         return None
     for column, node in statement.where_values:
         ways = [ir.dotted(part) for _, part in trace(ctx, statement.module, node)]
@@ -153,9 +166,9 @@ def _asks_on_the_way(ctx: Context, statement: Statement, way: tuple[ir.Func, ...
                 each.table == statement.table or _is_id(where - ctx.words.owner_columns)
             ):
                 return True
-        if any(_tests_owner(ctx, each) for each in ir.find(func, ir.Bin)):
+        if any(tests_owner(ctx, each) for each in ir.find(func, ir.Bin)):
             return True
-        if any(_asks_for_own(each, ids) or _is_told_owner(ctx, each) for each in ir.find(func, ir.Call)):
+        if any(asks_for_own(each, ids) or is_told_owner(ctx, each) for each in ir.find(func, ir.Call)):
             return True
     return False
 
@@ -184,7 +197,7 @@ def _through_helpers(
             return
         if here.func in handlers or any(_knows_whose(each) for each in here.way[1:]):
             continue
-        asked = bool(route.guarded_by) or any(asks_who(ctx, one) for one in here.way)
+        asked = are_known(ctx, route, here.way)
         for each in ctx.statements_under.get(here.func, []):
             where = {snake(one) for one in each.where}
             ids = [node for column, node in each.where_values if _is_id({snake(column)})]
@@ -199,7 +212,7 @@ def _through_helpers(
                 or not any(is_given(here, node) for node in ids)
                 or _for_staff(ctx, route, each)
                 or _asks_on_the_way(ctx, each, here.way)
-                or asks_for_parent(ctx, here.way, each, owned[each.table].parts)
+                or asks_for_parent(ctx, here.way, each, owned[each.table].parts, here)
                 or any(_checks_before(ctx, above, call) for above, call in _calls_on(ctx, here.way))
             ):
                 continue
@@ -216,7 +229,7 @@ def _through_helpers(
 def _knows_whose(func: ir.Func) -> bool:
     """Whether a function is told who asks, by a parameter or by what one is made for: `tx: UserTx`."""
     said = (name for each in func.params for name in (each.name, *names_in(each.annotation)))
-    return any(_WHO_ASKS.search(each) for each in said)
+    return any(WHO_ASKS.search(each) for each in said)
 
 
 def _calls_on(ctx: Context, way: tuple[ir.Func, ...]) -> Iterator[tuple[ir.Func, ir.Call]]:
@@ -227,16 +240,13 @@ def _calls_on(ctx: Context, way: tuple[ir.Func, ...]) -> Iterator[tuple[ir.Func,
                 yield above, call
 
 
-_WHO_ASKS = re.compile(r"user|owner|session|account|member|auth|profile|customer|uid", re.I)
-
-
 def _checks_before(ctx: Context, handler: ir.Func | None, call: ir.Call) -> bool:
     """Whether a handler compares an owner, or looks for the row as somebody's, before it calls the helper."""
     if handler is None:
         return True
-    tests = any(_tests_owner(ctx, each) for each in ir.find(handler, ir.Bin))
+    tests = any(tests_owner(ctx, each) for each in ir.find(handler, ir.Bin))
     asked = (each for each in ir.find(handler, ir.Call) if each.line < call.line and len(each.args) > 1)
-    return tests or any(_WHO_ASKS.search(one) for each in asked for arg in each.args for one in names_in(arg))
+    return tests or any(WHO_ASKS.search(one) for each in asked for arg in each.args for one in names_in(arg))
 
 
 def _by_request(ctx: Context, statement: Statement, handlers: set[ir.Node | None]) -> bool:
@@ -257,6 +267,13 @@ def _by_request(ctx: Context, statement: Statement, handlers: set[ir.Node | None
                 if isinstance(root, ir.Name) and root.id in given:
                     return True
     return False
+
+
+def _is_named(ctx: Context, route: Route, statement: Statement) -> bool:
+    """Whether what a handler made of the request, by a helper or a schema, says which row is meant."""
+    around = [each for each in below(ctx, route) if each.func in ir.ancestors(statement.node)]
+    ids = [node for column, node in statement.where_values if _is_id({snake(column)})]
+    return any(is_given(here, node) for here in around for node in ids)
 
 
 _STAFF = re.compile(r"admin|superuser|staff|operator|moderator|require_?permission", re.I)
@@ -291,8 +308,6 @@ def _is_of_own_parent(ctx: Context, statement: Statement, owner: Owner) -> bool:
 
 
 _COMMANDS = {"write": "update", "delete": "delete"}
-_PAID_FOR = {"metadata", "client_reference_id", "clientReferenceId"}
-"""Where a payment says what it was for."""
 
 
 def _kept_by_policy(ctx: Context, statement: Statement) -> bool:
@@ -305,7 +320,7 @@ def _kept_by_policy(ctx: Context, statement: Statement) -> bool:
 def _compares_owner(ctx: Context, statement: Statement) -> bool:
     """Whether the function reads the row with its owner, or compares the owner, before."""
     func = statement.func
-    ids = _names_of_ids(statement)
+    ids = names_of_ids(statement)
     for each in ctx.statements:
         same = each.func is func and (
             each.table == statement.table or bool(rows.plain_ids(each) & rows.plain_ids(statement))
@@ -313,79 +328,10 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
         if same and {snake(one) for one in each.where} & ctx.words.owner_columns:
             return True
     while func is not None:
-        if any(_tests_owner(ctx, each) or _tests_payment(each, ids) for each in ir.find(func, ir.Bin)):
+        if any(tests_owner(ctx, each) or tests_payment(each, ids) for each in ir.find(func, ir.Bin)):
             return True
         before = [call for call in ir.find(func, ir.Call) if call.line < statement.line]
-        if any(_asks_for_own(call, ids) or _is_told_owner(ctx, call) for call in before):
+        if any(asks_for_own(call, ids) or is_told_owner(ctx, call) for call in before):
             return True
         func = ir.enclosing(func, ir.Func)
     return False
-
-
-def _names_of_ids(statement: Statement) -> set[str]:
-    """The variables by which a statement selects."""
-    return {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
-
-
-def _tests_payment(test: ir.Bin, ids: set[str]) -> bool:
-    """`session.metadata?.projectId === projectId`: the id is the one that was paid for."""
-    names = names_in(test) if test.op in EQUALITY else set()
-    return bool(names & _PAID_FOR and names & ids)
-
-
-def _is_told_owner(ctx: Context, call: ir.Call) -> bool:
-    """`ensure_own(row.user_id, current_user)`: a helper that is given the row's owner beside who is asking."""
-    owners = ctx.words.owner_columns - {"user", "uid"}
-    told = [isinstance(each, ir.Attr) and snake(each.name) in owners for each in call.args]
-    return len(told) > 1 and any(told) and not all(told)
-
-
-_ACCOUNT_ID = re.compile(r"\b(user|owner|author|customer|account|member|profile)\.(id|_id|uid|email)$")
-_NAMES_OWNER = re.compile(r"own(s|er|ed|ership)|belongs|access|permission|member|authori[sz]", re.I)
-
-
-def _tests_owner(ctx: Context, test: ir.Bin) -> bool:
-    compares = test.op in COMPARISONS
-    sides = [ir.dotted(each) for each in (test.left, test.right) if isinstance(each, ir.Attr)]
-    if (
-        compares
-        and len(sides) == 2
-        and (all(_ACCOUNT_ID.search(each) for each in sides) or _is_of_asker(*sides))
-    ):
-        return True
-    return compares and bool(
-        {snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"})
-    )
-
-
-def _is_of_asker(one: str, other: str) -> bool:
-    """`task.workspace_id != membership.workspace_id`: the same of the row and of whoever asks."""
-    (row, _, key), (asker, _, own) = one.rpartition("."), other.rpartition(".")
-    return (
-        key == own
-        and key.lower().endswith("id")
-        and row != asker
-        and any(map(_WHO_ASKS.search, (row, asker)))
-    )
-
-
-def _asks_for_own(call: ir.Call, ids: set[str]) -> bool:
-    """`getJobForUser(id, user.id)`: a helper that is given both the id and who is asking."""
-    arguments = [*call.args, *([call.kw] if call.kw else [])]
-    given = [variables_in(each) for each in arguments]
-    if isinstance(call.func, ir.Attr) and call.func.name in {
-        "log",
-        "error",
-        "info",
-        "warn",
-        "json",
-        "eq",
-        "and",
-        "where",
-    }:
-        return False
-    if _NAMES_OWNER.search(ir.dotted(call.func).rpartition(".")[2]) and any(each & ids for each in given):
-        return True
-    who = re.compile(r"user|profile|session|member|owner|account|auth", re.I)
-    asked = any(who.search(" ".join(each)) and not each & ids for each in given)
-    return len(given) > 1 and any(each & ids for each in given) and asked

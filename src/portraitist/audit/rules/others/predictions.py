@@ -6,24 +6,22 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import variables_in
-from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import names_in, unasked
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.open_ways import memory, open_data
 from portraitist.audit.rules.others import rows
-from portraitist.audit.rules.requests import Given, below, is_given
+from portraitist.audit.rules.others.callers import are_known
+from portraitist.audit.rules.requests import Given, below
 from portraitist.audit.rules.syntax import COMPARISONS
 
 _MACHINES = re.compile(r"secret|api_?key|cron|internal|service|admin|staff|passw", re.I)
 _WHO = re.compile(r"user|owner|member|account|profile|uid", re.I)
 _WORK = re.compile(r"model|train|predict|job|generat|image|photo|order|studio|project", re.I)
-_READS = {"get", "pop"}
 
 
 def shown(ctx: Context, route: Route) -> Iterator[Finding]:
@@ -36,10 +34,10 @@ def shown(ctx: Context, route: Route) -> Iterator[Finding]:
     if ctx.role_at(route.module, route.node) not in LIVE_ROLES or _MACHINES.search(guards):
         return
     ways = below(ctx, route)
-    if not (route.guarded_by or any(asks_who(ctx, each) for here in ways for each in here.way)):
+    if not any(are_known(ctx, route, here.way) for here in ways):
         return
     for here in ways:
-        kept = next(_kept(here), None)
+        kept = next(memory.kept(here), None)
         if kept is not None and route.method == "GET":
             name, node = kept
             message = f"{route.key} gives whatever {name} keeps under the id of the request, whoever's it is"
@@ -94,53 +92,3 @@ def _is_missed(func: ir.Func, site: ir.Call) -> bool:
         if branch.line > site.line and named and not plain and exits(branch.then):
             return True
     return False
-
-
-def _kept(here: Given) -> Iterator[tuple[str, ir.Node]]:
-    """`jobs.get(job_id)`, `jobs[job_id]` of a dictionary of the module in which nothing says whose its entries are."""
-    nodes: list[ir.Call | ir.Index] = [*ir.find(here.func, ir.Call), *ir.find(here.func, ir.Index)]
-    for node in nodes:
-        holder, key = _asked(node)
-        held = isinstance(holder, ir.Name) and key is not None and is_given(here, key)
-        if held and isinstance(holder, ir.Name) and _is_store(here.module, holder):
-            if not _says_whose(here.module, holder.id):
-                yield holder.id, node
-            return
-
-
-def _asked(node: ir.Call | ir.Index) -> tuple[ir.Node | None, ir.Node | None]:
-    if isinstance(node, ir.Index):
-        return node.obj, node.key
-    if isinstance(node.func, ir.Attr) and node.func.name in _READS and node.args:
-        return node.func.obj, node.args[0]
-    return None, None
-
-
-def _is_store(module: Module, name: ir.Name) -> bool:
-    """Whether a name is a dictionary or map of the module that begins empty: `jobs = {}`, `new Map()`."""
-    found = module.lookup(name.id, name)
-    if found is None or found[0].func is not None:
-        return False
-    values = [each.value for each in found[1] if each.value is not None]
-    return any(
-        (isinstance(each, ir.Obj) and not each.props)
-        or (isinstance(each, ir.Call) and not each.args and ir.dotted(each.func) in {"Map", "dict"})
-        for each in values
-    )
-
-
-def _says_whose(module: Module, name: str) -> bool:
-    """Whether an entry is put in with an owner, or a function that reads it compares one."""
-    put = [
-        each.value
-        for each in module.all(ir.Assign)
-        if isinstance(each.target, ir.Index) and ir.dotted(each.target.obj) == name
-    ]
-    put += [
-        each.args[1]
-        for each in module.calls({"set"})
-        if ir.dotted(each.func) == f"{name}.set" and each.args[1:]
-    ]
-    return any(
-        not isinstance(each, ir.Obj) or any(_WHO.search(one) for one in names_in(each)) for each in put
-    )

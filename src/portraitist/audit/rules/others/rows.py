@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.asking import for_few
-from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import last_name, refusing_names, unasked
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.others.table_owners import Owners, asks_for_parent
 from portraitist.audit.rules.requests import Given, below, is_given
 
@@ -45,14 +45,16 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
     for here in below(ctx, route) if not open_data.MEANT_OPEN.search(route.path) else ():
         made = ctx.statements_under.get(here.func, [])
         made = [each for each in made if each.table in owned and _by_id_alone(ctx, here, each, pays)]
-        asked = made and (bool(route.guarded_by) or any(asks_who(ctx, each) for each in here.way))
+        asked = made and are_known(ctx, route, here.way)
         if not made or not (pays or asked) or any(asks_more(ctx, each) for each in here.way):
             continue
         for statement in made:
             owner = owned[statement.table]
             if statement.table in seen or (owner.by_definition and not asked):
                 continue
-            if compares(ctx, statement, here.way) or asks_for_parent(ctx, here.way, statement, owner.parts):
+            if compares(ctx, statement, here.way) or asks_for_parent(
+                ctx, here.way, statement, owner.parts, here
+            ):
                 continue
             seen.add(statement.table)
             message = f"{route.key} reads {statement.table} by an id of the request, without {owner.column}"

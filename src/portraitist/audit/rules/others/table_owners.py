@@ -11,6 +11,7 @@ from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Place
 from portraitist.audit.rules.base import last_name, live_statements, names_in
 from portraitist.audit.rules.open_ways.open_data import PEOPLE
+from portraitist.audit.rules.requests import Given, is_given
 from portraitist.audit.rules.syntax import COMPARISONS
 
 
@@ -52,6 +53,13 @@ def owned(ctx: Context) -> Owners:
             and (len(each.where) > 1 or each.table in set_by_insert | by_id or columns & owners)
         ):
             found.setdefault(each.table, Owner(mine[0], Place(each.module.path, each.line)))
+    for each in live_statements(ctx, "write"):
+        put = (
+            next((one for one in each.columns if snake(one.column) in owners), None) if each.insert else None
+        )
+        if put is not None:
+            place = Place(each.module.path, each.line)
+            found.setdefault(each.table, Owner(put.column, place, by_definition=True))
     for table in sorted(ctx.tables.keys() - found.keys()):
         for defined in ctx.tables.get(table, ()):
             for name, (_, at) in defined.columns.items():
@@ -94,9 +102,16 @@ def parent_of(owners: Owners, column: str) -> str | None:
 
 
 def asks_for_parent(
-    ctx: Context, way: tuple[ir.Func, ...], statement: Statement, parts: frozenset[tuple[str, str]]
+    ctx: Context,
+    way: tuple[ir.Func, ...],
+    statement: Statement,
+    parts: frozenset[tuple[str, str]],
+    here: Given | None = None,
 ) -> bool:
-    """Whether a way asks whose the row is that another is part of: by its owner, or by comparing what names it."""
+    """Whether a way asks whose the row is that another is part of: by its owner, or by comparing what names it.
+
+    Where the request gives both ids, asking for them together says nothing of whose they are.
+    """
     columns = {snake(column) for column, _ in parts}
     tables = {table for _, table in parts}
     for func in way if parts else ():
@@ -104,12 +119,19 @@ def asks_for_parent(
             where = {snake(one) for one in each.where}
             if each.table in tables and where & ctx.words.owner_columns:
                 return True
-            if each.table in tables | {statement.table} and len(where & columns | _ids(where)) > 1:
+            two = each.table in tables | {statement.table} and len(where & columns | _ids(where)) > 1
+            if two and not (here is not None and func is here.func and _all_given(here, each)):
                 return True
         for test in ir.find(func, ir.Bin):
             if test.op in COMPARISONS and (_is_of_ids(test) or _names(test) & columns):
                 return True
     return False
+
+
+def _all_given(here: Given, statement: Statement) -> bool:
+    """Whether every id that selects a row is the request's word."""
+    nodes = [node for column, node in statement.where_values if _ids({snake(column)})]
+    return bool(nodes) and all(is_given(here, each) for each in nodes)
 
 
 def _ids(where: set[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.secrets import doors, given, signing, spelled
+from portraitist.audit.rules.secrets import committed, doors, given, signing, spelled
 from portraitist.audit.rules.secrets.made_public import made_public, read_by_pages
 from portraitist.audit.rules.secrets.sent import sent_to_a_given_address
 from portraitist.audit.source import SourceFile
@@ -125,11 +126,12 @@ def secret_in_repo(ctx: Context) -> Iterator[Finding]:
     """A provider's key in a committed file, by its form; values in environment files that are no placeholder.
 
     Also secrets by the name they are given in code, and keys that sign with a text of the source (`signing`),
-    or passwords of offices (`doors`).
+    or passwords of offices (`doors`), and what stands in notes and exports (`committed`).
     The secret itself is never printed.
     """
     known: set[tuple[str, int]] = set()
-    for each in (*_by_form(ctx), *spelled.spelled(ctx), *signing.known_keys(ctx), *doors.open_doors(ctx)):
+    ways = (spelled.spelled(ctx), committed.committed(ctx), signing.known_keys(ctx), doors.open_doors(ctx))
+    for each in (*_by_form(ctx), *itertools.chain.from_iterable(ways)):
         if (each.path, each.line) not in known:
             known.add((each.path, each.line))
             yield each

@@ -20,6 +20,7 @@ from portraitist.audit.rules.base import finding, is_readable, names_in, of_body
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.requests import below, is_given, of_chosen_row
 from portraitist.audit.rules.senders.bots import unasked_updates
+from portraitist.audit.rules.senders.messengers import unsigned_messages
 from portraitist.audit.rules.senders.open_checks import only_logged, open_check
 
 _TOLD = {"status", "output"}
@@ -34,9 +35,10 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
     is named as such; what the environment is sure to have is not known. Looks at the handler and four calls deep, for
     tests of a secret two. A check by a proxy is not seen. A handler that believes nothing of the body but an id, and
     asks for the state itself, is left alone, and so is one that is not here or cannot be read. Telegram's updates are
-    in `bots`.
+    in `bots`, other messengers' in `messengers`.
     """
     yield from unasked_updates(ctx, _is_verified)
+    yield from unsigned_messages(ctx)
     handlers = {
         (each.path, each.line): each
         for each in ctx.of("webhook")
@@ -56,7 +58,9 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         if not (own or named) or not is_readable(route):
             continue
         lacks = _open_check(ctx, route) if _is_verified(ctx, route) else "anything"
-        if not lacks or not (own or changed or (lacks in _LEFT_OUT and _compares_itself(ctx, route))):
+        acts = own or changed or (lacks in _LEFT_OUT and _compares_itself(ctx, route))
+        handed = lacks == "anything" and route.method != "ACTION" and _hands_on(ctx, route)
+        if not lacks or not (acts or handed):
             continue
         message = f"{route.key} believes whoever calls it: no signature is checked"
         if lacks != "anything":
@@ -64,7 +68,8 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         if lacks == _LOGGED:
             message = f"{route.key} only logs that its body is not signed as it should be, and goes on"
         evidence = fact.evidence if own and fact is not None else [changed] if changed is not None else []
-        weight = BARELY if _only_notes(ctx, route) else _WEIGHTS.get(lacks, 82 if own else 71)
+        quiet = not acts or _only_notes(ctx, route)
+        weight = BARELY if quiet else _WEIGHTS.get(lacks, 82 if own else 71)
         yield finding("webhook-unverified", *route.home, message, key=route.key, weight=weight,
                       end=route.head, evidence=evidence)  # fmt: skip
 
@@ -92,6 +97,30 @@ _LOGGED = "nothing but the log"
 _LEFT_OUT = {_LOGGED, "a signature was sent"}
 """What says that the body should be checked, whatever the handler then does."""
 _WEIGHTS = {_LOGGED: 78, "the secret is set": 58, "a signature was sent": 74}
+
+
+def _hands_on(ctx: Context, route: Route) -> bool:
+    """Whether a handler gives what its body says to something that is not here: a job, a mutation; none looks it up."""
+    handed = False
+    for here in below(ctx, route):
+        if any(_SIGNS.search(each) for each in names_in(here.func)):
+            return False
+        for call in ir.find(here.func, ir.Call):
+            name = ir.dotted(call.func)
+            parts = [*call.args, *(each.value for one in call.args for each in ir.find(one, ir.Prop))]
+            if not any(is_given(here, each) for each in parts):
+                continue
+            if _LOOKED_UP.search(name):
+                return False
+            handed = handed or _ACTS.search(name) is not None
+    return handed
+
+
+_SIGNS = re.compile(r"signature|svix|hmac|secret|verif", re.I)
+_ACTS = re.compile(
+    r"(^|\.|_)(create|insert|update|upsert|save|set|add|mark|complete|process|handle|run(Mutation|Action)?|send|publish|enqueue"
+    r"|delay|dispatch|trigger|grant|credit|activate|delete|put)(?![a-z])",
+)
 
 
 def _names_provider(route: Route) -> bool:

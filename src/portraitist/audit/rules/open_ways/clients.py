@@ -1,0 +1,80 @@
+"""Clients of a database: which pass by every policy, and which were made on a server for no visitor. Of `open_data`."""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.db_chain import SOURCES
+from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.facts.mounts import creations
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import OneOf, Outside, fold
+
+_SERVICE = re.compile(r"service|secret|admin", re.I)
+
+
+def all_rights_behind(ctx: Context, module: Module, client: ir.Node) -> bool:
+    """Whether a client's name, or the key it was made with, says that no policy holds for it."""
+    return bool(_SERVICE.search(ir.dotted(client))) or any(
+        _with_all_rights(ctx, each) for each in creations(ctx, module, client)
+    )
+
+
+def client_of(ctx: Context, statement: Statement) -> ir.Node | None:
+    """The client that a statement asks with, None where it connects as the owner of the database."""
+    called = [each for each in chain_calls(statement.node) if call_name(each) in SOURCES]
+    source = next((each for each in called if each.args and isinstance(each.func, ir.Attr)), None)
+    if source is None or not isinstance(source.func, ir.Attr):
+        return None
+    if not isinstance(fold(ctx.ev.eval(statement.module, source.args[0])), str | list):
+        return None  # a table object of a query builder
+    return source.func.obj
+
+
+_LIBRARIES = ("@supabase/supabase-js.createClient", "supabase.create_client", "supabase.Client")
+_TOLD_WHO = {"global", "accessToken", "headers", "Authorization", "cookies"}
+_SIGNS_IN = re.compile(
+    r"setSession|set_session|signIn|sign_in|postgrest\.auth|set_auth|storageKey|persistSession: true"
+)
+
+
+def is_without_visitor(ctx: Context, module: Module, client: ir.Node) -> bool:
+    """Whether a client was plainly made on the server: nobody tells it whose session it asks with."""
+    if _SIGNS_IN.search(module.file.text):
+        return False
+    made = creations(ctx, module, client)
+    for each in made:
+        where = _file_of(ctx, each)
+        if where is None or not isinstance(each, ir.Call) or _SIGNS_IN.search(where.file.text):
+            return False
+        if not ctx.program.origin(where, each.func).startswith(_LIBRARIES):
+            return False
+        options = (
+            one for part in (*each.args[2:], each.kw) if part is not None for one in ir.find(part, ir.Prop)
+        )
+        if any(one.key in _TOLD_WHO for one in options):
+            return False
+    return bool(made)
+
+
+def _file_of(ctx: Context, node: ir.Node) -> Module | None:
+    """The file that a node stands in."""
+    return ctx.once(_modules_by_body).get(next(reversed([*ir.ancestors(node)]), None))
+
+
+def _modules_by_body(ctx: Context) -> dict[ir.Node | None, Module]:
+    return {each.body: each for each in ctx.modules}
+
+
+def _with_all_rights(ctx: Context, made: ir.Node) -> bool:
+    """Whether a client was made with the key that passes by every policy: by the name of its maker or of the key."""
+    if not isinstance(made, ir.Call):
+        return False
+    if _SERVICE.search(ir.dotted(made.func)):
+        return True
+    module = _file_of(ctx, made)
+    values = [ctx.ev.eval(module, each) for each in made.args[1:2]] if module is not None else []
+    keys = [each for value in values for each in (value.options if isinstance(value, OneOf) else [value])]
+    return any(isinstance(each, Outside) and _SERVICE.search(each.name) for each in keys)

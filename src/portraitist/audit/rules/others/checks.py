@@ -1,0 +1,97 @@
+"""What counts as a look at whose a row is: comparisons with an owner, helpers told who asks. Part of `idor`."""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit import ir
+from portraitist.audit.facts.asking import EQUALITY
+from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import variables_in
+from portraitist.audit.rules.base import last_name, names_in
+from portraitist.audit.rules.syntax import COMPARISONS
+
+_PAID_FOR = {"metadata", "client_reference_id", "clientReferenceId"}
+"""Where a payment says what it was for."""
+
+
+def names_of_ids(statement: Statement) -> set[str]:
+    """The variables by which a statement selects."""
+    return {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
+
+
+def tests_payment(test: ir.Bin, ids: set[str]) -> bool:
+    """`session.metadata?.projectId === projectId`: the id is the one that was paid for."""
+    names = names_in(test) if test.op in EQUALITY else set()
+    return bool(names & _PAID_FOR and names & ids)
+
+
+def is_told_owner(ctx: Context, call: ir.Call) -> bool:
+    """`ensure_own(row.user_id, current_user)`: a helper that is given the row's owner beside who is asking."""
+    owners = ctx.words.owner_columns - {"user", "uid"}
+    if _SETS_OFF.match(last_name(call.func)):
+        return False
+    told = [isinstance(each, ir.Attr) and snake(each.name) in owners for each in call.args]
+    return len(told) > 1 and any(told) and not all(told)
+
+
+_ACCOUNT_ID = re.compile(r"\b(user|owner|author|customer|account|member|profile)\.(id|_id|uid|email)$")
+_NAMES_OWNER = re.compile(r"own(s|er|ed|ership)|belongs|access|permission|member|authori[sz]", re.I)
+
+
+WHO_ASKS = re.compile(r"user|owner|session|account|member|auth|profile|customer|uid", re.I)
+"""Names for whoever asks."""
+_SETS_OFF = re.compile(
+    r"(process|start|run|send|enqueue|queue|schedule|log|track|notify|emit|record|upload|generate|dispatch|trigger)"
+    r"(?!(?-i:[a-z]))(?!\w*(owned|check|verif|access))",
+    re.I,
+)
+"""Helpers that are told who asks to work for them, and look at nothing."""
+
+
+def tests_owner(ctx: Context, test: ir.Bin) -> bool:
+    compares = test.op in COMPARISONS
+    sides = [ir.dotted(each) for each in (test.left, test.right) if isinstance(each, ir.Attr)]
+    if (
+        compares
+        and len(sides) == 2
+        and (all(_ACCOUNT_ID.search(each) for each in sides) or _is_of_asker(*sides))
+    ):
+        return True
+    return compares and bool(
+        {snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"})
+    )
+
+
+def _is_of_asker(one: str, other: str) -> bool:
+    """`task.workspace_id != membership.workspace_id`: the same of the row and of whoever asks."""
+    (row, _, key), (asker, _, own) = one.rpartition("."), other.rpartition(".")
+    return (
+        key == own and key.lower().endswith("id") and row != asker and any(map(WHO_ASKS.search, (row, asker)))
+    )
+
+
+def asks_for_own(call: ir.Call, ids: set[str]) -> bool:
+    """`getJobForUser(id, user.id)`: a helper that is given both the id and who is asking."""
+    arguments = [*call.args, *([call.kw] if call.kw else [])]
+    given = [variables_in(each) for each in arguments]
+    name = last_name(call.func)
+    if _SETS_OFF.match(name):
+        return False
+    if isinstance(call.func, ir.Attr) and call.func.name in {
+        "log",
+        "error",
+        "info",
+        "warn",
+        "json",
+        "eq",
+        "and",
+        "where",
+    }:
+        return False
+    if _NAMES_OWNER.search(name) and any(each & ids for each in given):
+        return True
+    who = re.compile(r"user|profile|session|member|owner|account|auth|\buid\b", re.I)
+    asked = any(who.search(" ".join(each)) and not each & ids for each in given)
+    return len(given) > 1 and any(each & ids for each in given) and asked
