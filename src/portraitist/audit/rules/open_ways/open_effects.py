@@ -17,8 +17,8 @@ from portraitist.audit.rules.open_ways.open_files import Deed
 
 BILLS, ENDS, BEGINS = (
     "opens the billing of whoever the request names at",
-    "ends what the request names at",
-    "begins payments at",
+    "changes the subscription that the request names at",
+    "begins payments for whoever the request names at",
 )
 MAILS, WRITES = "sends mail to whomever the request names through", "writes what is sent onto"
 WEIGHTS = {BILLS: 64, ENDS: 64, MAILS: 19, BEGINS: 19, WRITES: 19}
