@@ -14,7 +14,9 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import renderings
 
 _AS_A_WHOLE = re.compile(
-    r"(settings|config)\w*\.(model_dump|dict|__dict__)\b|(getattr|vars|asdict)\(\s*\w*(settings|config)", re.I
+    r"(?<![\w.])(self\.|app\.|get_|load_)?(settings|config)\w*(\(\))?\.(model_dump|dict|__dict__)\b"
+    r"|(getattr|vars|asdict)\(\s*\w*(settings|config)",
+    re.I,
 )
 
 

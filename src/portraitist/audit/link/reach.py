@@ -5,6 +5,7 @@ Errs on the side of live: a method that anything live calls by its name is live.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -28,7 +29,13 @@ _PY_ENTRY = re.compile(
 FILE_ROUTE_MAKERS = {"createFileRoute", "createServerFileRoute", "createAPIFileRoute", "createLazyFileRoute"}
 """Calls of TanStack's router that make a route: such a file is found by its generator, not by an import."""
 _ROUTE_MAKERS = FILE_ROUTE_MAKERS | {"createRootRoute", "createRootRouteWithContext"}
+_APPLICATIONS = {"FastAPI", "Flask", "Quart", "Starlette", "Litestar", "Sanic"}
 _PY_FOLDERS = {"migrations", "alembic", "versions", "management", "commands", "templatetags", "pages"}
+
+
+def _is_top(call: ir.Call) -> bool:
+    """Whether a call's answer is put into a variable of its module."""
+    return call.within is None and isinstance(call.parent, ir.Assign)
 
 
 Reached = dict[ir.Func, list[ir.Func]]
@@ -82,7 +89,8 @@ class Reach:
             return True
         if module.language == "python":
             folders = set(path.split("/")[:-1])
-            return bool(folders & _PY_FOLDERS) or name == "__init__.py" or _has_main(module)
+            whole = bool(folders & _PY_FOLDERS) or name == "__init__.py" or _has_main(module)
+            return whole or self._applications == [module.path]
         if module.calls(_ROUTE_MAKERS):
             return True
         return any(
@@ -90,6 +98,17 @@ class Reach:
             or ir.plain_dotted(each.func) == "serve"
             for each in module.calls({"listen", "createRoot", "serve"})
         )
+
+    @functools.cached_property
+    def _applications(self) -> list[str]:
+        """The Python files that make a server's application: a single one is what is served, whatever its name."""
+        return [
+            each.path
+            for each in self.program.modules.values()
+            if each.language == "python"
+            and each.role == "src"
+            and any(map(_is_top, each.calls(_APPLICATIONS)))
+        ]
 
     def _live_modules(self) -> set[str]:
         exports: dict[str, set[str]] = {}

@@ -145,11 +145,15 @@ def _loads_names(target: Module) -> bool:
 def env_undeclared(ctx: Context) -> Iterator[Finding]:
     """A variable that live code reads and that no example file declares.
 
-    With a default it counts where the provider is meant, or where its siblings, or a name so like it that it must be
-    the same, are declared; what a platform sets by itself is left out. The report tells of all of them among the
-    environment's facts, and of none among the risks.
+    With a default that is no placeholder it counts where the provider is meant, or where its siblings, or a name so
+    like it that it must be the same, are declared; what a platform sets by itself is left out. The report tells of all
+    of them among the environment's facts, and of none among the risks.
     """
-    useful = {each.key for each in ctx.of("env.default") if each.value != ""}
+    useful = {
+        each.key
+        for each in ctx.of("env.default")
+        if each.value != "" and not _PLACEHOLDER.search(str(each.value))
+    }
     declared = {each.key for each in ctx.of("env.declared")}
     unused = {each.key for each in ctx.of("env.unused")}
     for fact in ctx.of("env.undeclared"):
@@ -177,6 +181,7 @@ def _expected(name: str, declared: set[str], unused: set[str]) -> bool:
     return name.startswith("REPLICATE_") or len(siblings) > 1 or alike
 
 
+_PLACEHOLDER = re.compile(r"^(change[_-]?me|your[_-]|replace[_-]|todo\b|xxx|<\w)", re.I)
 _BY_PLATFORM = re.compile(
     r"^(GITHUB_(HEAD_REF|BASE_REF|REF\w*|SHA|RUN_\w+|ACTIONS?|ACTOR|REPOSITORY|WORKSPACE|EVENT_\w+|OUTPUT|ENV"
     r"|STEP_SUMMARY|SERVER_URL)|RUNNER_\w+|VERCEL_(GIT_\w+|PROJECT_PRODUCTION_URL|BRANCH_URL|REGION|DEPLOYMENT_ID)"

@@ -20,6 +20,7 @@ from portraitist.audit.rules.base import (
 )
 from portraitist.audit.rules.destinations import named_alone
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.triggers import unsent_triggers
 
 _QUALITY = {
     "guidance",
@@ -166,7 +167,8 @@ def _puts(ctx: Context, call: ir.Call) -> bool:
 def payload_conflict(ctx: Context) -> Iterator[Finding]:
     """One quality setting with different literals in calls of the same purpose on the member's model.
 
-    Calls on different fixed models are not compared; values that are not literals are not judged.
+    Calls on different fixed models are not compared; values that are not literals are not judged. Also
+    a trigger word that is stored and not sent (`triggers`).
     """
     groups: dict[tuple[str, str, str], dict[str, tuple[ProviderCall, str, int]]] = {}
     for call in ctx.creates():
@@ -192,6 +194,7 @@ def payload_conflict(ctx: Context) -> Iterator[Finding]:
                 weight=BARELY,
                 evidence=[Place(other, at)],
             )
+    yield from unsent_triggers(ctx)
 
 
 def _fixed_model(call: ProviderCall) -> str:
