@@ -45,7 +45,7 @@ def _asks_for_version(call: ProviderCall) -> bool:
 
 def stand_ins(ctx: Context) -> Iterator[Finding]:
     """`pd.output?.version || `${owner}/${name}``: with a version, or without one where the training told none."""
-    for module, chain, sides in _choices(ctx):
+    for module, chain, sides in ctx.once(_choices):
         first = forms(ctx, module, sides[0])
         if not any(each.kind == WHOLE for each in first) or ctx.role_at(module, chain) not in LIVE_ROLES:
             continue
@@ -63,7 +63,9 @@ def trainers_own(ctx: Context) -> Iterator[Finding]:
     message = (
         "without output.version the training's own version stands in, which is the trainer's, no member's"
     )
-    for module, chain, sides in _choices(ctx):
+    if not any("training" in each.api.lower() and each.purpose == "status" for each in ctx.calls):
+        return
+    for module, chain, sides in ctx.once(_choices):
         first = {each.kind for each in forms(ctx, module, sides[0])}
         later = {each.kind for side in sides[1:] for each in forms(ctx, module, side)}
         if first & {WHOLE, MODEL} and TRAINER in later and ctx.role_at(module, chain) in LIVE_ROLES:
@@ -82,13 +84,15 @@ def trainers_own(ctx: Context) -> Iterator[Finding]:
                     )
 
 
-def _choices(ctx: Context) -> Iterator[tuple[Module, ir.Bin, list[ir.Node]]]:
+def _choices(ctx: Context) -> list[tuple[Module, ir.Bin, list[ir.Node]]]:
     """Every outermost `a || b || c` with a version in it, and its sides in their order."""
+    found: list[tuple[Module, ir.Bin, list[ir.Node]]] = []
     for module in (each for each in ctx.live if "version" in each.file.text):
         for chain in module.all(ir.Bin):
             outer = isinstance(chain.parent, ir.Bin) and chain.parent.op == chain.op
             if chain.op in STAND_IN and not outer and "version" in names_in(chain):
-                yield module, chain, list(_sides(chain))
+                found.append((module, chain, list(_sides(chain))))
+    return found
 
 
 def _sides(node: ir.Node) -> Iterator[ir.Node]:
