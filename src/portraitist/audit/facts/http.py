@@ -284,11 +284,14 @@ def provider_paths(address: Value, *, signed: bool = True) -> list[str]:
     return sorted(set(found), key=lambda each: (-each.count("{"), each))
 
 
-def signed_for_others(ctx: Context, module: Module, call: ir.Call, address: Value) -> bool:
-    """Whether a request that goes to one of several hosts is signed with a setting of another one's name."""
+def elsewhere_too(address: Value) -> bool:
+    """Whether an address may be another host's as well: one of several, by a choice that is made at run time."""
     written = renderings(address) if isinstance(address, OneOf | Text) else []
-    if not any(_ANOTHER_HOST.match(each) for each in written):
-        return False
+    return any(_ANOTHER_HOST.match(each) for each in written)
+
+
+def signed_for_others(ctx: Context, module: Module, call: ir.Call) -> bool:
+    """Whether a request is signed with a setting that has another vendor's name."""
     signatures = [
         name
         for prop in ir.find(call, ir.Prop)

@@ -17,6 +17,7 @@ from portraitist.audit.facts.http import (
     address_nodes,
     address_of,
     configured_paths,
+    elsewhere_too,
     is_request,
     names_operation,
     plainly_elsewhere,
@@ -104,7 +105,11 @@ def _claim(
 def _paths(ctx: Context, hop: _Hop, address: Value) -> list[str]:
     signed = any(each.key == "headers" for each in ir.find(hop.call, ir.Prop))
     found = provider_paths(address, signed=signed)
-    return [] if found and signed_for_others(ctx, hop.module, hop.call, address) else found
+    if not found or not elsewhere_too(address):
+        return found
+    if signed_for_others(ctx, hop.module, hop.call):
+        return []
+    return [each for each in found if names_operation(each)]
 
 
 def _outwards(ctx: Context, hops: tuple[_Hop, ...]) -> Iterator[tuple[_Hop, ...]]:
