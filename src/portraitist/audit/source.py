@@ -229,7 +229,7 @@ def _paths(root: Path, words: Vocabulary, unread: list[tuple[str, str]]) -> list
 def _is_vendored(entry: os.DirEntry[str], words: Vocabulary) -> bool:
     if entry.name in words.vendored_folders:
         return True
-    return (Path(entry.path) / "pyvenv.cfg").exists()
+    return os.path.exists(f"{entry.path}/pyvenv.cfg")  # noqa: PTH110 - a path's object costs more than the question
 
 
 def language_of(path: str) -> tuple[str, str]:
@@ -243,8 +243,8 @@ def language_of(path: str) -> tuple[str, str]:
         or re.match(r"(docker-)?compose[\w.-]*\.ya?ml$", name)
     ):
         return "config", ""
-    suffixes = [each for each in PurePosixPath(name).suffixes if each]
-    for suffix in reversed(suffixes):
+    parts = [] if name.endswith(".") else name.lstrip(".").split(".")[1:]
+    for suffix in (f".{each}" for each in reversed(parts)):
         language = _by_suffix(suffix)
         if language:
             return ("", "") if name.endswith(".d.ts") else (language, suffix)
@@ -281,7 +281,7 @@ def role_of(path: str, data: bytes = b"", known: frozenset[str] = frozenset()) -
     around = _roles_of_folder(folder)
     if "removed" in around or _REMOVED.search(name) or _REMOVED.search(_without_suffix(name)):
         return "removed"
-    if "backup" in around or _is_backup(PurePosixPath(path), known):
+    if "backup" in around or _is_backup(path, known):
         return "backup"
     if "test" in around or (_TEST_NAME.search(name) and not _is_the_app(folder, name, data, known)):
         return "test"
@@ -315,19 +315,20 @@ def _roles_of_folder(path: str) -> frozenset[str]:
     return frozenset(role for role, here in found.items() if here)
 
 
-def _is_backup(path: PurePosixPath, known: frozenset[str]) -> bool:
+def _is_backup(path: str, known: frozenset[str]) -> bool:
     """Whether a file's own name says that it was set aside; an ambiguous name only beside its original."""
-    stem = _without_suffix(path.name)
-    tail = path.name[len(stem) :]
+    folder, slash, name = path.rpartition("/")
+    stem = _without_suffix(name)
+    tail = name[len(stem) :]
     aside = _SET_ASIDE.match(stem)
     if aside is not None:
-        return str(path.with_name(aside.group("rest") + tail)) in known
-    if not (_BACKUP.search(stem) or _BACKUP.search("." + path.name.rpartition(".")[2])):
+        return f"{folder}{slash}{aside.group('rest')}{tail}" in known
+    if not (_BACKUP.search(stem) or _BACKUP.search("." + name.rpartition(".")[2])):
         return False
     verb = _VERB.search(stem)
     if verb is None:
         return True
-    return verb.start() > 0 and str(path.with_name(stem[: verb.start()] + tail)) in known
+    return verb.start() > 0 and f"{folder}{slash}{stem[: verb.start()]}{tail}" in known
 
 
 def _without_suffix(name: str) -> str:

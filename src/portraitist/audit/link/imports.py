@@ -16,6 +16,17 @@ _SUFFIXES = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.S)
 
 
+def _folders(paths: set[str]) -> set[str]:
+    """Every folder above one of these paths, the root among them as `.`."""
+    found = {"."} if paths else set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
 class Resolver:
     """Resolves import specifiers among the paths of one repository."""
 
@@ -24,9 +35,9 @@ class Resolver:
         self.aliases: dict[str, list[tuple[str, str]]] = {}
         self.workspaces: dict[str, str] = {}
         self.cache: dict[tuple[str, str, str], str | None] = {}
-        self.folders = {str(parent) for path in self.paths for parent in PurePosixPath(path).parents}
+        self.folders = _folders(self.paths)
         for each in files:
-            name = PurePosixPath(each.path).name
+            name = each.path.rpartition("/")[2]
             if name.startswith(("tsconfig", "jsconfig")):
                 self._tsconfig(each)
             elif name == "package.json":
@@ -118,7 +129,7 @@ class Resolver:
             written is not None
         ):  # `./x.js` means the source `./x.ts`, also where a built `x.js` lies beside it
             return written
-        if path in self.paths and PurePosixPath(path).suffix in _SUFFIXES:
+        if path in self.paths and path.endswith(_SUFFIXES):
             return path
         for candidate in dict.fromkeys((path, stem)):
             for suffix in _SUFFIXES:

@@ -106,16 +106,21 @@ def _folder(module: Module, func: ir.Func) -> Iterator[Finding]:
     made: dict[tuple[str, ...], tuple[ir.Node, ir.Call]] = {}
     for call in ir.find(func, ir.Call):
         name = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
-        for node, said in (_fixed(module, each) for each in call.args[:1]):
-            if said and name in _MAKES:
-                made.setdefault(said, (node, call))
-            elif said in made and _EMPTIES.search(name):
-                first, making = made[said]
-                message = "every request works in the same folder and empties it: two at once mix or lose their files"
-                yield finding("shared-mutable-default", module, making, message, key=said[0], weight=48,
-                              line=min(first.line, making.line), end=making.end,
-                              evidence=[Place(module.path, call.line)])  # fmt: skip
-                return
+        makes = name in _MAKES
+        if not call.args or not (makes or (made and _EMPTIES.search(name))):
+            continue
+        node, said = _fixed(module, call.args[0])
+        if said and makes:
+            made.setdefault(said, (node, call))
+        elif said in made:
+            first, making = made[said]
+            message = (
+                "every request works in the same folder and empties it: two at once mix or lose their files"
+            )
+            yield finding("shared-mutable-default", module, making, message, key=said[0], weight=48,
+                          line=min(first.line, making.line), end=making.end,
+                          evidence=[Place(module.path, call.line)])  # fmt: skip
+            return
 
 
 def _fixed(module: Module, node: ir.Node) -> tuple[ir.Node, tuple[str, ...]]:

@@ -47,7 +47,7 @@ def missing_tables(ctx: Context) -> Iterator[Finding]:
     if not known or not (typed or (len(known) >= _LEAST and len(known) >= _SHARE * len(used))):
         return
     unknown = used.keys() - defined
-    others = ctx.once(_otherwise) if unknown else set()
+    others = _otherwise(ctx, unknown)
     what = "type or migration" if typed else "migration"
     for table in sorted(unknown - others):
         first = min(used[table], key=lambda each: (each.kind == "read", each.module.path, each.line))
@@ -107,10 +107,10 @@ def _typed_by_hand(ctx: Context) -> set[str]:
     return {name for each in files if " Row: {" in each.text for name in _ROW.findall(each.text)}
 
 
-def _otherwise(ctx: Context) -> set[str]:
-    """Views, tables that SQL files only name, and names that a definition of another kind has."""
+def _otherwise(ctx: Context, unknown: set[str]) -> set[str]:
+    """Views, tables that SQL files with an `unknown` one only name, and names with a definition of another kind."""
     found = set(ctx.tables)
     for file in ctx.tree.files:
-        if file.language == "sql":
+        if file.language == "sql" and any(each in file.text for each in unknown):
             found |= {*_VIEW.findall(file.text), *_NAMED.findall(file.text)}
     return found

@@ -34,15 +34,16 @@ def of_parents(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
         return
     pays = any(flow.route is route for flow in ctx.flows)
     for here in below(ctx, route) if not open_data.MEANT_OPEN.search(route.path) else ():
-        if not are_known(ctx, route, here.way):
+        made = [(each, *_named(ctx, here, each, owned)) for each in ctx.statements_under.get(here.func, ())]
+        made = [each for each in made if each[1]]
+        if not made or not are_known(ctx, route, here.way):
             continue
         if any(rows.asks_more(ctx, each) for each in here.way):
             continue
         if any(rows.PROGRAMS.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
             continue
-        for statement in ctx.statements_under.get(here.func, ()):
-            column, parent = _named(ctx, here, statement, owned)
-            if not column or compares(ctx, statement, here.way):
+        for statement, column, parent in made:
+            if compares(ctx, statement, here.way):
                 continue
             if asks_for_parent(ctx, here.way, statement, frozenset({(column, parent)})):
                 continue

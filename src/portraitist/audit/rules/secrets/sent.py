@@ -37,18 +37,20 @@ def sent_to_a_given_address(ctx: Context) -> Iterator[Finding]:
     for route in ctx.routes:
         if not route.is_http or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
             continue
+        way: dict[ir.Func, None] = {}
         for here in below(ctx, route):
-            if any(_tests_host(each) for each in here.way):
+            way.update(dict.fromkeys(here.way))
+            sent = [each for each in ir.find(here.func, ir.Call) if _hands_out(ctx, here, each)]
+            if sent and any(_tests_host(each) for each in way):
                 break
-            for call in ir.find(here.func, ir.Call):
-                if (
-                    is_request(ctx, here.module, call)
-                    and _goes_anywhere(here, call)
-                    and _carries(ctx, here, call)
-                ):
-                    message = "the server's secret is sent to whatever address the request names"
-                    yield finding("client-exposed-token", here.module, call, message, key=f"sent {route.key}",
-                                  weight=80, evidence=[Place(route.module.path, route.node.line)])  # fmt: skip
+            for call in sent:
+                message = "the server's secret is sent to whatever address the request names"
+                yield finding("client-exposed-token", here.module, call, message, key=f"sent {route.key}",
+                              weight=80, evidence=[Place(route.module.path, route.node.line)])  # fmt: skip
+
+
+def _hands_out(ctx: Context, here: Given, call: ir.Call) -> bool:
+    return is_request(ctx, here.module, call) and _goes_anywhere(here, call) and _carries(ctx, here, call)
 
 
 def _goes_anywhere(here: Given, call: ir.Call) -> bool:
