@@ -99,6 +99,11 @@ class Module:
                 found[func.id if isinstance(func, ir.Name) else ""].append(call)
         return found
 
+    @property
+    def callees(self) -> AbstractSet[str]:
+        """The names under which something is called here: `b` of `b()` and `a.b()`, "" of what has none."""
+        return self._by_callee.keys()
+
     def calls(self, names: AbstractSet[str], *, lower: bool = False) -> list[ir.Call]:
         """The calls of functions and methods with one of these names, in source order: `b` finds `b()` and `a.b()`.
 

@@ -67,8 +67,9 @@ def _may_fail(node: ir.Import) -> bool:
 
 def _fetched_apart(ctx: Context, specifier: str) -> bool:
     """Whether an import leads into a submodule, whose files are in a repository of their own."""
-    stem = re.sub(r"^([@~]/|(\.{1,2}/)+)", "", specifier)
-    return any(stem == each or stem.startswith(f"{each}/") for each in ctx.once(_submodules))
+    apart = ctx.once(_submodules)
+    stem = re.sub(r"^([@~]/|(\.{1,2}/)+)", "", specifier) if apart else ""
+    return any(stem == each or stem.startswith(f"{each}/") for each in apart)
 
 
 def _submodules(ctx: Context) -> tuple[str, ...]:

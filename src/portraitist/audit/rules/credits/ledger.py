@@ -73,7 +73,7 @@ class Ledger:
                 self._add(node.within, Event(kind, node, node.line, node.end))
         for module in servers:
             chain = _knows_chains(module)
-            for call in module.all(ir.Call):
+            for call in module.calls({"rpc", *(each for each in module.callees if _meant(each))}):
                 for kind in named_kinds(call):
                     if not (chain and kind == "check" and _of_wallet([last_name(call.func)])):
                         self._add(call.within, Event(kind, call, call.line, call.end))
