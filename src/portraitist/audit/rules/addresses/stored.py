@@ -19,7 +19,7 @@ from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
 from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, copied, loose_addresses
 from portraitist.audit.rules.addresses.shown import shown_by_pages
 from portraitist.audit.rules.addresses.signed import signed_for_a_time
-from portraitist.audit.rules.addresses.uncertain import kept_unless_copied
+from portraitist.audit.rules.addresses.uncertain import copied_from, kept_unless_copied
 from portraitist.audit.rules.base import finding, last_name, line_of, live_statements, module_of, trace
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.proven import proven
@@ -76,8 +76,10 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
                 if _is_replaced(ctx, statement, use) or _is_behind_copy(ctx, here[0], use.node):
                     continue
                 weight = BARELY if _is_copied_beside(ctx, statement, use) else 72
+                begins = line_of(use).line
                 if _copied_at_all(_parts(ctx, here[0], use.node)):
                     message, weight = f"{message} where no copy takes its place", min(weight, 58)
+                    begins = copied_from(statement.func, begins) if here[0] is statement.module else begins
                 same = ir.plain_dotted(use.node) if isinstance(use.node, ir.Name | ir.Attr) else ""
                 weight = BARELY if same in told else weight  # another column gets the same variable
                 told |= {same} - {""}
@@ -85,7 +87,14 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
                 again += [use.line] if use.line not in again else []
                 key = f"{column} {len(again)}" if len(again) > 1 else column
                 yield finding(
-                    "temporary-url-persisted", *here, message, key=key, weight=weight, evidence=[own]
+                    "temporary-url-persisted",
+                    *here,
+                    message,
+                    key=key,
+                    weight=weight,
+                    evidence=[own],
+                    line=begins,
+                    end=here[1].end,
                 )
                 continue
             for module, node in (handed := list(_handed_temporary(ctx, statement, use, bodies))):

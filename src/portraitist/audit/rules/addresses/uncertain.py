@@ -29,7 +29,7 @@ def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
 
     `known` are findings on such addresses: their lines are not told again. What callers then do is not followed.
     """
-    told = {each.place for each in known}
+    told = {Place(each.path, line) for each in known for line in (each.line, each.end_line)}
     funcs = {*working(ctx).paid, *working(ctx).hooks, *(each for each in askers(ctx) if each is not None)}
     for func in sorted(funcs, key=lambda each: (ctx.program.module_of[each].path, each.line)):
         module = ctx.program.module_of[func]
@@ -50,7 +50,23 @@ def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
                     )
                     yield finding("temporary-url-persisted", module, node, message,
                                   key=f"{last_name(node.value) or node.key} uncopied", weight=58,
+                                  line=copied_from(func, node.line), end=node.end,
                                   evidence=[Place(module.path, attempt.line)])  # fmt: skip
+
+
+MAX_WAY = 80
+"""A copy that stands more lines above than these is another one's."""
+
+
+def copied_from(func: ir.Func | None, line: int) -> int:
+    """The line of the last copy that a function tries above `line`, where what is kept below depends on it."""
+    calls = ir.find(func, ir.Call) if func is not None else ()
+    above = (
+        each.line
+        for each in calls
+        if line - MAX_WAY < each.line < line and COPIES.search(ir.dotted(each.func))
+    )
+    return max(above, default=line)
 
 
 def _not_replaced(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try) -> Iterator[ir.Prop]:
