@@ -159,7 +159,11 @@ class Program:
 
     def _call(self, module: Module, call: ir.Call, depth: int) -> Iterator[Target]:
         if isinstance(call.func, ir.Name) and call.func.id in {"import", "require"} and call.args:
-            yield from self.imported(module, ir.text_of(call.args[0]) or "?", "*", depth)
+            specifier = ir.text_of(call.args[0]) or "?"
+            yield from self.imported(module, specifier, "*", depth)
+            # a CommonJS module may be a function as a whole: `module.exports = (req, res, next) => …`
+            whole = self.imported(module, specifier, "default", depth)
+            yield from (each for each in whole if isinstance(each.node, ir.Func | ir.Class))
             return
         if isinstance(call.func, ir.Name) and call.func.id == "super":
             yield from self.resolve(module, call.func, depth)
