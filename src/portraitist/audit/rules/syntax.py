@@ -6,7 +6,7 @@ Where values come from is asked in `base`; which branches turn callers away in t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.asking import EQUALITY
@@ -51,6 +51,27 @@ _OUT_OF_LOOPS = {"break_statement", "continue_statement"}
 def way_out(handler: ir.Handler) -> ir.Return | None:
     """The return or throw by which a handler plainly ends."""
     return next((each for each in handler.body if isinstance(each, ir.Return)), None)
+
+
+def branches_around(node: ir.Node, *ends: type[ir.Node]) -> Iterator[ir.If]:
+    """The branches in which a node stands when their tests hold, from within, up to its function or one of `ends`."""
+    below = node
+    for each in ir.ancestors(node):
+        if isinstance(each, (ir.Func, *ends)):
+            return
+        if isinstance(each, ir.If) and below in each.then:
+            yield each
+        below = each
+
+
+def is_nothing(value: ir.Node | None) -> bool:
+    """Whether a way out gives no value, or `null`."""
+    return value is None or (isinstance(value, ir.Lit) and value.value is None)
+
+
+def taker_of(call: ir.Node) -> ir.Node | None:
+    """What stands around a call, `await` and parentheses apart: the assignment, the way out, the body it is in."""
+    return next((each for each in ir.ancestors(call) if not isinstance(each, ir.Other)), None)
 
 
 def calls_in(body: Iterable[ir.Node]) -> list[ir.Call]:

@@ -1,4 +1,7 @@
-"""Whether a paid request is made again for the state of its answer, whatever it was that failed: nothing is thrown."""
+"""Whether a paid request is made again for the state of its answer, whatever it was that failed: nothing is thrown.
+
+What is made again by a handler of what was thrown is in `repeats`.
+"""
 
 from __future__ import annotations
 

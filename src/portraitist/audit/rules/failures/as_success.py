@@ -17,10 +17,10 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name, live_statements, names_in
-from portraitist.audit.rules.failures.looking import ASIDE
-from portraitist.audit.rules.failures.quiet import FAILS, Ways, only_logs, served
+from portraitist.audit.rules.failures.looking import ASIDE, asked_about, is_statement
+from portraitist.audit.rules.failures.quiet import FAILS, Ways, live_sites, on_paid_ways, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import in_handler, names_error, tests_of
+from portraitist.audit.rules.syntax import in_handler, names_error, taker_of, way_out
 
 _TELLS = {"error", "errors", "err", "detail"}
 _VERDICTS = {"success", "ok", "error", "errors", "is_fallback", "isFallback", "failed"}
@@ -79,7 +79,7 @@ def _error_answers(module: Module, func: ir.Func) -> Iterator[ir.Node]:
         if not plain or not _without_status(call) or not _for_failure(call, func):
             continue
         chain = ir.dotted(call.func).split(".")
-        if {"status", "code", "sendStatus"} & set(chain) or _status_set(func, call) or _in_tuple(call):
+        if {"status", "code", "sendStatus"} & set(chain) or _status_set(func) or _in_tuple(call):
             continue
         given = call.args[0]
         if isinstance(given, ir.Call) and last_name(given.func) == "stringify" and given.args:
@@ -88,13 +88,8 @@ def _error_answers(module: Module, func: ir.Func) -> Iterator[ir.Node]:
             yield call
     if module.language == "python":
         for leave in ir.find(func, ir.Return):
-            own = leave.within is func and not leave.throws and isinstance(leave.value, ir.Obj)
-            if (
-                own
-                and isinstance(leave.value, ir.Obj)
-                and _for_failure(leave, func)
-                and _names_failure(leave.value)
-            ):
+            told, own = leave.value, leave.within is func and not leave.throws
+            if own and isinstance(told, ir.Obj) and _for_failure(leave, func) and _names_failure(told):
                 yield leave
 
 
@@ -133,8 +128,8 @@ def _for_failure(node: ir.Node, func: ir.Func) -> bool:
     return False
 
 
-def _status_set(func: ir.Func, call: ir.Call) -> bool:
-    """Whether the status was set on the response before: `res.status(500)`, `response.status_code = 500`."""
+def _status_set(func: ir.Func) -> bool:
+    """Whether a function sets the status of the response: `res.status(500)`, `response.status_code = 500`."""
     sets = (
         last_name(each.target) in {"status", "statusCode", "status_code"} for each in ir.find(func, ir.Assign)
     )
@@ -150,9 +145,7 @@ def _in_tuple(call: ir.Call) -> bool:
 
 def _in_the_same_shape(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """`try { return { url: await paint() } } catch { return { url: fallback } }`: nobody can tell which it is."""
-    for func, paid in sorted(
-        ways.paid.items(), key=lambda each: (ctx.program.module_of[each[0]].path, each[0].line)
-    ):
+    for func, paid in on_paid_ways(ctx, ways):
         module = ctx.program.module_of[func]
         for attempt in ir.find(func, ir.Try):
             handler = attempt.handlers[-1] if attempt.handlers else None
@@ -164,7 +157,7 @@ def _in_the_same_shape(ctx: Context, ways: Ways) -> Iterator[Finding]:
                 continue
             if not attempt.body or not attempt.body[0].line <= paid <= attempt.body[-1].end:
                 continue
-            leave = next((each for each in handler.body if isinstance(each, ir.Return)), None)
+            leave = way_out(handler)
             instead = _object_of(leave) if leave is not None and not leave.throws else None
             made = [_object_of(each) for part in attempt.body for each in ir.find(part, ir.Return)]
             if instead is None or not only_logs([each for each in handler.body if each is not leave]):
@@ -205,7 +198,7 @@ def _object_of(leave: ir.Return) -> ir.Obj | None:
 
 def _instead_of_nothing(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """`await upscale(image) || image`: what a paid helper was given is taken where it gives nothing."""
-    for func in sorted(ways.paid, key=lambda each: (ctx.program.module_of[each].path, each.line)):
+    for func, _ in on_paid_ways(ctx, ways):
         for either in ir.find(func, ir.Bin):
             call = either.left
             if either.op not in {"or", "??"} or not isinstance(call, ir.Call) or either.within is not func:
@@ -253,15 +246,8 @@ def _says_passed(value: ir.Node | None) -> bool:
 def _verdicts_unread(ctx: Context) -> Iterator[Finding]:
     """A helper that tells its failure by `{ success: false }` or `{ error }`, and a caller that never reads that."""
     for func, module in _with_verdict(ctx):
-        for site in ctx.program.callers.get(func, []):
-            owner = site.call.within
-            if (
-                owner is None
-                or ctx.role_at(site.module, site.call) not in LIVE_ROLES
-                or site.module.role != "src"
-            ):
-                continue
-            if _unread(site.module, site.call, owner):
+        for site, owner in live_sites(ctx, func):
+            if site.module.role == "src" and _unread(site.module, site.call, owner):
                 message = f"{func.name} tells a failure in what it gives back, and nothing here reads that"
                 yield finding("fallback-swallow", site.module, site.call, message, key=f"verdict {func.name}",
                               weight=BARELY, end=site.call.end, evidence=[Place(module.path, func.line)])  # fmt: skip
@@ -293,18 +279,14 @@ def _behind_test(value: ir.Node) -> bool:
 
 def _unread(module: Module, call: ir.Call, owner: ir.Func) -> bool:
     """Whether the verdict in an answer is dropped: with the whole answer, or with the members that nobody takes."""
-    up = next((each for each in ir.ancestors(call) if not isinstance(each, ir.Other)), None)
+    up = taker_of(call)
     if isinstance(up, ir.Func | ir.Loop | ir.Try | ir.If):
-        text = module.text(call.line).strip()
-        return not (isinstance(up, ir.If) and call in set(ir.walk(up.test))) and (
-            text.startswith("await ") or module.language == "python"
-        )
+        tested = isinstance(up, ir.If) and call in set(ir.walk(up.test))
+        return not tested and is_statement(module, call)
     if not isinstance(up, ir.Assign) or isinstance(up.target, ir.Attr | ir.Index) or up.value is None:
         return False
     names = variables_in(up.target)
-    tests = [each.test for each in tests_of(owner)]
-    joined = [each for each in ir.find(owner, ir.Bin) if each.op in {"or", "and", "??", "not"}]
-    if not names or any(names & names_in(each) for each in (*tests, *joined)):
+    if not names or asked_about(owner, names):
         return False
     if isinstance(up.target, ir.Obj):
         return not any(each.spread or each.key in _VERDICTS for each in up.target.props)

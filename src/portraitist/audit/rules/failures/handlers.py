@@ -17,7 +17,7 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
-from portraitist.audit.rules.failures.quiet import BESIDE, FAILS, Ways, goes_round, only_logs
+from portraitist.audit.rules.failures.quiet import BESIDE, FAILS, Ways, goes_round, live_attempts, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import (
     NOTHING,
@@ -45,15 +45,11 @@ def quiet_handlers(ctx: Context, ways: Ways) -> Iterator[Finding]:
     nodes = {each.node for each in writes}
     told: dict[tuple[ir.Func, str, int], list[Finding]] = {}
     for module in ctx.live:
-        for attempt in module.all(ir.Try):
-            func = attempt.within
-            if func is None or not attempt.handlers or ctx.role_at(module, attempt) not in LIVE_ROLES:
-                continue
+        for func, attempt, handler in live_attempts(ctx, module):
             if any(isinstance(each, ir.Loop) and goes_round(each) for each in ir.ancestors(attempt)):
                 continue  # what failed has another turn
             verdict = ""
             changes = func in ways and _changes(ctx, attempt, nodes, writers)
-            handler = attempt.handlers[-1]
             if _LIMITS.search(func.name) or (func.owner and _LIMITS.search(func.owner)):
                 verdict = _opens(attempt)
             elif func in ways and changes and _is_empty(handler):

@@ -15,10 +15,10 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, last_name, leads_to, live_statements, place
-from portraitist.audit.rules.failures.quiet import BESIDE, Ways, only_logs
+from portraitist.audit.rules.failures.quiet import BESIDE, Ways, live_sites, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import STATE
-from portraitist.audit.rules.syntax import calls_in, way_out
+from portraitist.audit.rules.syntax import calls_in, is_nothing, way_out
 
 _FAILED = re.compile(r"^fail(ed|ure)$", re.I)
 _GOES_ON = re.compile(
@@ -148,7 +148,7 @@ def _not_started(ctx: Context) -> Iterator[Finding]:
             continue
         seen.add(attempt)
         made = _made_up(leave.value)
-        taken = _answered(ctx, attempt.within) if _is_nothing(leave.value) else None
+        taken = _answered(ctx, attempt.within) if is_nothing(leave.value) else None
         if made:
             message = f"a failed {call.api} is answered with {made}, as if the work had begun"
             yield finding("fallback-swallow", call.module, handler, message, key=f"made up {call.api}", weight=52,
@@ -187,10 +187,6 @@ def _made_up(value: ir.Node | None) -> str:
         if snake(each.key or "") in _IDS and ir.text_of(text):
             return f"an id of its own ({ir.text_of(text)}…)"
     return ""
-
-
-def _is_nothing(value: ir.Node | None) -> bool:
-    return value is None or (isinstance(value, ir.Lit) and value.value is None)
 
 
 def _answered(ctx: Context, func: ir.Func | None) -> Place | None:
@@ -251,7 +247,7 @@ def _keeps_quiet(handler: ir.Handler) -> bool:
     """Whether a handler logs and gives back nothing, if it leaves at all."""
     leaves = [each for each in handler.body if isinstance(each, ir.Return)]
     rest = [each for each in handler.body if each not in leaves]
-    nothing = all(not each.throws and (_is_nothing(each.value) or _is_false(each.value)) for each in leaves)
+    nothing = all(not each.throws and (is_nothing(each.value) or _is_false(each.value)) for each in leaves)
     return nothing and only_logs(rest)
 
 
@@ -261,10 +257,7 @@ def _is_false(value: ir.Node | None) -> bool:
 
 def _dropped_behind(ctx: Context, ways: Ways, func: ir.Func, depth: int = 0) -> Place | None:
     """A statement behind a paid call, or in a webhook's handler, that is just this call, if by another helper."""
-    for site in ctx.program.callers.get(func, []):
-        owner = site.call.within
-        if owner is None or ctx.role_at(site.module, site.call) not in LIVE_ROLES:
-            continue
+    for site, owner in live_sites(ctx, func):
         if not isinstance(site.call.parent, ir.Func | ir.If | ir.Try | ir.Loop | ir.Handler):
             continue
         if isinstance(site.call.parent, ir.If) and site.call.parent.test is site.call:

@@ -1,7 +1,8 @@
 """Part of the rule on swallowed failures: nothing, or a set value, taken for what could not be got.
 
 Variables that a handler sets, promises that are caught with a value, refusals over HTTP that helpers answer with
-nothing, errors that routes hand on with status 200, and webhooks that fail for good. All of it is of low weight.
+nothing, errors that routes hand on with status 200, and webhooks that fail for good, find no row, or say yes before
+anything is stored. All of it is of low weight.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from portraitist.audit.rules.failures.looking import (
     work_in,
     work_of,
 )
-from portraitist.audit.rules.failures.put_in_place import taken_by
-from portraitist.audit.rules.failures.quiet import Ways, only_logs, served
+from portraitist.audit.rules.failures.put_in_place import taken_by, tells_failure
+from portraitist.audit.rules.failures.quiet import Ways, live_attempts, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import FAILED, STATE
-from portraitist.audit.rules.syntax import names_error
+from portraitist.audit.rules.syntax import names_error, way_out
 
 _CLIENTS = {"fetch", "get", "post", "put", "request", "create", "generate"}
 _STATES = {"ok", "status", "status_code", "statusCode", "is_success", "is_error"}
@@ -41,28 +42,23 @@ _STATES = {"ok", "status", "status_code", "statusCode", "is_success", "is_error"
 def instead(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """Everything of this file."""
     for module in ctx.once(served):
-        for attempt in module.all(ir.Try):
-            if (
-                attempt.within is None
-                or not attempt.handlers
-                or ctx.role_at(module, attempt) not in LIVE_ROLES
-            ):
-                continue
-            yield from _set_instead(ctx, module, attempt)
-            yield from _handed_on(ctx, module, attempt)
-            yield from _failed_for_good(ctx, ways, module, attempt)
+        for func, attempt, handler in live_attempts(ctx, module):
+            yield from _set_instead(ctx, module, func, attempt, handler)
+            yield from _handed_on(ctx, module, func, handler)
+            yield from _failed_for_good(ctx, ways, func, handler)
         yield from _caught(ctx, module)
         yield from _refused(ctx, module)
     yield from _nobody_found(ctx, ways)
     yield from _told_before(ctx, ways)
 
 
-def _set_instead(ctx: Context, module: Module, attempt: ir.Try) -> Iterator[Finding]:
+def _set_instead(
+    ctx: Context, module: Module, func: ir.Func, attempt: ir.Try, handler: ir.Handler
+) -> Iterator[Finding]:
     """`try: x = work() except: x = []`, with no look at `x` behind."""
-    handler, func = attempt.handlers[-1], attempt.within
     sets = [each for each in handler.body if isinstance(each, ir.Assign)]
     rest = [each for each in handler.body if each not in sets]
-    if len(sets) != 1 or func is None or not only_logs(rest) or ASIDE.search(func.name):
+    if len(sets) != 1 or not only_logs(rest) or ASIDE.search(func.name):
         return
     put = sets[0]
     if not isinstance(put.target, ir.Name) or put.op != "=" or not is_empty(put.value):
@@ -79,31 +75,21 @@ def _set_instead(ctx: Context, module: Module, attempt: ir.Try) -> Iterator[Find
                       end=handler.end)  # fmt: skip
 
 
-def _handed_on(ctx: Context, module: Module, attempt: ir.Try) -> Iterator[Finding]:
+def _handed_on(ctx: Context, module: Module, func: ir.Func, handler: ir.Handler) -> Iterator[Finding]:
     """`{"success": False, "error": …}` of a helper, which a route answers as it is, with status 200."""
-    handler, func = attempt.handlers[-1], attempt.within
-    leave = next((each for each in handler.body if isinstance(each, ir.Return)), None)
-    if (
-        leave is None
-        or leave.throws
-        or func is None
-        or not isinstance(leave.value, ir.Obj)
-        or func in ctx.handled_by
-    ):
+    leave = way_out(handler)
+    if leave is None or leave.throws or not isinstance(leave.value, ir.Obj) or func in ctx.handled_by:
         return
-    fails = leave.value.get("success", "ok")
-    told = (isinstance(fails, ir.Lit) and fails.value is False) or leave.value.get("error") is not None
-    where = taken_by(ctx, func, whole=True) if told else None
+    where = taken_by(ctx, func, whole=True) if tells_failure(leave.value) else None
     if where is not None:
         message = f"a failure of {func.name} becomes an object that {where.path}:{where.line} answers with status 200"
         yield finding("fallback-swallow", module, handler, message, key=f"handed on {func.name}", weight=BARELY,
                       end=handler.end, evidence=[where])  # fmt: skip
 
 
-def _failed_for_good(ctx: Context, ways: Ways, module: Module, attempt: ir.Try) -> Iterator[Finding]:
+def _failed_for_good(ctx: Context, ways: Ways, func: ir.Func, handler: ir.Handler) -> Iterator[Finding]:
     """A webhook's handler that marks its row failed for any error of its own, and answers 200."""
-    handler, func = attempt.handlers[-1], attempt.within
-    if func is None or func not in ways.hooks or func not in ctx.handled_by:
+    if func not in ways.hooks or func not in ctx.handled_by:
         return
     if any(isinstance(each, ir.Return) and each.throws for each in ir.walk(handler)):
         return
@@ -125,23 +111,13 @@ def _failed_for_good(ctx: Context, ways: Ways, module: Module, attempt: ir.Try) 
         message = (
             "any error of this webhook's own marks the work failed, and its sender is told that all is well"
         )
-        yield finding(
-            "fallback-swallow",
-            module,
-            handler,
-            message,
-            key="failed for good",
-            weight=BARELY,
-            end=handler.end,
-        )
+        yield finding("fallback-swallow", ctx.program.module_of[func], handler, message, key="failed for good",
+                      weight=BARELY, end=handler.end)  # fmt: skip
 
 
 def _nobody_found(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """A webhook of which no row is found, answered 200: an event that comes too early is never sent again."""
-    for func in (each for each in ctx.handled_by if each in ways.hooks):
-        module = ctx.program.module_of[func]
-        if module.role != "src" or ctx.role_at(module, func) not in LIVE_ROLES:
-            continue
+    for func, module in _hooks(ctx, ways):
         for test in ir.find(func, ir.If):
             leave = test.then[-1] if test.then else None
             name = _denied(test.test)
@@ -160,10 +136,7 @@ def _nobody_found(ctx: Context, ways: Ways) -> Iterator[Finding]:
 
 def _told_before(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """`res.sendStatus(200)` at the head of a webhook's handler, before anything that it tells is stored."""
-    for func in (each for each in ctx.handled_by if each in ways.hooks):
-        module = ctx.program.module_of[func]
-        if module.role != "src" or ctx.role_at(module, func) not in LIVE_ROLES:
-            continue
+    for func, module in _hooks(ctx, ways):
         for call in (each for each in func.body if isinstance(each, ir.Call)):
             chain = ir.dotted(call.func).split(".")
             answers = chain[0] in {"res", "response", "reply"} and chain[-1] in {
@@ -183,6 +156,14 @@ def _told_before(ctx: Context, ways: Ways) -> Iterator[Finding]:
                     "fallback-swallow", module, call, message, key="told before", weight=BARELY, end=call.end
                 )
                 break
+
+
+def _hooks(ctx: Context, ways: Ways) -> Iterator[tuple[ir.Func, Module]]:
+    """The product's own live handlers of webhooks, each with its file."""
+    for func in (each for each in ctx.handled_by if each in ways.hooks):
+        module = ctx.program.module_of[func]
+        if module.role == "src" and ctx.role_at(module, func) in LIVE_ROLES:
+            yield func, module
 
 
 def _denied(test: ir.Node) -> ir.Name | None:

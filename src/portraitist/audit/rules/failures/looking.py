@@ -1,4 +1,7 @@
-"""What petty parts of the rule on swallowed failures share: the work that an attempt does, and who looks at answers."""
+"""What petty parts of the rule on swallowed failures share: the work that an attempt does, and who looks at answers.
+
+Which functions are on the way to paid work, and what only logs, is in `quiet`.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name, names_in
-from portraitist.audit.rules.failures.quiet import BESIDE, only_logs
+from portraitist.audit.rules.failures.quiet import BESIDE, live_sites, only_logs
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import tests_of
+from portraitist.audit.rules.syntax import is_nothing, taker_of, tests_of
 
 _STORES = re.compile(
     r"(^|\.)(upload|upload_?file(obj)?|upload_?blob|put_?object|upload_from_\w+|save_?(image|photo|file|picture|result)\w*)$"
@@ -86,7 +89,7 @@ def _does(ctx: Context, func: ir.Func) -> bool:
 
 def unseen(ctx: Context, func: ir.Func, where: ir.Node, leave: ir.Return, work: str) -> Iterator[Finding]:
     """A finding where a caller does not look at the answer, or cannot tell it from that for nothing."""
-    caller, module = passing_over(ctx, func, leave.value), ctx.program.module_of[func]
+    caller, module = _passing_over(ctx, func, leave.value), ctx.program.module_of[func]
     end = max(where.end, leave.end) if isinstance(where, ir.Handler) else leave.end
     if caller is not None:
         message = (
@@ -104,7 +107,7 @@ def unseen(ctx: Context, func: ir.Func, where: ir.Node, leave: ir.Return, work: 
 
 
 def shown(value: ir.Node | None) -> str:
-    if value is None or (isinstance(value, ir.Lit) and value.value is None):
+    if value is None or is_nothing(value):
         return "nothing"
     if isinstance(value, ir.Lit):
         return repr(value.value)
@@ -178,32 +181,29 @@ _ERRORS = re.compile(r"err|fail|^ok$", re.I)
 
 
 def _spelled(value: ir.Node | None) -> str:
-    if value is None or (isinstance(value, ir.Lit) and value.value is None):
+    if value is None or is_nothing(value):
         return "None"
     if isinstance(value, ir.Arr):
         return f"[{','.join(_spelled(each) for each in value.items)}]"
     return repr(value.value) if isinstance(value, ir.Lit) else ir.plain_dotted(value) or type(value).__name__
 
 
-def passing_over(ctx: Context, func: ir.Func, value: ir.Node | None) -> Place | None:
+def _passing_over(ctx: Context, func: ir.Func, value: ir.Node | None) -> Place | None:
     """A live call whose answer is dropped, or kept and used and never asked about."""
-    for site in ctx.program.callers.get(func, []):
-        owner = site.call.within
-        if owner is None or ctx.role_at(site.module, site.call) not in LIVE_ROLES:
-            continue
-        up = next((each for each in ir.ancestors(site.call) if not isinstance(each, ir.Other)), None)
+    for site, owner in live_sites(ctx, func):
+        up = taker_of(site.call)
         if isinstance(up, ir.Func | ir.Loop | ir.Try | ir.Handler) or (
             isinstance(up, ir.If) and up.test is not site.call
         ):
-            if returns(func) and _is_statement(site.module, site.call):
+            if returns(func) and is_statement(site.module, site.call):
                 return Place(site.module.path, site.call.line)
         elif isinstance(up, ir.Assign) and up.value is not None and is_untested(owner, up, value):
             return Place(site.module.path, site.call.line)
     return None
 
 
-def _is_statement(module: Module, call: ir.Call) -> bool:
-    """Whether a call is a statement of its own that is waited for."""
+def is_statement(module: Module, call: ir.Call) -> bool:
+    """Whether a call that nothing takes is waited for: its line begins with `await`, or it is Python's."""
     text = module.text(call.line).strip()
     return text.startswith("await ") or module.language == "python"
 
@@ -217,12 +217,16 @@ def is_untested(owner: ir.Func, assign: ir.Assign, value: ir.Node | None) -> boo
     if not names or isinstance(assign.target, ir.Attr | ir.Index):
         return False
     used = [each for each in ir.find(owner, ir.Name) if each.id in names and each.line > assign.end]
-    nothing = value is None or (isinstance(value, ir.Lit) and value.value is None)
-    loud = nothing and all(_is_of(each) for each in used)
-    if not used or loud or any(names & names_in(each.test) for each in tests_of(owner)):
-        return False
-    asked = (each for each in ir.find(owner, ir.Bin) if each.op in {"or", "and", "??", "not"})
-    return not any(names & names_in(each) for each in asked)
+    loud = is_nothing(value) and all(_is_of(each) for each in used)
+    return bool(used) and not loud and not asked_about(owner, names)
+
+
+def asked_about(owner: ir.Func, names: set[str]) -> bool:
+    """Whether a test, a `??`, an `or` or an `and` of a function names one of some variables."""
+    joined = (each for each in ir.find(owner, ir.Bin) if each.op in {"or", "and", "??", "not"})
+    return any(names & names_in(each.test) for each in tests_of(owner)) or any(
+        names & names_in(each) for each in joined
+    )
 
 
 def _is_of(name: ir.Name) -> bool:

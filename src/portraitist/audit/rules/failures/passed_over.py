@@ -15,7 +15,7 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, last_name, live_statements
 from portraitist.audit.rules.failures.answers import told_about
 from portraitist.audit.rules.failures.looking import (
@@ -27,9 +27,16 @@ from portraitist.audit.rules.failures.looking import (
     unseen,
     work_of,
 )
-from portraitist.audit.rules.failures.quiet import BESIDE, goes_round, only_logs, served, tested_after
+from portraitist.audit.rules.failures.quiet import (
+    BESIDE,
+    goes_round,
+    live_attempts,
+    only_logs,
+    served,
+    tested_after,
+)
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import NOTHING, is_way_out
+from portraitist.audit.rules.syntax import NOTHING, is_way_out, way_out
 
 
 def beside(told: list[Finding], *more: Iterator[Finding]) -> Iterator[Finding]:
@@ -47,11 +54,7 @@ def beside(told: list[Finding], *more: Iterator[Finding]) -> Iterator[Finding]:
 def passed_over(ctx: Context) -> Iterator[Finding]:
     """Everything of this file."""
     for module in ctx.once(served):
-        for attempt in module.all(ir.Try):
-            func = attempt.within
-            if func is None or not attempt.handlers or ctx.role_at(module, attempt) not in LIVE_ROLES:
-                continue
-            handler = attempt.handlers[-1]
+        for func, attempt, handler in live_attempts(ctx, module):
             yield from _noted(ctx, module, func, attempt, handler)
             yield from _answered(ctx, module, func, attempt, handler)
     yield from _answered_for_error(ctx)
@@ -97,7 +100,7 @@ def _answered(
     ctx: Context, module: Module, func: ir.Func, attempt: ir.Try, handler: ir.Handler
 ) -> Iterator[Finding]:
     """`catch { return null }` in a helper: what nobody looks at, or what is given as well where there is nothing."""
-    leave = next((each for each in handler.body if isinstance(each, ir.Return)), None)
+    leave = way_out(handler)
     if leave is None or leave.throws or func in ctx.handled_by or not func.name or ASIDE.search(func.name):
         return
     if any(does_more(ctx, each) for each in handler.body if each is not leave):

@@ -15,10 +15,10 @@ from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, last_name, leads_to, names_in, way_out_of
-from portraitist.audit.rules.failures.quiet import FAILS, Ways, only_logs
+from portraitist.audit.rules.failures.quiet import FAILS, Ways, live_attempts, live_sites, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import FAILED, STATE
-from portraitist.audit.rules.syntax import NOTHING, calls_in, tests_of, way_out
+from portraitist.audit.rules.syntax import NOTHING, calls_in, taker_of, tests_of, way_out
 
 _WAITING = {"pending", "processing", "starting", "queued", "running", "in_progress", "waiting", "training"}
 _KEEPS = re.compile(r"upload|store|persist|save|put_?object|put$|copy|rehost|re_host|archive|backup", re.I)
@@ -39,11 +39,7 @@ def put_in_place(ctx: Context, ways: Ways) -> Iterator[Finding]:
     for module in ctx.live:
         if module.role != "src" or module.path.endswith((".tsx", ".jsx")):
             continue
-        for attempt in module.all(ir.Try):
-            func = attempt.within
-            if func is None or not attempt.handlers or ctx.role_at(module, attempt) not in LIVE_ROLES:
-                continue
-            handler = attempt.handlers[-1]
+        for func, attempt, handler in live_attempts(ctx, module):
             yield from _asked_anyway(ctx, module, attempt, handler, asking)
             yield from _given_as_text(ctx, module, func, attempt, handler)
             if func in paying:
@@ -125,23 +121,16 @@ def taken_by(ctx: Context, func: ir.Func, *, whole: bool) -> Place | None:
 
     An action has no status: the object that it gives back is how it tells of a failure.
     """
-    for site in ctx.program.callers.get(func, []):
-        owner = site.call.within
-        if (
-            owner is None
-            or ctx.role_at(site.module, site.call) not in LIVE_ROLES
-            or (whole and all(_has_no_status(each) for each in ctx.handled_by.get(owner, ())))
-        ):
+    for site, owner in live_sites(ctx, func):
+        if whole and all(_has_no_status(each) for each in ctx.handled_by.get(owner, ())):
             continue
-        up = next((each for each in ir.ancestors(site.call) if not isinstance(each, ir.Other)), None)
+        up = taker_of(site.call)
         if isinstance(up, ir.Return):
             return Place(site.module.path, site.call.line)
         if not isinstance(up, ir.Assign) or not isinstance(up.target, ir.Name):
             continue
         name = up.target.id
-        branches = tests_of(owner)
-        tests = [each.test for each in branches]
-        if any(name in names_in(each) for each in tests):
+        if any(name in names_in(each.test) for each in tests_of(owner)):
             continue
         leaves = [
             each for each in ir.find(owner, ir.Return) if each.value is not None and each.line > up.line
@@ -178,13 +167,17 @@ def _unlooked(
     leave, rest = _rest(handler)
     if leave is None or not isinstance(leave.value, ir.Obj) or not only_logs(rest):
         return
-    fails = leave.value.get("success", "ok")
-    told = (isinstance(fails, ir.Lit) and fails.value is False) or leave.value.get("error") is not None
-    taken = taken_by(ctx, func, whole=True) if told else None
+    taken = taken_by(ctx, func, whole=True) if tells_failure(leave.value) else None
     if taken is not None and any(_holds(attempt, each.call) for each in ctx.creates()):
         message = f"a failure of the paid call becomes an object that {taken.path}:{taken.line} answers with status 200"
         yield finding("fallback-swallow", module, handler, message, key=func.name, weight=47, end=handler.end,
                       evidence=[taken])  # fmt: skip
+
+
+def tells_failure(given: ir.Obj) -> bool:
+    """Whether an object that is given back says that something failed: `{"success": False}`, `{ error }`."""
+    fails = given.get("success", "ok")
+    return (isinstance(fails, ir.Lit) and fails.value is False) or given.get("error") is not None
 
 
 def _holds(attempt: ir.Try, call: ir.Call) -> bool:

@@ -1,15 +1,20 @@
-"""What the rules on swallowed failures share: which functions do paid work or hear of it, and what only logs."""
+"""What the rules on swallowed failures share: which functions do paid work or hear of it, and what only logs.
+
+Also the live attempts of a file and the live calls of a function. What an attempt does is in `looking`.
+"""
 
 from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
+from portraitist.audit.link.targets import Site
+from portraitist.audit.model import LIVE_ROLES
 from portraitist.audit.rules.base import hears_provider, helpers_of, names_in, runs_in_browser
 
 _LOGS = re.compile(r"^(console|print|logger|log|logging|traceback|sentry|captureException|toast)\b", re.I)
@@ -64,6 +69,27 @@ def _working(ctx: Context) -> Ways:
         below = {helper for func in below for helper in helpers_of(ctx, func)}
         ways.hooks |= below
     return ways
+
+
+def on_paid_ways(ctx: Context, ways: Ways) -> list[tuple[ir.Func, int]]:
+    """The functions on the way to paid calls, in the order of the files, with the line at which each goes on to it."""
+    return sorted(ways.paid.items(), key=lambda each: (ctx.program.module_of[each[0]].path, each[0].line))
+
+
+def live_attempts(ctx: Context, module: Module) -> Iterator[tuple[ir.Func, ir.Try, ir.Handler]]:
+    """The attempts in live functions of a file, each with its function and its last handler."""
+    for attempt in module.all(ir.Try):
+        func = attempt.within
+        if func is not None and attempt.handlers and ctx.role_at(module, attempt) in LIVE_ROLES:
+            yield func, attempt, attempt.handlers[-1]
+
+
+def live_sites(ctx: Context, func: ir.Func) -> Iterator[tuple[Site, ir.Func]]:
+    """The live calls of a function, each with the function that it stands in."""
+    for site in ctx.program.callers.get(func, []):
+        owner = site.call.within
+        if owner is not None and ctx.role_at(site.module, site.call) in LIVE_ROLES:
+            yield site, owner
 
 
 def goes_round(loop: ir.Loop) -> bool:

@@ -17,6 +17,7 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, place
+from portraitist.audit.rules.failures.looking import is_statement
 from portraitist.audit.rules.failures.quiet import Ways, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler
@@ -81,8 +82,7 @@ def _statement(ctx: Context, caller: ir.Func, func: ir.Func) -> ir.Call | None:
     for site in ctx.program.callers.get(func, []):
         up = site.call.parent
         plain = isinstance(up, ir.Func | ir.If | ir.Try)
-        text = site.module.text(site.call.line).strip()
-        waited = text.startswith("await ") or site.module.language == "python"
+        waited = is_statement(site.module, site.call)
         if site.call.within is caller and plain and waited and not isinstance(up, ir.Handler):
             return site.call
     return None

@@ -13,9 +13,9 @@ from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import block_of, variables_in
 from portraitist.audit.link.calls import returns
-from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, last_name, leads_to, live_statements, names_in, place
-from portraitist.audit.rules.failures.quiet import BESIDE, Ways, only_logs
+from portraitist.audit.rules.failures.quiet import BESIDE, Ways, live_attempts, only_logs
 from portraitist.audit.rules.syntax import in_handler, tests_of
 
 _QUEUES = {
@@ -36,11 +36,7 @@ def unheard(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """Everything of this file, in the order of the functions it stands in."""
     writers = {each.func for each in live_statements(ctx, "write")}
     for module in ctx.live:
-        for attempt in module.all(ir.Try):
-            func = attempt.within
-            if func is None or not attempt.handlers or ctx.role_at(module, attempt) not in LIVE_ROLES:
-                continue
-            handler = attempt.handlers[-1]
+        for func, attempt, handler in live_attempts(ctx, module):
             message = ""
             if func in ways.paid and _only_notes(handler):
                 message = _unsaved(ctx, ways, attempt, func, writers) or _unstarted(ways, attempt, func)

@@ -18,9 +18,9 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import COMPREHENSIONS, finding, last_name, names_in
 from portraitist.audit.rules.failures.answers import error_of
 from portraitist.audit.rules.failures.looking import work_of
-from portraitist.audit.rules.failures.quiet import Ways, only_logs, served
+from portraitist.audit.rules.failures.quiet import Ways, on_paid_ways, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import leaves_within, tests_of
+from portraitist.audit.rules.syntax import is_nothing, leaves_within, taker_of, tests_of
 
 _BODIES = {"arrayBuffer", "blob", "buffer", "bytes", "body", "content", "read", "iter_content", "raw"}
 _ASKED = {
@@ -167,7 +167,7 @@ def _parts(ctx: Context, module: Module) -> Iterator[Finding]:
             said & {"isinstance", "Exception"} and not _sorts_out(func)
         ):
             continue
-        up = next((each for each in ir.ancestors(call) if not isinstance(each, ir.Other)), None)
+        up = taker_of(call)
         names = variables_in(up.target) if isinstance(up, ir.Assign) else set()
         plain = isinstance(up, ir.Func | ir.If | ir.Loop | ir.Try)
         counted = any(
@@ -244,9 +244,7 @@ def _sifted(owner: ir.Func, call: ir.Call) -> bool:
 
 def _left_out(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """In a loop, or in the callback of `map`, in front of a paid call: what cannot be read is logged and left out."""
-    for func, paid in sorted(
-        ways.paid.items(), key=lambda each: (ctx.program.module_of[each[0]].path, each[0].line)
-    ):
+    for func, paid in on_paid_ways(ctx, ways):
         module = ctx.program.module_of[func]
         if module.role != "src" or ctx.role_at(module, func) not in LIVE_ROLES:
             continue
@@ -284,9 +282,7 @@ def _leaves_it_out(handler: ir.Handler) -> bool:
     rest = []
     for each in handler.body:
         if isinstance(each, ir.Return):
-            if each.throws or not (
-                each.value is None or (isinstance(each.value, ir.Lit) and each.value.value is None)
-            ):
+            if each.throws or not is_nothing(each.value):
                 return False
         elif not (
             isinstance(each, ir.Other) and each.kind.startswith(("continue", "pass", "comment", "empty"))

@@ -1,4 +1,7 @@
-"""Part of the rule on states that stay open: a webhook's handler that demands what the provider never sends."""
+"""Part of the rule on states that stay open: a webhook's handler that demands what the provider never sends.
+
+What stands in the webhook's address is asked in `open_ends`.
+"""
 
 from __future__ import annotations
 

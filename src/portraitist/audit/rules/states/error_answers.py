@@ -58,9 +58,7 @@ def _unchecked(ctx: Context, call: ProviderCall, func: ir.Func) -> bool:
         return False
     if _CHECKS & {each.name for each in ir.find(func, ir.Attr)} or _CHECKS & _asked(func):
         return False
-    if any(
-        isinstance(each, ir.Index) and ir.text_of(each.key) == "status" for each in ir.find(func, ir.Index)
-    ):
+    if any(ir.text_of(each.key) == "status" for each in ir.find(func, ir.Index)):
         return False
     made = next((each for each in ir.ancestors(call.call) if isinstance(each, ir.Assign | ir.Func)), None)
     name = made.target.id if isinstance(made, ir.Assign) and isinstance(made.target, ir.Name) else ""

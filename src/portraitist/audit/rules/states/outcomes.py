@@ -65,7 +65,9 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     when a page asks (`asked_only`), or that a worker takes with it (`cut_off`). And webhooks that cannot store what
     they hear (`deaf_hooks`), refusals taken for work (`error_answers`), successes put back (`put_back`), questions that
     are over too soon (`rounds`) or never (`pages`), jobs that one process alone knows (`in_memory`), ids stored
-    too late (`stored_later`), and states that are told from the row alone (`unasked`).
+    too late (`stored_later`), states that are told from the row alone (`unasked`), success that alone is stored
+    (`success_only`), webhooks that are refused for what they lack (`demands`), wholes that wait for every part
+    (`planned_parts`), and states that a store is handed too soon (`handed_marks`).
     """
     yield from left_in_progress(ctx)
     yield from left_before_work(ctx)

@@ -15,6 +15,7 @@ from portraitist.audit.rules.completion.emptiness import RESULT
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.state_words import RESTING, RUNNING
 from portraitist.audit.rules.states.marks import said, states_of
+from portraitist.audit.rules.syntax import branches_around, is_nothing
 
 
 def put_back(ctx: Context) -> Iterator[Finding]:
@@ -33,21 +34,14 @@ def put_back(ctx: Context) -> Iterator[Finding]:
 
 def _lacking(node: ir.Node) -> ir.If | None:
     """The branch for a result that is not there, around a node."""
-    below = node
-    for each in ir.ancestors(node):
-        if isinstance(each, ir.Func | ir.Handler):
-            return None
-        if isinstance(each, ir.If) and below in each.then and _denies_result(each.test):
-            return each
-        below = each
-    return None
+    return next((each for each in branches_around(node, ir.Handler) if _denies_result(each.test)), None)
 
 
 def _denies_result(test: ir.Node) -> bool:
     """`!tarUrl`, `not output`, `output is None`."""
     denied = isinstance(test, ir.Bin) and (
         test.op in {"not", "!"}
-        or (test.op in {"==", "===", "is"} and isinstance(test.right, ir.Lit) and test.right.value is None)
+        or (test.op in {"==", "===", "is"} and test.right is not None and is_nothing(test.right))
     )
     return denied and any(
         RESULT.search(each) for each in names_in(test.left if isinstance(test, ir.Bin) else test)

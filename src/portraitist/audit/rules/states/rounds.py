@@ -16,6 +16,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, last_name, names_in, provider_behind
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.marks import Mark, marks, put_right, settles
+from portraitist.audit.rules.syntax import branches_around
 
 _SLEEPS = {"sleep", "delay", "wait", "setTimeout", "timeout", "pause"}
 _COUNTS = re.compile(r"attempt|tries|retr|poll|rounds?$|^i$|count|elapsed|start|now|deadline|max", re.I)
@@ -25,7 +26,7 @@ _ENDS = {"succeeded", "failed", "canceled", "cancelled", "completed", "error"}
 def counted_waits(ctx: Context) -> Iterator[Finding]:
     """Loops that ask the provider a number of times: the row in front, the time they take, nobody behind them."""
     found = [(module, loop) for module, loop in _loops(ctx) if ctx.role_at(module, loop) in LIVE_ROLES]
-    yield from _without_limit(ctx, found)
+    yield from _without_limit(found)
     loops = {loop: module for module, loop in found if _is_counted(loop)}
     alone = bool(loops) and _only_in(ctx, loops)
     for loop, module in loops.items():
@@ -66,7 +67,7 @@ def _is_of_run(ctx: Context, module: Module, call: ir.Call) -> bool:
     )
 
 
-def _without_limit(ctx: Context, loops: list[tuple[Module, ir.Loop]]) -> Iterator[Finding]:
+def _without_limit(loops: list[tuple[Module, ir.Loop]]) -> Iterator[Finding]:
     """`while (status !== "succeeded" && status !== "failed")`, and no count and no clock in any test of the loop."""
     seen: set[ir.Loop] = set()
     for module, loop in loops:
@@ -167,14 +168,7 @@ def _left_marked(ctx: Context, module: Module, loop: ir.Loop, func: ir.Func) -> 
 
 def _for_an_end(node: ir.Node, loop: ir.Loop) -> bool:
     """Whether a node stands under a test that is true for one of the provider's last words."""
-    below = node
-    for each in ir.ancestors(node):
-        if isinstance(each, ir.Func):
-            return False
-        if isinstance(each, ir.If) and each.line > loop.end and below in each.then and _is_equal(each.test):
-            return True
-        below = each
-    return False
+    return any(each.line > loop.end and _is_equal(each.test) for each in branches_around(node))
 
 
 def _is_equal(test: ir.Node) -> bool:

@@ -47,7 +47,7 @@ def read_by_two(ctx: Context) -> Iterator[Finding]:
     """
     for func, path in hooks_of(ctx):
         module = ctx.program.modules[path]
-        readings = list(_readings(ctx, module, func)) if module.language == "javascript" else []
+        readings = list(_readings(ctx, func)) if module.language == "javascript" else []
         first = next((each for each, cloned in readings if not cloned), None)
         if first is not None:
             again = next((each for each, _ in readings if each.line > first.line), None)
@@ -57,28 +57,29 @@ def read_by_two(ctx: Context) -> Iterator[Finding]:
                               evidence=[Place(module.path, first.line)])  # fmt: skip
 
 
-def _readings(ctx: Context, module: Module, func: ir.Func) -> Iterator[tuple[ir.Call, bool]]:
+def _readings(ctx: Context, func: ir.Func) -> Iterator[tuple[ir.Call, bool]]:
     """The readings of the handler's request on the way that all take, and whether each reads a clone."""
     name = func.params[0].name if func.params else ""
     for call in sorted(ir.find(func, ir.Call), key=lambda each: each.line) if name else ():
         if call.within is not func or _is_conditional(call, func):
             continue
-        holder, _, deed = ir.plain_dotted(call.func).rpartition(".")
-        if holder == name and deed in _READS | {"clone"}:
+        deed = _reading(call, name)
+        if deed:
             yield call, deed == "clone"
         at = next(
             (n for n, each in enumerate(call.args) if isinstance(each, ir.Name) and each.id == name), None
         )
         for helper in helpers_behind(ctx, call) if at is not None else ():
             inner = helper.params[at].name if at is not None and at < len(helper.params) else ""
-            read = {
-                deed
-                for each in ir.find(helper, ir.Call)
-                for holder, _, deed in [ir.plain_dotted(each.func).rpartition(".")]
-                if holder == inner and deed in _READS | {"clone"}
-            }
-            if inner and read:
+            read = {_reading(each, inner) for each in ir.find(helper, ir.Call)} - {""} if inner else set()
+            if read:
                 yield call, "clone" in read
+
+
+def _reading(call: ir.Call, request: str) -> str:
+    """The method by which a call reads, or clones, a request: `json` of `req.json()`, "" for another call."""
+    holder, _, deed = ir.plain_dotted(call.func).rpartition(".")
+    return deed if holder == request and deed in _READS | {"clone"} else ""
 
 
 def _is_conditional(call: ir.Call, func: ir.Func) -> bool:

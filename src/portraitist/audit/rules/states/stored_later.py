@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
+from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.values import render
 from portraitist.audit.model import Finding, Place
@@ -26,7 +26,7 @@ def stored_later(ctx: Context) -> Iterator[Finding]:
     for statement in live_statements(ctx, "write") if wanted else ():
         for use in statement.columns:
             hook = wanted.get((statement.table, snake(use.column)))
-            call = _answered(ctx, statement, use) if hook is not None else None
+            call = _answered(ctx, use) if hook is not None else None
             if hook is not None and call in told:
                 key = f"{statement.table}.{use.column}"
                 message = (
@@ -54,7 +54,7 @@ def _looked_for(ctx: Context) -> dict[tuple[str, str], Place]:
     return found
 
 
-def _answered(ctx: Context, statement: Statement, use: ColumnUse) -> ProviderCall | None:
+def _answered(ctx: Context, use: ColumnUse) -> ProviderCall | None:
     """The call whose answer's id a column gets."""
     if not isinstance(use.node, ir.Attr | ir.Index) or last_name(use.node) != "id":
         return None

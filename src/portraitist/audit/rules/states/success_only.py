@@ -1,4 +1,7 @@
-"""Part of the rule on states that stay open: a function that waits for the end of work and stores success alone."""
+"""Part of the rule on states that stay open: a function that waits for the end of work and stores success alone.
+
+Handlers that know some ends of work and not others are in `outcomes`.
+"""
 
 from __future__ import annotations
 
