@@ -9,7 +9,7 @@ import pytest
 from portraitist.audit import vocabulary
 from portraitist.audit.model import Finding
 from portraitist.audit.pipeline import Audit
-from portraitist.audit.report.fixes import _VARIANTS, fix_of
+from portraitist.audit.report.fixes import VARIANTS, fix_of
 from portraitist.audit.rules import RULES
 
 Auditor = Callable[[dict[str, str]], Audit]
@@ -21,7 +21,7 @@ def _finding(rule: str, message: str, fix: str = "") -> Finding:
 
 def test_every_fix_has_a_text() -> None:
     fixes = vocabulary.load().fixes
-    assert {f"{rule}.{name}" for rule, _, name in _VARIANTS} <= set(fixes)
+    assert {f"{rule}.{name}" for rule, _, name in VARIANTS} <= set(fixes)
     assert set(RULES) <= set(fixes)
 
 

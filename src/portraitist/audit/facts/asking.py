@@ -136,8 +136,9 @@ _PASSWORD = re.compile(r"secret|passw|passphrase|passcode|token|(^|_)(key|pin)$"
 
 
 def own_secret(ctx: Context, module: Module, node: ir.If) -> str:
-    """`sent !== process.env.ADMIN_PASSWORD`: the setting's own name, whatever the other side is called.
+    """`sent !== process.env.ADMIN_PASSWORD`: the setting's own name, also through a variable that holds it.
 
+    Whatever the other side is called.
     Not where it is compared only if it is set: that lets everybody in where it is not.
     """
     for each in ir.find(node.test, ir.Bin):

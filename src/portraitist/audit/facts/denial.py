@@ -133,10 +133,11 @@ def demands(ctx: Context, func: ir.Func, name: str, depth: int = 0) -> bool:
     for call in ir.find(func, ir.Call) if depth < 2 else ():
         for target in ctx.program.functions_called(call) if name in variables_in(call) else ():
             inner = target.node
-            params = inner.params if isinstance(inner, ir.Func) else []
-            handed = (one for one in params if isinstance(inner, ir.Func)
-                      and isinstance(got := argument_for(call, inner, one), ir.Name) and got.id == name)  # fmt: skip
-            if isinstance(inner, ir.Func) and any(demands(ctx, inner, one.name, depth + 1) for one in handed):
+            if not isinstance(inner, ir.Func):
+                continue
+            given = ((one, argument_for(call, inner, one)) for one in inner.params)
+            handed = (one for one, value in given if isinstance(value, ir.Name) and value.id == name)
+            if any(demands(ctx, inner, one.name, depth + 1) for one in handed):
                 return True
     return False
 

@@ -180,10 +180,10 @@ def handler_targets(ctx: Context, module: Module, node: ir.Node, depth: int = 0)
 
 def _wrapped_elsewhere(ctx: Context, module: Module, node: ir.Node, depth: int) -> list[Target]:
     made = _wrapping(ctx, module, node)
-    args = made[1].args if made is not None else []
-    return [
-        each for arg in args if made is not None for each in handler_targets(ctx, made[0], arg, depth + 1)
-    ]
+    if made is None:
+        return []
+    where, call = made
+    return [each for arg in call.args for each in handler_targets(ctx, where, arg, depth + 1)]
 
 
 def _wrapping(ctx: Context, module: Module, node: ir.Node) -> tuple[Module, ir.Call] | None:

@@ -9,7 +9,7 @@ import re
 
 from portraitist.audit.model import Finding
 
-_VARIANTS: tuple[tuple[str, str, str], ...] = (
+VARIANTS: tuple[tuple[str, str, str], ...] = (
     ("missing-auth", r"^the policy .* lets members set", "column"),
     ("missing-auth", r"^the policy ", "policy"),
     ("missing-auth", r"^anybody may call", "function"),
@@ -40,7 +40,7 @@ def fix_of(finding: Finding) -> str:
     if finding.fix:
         return finding.fix
     fitting = (
-        name for rule, says, name in _VARIANTS if rule == finding.rule and re.search(says, finding.message)
+        name for rule, says, name in VARIANTS if rule == finding.rule and re.search(says, finding.message)
     )
     name = next(fitting, "")
     return f"{finding.rule}.{name}" if name else finding.rule

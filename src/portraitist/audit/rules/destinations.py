@@ -133,12 +133,12 @@ def _leaves(ctx: Context, module: Module, node: ir.Node, depth: int) -> Iterator
 def _of_name(ctx: Context, module: Module, node: ir.Node, depth: int) -> Iterator[ir.Node]:
     """What a variable, or a member of one, is made of; itself where that is a row, the request, or not known."""
     root = ir.root_of(node)
-    made = [each for each in reaching(module, root) if isinstance(root, ir.Name)]
+    made = reaching(module, root) if isinstance(root, ir.Name) else []
     if any(isinstance(each.value, ir.Call) and each.value in ctx.call_at for each in made):
         yield ir.Name(node.line, node.end, "provider_id")
         return
     param = next((each.node for each in made if isinstance(each.node, ir.Param)), None)
-    given = list(_handed(ctx, module, node, param)) if param is not None else []
+    given = list(_handed(ctx, node, param)) if param is not None else []
     for where, value in given:
         yield from _leaves(ctx, where, value, depth + 1)
     plain = [
@@ -151,7 +151,7 @@ def _of_name(ctx: Context, module: Module, node: ir.Node, depth: int) -> Iterato
         yield node
 
 
-def _handed(ctx: Context, module: Module, node: ir.Node, param: ir.Param) -> Iterator[tuple[Module, ir.Node]]:
+def _handed(ctx: Context, node: ir.Node, param: ir.Param) -> Iterator[tuple[Module, ir.Node]]:
     """What callers hand over for a parameter, or for the member of it that is taken."""
     func = param.parent if isinstance(param.parent, ir.Func) else None
     key = last_name(node) if not isinstance(node, ir.Name) or param.pattern is not None else ""

@@ -101,14 +101,10 @@ _MACHINES = {"development", "dev", "local", "test"}
 def leaves_in_production(branch: ir.If) -> bool:
     """`if (process.env.NODE_ENV !== "development") return …`: what follows runs on developers' machines alone."""
     test = branch.test
-    if not isinstance(test, ir.Bin) or not re.search(r"env(ironment)?$", _last(test.left), re.I):
+    if not isinstance(test, ir.Bin) or not re.search(r"env(ironment)?$", ir.dotted(test.left), re.I):
         return False
     text = (ir.text_of(test.right) or "").lower()
     wanted = (
         {"!=", "!=="} if text in _MACHINES else {"==", "==="} if text in {"production", "prod"} else set()
     )
     return test.op in wanted and exits(branch.then)
-
-
-def _last(node: ir.Node) -> str:
-    return ir.dotted(node).rpartition(".")[2]

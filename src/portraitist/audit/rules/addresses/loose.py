@@ -78,26 +78,30 @@ def loose_addresses(ctx: Context, kept: list[Finding]) -> Iterator[Finding]:
     """
     ways = working(ctx)
     yield from _in_memory(ctx, ways)
-    doors = [func for func, routes in ctx.handled_by.items() if any(each.is_http for each in routes)]
     if not ctx.once(keeps_later):
         keeps = any(ctx.once(_keeps_fetched, each) for each in ctx.live)
-        asking = set() if keeps else _asking(ctx, doors, ways)
-        told = [each for each in asking if _tells(ctx, each, kept)]
+        asking = set() if keeps else _asking(ctx, ways)
+        told = [each for each in asking if told_in(ctx, each, kept)]
         yield from _answered(ctx, ways, {*asking, *ways.paid} - {*told})
 
 
-def _asking(ctx: Context, doors: list[ir.Func], ways: Ways) -> set[ir.Func]:
+def _doors(ctx: Context) -> list[ir.Func]:
+    """The handlers of HTTP routes."""
+    return [func for func, routes in ctx.handled_by.items() if any(each.is_http for each in routes)]
+
+
+def _asking(ctx: Context, ways: Ways) -> set[ir.Func]:
     """The handlers that ask the provider how a generation stands, themselves or by a helper."""
     asked: set[ir.Func | None] = {
         each.func for each in ctx.calls if each.purpose == "status" and "train" not in each.api
     }
-    return {each for each in doors if each not in ways.paid and leads_to(ctx, each, asked - {None})}
+    return {each for each in _doors(ctx) if each not in ways.paid and leads_to(ctx, each, asked - {None})}
 
 
-def _tells(ctx: Context, func: ir.Func, kept: list[Finding]) -> bool:
-    """Whether one of the findings stands in a function."""
+def told_in(ctx: Context, func: ir.Func, findings: list[Finding]) -> list[Finding]:
+    """Those of some findings that stand in a function."""
     path = ctx.program.module_of[func].path
-    return any(each.path == path and func.line <= each.line <= func.end for each in kept)
+    return [each for each in findings if each.path == path and func.line <= each.line <= func.end]
 
 
 def _keeps_fetched(ctx: Context, module: Module) -> bool:
@@ -137,8 +141,7 @@ def calls_like(node: ir.Node, pattern: re.Pattern[str], after: int = 0) -> bool:
 
 def keeps_later(ctx: Context) -> bool:
     """Whether some handler that pays for nothing may be what copies the addresses that others answer."""
-    doors = [func for func, routes in ctx.handled_by.items() if any(each.is_http for each in routes)]
-    return any(_copies_later(ctx, func, working(ctx)) for func in doors)
+    return any(_copies_later(ctx, func, working(ctx)) for func in _doors(ctx))
 
 
 def _copies_later(ctx: Context, func: ir.Func, ways: Ways) -> bool:

@@ -14,7 +14,14 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, Text, Value
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.addresses.loose import COPIES, PICTURE, answers_of, calls_like, keeps_later
+from portraitist.audit.rules.addresses.loose import (
+    COPIES,
+    PICTURE,
+    answers_of,
+    calls_like,
+    keeps_later,
+    told_in,
+)
 from portraitist.audit.rules.base import finding, helpers_of, last_name, provider_behind, trace
 from portraitist.audit.rules.gravity import BARELY
 
@@ -59,11 +66,7 @@ def _handing_on(ctx: Context, answered: list[Finding]) -> Iterator[tuple[Route, 
         keys: set[str] = set()
         for func in route.funcs if route.is_http else ():
             module = ctx.program.module_of[func]
-            keys |= {
-                each.key
-                for each in answered
-                if each.path == module.path and func.line <= each.line <= func.end
-            }
+            keys |= {each.key for each in told_in(ctx, func, answered)}
             copying = any(calls_like(each, COPIES) for each in (func, *helpers_of(ctx, func)))
             for _, key, value in answers_of(ctx, func) if not copying else ():
                 behind = provider_behind(ctx, module, value, helpers=True) if not key else None

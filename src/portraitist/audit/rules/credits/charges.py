@@ -69,7 +69,8 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     the way or by a webhook. A check in a guard, a plan or a payment that is asked counts as a check, and so
     does a state that lets a call be made once.
     Also credits that a member is given for the asking (`granted`) or loses twice (`charged_twice`), and balances that
-    are lowered in memory (`raced`).
+    are lowered in memory (`raced`), limits that count rows (`rows_later`), and what is sold and given unpaid
+    (`unpaid`).
     """
     yield from given_for_the_asking(ctx)
     yield from counted_first(ctx)

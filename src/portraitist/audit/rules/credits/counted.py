@@ -37,10 +37,11 @@ def counted_first(ctx: Context) -> Iterator[Finding]:
             func = count.within
             if count.op != "+=" or func is None or not isinstance(count.target, ir.Attr):
                 continue
-            if not _is_one(count.value) or ctx.role_at(module, count) not in LIVE_ROLES:
+            if not is_one(count.value) or ctx.role_at(module, count) not in LIVE_ROLES:
                 continue
             name = count.target.name
-            caught = _caught_behind(func, count) if _is_bounded(func, name, count) else None
+            bounded = any(each.end < count.line for each in bounds(func, name))
+            caught = _caught_behind(func, count) if bounded else None
             if caught is not None and not _mentions(ctx, func, name, count):
                 message = (
                     f"{name} counts this use before the work, and line {caught.line} keeps it when that fails"
@@ -49,20 +50,20 @@ def counted_first(ctx: Context) -> Iterator[Finding]:
                               evidence=[Place(module.path, caught.line)])  # fmt: skip
 
 
-def _is_one(value: ir.Node | None) -> bool:
-    return isinstance(value, ir.Lit) and value.value == 1
+def is_one(value: ir.Node | None) -> bool:
+    """Whether a value is the number one."""
+    return isinstance(value, ir.Lit) and value.value == 1 and value.value is not True
 
 
-def _is_bounded(func: ir.Func, name: str, count: ir.Assign) -> bool:
-    """Whether the function leaves, above, where the count has reached a limit."""
+def bounds(func: ir.Func, name: str) -> Iterator[ir.If]:
+    """The tests by which a function leaves where a number with this name has reached another."""
     for test in ir.find(func, ir.If):
         compares = any(
             each.op in ORDER and name in {last_name(each.left), last_name(each.right)}
             for each in ir.find(test.test, ir.Bin)
         )
-        if compares and test.end < count.line and exits(test.then):
-            return True
-    return False
+        if compares and exits(test.then):
+            yield test
 
 
 def _caught_behind(func: ir.Func, count: ir.Assign) -> ir.Handler | None:

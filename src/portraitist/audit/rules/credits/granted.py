@@ -85,7 +85,7 @@ def _sums(ctx: Context, here: Given) -> Iterator[Sum]:
 
 def _has_reason(ctx: Context, here: Given) -> bool:
     """Whether a payment is asked for on the way, only staff may come, or what is given was taken here before."""
-    if any(ctx.once(_asks_payments, each) for each in here.way) or _only_staff(ctx, here):
+    if any(ctx.once(_asks_payments, each) for each in here.way) or _only_staff(here):
         return True
     return any(each.kind == "take" for func in here.way for each in ctx.once(balance_effects).get(func, ()))
 
@@ -97,7 +97,7 @@ def _increments(here: Given, part: ir.Node) -> bool:
     return isinstance(outer, ir.Prop) and outer.key == "$inc" and is_given(here, part)
 
 
-def _only_staff(ctx: Context, here: Given) -> bool:
+def _only_staff(here: Given) -> bool:
     """Whether a test on the way turns away all but staff; one of what the request says turns nobody away."""
     for func in here.way:
         for test in ir.find(func, ir.If):

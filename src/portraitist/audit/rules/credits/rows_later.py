@@ -17,6 +17,7 @@ from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in, trace
 from portraitist.audit.rules.credits.changes import CREDIT
+from portraitist.audit.rules.credits.counted import bounds, is_one
 from portraitist.audit.rules.credits.ledger import signs_of
 from portraitist.audit.rules.credits.steps import goes_on
 from portraitist.audit.rules.gravity import BARELY
@@ -111,14 +112,16 @@ def _kept_count(ctx: Context, flow: Flow, func: ir.Func, line: int) -> Iterator[
             continue
         for use in statement.columns:
             base = _raised_by_one(ctx, statement, use)
-            if not base or CREDIT.search(snake(use.column)) or not _is_limited(func, base, statement.line):
+            if not base or CREDIT.search(snake(use.column)):
+                continue
+            if not any(each.line < statement.line for each in bounds(func, base)):
                 continue
             if (
                 f"{statement.table}.{use.column}" in ctx.once(_lowered)
                 or ctx.role_at(module, func) not in LIVE_ROLES
             ):
                 continue
-            caught = _caught(func, flow, line)
+            caught = _caught(func, line)
             ends = f"line {caught.line} keeps it" if caught is not None else "nothing lowers it"
             counts = f"{statement.table}.{use.column} counts this use before the {flow.call.purpose}"
             message = f"{counts}, and {ends} when that fails"
@@ -134,26 +137,12 @@ def _raised_by_one(ctx: Context, statement: Statement, use: ColumnUse) -> str:
         return ""
     around = use.node.parent
     if isinstance(around, ir.Assign) and around.op == "+=" and around.value is use.node:
-        return last_name(around.target) if _is_one(use.node) else ""
+        return last_name(around.target) if is_one(use.node) else ""
     for _, part in trace(ctx, statement.module, use.node):
-        if isinstance(part, ir.Bin) and part.op == "+" and _is_one(part.right):
+        if isinstance(part, ir.Bin) and part.op == "+" and is_one(part.right):
             inner = part.left.left if isinstance(part.left, ir.Bin) else part.left
             return last_name(inner)
     return ""
-
-
-def _is_one(node: ir.Node | None) -> bool:
-    return isinstance(node, ir.Lit) and node.value == 1 and node.value is not True
-
-
-def _is_limited(func: ir.Func, base: str, line: int) -> bool:
-    """Whether the function leaves above where a number with this name has reached another."""
-    for test in ir.find(func, ir.If):
-        if test.line < line and exits(test.then):
-            for each in ir.find(test.test, ir.Bin):
-                if each.op in ORDER and base in {last_name(each.left), last_name(each.right)}:
-                    return True
-    return False
 
 
 def _lowered(ctx: Context) -> set[str]:
@@ -166,7 +155,7 @@ def _lowered(ctx: Context) -> set[str]:
     return found
 
 
-def _caught(func: ir.Func, flow: Flow, line: int) -> ir.Handler | None:
+def _caught(func: ir.Func, line: int) -> ir.Handler | None:
     """The handler around the line that goes on to the paid call."""
     for each in ir.find(func, ir.Try):
         body = each.body

@@ -22,6 +22,7 @@ class Step:
 
 
 def steps_of(ctx: Context, ledger: Ledger, flow: Flow) -> list[Step]:
+    """What a way does with credits, from the route on; the call that leads to the paid one is no step."""
     found: dict[ir.Node, Step] = {}
     steps: list[Step] = []
     for func in flow.funcs:

@@ -55,8 +55,6 @@ _GRANTED = re.compile(
     r"|completed?|lifetime|monthly|yearly|unlimited|creator|gold|silver)$",
     re.I,
 )
-MAX_HELPERS = 2
-"""How many calls below a handler what is given still counts as given by its route."""
 
 
 def given_unpaid(ctx: Context, route: Route) -> Finding | None:
@@ -82,15 +80,15 @@ def given_unpaid(ctx: Context, route: Route) -> Finding | None:
 
 
 def _way(ctx: Context, handler: ir.Func) -> dict[ir.Func, ir.Call | None]:
-    """A handler and the functions that it calls, each with the handler's own call that leads there."""
+    """A handler and the functions down to two calls below, each with the handler's own call that leads there."""
     found: dict[ir.Func, ir.Call | None] = {handler: None}
-    below: list[ir.Func] = []
+    called: list[ir.Func] = []
     for call in ir.find(handler, ir.Call):
         for target in ctx.program.functions_called(call):
             if isinstance(target.node, ir.Func) and target.node not in found:
                 found[target.node] = call
-                below.append(target.node)
-    for each in below if MAX_HELPERS > 1 else ():
+                called.append(target.node)
+    for each in called:
         for inner in helpers_of(ctx, each):
             found.setdefault(inner, found[each])
     return found

@@ -38,7 +38,8 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
 
     It deletes at the provider, or it reads or changes a row of a member by an id that the request names, or asks the
     provider for what has that id while other routes are guarded (`open_data`).
-    Also what the database leaves open to browsers that ask it directly (`open_database`), and
+    Also what the database leaves open to browsers that ask it directly (`open_database`, `open_tables`, `open_rules`),
+    bots whose handlers pay for whoever writes (`open_bots`), what memory keeps for whoever has its id (`memory`), and
     a function that takes its caller's name out of a token whose signature nobody checks (`believed_tokens`), and a
     guard of paid work that lets everybody pass (`open_guards`).
     And whatever reads or changes the rows of open paid work in its file, or an office's, or raises a balance

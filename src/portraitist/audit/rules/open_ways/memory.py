@@ -1,9 +1,9 @@
-"""What a process keeps in memory under an id: dictionaries and maps of a module. Used by `missing-auth` and `idor`."""
+"""What is kept under an id outside the database: maps of a module, jobs of a queue. Of `missing-auth` and `idor`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.link.module import Module
@@ -16,7 +16,10 @@ _READS = {"get", "pop"}
 
 
 def kept(here: Given) -> Iterator[tuple[str, ir.Node]]:
-    """`jobs.get(job_id)`, `jobs[job_id]` of a dictionary of the module in which nothing says whose its entries are."""
+    """`jobs.get(job_id)`, `jobs[job_id]` of a dictionary of the module in which nothing says whose its entries are.
+
+    Also a job of a queue that is read by its id where nothing on the way compares an owner.
+    """
     nodes: list[ir.Call | ir.Index] = [*ir.find(here.func, ir.Call), *ir.find(here.func, ir.Index)]
     for node in nodes:
         holder, key = _asked(node)
@@ -28,7 +31,7 @@ def kept(here: Given) -> Iterator[tuple[str, ir.Node]]:
     for call in ir.find(here.func, ir.Call):
         name = last_name(call.func)
         told = call.args[-1:] if name == "fromId" else call.args[:1]
-        if name in _QUEUES and told and is_given(here, told[0]) and not _compares_who(here.way):
+        if name in _QUEUES and told and is_given(here, told[0]) and not compares_who(here.way):
             yield "the queue", call
             return
 
@@ -37,9 +40,9 @@ _QUEUES = {"AsyncResult", "getJob", "fromId", "fetch_job"}
 """Reads of a job by its id: of Celery, BullMQ and RQ."""
 
 
-def _compares_who(way: tuple[ir.Func, ...]) -> bool:
-    """Whether anything on a way compares an owner."""
-    tests = (each for func in way for each in ir.find(func, ir.Bin) if each.op in COMPARISONS)
+def compares_who(funcs: Iterable[ir.Func]) -> bool:
+    """Whether one of some functions compares an owner, by the names in a comparison."""
+    tests = (each for func in funcs for each in ir.find(func, ir.Bin) if each.op in COMPARISONS)
     return any(_WHO.search(name) for each in tests for name in names_in(each))
 
 
@@ -65,7 +68,7 @@ def _is_store(module: Module, name: ir.Name) -> bool:
 
 
 def _says_whose(module: Module, name: str) -> bool:
-    """Whether an entry is put in with an owner, or a function that reads it compares one."""
+    """Whether an entry is put in with an owner, or as something whose parts are not seen."""
     put = [
         each.value
         for each in module.all(ir.Assign)

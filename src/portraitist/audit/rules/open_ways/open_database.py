@@ -5,7 +5,6 @@ Reads the SQL files in the order of their paths; what was changed in the databas
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,34 +61,43 @@ class Read:
         return self.text.count("\n", 0, offset) + 1
 
 
+Policies = dict[tuple[str, str], tuple[Read, re.Match[str]]]
+"""By name and table: the file that a policy stands in, and its words."""
+
+
 def left_open(ctx: Context) -> Iterator[Finding]:
     """Functions with their owner's rights that change whoever's rows they are told; policies that keep nobody off.
 
     Only where browsers ask the database themselves, as Supabase's do: there everything in its public schema can be
     called by anybody who has the page.
     """
-    files = ctx.once(sql_files)
-    if any(re.search(r"\bauth\s*\.\s*(uid|role|jwt|users)\b", each.text, re.I) for each in files):
-        whole = "\n".join(each.text for each in files)
-        yield from _functions(ctx, files, whole)
-        yield from _policies(ctx, whole)
+    if ctx.once(speaks_of_askers):
+        yield from _functions(ctx)
+        yield from _policies(ctx)
 
 
-def _functions(ctx: Context, files: list[Read], whole: str) -> Iterator[Finding]:
+def speaks_of_askers(ctx: Context) -> bool:
+    """Whether some file asks the database who asks, as Supabase's do."""
+    known = re.compile(r"\bauth\s*\.\s*(uid|role|jwt|users)\b", re.I)
+    return any(known.search(each.text) for each in ctx.once(sql_files))
+
+
+def all_sql(ctx: Context) -> str:
+    """The text of all SQL files, in the order of their paths."""
+    return "\n".join(each.text for each in ctx.once(sql_files))
+
+
+def _functions(ctx: Context) -> Iterator[Finding]:
     latest: dict[str, tuple[Read, re.Match[str]]] = {}
     asking: set[str] = set()
-    for file in files:
+    for file in ctx.once(sql_files):
         for match in _FUNCTION.finditer(file.text):
             name = match.group("name").lower()
             latest[name] = (file, match)
             if _ASKS.search(match.group("body")):
                 asking.add(name)
     for name, (file, match) in latest.items():
-        if (
-            name in asking
-            or not _is_callable(match, whole)
-            or (match.group("schema") or "public") != "public"
-        ):
+        if name in asking or not _is_callable(ctx, match) or (match.group("schema") or "public") != "public":
             continue
         changed = [
             each for each in sql.statements(match.group("body")) if each.kind != "read" and _alters(each)
@@ -108,7 +116,7 @@ def _alters(statement: sql.SqlStatement) -> bool:
     return not statement.insert or any(_MONEY.search(each.name) for each in statement.columns)
 
 
-def _is_callable(match: re.Match[str], whole: str) -> bool:
+def _is_callable(ctx: Context, match: re.Match[str]) -> bool:
     """Whether a function runs with its owner's rights and everybody was left the right to call it."""
     around = match.group("head") + match.group("tail")
     if not re.search(r"security\s+definer", around, re.I) or re.search(
@@ -118,16 +126,16 @@ def _is_callable(match: re.Match[str], whole: str) -> bool:
     name = re.escape(match.group("name"))
     taken = re.compile(rf"\bon\s+(all\s+functions\b|(function|routine)\s+[^;]*\b{name}\b)", re.I)
     again = re.compile(rf"\bfunction\s+(\w+\.)?{name}\b", re.I)
-    default, revoked, dropped = _taken_back(whole)
+    default, revoked, dropped = ctx.once(_taken_back)
     if default or any(taken.search(each) for each in revoked):
         return False
     ends = [end for each, end in dropped if each == match.group("name").lower()]
-    return not ends or again.search(whole, ends[-1]) is not None
+    return not ends or again.search(ctx.once(all_sql), ends[-1]) is not None
 
 
-@functools.lru_cache(maxsize=1)
-def _taken_back(whole: str) -> tuple[bool, list[str], list[tuple[str, int]]]:
+def _taken_back(ctx: Context) -> tuple[bool, list[str], list[tuple[str, int]]]:
     """Whether new functions are nobody's by default, what is revoked, and each function that is dropped and where."""
+    whole = ctx.once(all_sql)
     default = r"\balter\s+default\s+privileges\b[^;]*\brevoke\b[^;]*\bfunctions\b"
     drops = re.finditer(r"\bdrop\s+function\s+(?:if\s+exists\s+)?(?:\w+\.)?(\w+)", whole, re.I)
     return (
@@ -201,25 +209,25 @@ def sql_files(ctx: Context) -> list[Read]:
     ]
 
 
-def of_public(ctx: Context) -> dict[tuple[str, str], tuple[Read, re.Match[str]]]:
+def of_public(ctx: Context) -> Policies:
     """The policies of the schema that browsers ask, by their name and table."""
     return ctx.once(_standing).get("public", {})
 
 
-def of_storage(ctx: Context) -> dict[tuple[str, str], tuple[Read, re.Match[str]]]:
+def of_storage(ctx: Context) -> Policies:
     """The policies of stored files."""
     return ctx.once(_standing).get("storage", {})
 
 
-def _standing(ctx: Context) -> dict[str, dict[tuple[str, str], tuple[Read, re.Match[str]]]]:
+def _standing(ctx: Context) -> dict[str, Policies]:
     """The policies that hold after all files, by their schema."""
-    found: dict[str, dict[tuple[str, str], tuple[Read, re.Match[str]]]] = {}
+    found: dict[str, Policies] = {}
     for file in (each for each in ctx.once(sql_files) if "policy" in each.text.lower()):
         if _ALL_DROPPED.search(file.text):
             found.clear()
         events = [*_POLICY.finditer(file.text), *_DROPPED.finditer(file.text)]
         for match in sorted(events, key=lambda each: each.start()):
-            key = (match.group("policy").strip('"').lower(), match.group("table").lower())
+            key = (shown(match).lower(), match.group("table").lower())
             own = found.setdefault((match.group("schema") or "public").lower(), {})
             if match.re is _DROPPED:
                 own.pop(key, None)
@@ -244,12 +252,11 @@ def keeps_strangers_from(ctx: Context, table: str, command: str) -> bool:
     )
 
 
-def _policies(ctx: Context, whole: str) -> Iterator[Finding]:
+def _policies(ctx: Context) -> Iterator[Finding]:
     for (name, table), (file, match) in of_public(ctx).items():
         command = command_of(match.group("rest"))
         if not for_everybody(match.group("rest")) or command == "select":
             continue
-        shown = match.group("policy").strip('"')
         test = clause_of(match.group("rest"), "with check" if command == "insert" else "using")
         if test.lower() == "true" and is_mistaken(ctx, match, command):
             does = (
@@ -260,12 +267,12 @@ def _policies(ctx: Context, whole: str) -> Iterator[Finding]:
                 else "delete from"
             )
             whom = "it holds for visitors too" if _TO.search(match.group("rest")) else "it names no role"
-            message = f'the policy "{shown}" lets everybody {does} {table}: {whom} and tests nothing'
+            message = f'the policy "{shown(match)}" lets everybody {does} {table}: {whom} and tests nothing'
             yield policy_at(
                 file, match.start(), message, f"{table} {name}", 80 if command != "insert" else 60
             )
         elif command in {"all", "update"} and _OWN_ROW.match(test):
-            yield from _own_worth(ctx, file, match, whole)
+            yield from _own_worth(ctx, file, match)
 
 
 def is_mistaken(ctx: Context, match: re.Match[str], command: str) -> bool:
@@ -279,7 +286,7 @@ def is_mistaken(ctx: Context, match: re.Match[str], command: str) -> bool:
     return owned and not meant and command != "insert"
 
 
-def _own_worth(ctx: Context, file: Read, match: re.Match[str], whole: str) -> Iterator[Finding]:
+def _own_worth(ctx: Context, file: Read, match: re.Match[str]) -> Iterator[Finding]:
     """A member's own row with a balance or a rank in it, all of whose columns the member may set."""
     table, rest = match.group("table"), match.group("rest")
     columns = [
@@ -293,12 +300,14 @@ def _own_worth(ctx: Context, file: Read, match: re.Match[str], whole: str) -> It
     name = re.escape(table)
     kept = rf"\b(revoke|grant)\s+[^;]*\bupdate\b[^;]*\bon\s+(table\s+)?(\w+\.)?\"?{name}\b"
     trigger = rf"\bbefore\s+[^;]*\bupdate\b[^;]*\bon\s+(?:\w+\.)?\"?{name}\b[^;]*\bexecute\s+\w+\s+([\w.]+)"
+    whole = ctx.once(all_sql)
     before = [each for each in re.findall(trigger, whole, re.I) if not _STAMPS.search(each)]
     if before or re.search(kept, whole, re.I):
         return
-    shown = match.group("policy").strip('"')
-    message = f'the policy "{shown}" lets members set {", ".join(columns[:3])} of their own row in {table}'
-    yield policy_at(file, match.start(), message, f"{table} {shown}", 82)
+    message = (
+        f'the policy "{shown(match)}" lets members set {", ".join(columns[:3])} of their own row in {table}'
+    )
+    yield policy_at(file, match.start(), message, f"{table} {shown(match)}", 82)
 
 
 def for_everybody(rest: str, everybody: frozenset[str] = EVERYBODY) -> bool:
@@ -318,6 +327,11 @@ def clause_of(rest: str, word: str) -> str:
         depth += {"(": 1, ")": -1}.get(rest[at], 0)
         at += 1
     return rest[found.end() : at - 1].strip()
+
+
+def shown(match: re.Match[str]) -> str:
+    """A policy's name without quotes, as a message shows it."""
+    return match.group("policy").strip('"')
 
 
 def policy_at(file: Read, offset: int, message: str, key: str, weight: int) -> Finding:

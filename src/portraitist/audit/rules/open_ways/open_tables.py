@@ -14,7 +14,7 @@ from portraitist.audit.model import Finding
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_database
 from portraitist.audit.rules.open_ways.open_data import PEOPLE
-from portraitist.audit.rules.open_ways.open_database import Read, clause_of, command_of, for_everybody
+from portraitist.audit.rules.open_ways.open_database import clause_of, command_of, for_everybody, shown
 
 _MADE = re.compile(
     r"\bcreate\s+table\s+(?:if\s+not\s+exists\s+)?(?:\"?(?P<schema>\w+)\"?\s*\.\s*)?\"?(?P<table>\w+)\"?\s*\(",
@@ -40,20 +40,19 @@ def without_policies(ctx: Context) -> Iterator[Finding]:
     Only where pages have the key of a Supabase database and its files speak of who asks. What was switched on by hand
     is not known.
     """
-    files = ctx.once(open_database.sql_files)
-    whole = "\n".join(each.text for each in files)
-    if not re.search(r"\bauth\s*\.\s*(uid|role|jwt|users)\b", whole, re.I):
+    if not ctx.once(open_database.speaks_of_askers):
         return
     yield from _read_by_all(ctx)
     yield from _buckets(ctx)
     public = any(_KEY_OF_PAGES.match(each.key) for each in ctx.of("env.read"))
-    if public and not _SWITCHED_BY_CODE.search(whole):
-        yield from _bare(ctx, files, whole)
+    if public and not _SWITCHED_BY_CODE.search(ctx.once(open_database.all_sql)):
+        yield from _bare(ctx)
 
 
-def _bare(ctx: Context, files: list[Read], whole: str) -> Iterator[Finding]:
+def _bare(ctx: Context) -> Iterator[Finding]:
+    """Tables of members, or of what is theirs, that are made without a policy and not taken from the browsers."""
     told: set[str] = set()
-    for file in files:
+    for file in ctx.once(open_database.sql_files):
         for match in _MADE.finditer(file.text):
             table = match.group("table")
             if (match.group("schema") or "public") != "public" or table.lower() in told:
@@ -64,7 +63,7 @@ def _bare(ctx: Context, files: list[Read], whole: str) -> Iterator[Finding]:
                 continue
             if re.search(
                 rf"\b(drop\s+table[^;]*|revoke\b[^;]*\bon\b[^;]*|rename\s+to\s+\"?)\b{re.escape(table)}\b",
-                whole,
+                ctx.once(open_database.all_sql),
                 re.I,
             ):
                 continue
@@ -75,6 +74,7 @@ def _bare(ctx: Context, files: list[Read], whole: str) -> Iterator[Finding]:
 
 
 def _read_by_all(ctx: Context) -> Iterator[Finding]:
+    """Policies that let everybody read rows of members, by the table's name or by columns that tell of a person."""
     for (name, table), (file, match) in open_database.of_public(ctx).items():
         rest = match.group("rest")
         if command_of(rest) not in {"select", "all"} or clause_of(rest, "using").lower() != "true":
@@ -90,9 +90,7 @@ def _read_by_all(ctx: Context) -> Iterator[Finding]:
         if command_of(rest) == "all" and open_database.is_mistaken(ctx, match, "all"):
             continue  # told by those who change rows
         weight = 58 if open_database.is_mistaken(ctx, match, "select") else BARELY
-        message = (
-            f'the policy "{match.group("policy").strip(chr(34))}" lets everybody read all rows of {table}'
-        )
+        message = f'the policy "{shown(match)}" lets everybody read all rows of {table}'
         yield open_database.policy_at(file, match.start(), message, f"read {table} {name}", weight)
 
 
@@ -110,14 +108,6 @@ def _buckets(ctx: Context) -> Iterator[Finding]:
             continue
         does = {"insert": "add files to", "delete": "delete files of"}.get(command, "change files of")
         who = "everybody" if strangers else "every member"
-        weight = (
-            66
-            if strangers and command != "insert"
-            else 58
-            if strangers
-            else BARELY
-            if command == "insert"
-            else 56
-        )
-        message = f'the policy "{match.group("policy").strip(chr(34))}" lets {who} {does} {bucket}, whoever\'s they are'
+        weight = 56 if not strangers else 58 if command == "insert" else 66
+        message = f'the policy "{shown(match)}" lets {who} {does} {bucket}, whoever\'s they are'
         yield open_database.policy_at(file, match.start(), message, f"files {bucket} {name}", weight)

@@ -38,8 +38,9 @@ def is_told_owner(ctx: Context, call: ir.Call) -> bool:
 
 _ACCOUNT_ID = re.compile(r"\b(user|owner|author|customer|account|member|profile)\.(id|_id|uid|email)$")
 _NAMES_OWNER = re.compile(r"own(s|er|ed|ership)|belongs|access|permission|member|authori[sz]", re.I)
-
-
+_ASKER = re.compile(r"user|profile|session|member|owner|account|auth|\buid\b", re.I)
+_LOOKS_AT_NOTHING = {"log", "error", "info", "warn", "json", "eq", "and", "where"}
+"""Methods that are given an id beside other things, and ask nobody."""
 WHO_ASKS = re.compile(r"user|owner|session|account|member|auth|profile|customer|uid", re.I)
 """Names for whoever asks."""
 _SETS_OFF = re.compile(
@@ -51,17 +52,13 @@ _SETS_OFF = re.compile(
 
 
 def tests_owner(ctx: Context, test: ir.Bin) -> bool:
-    compares = test.op in COMPARISONS
+    """`row.user_id != user.id`: whether a comparison asks whose something is, by the names in it."""
+    if test.op not in COMPARISONS:
+        return False
     sides = [ir.dotted(each) for each in (test.left, test.right) if isinstance(each, ir.Attr)]
-    if (
-        compares
-        and len(sides) == 2
-        and (all(_ACCOUNT_ID.search(each) for each in sides) or _is_of_asker(*sides))
-    ):
+    if len(sides) == 2 and (all(_ACCOUNT_ID.search(each) for each in sides) or _is_of_asker(*sides)):
         return True
-    return compares and bool(
-        {snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"})
-    )
+    return bool({snake(one) for one in names_in(test)} & (ctx.words.owner_columns - {"user", "uid"}))
 
 
 def _is_of_asker(one: str, other: str) -> bool:
@@ -79,19 +76,9 @@ def asks_for_own(call: ir.Call, ids: set[str]) -> bool:
     name = last_name(call.func)
     if _SETS_OFF.match(name):
         return False
-    if isinstance(call.func, ir.Attr) and call.func.name in {
-        "log",
-        "error",
-        "info",
-        "warn",
-        "json",
-        "eq",
-        "and",
-        "where",
-    }:
+    if isinstance(call.func, ir.Attr) and call.func.name in _LOOKS_AT_NOTHING:
         return False
     if _NAMES_OWNER.search(name) and any(each & ids for each in given):
         return True
-    who = re.compile(r"user|profile|session|member|owner|account|auth|\buid\b", re.I)
-    asked = any(who.search(" ".join(each)) and not each & ids for each in given)
+    asked = any(_ASKER.search(" ".join(each)) and not each & ids for each in given)
     return len(given) > 1 and any(each & ids for each in given) and asked

@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
-from portraitist.audit.facts.db_common import call_name, from_call
+from portraitist.audit.facts.db_common import from_call
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import unasked
-from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_deeds
-from portraitist.audit.rules.open_ways.open_files import DELETES, GIVES, TAKES
+from portraitist.audit.rules.open_ways.open_files import DELETES, GIVES
 from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _KEEPS = {"upload", "createSignedUploadUrl", "createSignedUrl", "createSignedUrls", "download", "remove"}
 _WHO = re.compile(r"user|member|owner|account|session|profile|uid", re.I)
-_DOES = {GIVES: "gives out", DELETES: "deletes", TAKES: "writes over"}
+_DOES = {GIVES: "gives out", DELETES: "deletes"}
 _COMPARES = {"startsWith", "includes", "startswith", "split", "match"}
 
 
@@ -39,17 +38,13 @@ def handed_out(ctx: Context, route: Route, kept: dict[str, Place]) -> Iterator[F
         if _asks_owner(ctx, here):
             continue
         for deed in ctx.once(open_deeds.deeds).get(here.func, ()):
-            if (
-                deed.what in kept
-                and deed.does in {GIVES, DELETES}
-                and any(_chosen(here, each) for each in deed.keys)
-            ):
-                does = "gives out" if deed.does == GIVES else "deletes"
+            does = _DOES.get(deed.does)
+            if does and deed.what in kept and any(_chosen(here, each) for each in deed.keys):
                 message = (
                     f"{route.key} {does} files of {deed.what} by a key of the request, whoever's they are"
                 )
                 yield unasked("idor", route, (here.module, deed.call), message, key=f"{deed.what} files {route.key}",
-                              weight=63 if deed.does != TAKES else BARELY, evidence=[kept[deed.what]])  # fmt: skip
+                              weight=63, evidence=[kept[deed.what]])  # fmt: skip
 
 
 def _asks_owner(ctx: Context, here: Given) -> bool:
@@ -66,12 +61,14 @@ def _chosen(here: Given, key: ir.Node) -> bool:
     if not is_given(here, key) or any(_WHO.search(each) for each in _names(key)):
         return False
     for part in (key, *_written(here.module, key)):
-        holes = (
-            [each for each in part.parts if not isinstance(each, ir.Lit)] if isinstance(part, ir.Tmpl) else []
-        )
-        if any(not is_given(here, each) or any(_WHO.search(one) for one in _names(each)) for each in holes):
+        if any(not is_given(here, each) for each in _holes(part)) or _holds_who(part):
             return False
     return True
+
+
+def _holes(node: ir.Node) -> list[ir.Node]:
+    """What is filled into a text."""
+    return [each for each in node.parts if not isinstance(each, ir.Lit)] if isinstance(node, ir.Tmpl) else []
 
 
 def _names(node: ir.Node) -> list[str]:
@@ -97,7 +94,7 @@ def members_buckets(ctx: Context) -> dict[str, Place]:
     found: dict[str, Place] = {}
     for module in ctx.live:
         for call in module.calls(_KEEPS) if module.language == "javascript" else ():
-            bucket = _bucket(ctx, module, call, _KEEPS)
+            bucket = _bucket(call)
             if bucket and any(_begins_with_who(each) for each in _written(module, call.args[0])):
                 found.setdefault(bucket, Place(module.path, call.line))
     for each in (one for made in ctx.once(open_deeds.deeds).values() for one in made):
@@ -108,8 +105,7 @@ def members_buckets(ctx: Context) -> dict[str, Place]:
 
 def _holds_who(node: ir.Node) -> bool:
     """`photos/${user.id}/a.png`."""
-    holes = [each for each in node.parts if not isinstance(each, ir.Lit)] if isinstance(node, ir.Tmpl) else []
-    return any(_WHO.search(each) for hole in holes for each in _names(hole))
+    return any(_WHO.search(each) for hole in _holes(node) for each in _names(hole))
 
 
 def _written(module: Module, node: ir.Node) -> list[ir.Node]:
@@ -126,9 +122,9 @@ def _begins_with_who(node: ir.Node) -> bool:
     )
 
 
-def _bucket(ctx: Context, module: Module, call: ir.Call, names: set[str]) -> str:
+def _bucket(call: ir.Call) -> str:
     """The bucket of `storage.from("bucket").download(key)`, "" for any other call."""
-    if call_name(call) not in names or not call.args:
+    if not call.args:
         return ""
     source = from_call(call)
     stored = source is not None and "storage" in ir.dotted(source.func)

@@ -14,14 +14,7 @@ from portraitist.audit.facts.auth import dependencies
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import (
-    finding,
-    live_statements,
-    names_in,
-    refusing_names,
-    trace,
-    unasked,
-)
+from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace, unasked
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways.access import is_webhook
 from portraitist.audit.rules.open_ways.open_data import unprotected

@@ -11,16 +11,14 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import names_in, unasked
+from portraitist.audit.rules.base import unasked
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import memory, open_data
 from portraitist.audit.rules.others import rows
 from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.requests import Given, below
-from portraitist.audit.rules.syntax import COMPARISONS
 
 _MACHINES = re.compile(r"secret|api_?key|cron|internal|service|admin|staff|passw", re.I)
-_WHO = re.compile(r"user|owner|member|account|profile|uid", re.I)
 _WORK = re.compile(r"model|train|predict|job|generat|image|photo|order|studio|project", re.I)
 
 
@@ -75,11 +73,7 @@ def _rows_decide(ctx: Context, ways: list[Given], call: ProviderCall) -> bool:
         helps = any(each.node in asking for each in ctx.program.functions_called(site))
         if (reads or helps) and (site.line <= call.call.line or _is_missed(here.func, site)):
             return True
-    for func in {each for one in ways for each in one.way}:
-        compared = (each for each in ir.find(func, ir.Bin) if each.op in COMPARISONS)
-        if any(_WHO.search(name) for each in compared for name in names_in(each)):
-            return True
-    return False
+    return memory.compares_who({each for one in ways for each in one.way})
 
 
 def _is_missed(func: ir.Func, site: ir.Call) -> bool:

@@ -31,7 +31,8 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
     """A route that receives webhooks and checks neither signature nor secret.
 
     The provider's are known by the address sent to it or by their path. Another service's count where they change
-    a row that their body names. A check that is left out where the secret is not set, or where no signature was sent,
+    a row that their body names, and barely where they hand it on to what is not here. One that only logs and answers
+    counts barely too. A check that is left out where the secret is not set, or where no signature was sent,
     is named as such; what the environment is sure to have is not known. Looks at the handler and four calls deep, for
     tests of a secret two. A check by a proxy is not seen. A handler that believes nothing of the body but an id, and
     asks for the state itself, is left alone, and so is one that is not here or cannot be read. Telegram's updates are
