@@ -40,7 +40,7 @@ def overwritten(ctx: Context) -> Iterator[Finding]:
         for use in statement.columns:
             made = finished.get((statement.table, snake(use.column)), [])
             elsewhere = [each for each, func in made if func not in ways[call]]
-            if not elsewhere or len(elsewhere) < len(made) or not _is_new(ctx, use):
+            if not elsewhere or len(elsewhere) < len(made) or not _is_new(use):
                 continue
             if _made_here(ctx, statement, ways[call]) or _asks_state(statement, use):
                 continue
@@ -64,7 +64,7 @@ def _finished(ctx: Context) -> dict[tuple[str, str], list[tuple[Place, ir.Func |
     return found
 
 
-def _is_new(ctx: Context, use: ColumnUse) -> bool:
+def _is_new(use: ColumnUse) -> bool:
     """Whether a value is something of the training that begins: no literal, and named so."""
     if use.node is None or isinstance(use.value, Known):
         return False

@@ -98,7 +98,7 @@ def _done_beside(
         if (
             spelled
             and state.node is not None
-            and _as_told(state)
+            and _as_told(state.node)
             and may_lose(ctx, module_of(ctx, use), use.node)
         ):
             return module_of(ctx, state), state.node
@@ -108,11 +108,11 @@ def _done_beside(
     return None
 
 
-def _as_told(state: ColumnUse) -> bool:
+def _as_told(node: ir.Node) -> bool:
     """Whether a state is kept as the provider says it, whatever it is: `prediction.status` under no test of it."""
-    plain = isinstance(state.node, ir.Attr) and state.node.name == "status"
-    told = plain and re.search(r"prediction|training|body|payload|event|result", ir.dotted(state.node), re.I)  # type: ignore[arg-type]
-    return bool(told) and "status" not in _tested(state.node)  # type: ignore[arg-type]
+    if not isinstance(node, ir.Attr) or node.name != "status" or "status" in _tested(node):
+        return False
+    return re.search(r"prediction|training|body|payload|event|result", ir.dotted(node), re.I) is not None
 
 
 def _names_of(ctx: Context, module: Module, node: ir.Node | None) -> set[str]:

@@ -50,7 +50,7 @@ def _nothing_asked(ctx: Context) -> Iterator[Finding]:
     stores a model the row may have none all the same.
     """
     asked = (each for each in ctx.calls if each.purpose == "status" and "training" in each.api.lower())
-    asking = {each.func: each for each in asked if not _taken_of(ctx, each)}
+    asking = {each.func: each for each in asked if not _taken_of(each)}
     starts = [each for each in ctx.creates() if each.purpose == "training"] if asking else []
     kept = any(_keeps_target(ctx, each) for each in starts if each.fields("destination") or not each.options)
     for statement in live_statements(ctx, "write") if starts else ():
@@ -91,7 +91,7 @@ _ASKED = {
 """What says how a run went, and nothing of what it made."""
 
 
-def _taken_of(ctx: Context, call: ProviderCall) -> bool:
+def _taken_of(call: ProviderCall) -> bool:
     """Whether anything but its state is taken of the answer, or the answer is handed on."""
     made = call.call.parent
     while isinstance(made, ir.Other):

@@ -47,7 +47,7 @@ def _starts_kept_quiet(ctx: Context, ways: Ways) -> Iterator[Finding]:
         if handler is None or handler in seen or returns(func):
             continue
         site = _statement(ctx, caller, func)
-        after = _success(ctx, caller, flow, site) if site is not None else None
+        after = _success(caller, flow, site) if site is not None else None
         if after is not None and site is not None:
             seen.add(handler)
             told = Place(ctx.program.module_of[caller].path, after.line)
@@ -88,7 +88,7 @@ def _statement(ctx: Context, caller: ir.Func, func: ir.Func) -> ir.Call | None:
     return None
 
 
-def _success(ctx: Context, caller: ir.Func, flow: Flow, site: ir.Call) -> ir.Return | None:
+def _success(caller: ir.Func, flow: Flow, site: ir.Call) -> ir.Return | None:
     """The answer that follows a statement in a route's handler: one that is no error and tests nothing before."""
     handlers = [each.node for each in flow.route.handlers] if flow.route is not None else []
     if caller not in handlers:

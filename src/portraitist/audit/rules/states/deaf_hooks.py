@@ -33,7 +33,7 @@ def deaf_hooks(ctx: Context) -> Iterator[Finding]:
     hooks = {func: ctx.program.modules[path] for func, path in hooks_of(ctx)}
     yield from _kept_out(ctx, set(hooks))
     for func, module in hooks.items():
-        yield from _reads_first(ctx, module, func)
+        yield from _reads_first(module, func)
         for inner in (func, *helpers_of(ctx, func)):
             yield from _signs_undecoded(ctx, ctx.program.module_of[inner], inner)
 
@@ -116,7 +116,7 @@ def _is_setting(ctx: Context, module: Module, key: ir.Node) -> bool:
     )
 
 
-def _reads_first(ctx: Context, module: Module, func: ir.Func) -> Iterator[Finding]:
+def _reads_first(module: Module, func: ir.Func) -> Iterator[Finding]:
     """`body.output.weights` before anybody asks how the run went: work that failed has no output, and this throws."""
     states = [each for each in ir.find(func, ir.If) if _about_end(each.test)]
     later = [each.line for each in ir.find(func, ir.Bin) if _about_end(each)]

@@ -35,7 +35,7 @@ def passes_over_empty(module: Module, func: ir.Func) -> Iterator[Finding]:
             each for each in ir.find(func, ir.If) if each not in (test, inner) and _asks_output(each.test)
         ]
         behind = list(_behind(test, inner))
-        if _asks_elsewhere(func, other, inner) or any(_ends_it(each) for each in behind):
+        if _asks_elsewhere(other, inner) or any(_ends_it(each) for each in behind):
             continue
         closing = _closing(test, inner)
         first = closing[0] if closing else test
@@ -106,7 +106,7 @@ def _inner(test: ir.If) -> ir.If | None:
     return None if any(_ends_it(each) for each in rest) else inner[0]
 
 
-def _asks_elsewhere(func: ir.Func, tests: list[ir.If], inner: ir.If) -> bool:
+def _asks_elsewhere(tests: list[ir.If], inner: ir.If) -> bool:
     """Whether an output is asked for outside the branch: an empty one may have a way of its own."""
     inside = set(ir.walk(inner))
     return any(each not in inside for each in tests)

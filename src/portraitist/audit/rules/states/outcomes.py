@@ -1,4 +1,7 @@
-"""Risks in what is done with the provider's answers: states that stay open."""
+"""Risks in what is done with the provider's answers: states that stay open.
+
+The parts of the rule stand in files of their own; here are the ends of work that a function does not know.
+"""
 
 from __future__ import annotations
 

@@ -78,16 +78,8 @@ def _asked_by_hooks(ctx: Context, module: Module) -> Iterator[Finding]:
     """`refetchInterval: (query) => (done(query.state.data?.status) ? false : 2000)` that knows some ends only."""
     for call in module.calls({"useQuery", "useSWR", "useInfiniteQuery"}):
         given = ir.keyword(call, "refetchInterval", "refreshInterval")
-        words = (
-            {word for each in ir.find(given, ir.Bin) for word in _words(each)}
-            if isinstance(given, ir.Func)
-            else set()
-        )
-        words |= (
-            {word for each in ir.find(given, ir.Arr) for word in _words(each)}
-            if isinstance(given, ir.Func)
-            else set()
-        )
+        tests = [*ir.find(given, ir.Bin), *ir.find(given, ir.Arr)] if isinstance(given, ir.Func) else []
+        words = {word for each in tests for word in _words(each)}
         provider = "succeeded" in words and not words & {"canceled", "cancelled"}
         if (provider or (words & DONE and not words & LOST)) and ctx.role_at(module, call) in LIVE_ROLES:
             told = " or ".join(repr(each) for each in sorted(words & (DONE | LOST)))

@@ -38,7 +38,7 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
             func = ir.enclosing(node, ir.Func)
             if func in seen or ctx.role_at(module, node) not in LIVE_ROLES:
                 continue
-            source = "the clock" if _by_clock(ctx, module, value) else _by_questions(value)
+            source = "the clock" if _by_clock(module, value) else _by_questions(value)
             if source:
                 seen.add(func)
                 message = f"{name} is computed from {source}"
@@ -164,7 +164,7 @@ def _goes_on(tick: ir.Func, given: ir.Node) -> bool:
     )
 
 
-def _by_clock(ctx: Context, module: Module, value: ir.Node) -> bool:
+def _by_clock(module: Module, value: ir.Node) -> bool:
     parts = [value]
     for each in ir.find(value, ir.Name):
         parts.extend(one.value for one in bindings_of(module, each) if one.value is not None)
