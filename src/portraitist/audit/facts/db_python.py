@@ -85,6 +85,8 @@ class Rows:
                         return table
             if binding.value is not None and binding.node.line <= node.line:
                 table = self._in_query(module, binding.value, depth)
+                if table is None and binding.kind == "loop":
+                    table = self.of_row(module, binding.value, depth + 1)
                 if table is not None:
                     return table
         return None

@@ -201,6 +201,8 @@ def _with_ranks(ordered: list[Finding], printable: set[int]) -> list[Finding]:
 
 _ONCE = {"shared-destination"}
 """Rules whose findings are one thing in one product, however many routes lead there."""
+_ONCE_A_FILE = {"blind-post-retry"}
+"""Rules whose findings of one call in one file are one habit, mended in one way."""
 _SAME_LITERAL = {"shared-destination", "hardcoded-owner"}
 _SAME_HOLES = (
     {"missing-auth", "idor"},
@@ -226,6 +228,8 @@ def _is_told(finding: Finding, told: list[Finding]) -> bool:
             continue
         pair = {each.rule, finding.rule}
         within = each.line <= finding.end_line and finding.line <= each.end_line
+        if len(pair) == 1 and each.rule in _ONCE_A_FILE and each.key == finding.key:
+            return True
         if pair == _SAME_LITERAL or (within and pair in _SAME_HOLES):
             return True
         one = finding.scope != "" and each.scope == finding.scope

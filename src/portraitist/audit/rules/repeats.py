@@ -16,6 +16,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.again.automatic import repeated_by_itself
 from portraitist.audit.rules.again.by_status import asked_again, begun_again, names_attempts
 from portraitist.audit.rules.again.deliveries import paid_again
+from portraitist.audit.rules.again.errors import never_leave, only_answered
 from portraitist.audit.rules.again.refused import (
     asks_helper_first,
     only_when_refused,
@@ -49,7 +50,8 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                 re.I,
             )
             decorated = isinstance(each, ir.Func) and any(
-                re.search(r"retry|backoff|on_exception", ir.dotted(one)) for one in each.decorators
+                re.search(r"retry|backoff|on_exception", ir.dotted(one)) and not never_leave(ctx, one, call)
+                for one in each.decorators
             )
             own = isinstance(each, ir.Call) and _own_retry(ctx, each)
             again = _is_repeated(ctx, each, call.call) or asked_again(each, call) or begun_again(each, call)
@@ -60,7 +62,7 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                     call.call,
                     f"{call.api} is sent again when it fails, each time paid, though the first may have come through",
                     key=call.api,
-                    weight=62,
+                    weight=BARELY if again and only_answered(each, call) else 62,
                     line=each.line if helper or own else 0,
                     end=_end_of(each, call.call),
                     evidence=[Place(call.module.path, each.line)],

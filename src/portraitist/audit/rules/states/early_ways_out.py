@@ -15,7 +15,7 @@ from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, names_in, on_requests
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.state_words import RUNNING
-from portraitist.audit.rules.states.marks import Mark, marks, put_right, settles
+from portraitist.audit.rules.states.marks import Mark, marks, may_be_undone, put_right, settles
 from portraitist.audit.rules.states.unfinished import follows
 from portraitist.audit.rules.syntax import names_error
 
@@ -68,6 +68,7 @@ def _leaves_open(ctx: Context, mark: Mark, leave: ir.Return) -> bool:
             around = below in each.body
             ends = [*each.handlers, *each.final] if around and leave.throws else each.final
             tried = not around and any(mark.node in set(ir.walk(part)) for part in each.body)
+            tried = tried or (not around and may_be_undone(mark, each))
             if tried or any(settles(ctx, mark.statement.table, ir.walk(one)) for one in ends):
                 return False
         if each is mark.func:

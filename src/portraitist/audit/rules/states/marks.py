@@ -152,6 +152,35 @@ def _put_right(ctx: Context, table: str, word: str, given: frozenset[str] | None
     return False
 
 
+def swept(ctx: Context, funcs: set[ir.Func]) -> bool:
+    """Whether something ends the old open rows of a table whose state one of these functions writes."""
+    tables = {name for name, made in ctx.once(_writers).items() if any(each.func in funcs for each in made)}
+    return any(ctx.once(_is_swept, each) for each in sorted(tables))
+
+
+def _is_swept(ctx: Context, table: str) -> bool:
+    """Whether a query asks for an open state of a table and for a time, and its function writes that state."""
+    changing = {each.func for each in writers(ctx, table)}
+    words = {each.word for each in marks(ctx) if each.statement.table == table}
+    return any(
+        each.table == table
+        and not _is_of_one(each)
+        and leads_to(ctx, each.func, changing)
+        and any(STATE.search(snake(one)) for one in each.where)
+        and _asks_age(each)
+        and any(picks(ctx, each, word) for word in words)
+        for each in live_statements(ctx, "read", "write", "delete")
+    )
+
+
+def _asks_age(statement: Statement) -> bool:
+    """Whether rows are asked for that are older than something: by a column's name, or `.lt("created_at", …)`."""
+    if any(_AGE.search(snake(each)) for each in statement.where):
+        return True
+    older = (each for each in ir.find(statement.node, ir.Call) if last_name(each.func) in {"lt", "lte"})
+    return any(_AGE.search(ir.text_of(each.args[0]) or "") for each in older if each.args)
+
+
 def picks(ctx: Context, statement: Statement, word: str) -> bool:
     """Whether a statement's condition names a state and may ask for this word."""
     texts = [text for each in ir.find(statement.node, ir.Lit) if (text := ir.text_of(each))]
@@ -159,6 +188,7 @@ def picks(ctx: Context, statement: Statement, word: str) -> bool:
         return any(re.search(rf"stat(us|e)\.\w+\..*\b{re.escape(word)}\b", each, re.I) for each in texts)
     spelled = [one for each in texts for one in _COMPARED.findall(each)]
     asked = [node for name, node in statement.where_values if STATE.search(snake(name))]
+    asked += _listed(statement)
     words = {each.lower().replace("-", "_") for each in spelled}
     for node in asked:
         known = [str(each) for each in literals(ctx.ev.eval(statement.module, node))]
@@ -167,6 +197,16 @@ def picks(ctx: Context, statement: Statement, word: str) -> bool:
         known += [text for each in ir.find(node, ir.Lit) if (text := ir.text_of(each))]
         words |= {each.lower().replace("-", "_") for each in known}
     return not words or word in words
+
+
+def _listed(statement: Statement) -> list[ir.Node]:
+    """The lists in which SQLAlchemy looks for a state: `Job.status.in_([…])`."""
+    calls = (each for each in ir.find(statement.node, ir.Call) if last_name(each.func) == "in_" and each.args)
+    return [
+        each.args[0]
+        for each in calls
+        if isinstance(each.func, ir.Attr) and STATE.search(snake(last_name(each.func.obj)))
+    ]
 
 
 _COMPARED = re.compile(r"\bstat(?:us|e)\s*(?:=|<>|!=)\s*'([\w-]+)'", re.I)
@@ -232,6 +272,19 @@ def is_kept(ctx: Context, mark: Mark, until: int) -> bool:
     helper = mark.statement.func if mark.statement.func is not mark.func else None
     inside = ir.find(helper, ir.Call) if helper is not None else iter(())
     return any(_commits(ctx, each) for each in own) or any(_commits(ctx, each) for each in inside)
+
+
+def may_be_undone(mark: Mark, attempt: ir.Try) -> bool:
+    """Whether an attempt ends with the commit that stores a row made before it: where that fails, there is no row."""
+    if mark.module.language != "python" or "commit(" not in mark.statement.module.file.text:
+        return False
+    calls = [each for part in attempt.body for each in ir.find(part, ir.Call)]
+    commits = [each for each in calls if last_name(each.func) == "commit"]
+    if not commits:
+        return False
+    earlier = (each for each in ir.find(mark.func, ir.Call) if mark.end <= each.line < attempt.line)
+    later = (each for each in calls if each.line > commits[0].end and last_name(each.func) != "refresh")
+    return not any(last_name(each.func) in _COMMITS for each in earlier) and next(later, None) is None
 
 
 def _commits(ctx: Context, call: ir.Call) -> bool:

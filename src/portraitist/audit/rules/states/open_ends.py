@@ -14,7 +14,7 @@ from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, State
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.weights import same_path
 from portraitist.audit.link.bindings import variables_in
-from portraitist.audit.link.values import Known, render
+from portraitist.audit.link.values import Known, render, structs
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import (
     askers,
@@ -31,6 +31,7 @@ from portraitist.audit.rules.base import (
     way_out_of,
 )
 from portraitist.audit.rules.failures.quiet import Ways, only_logs, working
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.mocks.pretended import says_so
 from portraitist.audit.rules.state_words import RESTING, STATE_OR_PHASE
 from portraitist.audit.rules.states.marks import WAITED_FOR
@@ -43,6 +44,8 @@ _OPEN = {
 _GIVEN_ID = re.compile(r"(prediction|training|replicate|job|external|request)_?\w*id$")
 """States in which work may be begun anew."""
 _WORDS = {"failed", "canceled", "cancelled"}
+MAX_STEPS = 3
+"""How many callers up a route is looked for that asks the provider before it closes a row."""
 
 
 def open_ends(ctx: Context) -> Iterator[Finding]:
@@ -53,6 +56,7 @@ def open_ends(ctx: Context) -> Iterator[Finding]:
     yield from _failures_passed_over(ctx)
     yield from _unlisted_words(ctx)
     yield from _unsent_parameters(ctx)
+    yield from _webhook_in_input(ctx)
 
 
 def _states(statement: Statement) -> list[ColumnUse]:
@@ -128,9 +132,18 @@ def _by_hooks_alone(ctx: Context, ways: Ways, others: list[Statement]) -> bool:
         callers = callers_of(ctx, func) if func else set()
         if leads_to(ctx, func, asking) or not callers <= ways.hooks | starting:
             return False
-        if any(leads_to(ctx, each, asking) for each in callers):
+        if any(leads_to(ctx, each, asking) for each in callers | _further(ctx, callers)):
             return False
     return True
+
+
+def _further(ctx: Context, callers: set[ir.Func | None]) -> set[ir.Func | None]:
+    """The functions that call these, so many steps up."""
+    found: set[ir.Func | None] = set()
+    for _ in range(MAX_STEPS):
+        callers = set().union(*(callers_of(ctx, each) for each in callers)) - found
+        found |= callers
+    return found
 
 
 def _may_be_told(call: ProviderCall) -> bool:
@@ -216,6 +229,7 @@ def _failures_passed_over(ctx: Context) -> Iterator[Finding]:
     writes = list(live_statements(ctx, "write", "delete"))
     writers = {each.func for each in writes}
     nodes = {each.node for each in writes}
+    asked = ctx.once(_answers_pages)
     for func, path in hooks_of(ctx):
         tests = [each for each in ir.find(func, ir.If) if _is_for_failures(each)]
         stored = [each for each in tests if _stores(ctx, each.then, nodes, writers)]
@@ -226,11 +240,22 @@ def _failures_passed_over(ctx: Context) -> Iterator[Finding]:
         told = any(each.line < tests[0].line or (each.line > tests[-1].end and not leaves) for each in other)
         if told or not all(_passes(each) for each in tests):
             continue
-        message = (
-            "work that failed is passed over here: nothing is stored, and it stays open for whoever waits"
-        )
-        yield finding("stuck-status", ctx.program.modules[path], tests[-1], message, key="failed", weight=54,
-                      end=tests[-1].test.end)  # fmt: skip
+        message = "work that failed is passed over here: nothing is stored"
+        if not asked:
+            message += ", and it stays open for whoever waits"
+        yield finding("stuck-status", ctx.program.modules[path], tests[-1], message, key="failed",
+                      weight=BARELY if asked else 54, end=tests[-1].test.end)  # fmt: skip
+
+
+def _answers_pages(ctx: Context) -> bool:
+    """Whether a route that is no webhook's asks the provider how work stands, for whoever waits for it."""
+    asking = askers(ctx) - {None}
+    return any(
+        not hears_provider(ctx, route) and leads_to(ctx, func, asking)
+        for route in ctx.routes
+        for func in route.funcs
+        if route.is_http and ctx.role_at(route.module, func) in LIVE_ROLES
+    )
 
 
 def _passes(test: ir.If) -> bool:
@@ -299,6 +324,26 @@ def _unsent_parameters(ctx: Context) -> Iterator[Finding]:
                     message = f"{name} is read from the webhook's address, which never has it: it has {told}"
                     yield finding("stuck-status", route.module, node, message, key=name, weight=73,
                                   evidence=[place(given[0][1])])  # fmt: skip
+
+
+def _webhook_in_input(ctx: Context) -> Iterator[Finding]:
+    """The address of a webhook that is sent where the provider does not look for it."""
+    for call in ctx.creates():
+        for body in call.options:
+            inner = [
+                each for part in structs(body.get("input")) for each in part.fields if each.key == "webhook"
+            ]
+            if inner and body.get("webhook", "webhook_completed") is None and not body.open:
+                module = ctx.program.modules[inner[0].path]
+                yield finding(
+                    "stuck-status",
+                    module,
+                    ir.Other(inner[0].line, inner[0].end, []),
+                    "the webhook is sent inside `input`, where the provider does not look for it",
+                    key="webhook",
+                    weight=71,
+                    evidence=[place(call)],
+                )
 
 
 @functools.cache

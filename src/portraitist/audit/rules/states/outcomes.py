@@ -14,7 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import Known, literals, structs
+from portraitist.audit.link.values import Known, literals
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import (
     askers,
@@ -23,7 +23,6 @@ from portraitist.audit.rules.base import (
     last_name,
     names_in,
     of_body,
-    place,
     provider_behind,
 )
 from portraitist.audit.rules.gravity import BARELY
@@ -39,6 +38,7 @@ from portraitist.audit.rules.states.endless import endless_waits
 from portraitist.audit.rules.states.error_answers import refusals_as_work
 from portraitist.audit.rules.states.handed_marks import handed_too_soon
 from portraitist.audit.rules.states.in_memory import kept_in_memory
+from portraitist.audit.rules.states.marks import swept
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.own_steps import steps_that_fail
 from portraitist.audit.rules.states.pages import polls_of_pages
@@ -96,7 +96,6 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from refusals_as_work(ctx)
     yield from polls_of_pages(ctx)
     yield from _never_said(ctx)
-    yield from _webhook_in_input(ctx)
     yield from _outcomes(ctx)
 
 
@@ -137,7 +136,8 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
             node = words["cancelled"]
             message = "waits for 'cancelled', which the provider never says: it says 'canceled'"
         key, weight = module.scope_name(func), 56 if "failed" in missing else 44
-        weight = weight if "failed" in missing or (not page and _closes(ctx, module, func)) else BARELY
+        kept = not page and _closes(ctx, module, func) and not swept(ctx, {func, *helpers_of(ctx, func)})
+        weight = weight if "failed" in missing or kept else BARELY
         yield finding("stuck-status", module, node, message, key=key, weight=weight)
 
 
@@ -177,25 +177,6 @@ def _says_otherwise(ctx: Context, module: Module, func: ir.Func, words: dict[str
     )
 
 
-def _webhook_in_input(ctx: Context) -> Iterator[Finding]:
-    for call in ctx.creates():
-        for body in call.options:
-            inner = [
-                each for part in structs(body.get("input")) for each in part.fields if each.key == "webhook"
-            ]
-            if inner and body.get("webhook", "webhook_completed") is None and not body.open:
-                module = ctx.program.modules[inner[0].path]
-                yield finding(
-                    "stuck-status",
-                    module,
-                    ir.Other(inner[0].line, inner[0].end, []),
-                    "the webhook is sent inside `input`, where the provider does not look for it",
-                    key="webhook",
-                    weight=71,
-                    evidence=[place(call)],
-                )
-
-
 _NEVER_SAID = {"completed", "complete", "success", "finished", "done", "ready"}
 
 
@@ -223,8 +204,27 @@ def _never_said(ctx: Context) -> Iterator[Finding]:
 
 
 def _is_body_status(module: Module, node: ir.Node) -> bool:
-    """`payload.status`, where `payload` is the request's body."""
-    return isinstance(node, ir.Attr) and node.name == "status" and of_body(module, node)
+    """`payload.status`, where `payload` is the request's body, or `status` that is taken out of it beside its `id`.
+
+    What sends no `id` is not the provider.
+    """
+    if isinstance(node, ir.Attr):
+        return node.name == "status" and of_body(module, node)
+    taken = (each for each in bindings_of(module, node) if each.keys == ("status",))
+    return any(
+        each.value is not None
+        and isinstance(each.node, ir.Assign)
+        and "id" in names_in(each.node.target)
+        and _is_body(module, each.value)
+        for each in taken
+    )
+
+
+def _is_body(module: Module, node: ir.Node) -> bool:
+    """Whether an expression is a request's body, or a variable that was set to it whole."""
+    whole = (each.value for each in bindings_of(module, node) if not each.keys)
+    parts = [node] if not isinstance(node, ir.Name) else [each for each in whole if each is not None]
+    return any(last_name(one) in {"json", "body"} for each in parts for one in ir.find(each, ir.Attr))
 
 
 def _status_words(func: ir.Func) -> dict[str, ir.Node]:
