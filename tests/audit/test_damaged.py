@@ -95,6 +95,17 @@ def test_sources_of_any_depth_and_length_end(audit_files: Auditor, text: str, su
     assert not audit.incomplete
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("slow.py", "/*\n" * 8000), ("slow.ts", ("a<b," * 4500 + "\n") * 3)]
+)
+def test_a_source_made_of_starts_without_an_end_is_given_up_and_told(
+    audit_files: Auditor, name: str, text: str
+) -> None:
+    audit = audit_files({"package.json": "{}", "app/api/y/route.ts": PAYS, name: text})
+    assert audit.incomplete == [(name, "syntax too damaged to be read")]
+    assert any(each.kind == "replicate.call" for each in audit.context.facts)
+
+
 def _damaged(text: str, rng: random.Random) -> str:
     """The text with pieces cut out, said twice, or put where they do not belong."""
     for _ in range(rng.randint(0, 5)):

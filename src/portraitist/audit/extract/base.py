@@ -12,6 +12,7 @@ from tree_sitter import Language, Parser
 from tree_sitter import Node as Syntax
 
 from portraitist.audit import ir
+from portraitist.audit.extract import probe
 
 MAX_DEPTH = 220
 """Nesting beyond this is hostile or generated; it becomes an empty `Other`."""
@@ -56,7 +57,15 @@ class Grammar:
                 self.methods[kind] = table.get(name, Converter.other)
 
     def parse(self, source: bytes) -> Syntax:
-        """The root of the tree of `source`. Raises `TooDamagedError` by a count of steps, the same in every run."""
+        """The root of the tree of `source`.
+
+        Raises `TooDamagedError` by a count of steps, the same in every run, and where `probe` finds no end.
+        """
+        if probe.is_endless(source, self._tree):
+            raise TooDamagedError
+        return self._tree(source)
+
+    def _tree(self, source: bytes) -> Syntax:
         left = _STEPS + len(source) // _BYTES_FOR_A_STEP
 
         def read(offset: int, _: object) -> bytes:
