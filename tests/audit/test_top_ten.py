@@ -298,6 +298,16 @@ def test_a_public_variable_that_no_page_reads_comes_later(audit_files: Auditor) 
     assert weights[0] < 60 < weights[1]
 
 
+def test_a_public_variable_that_nothing_bundles_is_not_printed(audit_files: Auditor) -> None:
+    server = "export const GET = () => fetch('https://x.example/' + process.env.NEXT_PUBLIC_REPLICATE_TOKEN);"
+    ranks = []
+    for library in ("express", "next", "vite"):
+        manifest = {"package.json": f'{{"dependencies": {{"{library}": "^5.0.0"}}}}'}
+        found = audit_files(manifest | {"app/api/y/route.ts": server, "app/api/x/route.ts": PAYS}).findings
+        ranks += [each.rank is not None for each in found if each.rule == "client-exposed-token"]
+    assert ranks == [False, True, True]
+
+
 def test_a_route_that_stores_what_its_owner_wrote_is_not_printed(audit_files: Auditor) -> None:
     admin = """
 import { createClient } from "@supabase/supabase-js";

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from portraitist.audit import ir
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import Field, Known, Outside, Struct, Unknown, Value, one_of, text
+from portraitist.audit.link.values import Field, Known, OneOf, Outside, Struct, Unknown, Value, one_of, text
 
 if TYPE_CHECKING:
     from portraitist.audit.link.bindings import Frame
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _SAME = {
     "JSON.stringify", "json.dumps", "Object.freeze", "String", "str", "Promise.resolve", "structuredClone",
-    "encodeURIComponent", "Number", "float", "int", "parseFloat", "parseInt", "Boolean", "bool", "JSON.parse",
+    "encodeURIComponent", "Number", "float", "int", "parseFloat", "parseInt", "JSON.parse",
     "json.loads", "copy.deepcopy", "deepcopy", "copy.copy", "orjson.dumps", "new URL", "URL", "text", "sql.raw",
 }  # fmt: skip
 _ENV_READERS = {"os.getenv", "os.environ.get", "getenv", "Deno.env.get", "environ.get", "env.get"}
@@ -25,6 +25,8 @@ _METHODS_SAME = {
     "trim", "toString", "strip", "toLowerCase", "lower", "copy", "rstrip", "lstrip", "get_secret_value", "replace",
     "as", "json", "format_map", "encode", "toUpperCase", "upper",
 }  # fmt: skip
+_TRUTHS = {"Boolean", "bool"}
+"""What makes of a value no more than whether it is there: nothing of a setting is left in it."""
 _DUMPS = {"dict", "model_dump", "to_dict", "asdict"}
 
 
@@ -38,6 +40,11 @@ def fold_library_call(
     copied = name == "dict" and call.kw is None and len(call.args) == 1
     if (name in _SAME or copied) and call.args:
         return ev.eval(module, call.args[0], frame, depth)
+    if name in _TRUTHS and call.args:
+        value = ev.eval(module, call.args[0], frame, depth)
+        options = value.options if isinstance(value, OneOf) else (value,)
+        kept = not any(isinstance(each, Outside) and each.kind == "env" for each in options)
+        return value if kept else Unknown("truth of a setting")
     if name == "Object.assign" or (name == "dict" and call.kw is not None):
         return _merged(ev, module, call, frame, depth)
     if isinstance(call.func, ir.Attr):

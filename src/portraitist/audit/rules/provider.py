@@ -18,6 +18,7 @@ from portraitist.audit.rules.base import (
     place,
     trace,
 )
+from portraitist.audit.rules.demands import is_demand
 from portraitist.audit.rules.destinations import named_alone
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.triggers import unsent_triggers
@@ -209,12 +210,13 @@ def _fixed_model(call: ProviderCall) -> str:
 def arch_mismatch(ctx: Context) -> Iterator[Finding]:
     """A validator that demands a literal which no payload sends for that key.
 
-    Only functions named for validation, and only comparisons with literals.
+    Only functions named for validation, and only comparisons with literals that refuse all else (`demands`). A value
+    that a call or a table makes of the key's own is another thing, and a name with a slash no name without one.
     """
     sent: dict[str, list[tuple[object, Place]]] = {}
     for call in ctx.creates():
         for field in call.fields(*_QUALITY):
-            for each in literals(field.value):
+            for each in literals(field.value) if not _is_looked_up(field.node) else ():
                 sent.setdefault(field.key, []).append((each, Place(field.path, field.line)))
     for module in ctx.live if sent else ():
         for test in module.all(ir.Bin):
@@ -227,9 +229,26 @@ def arch_mismatch(ctx: Context) -> Iterator[Finding]:
                 continue
             wanted = test.right.value
             others = sent[key]
-            alike = all(type(each) is type(wanted) or isinstance(each, int | float) for each, _ in others)
-            if wanted is not None and alike and all(each != wanted for each, _ in others):
+            alike = all(_are_alike(each, wanted) for each, _ in others)
+            differ = wanted is not None and alike and all(each != wanted for each, _ in others)
+            if differ and is_demand(module, test):
                 message = f"{key} must be {wanted!r} here, and {others[0][0]!r} is sent"
                 yield finding(
                     "arch-mismatch", module, test, message, key=key, weight=54, evidence=[others[0][1]]
                 )
+
+
+def _are_alike(sent: object, wanted: object) -> bool:
+    """Whether two literals may be values of one thing: of one type, and both or neither `owner/name`."""
+    if isinstance(sent, str) and isinstance(wanted, str):
+        return ("/" in sent) == ("/" in wanted)
+    return type(sent) is type(wanted) or isinstance(sent, int | float)
+
+
+def _is_looked_up(node: ir.Node | None) -> bool:
+    """`MODELS[input.model].endpoint`, `endpointOf(input.model)`: what is made of a choice by a table or a call."""
+    if isinstance(node, ir.Prop):
+        node = node.value
+    while isinstance(node, ir.Attr):
+        node = node.obj
+    return isinstance(node, ir.Index | ir.Call) and bool(node.args if isinstance(node, ir.Call) else True)

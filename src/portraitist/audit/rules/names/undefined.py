@@ -39,7 +39,8 @@ _GLOBAL = re.compile(r"^\s*global\s+([\w, ]+)", re.M)
 def undefined_name(ctx: Context) -> Iterator[Finding]:
     """A name that is called or read, in a file that touches the provider or serves routes, and bound nowhere.
 
-    It is told once for each function that uses it. Names that a template, a bundler, automatic imports or a star
+    It is told once for each function that uses it. A name that is used only where the names that there are hold it
+    (`"cover" in dir()`) is left alone. Names that a template, a bundler, automatic imports or a star
     import may provide are not judged. In Python also a local name that is read before it can have a value, in every
     file (`unbound`), one that a failure leaves without (`after_failure`), and methods that a class of the repository
     does not have (`missing_members`).
@@ -84,6 +85,7 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
                 or _named_in_class(name)
                 or ctx.role_at(module, name) not in LIVE_ROLES
                 or _in_annotation(name)
+                or _is_asked_for(name)
             ):
                 continue
             seen.add((name.within, name.id))
@@ -95,6 +97,37 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
                 key=name.id,
                 weight=64,
             )
+
+
+def _is_asked_for(name: ir.Name) -> bool:
+    """Whether a name is used only where it is among the names that there are: `cover if "cover" in dir() else ""`."""
+    inner: ir.Node = name
+    for each in ir.ancestors(name):
+        if isinstance(each, ir.If | ir.Cond):
+            then = each.then if isinstance(each.then, list) else [each.then]
+            if inner in then and _asks_for(each.test, name.id, "in"):
+                return True
+            if inner is not each.test and inner not in then and _asks_for(each.test, name.id, "not in"):
+                return True
+        elif isinstance(each, ir.Bin) and inner is each.right:
+            op = {"and": "in", "or": "not in"}.get(each.op, "")
+            if op and _asks_for(each.left, name.id, op):
+                return True
+        inner = each
+    return False
+
+
+def _asks_for(test: ir.Node, name: str, op: str) -> bool:
+    """Whether a test holds, or fails for `not in`, only where a table of names has this one."""
+    if not isinstance(test, ir.Bin) or test.right is None:
+        return False
+    if test.op == ("and" if op == "in" else "or"):
+        return _asks_for(test.left, name, op) or _asks_for(test.right, name, op)
+    tables = isinstance(test.right, ir.Call) and ir.plain_dotted(test.right.func) in _TABLES
+    return test.op == op and tables and ir.text_of(test.left) == name
+
+
+_TABLES = {"dir", "locals", "globals", "vars"}
 
 
 def _in_annotation(name: ir.Name) -> bool:

@@ -12,7 +12,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.secrets import committed, doors, given, signing, spelled
-from portraitist.audit.rules.secrets.made_public import made_public, read_by_pages
+from portraitist.audit.rules.secrets.made_public import is_bundled, made_public, read_by_pages
 from portraitist.audit.rules.secrets.sent import sent_to_a_given_address
 from portraitist.audit.source import SourceFile
 
@@ -77,6 +77,7 @@ def client_exposed_token(ctx: Context) -> Iterator[Finding]:
             files.add((fact.key, fact.path))
             message = f"{fact.key} is a secret in a public variable"
             bundled = not fact.key.startswith("NEXT_") or ctx.once(read_by_pages, fact.key)
+            again = again or not ctx.once(is_bundled)  # in its own repository no browser gets it
             weight = BARELY if again else 93 if strong and bundled else 56
             yield Finding(
                 "client-exposed-token",

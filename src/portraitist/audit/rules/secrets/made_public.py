@@ -37,6 +37,31 @@ def read_by_pages(ctx: Context, name: str) -> bool:
     )
 
 
+_BUNDLERS = (
+    r"next|vite|react-scripts|react-app-rewired|@craco/craco|webpack(-cli)?|parcel|esbuild|tsup|rollup|astro|nuxt3?|expo"
+    r"|gatsby|@vue/cli-service|@angular/cli|@remix-run/\w+|@react-router/dev|@sveltejs/kit|@rspack/\w+|@rsbuild/\w+|snowpack"
+    r"|bun|turbo|nx|lerna|@babel/core|browserify|metro|react-native|@tanstack/\w*start|vinxi|wxt|plasmo|electron-vite|react"
+)
+"""What puts variables that are public by their name into a bundle, or builds projects that may."""
+_BUNDLES = re.compile(
+    rf"\"({_BUNDLERS})\"\s*:|[\"\s]({_BUNDLERS})\s+(run|dev|build|start|serve)\b|\"workspaces\"\s*:"
+)
+_BUNDLER_SETTINGS = re.compile(
+    r"(^|/)(next|vite|nuxt|astro|webpack|gatsby|svelte|craco|rollup)\.config\.\w+$"
+)
+
+
+def is_bundled(ctx: Context) -> bool:
+    """Whether anything here may put public variables into a bundle: False where the manifests name no bundler at all.
+
+    A repository without a manifest that lists its libraries says nothing of it.
+    """
+    manifests = [each.text for each in ctx.tree.files if each.path.rpartition("/")[2] == "package.json"]
+    listed = [each for each in manifests if re.search(r"\"(dev)?[dD]ependencies\"\s*:", each)]
+    settings = any(_BUNDLER_SETTINGS.search(each) for each in ctx.tree.paths)
+    return not listed or settings or any(_BUNDLES.search(each) for each in manifests)
+
+
 def _is_for_browsers(module: Module) -> bool:
     first = module.body.parts[0] if module.body.parts else None
     return first is not None and ir.text_of(first) == "use client"
