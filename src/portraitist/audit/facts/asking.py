@@ -71,6 +71,33 @@ def for_few(ctx: Context, func: ir.Func) -> bool:
     )
 
 
+_CHECKS = re.compile(r"check|verif|ensure|require|valid|guard|identif|access|credential", re.I)
+
+
+def wants_proof(ctx: Context, name: str, func: ir.Func) -> bool:
+    """Whether a function that is named like a check answers 401 where a thing is missing: `if (!sent) return deny(401)`.
+
+    What is missing is not asked, 401 says that it is who calls; a setting of the server is none.
+    """
+    if not _CHECKS.search(name):
+        return False
+    module = ctx.program.module_of[func]
+    for branch in ir.find(func, ir.If):
+        test = branch.test
+        missing = isinstance(test, ir.Bin) and test.op in {"not", "!"} and not _is_set_up(module, test)
+        codes = (one.value for part in branch.then for one in ir.find(part, ir.Lit))
+        if missing and any(each in (401, "401") for each in codes) and denial.refuses_in(ctx, branch.then):
+            return True
+    return False
+
+
+def _is_set_up(module: Module, test: ir.Node) -> bool:
+    """Whether a test asks for what the environment has, at once or through a variable."""
+    held = (one.value for each in ir.find(test, ir.Name) for one in bindings_of(module, each))
+    parts = (each for whole in (test, *held) if whole is not None for each in ir.walk(whole))
+    return any(_CONFIGURED.search(ir.dotted(each)) for each in parts if isinstance(each, ir.Attr | ir.Name))
+
+
 def is_presence(test: ir.Node) -> bool:
     """Whether a test only asks that a header was sent, or begins as it should: `!header?.startsWith("Bearer ")`."""
     parts = list(ir.walk(test))

@@ -231,7 +231,7 @@ def asks_who(ctx: Context, func: ir.Func) -> bool:
     return ctx.asking[func]
 
 
-def in_body(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Module, ir.Node]]:
+def in_body(ctx: Context, module: Module, func: ir.Func, depth: int = 0) -> list[tuple[str, Module, ir.Node]]:
     """The first check in a function's body that denies, as (name, module, node).
 
     A test that a header was sent at all counts only where nothing behind it looks at what was sent.
@@ -248,7 +248,21 @@ def in_body(ctx: Context, module: Module, func: ir.Func) -> list[tuple[str, Modu
                 sent = sent or [(name, module, node)]
             elif name:
                 return [(name, module, node)]
-    return sent
+    return sent or _handed_on(ctx, func, depth)
+
+
+def _handed_on(ctx: Context, func: ir.Func, depth: int) -> list[tuple[str, Module, ir.Node]]:
+    """The check of the function that alone answers for this one: `return handle(request)`, with no other way out."""
+    ways = list(ir.find(func, ir.Return)) if depth < 2 else []
+    if len(ways) != 1 or ways[0].throws or not any(each is ways[0] for each in func.body):
+        return []
+    answer = ways[0].value
+    asked = [
+        in_body(ctx, each.module, each.node, depth + 1)
+        for each in (ctx.program.functions_called(answer) if isinstance(answer, ir.Call) else ())
+        if isinstance(each.node, ir.Func) and each.module is not None
+    ]
+    return asked[0] if asked and all(asked) else []
 
 
 def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> str:
@@ -265,7 +279,7 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
         )
         for each in own:
             assert isinstance(each.node, ir.Func) and each.module is not None
-            if not relevant and not asks_who(ctx, each.node):
+            if not (relevant or asking.wants_proof(ctx, name, each.node) or asks_who(ctx, each.node)):
                 continue
             if throws(ctx, each.module, each.node) and not swallowed(call):
                 return name
