@@ -38,6 +38,23 @@ def _is_top(call: ir.Call) -> bool:
     return call.within is None and isinstance(call.parent, ir.Assign)
 
 
+def _is_router(call: ir.Call) -> bool:
+    return _is_top(call) and ir.plain_dotted(call.func) in {"Router", "express.Router"}
+
+
+def _stem(path: str) -> str:
+    """`users.routes` of `../routes/users.routes.js`."""
+    return re.sub(r"\.[cm]?[jt]sx?$", "", path.rpartition("/")[2])
+
+
+def _loads_by_place(module: Module) -> bool:
+    """Whether a file that speaks of routes loads what only a run can tell: `require(join(folder, name))`."""
+    if "rout" not in module.file.text.lower():
+        return False
+    loads = (each for each in module.calls({"require", "import"}) if isinstance(each.func, ir.Name) and each.args)
+    return any(ir.text_of(each.args[0]) is None for each in loads)
+
+
 Reached = dict[ir.Func, list[ir.Func]]
 
 
@@ -47,6 +64,7 @@ class Reach:
     def __init__(self, program: Program, handlers: Iterable[ir.Func]) -> None:
         self.program = program
         self.importers: dict[str, set[str]] = {}
+        self._unfound: set[str] = set()
         self._entries: dict[str, bool] = {}
         self.references: dict[ir.Func, list[tuple[Module, ir.Node]]] = {}
         self._imports()
@@ -72,6 +90,8 @@ class Reach:
                 path = self.program.resolver.resolve(module.path, specifier, module.language)
                 if path in self.program.modules and path != module.path:
                     self.importers.setdefault(path, set()).add(module.path)
+                elif path is None:
+                    self._unfound.add(_stem(specifier))
 
     def _is_entry(self, module: Module) -> bool:
         if module.path not in self._entries:
@@ -83,6 +103,8 @@ class Reach:
         name = path.rpartition("/")[2]
         if module.role != "src":
             return module.role in {"script", "test"}
+        if module.path in self._unmounted:
+            return False
         depth = 3 if "/src/" in f"/{path}" or module.language == "python" else 2
         named = _PY_ENTRY if module.language == "python" else _JS_ENTRY
         if _ENTRY.search(path) or (named.match(name) and path.count("/") <= depth):
@@ -98,6 +120,29 @@ class Reach:
             or ir.plain_dotted(each.func) == "serve"
             for each in module.calls({"listen", "createRoot", "serve"})
         )
+
+    @functools.cached_property
+    def _unmounted(self) -> set[str]:
+        """Files that make nothing but a router, which nobody imports, beside others of the folder that are imported.
+
+        None where anything computes what it loads: then routers may be mounted by their place.
+        """
+        code = [each for each in self.program.modules.values() if each.language == "javascript"]
+        made = [each for each in code if any(map(_is_router, each.calls({"Router"})))]
+        imported = {path for path, by in self.importers.items() if any(self._runs(each) for each in by)}
+        folders = {each.path.rpartition("/")[0] for each in made if each.path in imported}
+        alone = {
+            each.path
+            for each in made
+            if each.path not in imported
+            and each.path.rpartition("/")[0] in folders
+            and _stem(each.path) not in self._unfound | {"index"}
+            and not each.calls({"listen"})
+        }
+        return set() if alone and any(map(_loads_by_place, code)) else alone
+
+    def _runs(self, path: str) -> bool:
+        return self.program.modules[path].role != "test"
 
     @functools.cached_property
     def _applications(self) -> list[str]:
