@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from portraitist.audit import ir
@@ -18,6 +18,7 @@ from portraitist.audit.link.evaluate import Evaluator
 from portraitist.audit.link.imports import Resolver
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.program import Program
+from portraitist.audit.mirrors import set_aside
 from portraitist.audit.model import Finding, Unresolved
 from portraitist.audit.rules import judge
 from portraitist.audit.source import SourceFile, Tree, read_tree
@@ -45,6 +46,7 @@ def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Au
     """
     with _roomy():
         tree = read_tree(root, words)
+        tree = replace(tree, files=set_aside(tree.files, tree.paths))
         modules, unread = _parse(tree, progress)
         program = Program(modules, Resolver(tree.files))
         context = Context(tree, program, Evaluator(program), words)

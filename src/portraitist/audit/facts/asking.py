@@ -75,9 +75,9 @@ _CHECKS = re.compile(r"check|verif|ensure|require|valid|guard|identif|access|cre
 
 
 def wants_proof(ctx: Context, name: str, func: ir.Func) -> bool:
-    """Whether a function that is named like a check answers 401 where a thing is missing: `if (!sent) return deny(401)`.
+    """Whether a function that is named like a check answers 401 where something is missing.
 
-    What is missing is not asked, 401 says that it is who calls; a setting of the server is none.
+    `if (!sent) return deny(401)`: 401 says that it is who calls that is missing; a setting of the server is none.
     """
     if not _CHECKS.search(name):
         return False

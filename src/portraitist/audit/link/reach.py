@@ -51,7 +51,9 @@ def _loads_by_place(module: Module) -> bool:
     """Whether a file that speaks of routes loads what only a run can tell: `require(join(folder, name))`."""
     if "rout" not in module.file.text.lower():
         return False
-    loads = (each for each in module.calls({"require", "import"}) if isinstance(each.func, ir.Name) and each.args)
+    loads = (
+        each for each in module.calls({"require", "import"}) if isinstance(each.func, ir.Name) and each.args
+    )
     return any(ir.text_of(each.args[0]) is None for each in loads)
 
 

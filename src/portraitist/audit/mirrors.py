@@ -1,0 +1,139 @@
+"""Trees that were copied aside: a second root with the same files, which nothing builds, starts or imports.
+
+Looks at names first and at texts only where many names under two roots are equal. Names that say `backup` themselves
+are in `source`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations
+
+from portraitist.audit.source import SourceFile
+
+FEWEST = 6
+"""So many files must stand under both roots."""
+COVERED = 0.8
+"""The part of the copy's code that must stand under the other root, too."""
+ALIKE = 0.7
+"""The part of those files that must be mostly equal, and the part of a file's lines for that."""
+MOST_OF_A_NAME = 12
+"""A name that occurs oftener (`index.ts`, `route.ts`) says nothing of a copy."""
+
+_MANIFESTS = {
+    "package.json",
+    "pyproject.toml",
+    "requirements.txt",
+    "setup.py",
+    "Pipfile",
+    "deno.json",
+    "go.mod",
+}
+_BUILT = _MANIFESTS | {"Dockerfile", "Procfile", "vercel.json", "netlify.toml", "wrangler.toml", "fly.toml"}
+"""Files by whose presence a folder is built or served on its own."""
+_SERVED = re.compile(
+    r"(^|/)(api|app|pages|functions|supabase|netlify|lambdas?|workers?|convex|public)(/|$)", re.I
+)
+"""Folders that a platform serves without a word from anywhere."""
+
+
+def set_aside(files: list[SourceFile], known: Iterable[str]) -> list[SourceFile]:
+    """The files, those of trees that were copied aside with the role `backup`."""
+    code = {
+        each.path: each for each in files if each.language in {"javascript", "python"} and each.role == "src"
+    }
+    pairs = _twins(code)
+    built = [each for each in known if each.rpartition("/")[2] in _BUILT] if pairs else []
+    copies = tuple(
+        f"{copy}/"
+        for (copy, root), names in pairs.items()
+        if _stands_alone(built, copy, root)
+        and _is_copied(code, copy, root, names)
+        and not _named(files, copy, root)
+    )
+    if not copies:
+        return files
+    return [
+        replace(each, role="backup")
+        if each.path.startswith(copies) and each.role in {"src", "script"}
+        else each
+        for each in files
+    ]
+
+
+def _twins(code: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    """(one root, another root) in both orders -> the names below both, where there are enough of them."""
+    named: defaultdict[str, list[str]] = defaultdict(list)
+    for path in code:
+        named[path.rpartition("/")[2]].append(path)
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for same in named.values():
+        for one, other in combinations(same, 2) if len(same) <= MOST_OF_A_NAME else ():
+            first, second, name = _roots(one.split("/"), other.split("/"))
+            found[first, second].append(name)
+            found[second, first].append(name)
+    return {
+        each: names
+        for each, names in found.items()
+        if len(names) >= FEWEST and each[0] and not f"{each[1]}/".startswith(f"{each[0]}/")
+    }
+
+
+def _roots(one: list[str], other: list[str]) -> tuple[str, str, str]:
+    """What two paths begin with, and the end that they share."""
+    shared = 0
+    while shared < min(len(one), len(other)) and one[-1 - shared] == other[-1 - shared]:
+        shared += 1
+    return "/".join(one[:-shared]), "/".join(other[:-shared]), "/".join(one[-shared:])
+
+
+def _apart(copy: str, root: str) -> str:
+    """The folder of the copy that holds nothing of the other root: `review` of `review/src` beside `backend/src`."""
+    parts, others = copy.split("/"), root.split("/")
+    shared = 0
+    while shared < min(len(parts) - 1, len(others)) and parts[shared] == others[shared]:
+        shared += 1
+    return "/".join(parts[: shared + 1])
+
+
+def _stands_alone(built: list[str], copy: str, root: str) -> bool:
+    """Whether the copy is built and served by nothing, and the other root is a package's."""
+    aside = _apart(copy, root)
+    if _SERVED.search(copy) or any(each.startswith(f"{aside}/") for each in built):
+        return False
+    homes, inner = {root}, root
+    while inner and inner != _apart(root, copy):
+        inner = inner.rpartition("/")[0]
+        homes.add(inner)
+    return any(each.rpartition("/")[0] in homes and each.rpartition("/")[2] in _MANIFESTS for each in built)
+
+
+def _is_copied(code: dict[str, SourceFile], copy: str, root: str, names: list[str]) -> bool:
+    below = sum(each.startswith(f"{copy}/") for each in code)
+    if len(names) < COVERED * below:
+        return False
+    head = f"{root}/" if root else ""
+    alike = sum(_are_alike(code[f"{copy}/{each}"].text, code[f"{head}{each}"].text) for each in names)
+    return alike >= ALIKE * len(names)
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Whether most lines of each stand in the other."""
+    if one == other:
+        return True
+    first, second = set(one.split("\n")), set(other.split("\n"))
+    return len(first & second) >= ALIKE * max(len(first), len(second))
+
+
+def _named(files: list[SourceFile], copy: str, root: str) -> bool:
+    """Whether a file elsewhere that is code or a setting names the folder that was copied to."""
+    aside = _apart(copy, root)
+    word = re.compile(rf"(?<![\w-]){re.escape(aside.rpartition('/')[2])}(?![\w-])")
+    return any(
+        word.search(each.text)
+        for each in files
+        if each.language in {"javascript", "python", "config"} and not each.path.startswith(f"{aside}/")
+    )
