@@ -28,6 +28,7 @@ from portraitist.audit.rules.open_ways import (
 )
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.open_ways.open_files import TAKES, Deed
+from portraitist.audit.rules.open_ways.payment_returns import is_payment_return
 from portraitist.audit.rules.requests import below
 from portraitist.audit.rules.senders.webhooks import verifies
 from portraitist.audit.rules.syntax import leaves_in_production
@@ -86,7 +87,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place(flow.call)])  # fmt: skip
     for route in ctx.routes:
-        if route not in reported and _is_open(ctx, route):
+        if route not in reported and _is_open(ctx, route) and not is_payment_return(ctx, route):
             served = list(_serves_members(ctx, route))
             yield from served or _beside(ctx, route, worked.get(route.module.path, {}))
 
