@@ -27,11 +27,15 @@ from portraitist.audit.rules.open_ways import (
     open_tables,
 )
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
+from portraitist.audit.rules.open_ways.limits import limit_before
 from portraitist.audit.rules.open_ways.open_files import TAKES, Deed
 from portraitist.audit.rules.open_ways.payment_returns import is_payment_return
 from portraitist.audit.rules.requests import below
 from portraitist.audit.rules.senders.webhooks import verifies
 from portraitist.audit.rules.syntax import leaves_in_production
+
+LIMITED = 66
+"""The weight of paid work that anybody may have, but not as often as they like."""
 
 
 def missing_auth(ctx: Context) -> Iterator[Finding]:
@@ -82,8 +86,12 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
         ways = {*flow.funcs, *(one for func in flow.funcs for one in helpers_of(ctx, func))}
         kept = sorted({each.table for func in ways for each in ctx.statements_under.get(func, ())})
         worked.setdefault(route.module.path, {}).update(dict.fromkeys(kept, route))
-        message = f"{route.key} reaches {flow.call.api} without a check that denies"
-        weight = 90 if flow.call.creates else 80
+        limit = limit_before(ctx, flow)
+        stands = (
+            f"asks nobody who calls: {limit} stands before it" if limit else "without a check that denies"
+        )
+        message = f"{route.key} reaches {flow.call.api} {'and ' if limit else ''}{stands}"
+        weight = LIMITED if limit else 90 if flow.call.creates else 80
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place(flow.call)])  # fmt: skip
     for route in ctx.routes:
