@@ -367,8 +367,18 @@ def _leaves(attempt: ir.Try, call: ir.Node) -> bool:
 
 
 def _around(attempt: ir.Try, call: ir.Node) -> bool:
-    inside = bool(attempt.handlers) and attempt in set(ir.ancestors(call))
+    above = set(ir.ancestors(call))
+    inside = bool(attempt.handlers) and attempt in above and not _is_last_resort(attempt, above)
     return inside and not only_when_refused(attempt) and not _always_throws(attempt)
+
+
+def _is_last_resort(attempt: ir.Try, above: set[ir.Node]) -> bool:
+    """Whether a call, by what is above it, is what a handler of the attempt gives back: nothing comes after it."""
+    return any(
+        each in above and one in above and not one.throws
+        for each in attempt.handlers
+        for one in ir.find(each, ir.Return)
+    )
 
 
 def _always_throws(attempt: ir.Try) -> bool:
