@@ -87,10 +87,8 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
         kept = sorted({each.table for func in ways for each in ctx.statements_under.get(func, ())})
         worked.setdefault(route.module.path, {}).update(dict.fromkeys(kept, route))
         limit = limit_before(ctx, flow)
-        stands = (
-            f"asks nobody who calls: {limit} stands before it" if limit else "without a check that denies"
-        )
-        message = f"{route.key} reaches {flow.call.api} {'and ' if limit else ''}{stands}"
+        but = f" but {limit}" if limit else ""
+        message = f"{route.key} reaches {flow.call.api} without a check that denies{but}"
         weight = LIMITED if limit else 90 if flow.call.creates else 80
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place(flow.call)])  # fmt: skip

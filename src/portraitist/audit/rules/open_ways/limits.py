@@ -27,7 +27,7 @@ def limit_before(ctx: Context, flow: Flow) -> str:
         for branch in ir.find(func, ir.If) if lines else ():
             if branch.line < max(lines) and _turns_away(branch):
                 keyed = _reads_forwarded(ctx, func, branch.test)
-                return "only a limit of calls by X-Forwarded-For" if keyed else "only a limit of calls"
+                return "a limit of calls by X-Forwarded-For" if keyed else "a limit of calls"
     return ""
 
 
