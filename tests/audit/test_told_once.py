@@ -76,6 +76,43 @@ def test_two_columns_that_get_one_variable_are_told_once(audit_files: Auditor) -
     assert weights["output[1]"]["images.image_url"] == weights["output[1]"]["images.result_url"]
 
 
+UNCOPIED = """
+import { getServerSession } from "next-auth";
+import { db, replicate } from "@/lib/clients";
+export async function POST(req: Request) {
+  const session = await getServerSession();
+  if (!session) return Response.json({}, { status: 401 });
+  const output = await replicate.run("a/b", { input: {} });
+  let url = output[0];
+  const other = output[1];
+  try {
+    const file = await fetch(url);
+    await db.storage.from("made").upload("a.png", await file.blob());
+    url = db.storage.from("made").getPublicUrl("a.png").data.publicUrl;
+  } catch (error) {
+    console.error(error);
+  }
+  await db.from("images").insert({ user_id: session.user.id, image_url: url });
+  await db.from("gallery").insert({
+    user_id: session.user.id,
+    picture_url: SECOND,
+  });
+  return Response.json({});
+}
+"""
+
+
+def test_one_value_that_two_rows_of_a_function_keep_is_told_once(audit_files: Auditor) -> None:
+    printed = {}
+    for second in ("url", "other"):
+        files = {"lib/clients.ts": CLIENTS, "app/api/x/route.ts": UNCOPIED.replace("SECOND", second)}
+        found = [each for each in audit_files(files).findings if each.rule == "temporary-url-persisted"]
+        assert {each.key for each in found} >= {"images.image_url", "gallery.picture_url"}
+        printed[second] = {each.key for each in found if each.rank is not None}
+    assert len(printed["url"]) == 1
+    assert printed["other"] == {"images.image_url", "gallery.picture_url"}
+
+
 STORES = """
 import { db, replicate } from "@/lib/clients";
 export async function keep(row: { image_url: string }) {

@@ -477,6 +477,50 @@ def test_a_webhook_that_only_logs_is_not_printed(audit_files: Auditor) -> None:
     assert [each is not None for each in _ranks(audit_files({path: kept}), "webhook-unverified")] == [True]
 
 
+def test_a_webhook_that_hands_on_to_what_only_logs_is_not_printed(audit_files: Auditor) -> None:
+    path = "app/api/webhooks/replicate/route.ts"
+    handed = HEARD.replace("DEED", "await note(body);")
+    ranks = []
+    for deed in ('console.log("done", body.id)', "jobs.set(body.id, body.status)"):
+        helper = f"const jobs = new Map();\nconst note = async (body) => {{ {deed}; }};\n"
+        ranks += _ranks(audit_files({path: helper + handed}), "webhook-unverified")
+    assert [each is not None for each in ranks] == [False, True]
+
+
+UPGRADE = """
+import { getServerSession } from "next-auth";
+import { prisma } from "@/lib/prisma";
+// POST /api/upgrade: makes the member pro. NOTE
+export async function POST() {
+  const session = await getServerSession();
+  if (!session) return Response.json({}, { status: 401 });
+  await prisma.user.update({ where: { id: session.user.id }, data: { plan: "pro" } });
+  return Response.json({ ok: true });
+}
+"""
+
+
+def test_a_gift_that_its_own_comment_declares_is_not_printed(audit_files: Auditor) -> None:
+    files = {"app/api/x/route.ts": PAYS}
+    ranks = []
+    for note in ("No payment required during alpha", "Payment comes first"):
+        audit = audit_files({**files, "app/api/upgrade/route.ts": UPGRADE.replace("NOTE", note)})
+        ranks += _ranks(audit, "credit-before-check")
+    assert [each is not None for each in ranks] == [False, True]
+
+
+def test_an_owners_tool_and_a_route_that_asks_nobody_take_no_credits(audit_files: Auditor) -> None:
+    asks = 'import { getServerSession } from "next-auth";' + PAYS.replace(
+        "  return", "  if (!(await getServerSession())) return Response.json({}, { status: 401 });\n  return"
+    )
+    files = {"schema.sql": "create table profiles (id uuid primary key, credits integer);"}
+    for path, text in (("admin/a", asks), ("b", PAYS), ("c", asks)):
+        files[f"app/api/{path}/route.ts"] = text
+    found = [each for each in audit_files(files).findings if "asks for credits or a limit" in each.message]
+    assert len(found) == 3
+    assert [each.path for each in found if each.rank is not None] == ["app/api/c/route.ts"]
+
+
 def test_one_destination_is_printed_once(audit_files: Auditor) -> None:
     other = ONE_FOR_ALL.replace('"somebody/all-of-us"', "process.env.DESTINATION")
     audit = audit_files({"app/api/a/route.ts": ONE_FOR_ALL, "app/api/b/route.ts": other})

@@ -60,8 +60,10 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
         for each in route.handlers
     }
     lines: dict[tuple[str, ir.Func | None, str], list[int]] = {}
+    values: dict[ir.Func, set[str]] = {}
     for statement in live_statements(ctx, "write"):
-        told: set[str] = set()
+        above = values.setdefault(statement.func, set()) if statement.func is not None else set()
+        told = set(above)
         for use in statement.columns:
             name = snake(use.column)
             if use.node is None or not (name in ctx.words.picture_columns or PICTURE.search(name)):
@@ -80,9 +82,15 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
                 if _copied_at_all(_parts(ctx, here[0], use.node)):
                     message, weight = f"{message} where no copy takes its place", min(weight, 58)
                     begins = copied_from(statement.func, begins) if here[0] is statement.module else begins
+                    copy = f"copy {begins}" if begins != line_of(use).line else ""
+                    weight = BARELY if copy in told else weight  # what the same copy would have mended
+                    told |= {copy} - {""}
+                    above |= {copy} - {""} if weight > BARELY else set()
                 same = ir.plain_dotted(use.node) if isinstance(use.node, ir.Name | ir.Attr) else ""
-                weight = BARELY if same in told else weight  # another column gets the same variable
+                # another column of the same function gets the same variable
+                weight = BARELY if same in told else weight
                 told |= {same} - {""}
+                above |= {same} - {""} if weight > BARELY else set()
                 again = lines.setdefault((use.path, statement.func, column), [])
                 again += [use.line] if use.line not in again else []
                 key = f"{column} {len(again)}" if len(again) > 1 else column

@@ -19,6 +19,7 @@ from portraitist.audit.rules.addresses.fallbacks import may_be_made
 from portraitist.audit.rules.addresses.loose import ANSWERS, COPIES, PICTURE, calls_like
 from portraitist.audit.rules.base import askers, finding, last_name
 from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler
 
 _OUTPUT = re.compile(r"outputs?|images?|urls?|results?|pictures?|photos?|videos?", re.I)
@@ -35,6 +36,7 @@ def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) not in LIVE_ROLES:
             continue
+        own = [each for each in known if each.path == module.path]
         for attempt in ir.find(func, ir.Try):
             copies = attempt.within is func and any(calls_like(each, COPIES) for each in attempt.body)
             if not copies or not attempt.handlers or any(exits(each.body) for each in attempt.handlers):
@@ -48,10 +50,19 @@ def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
                     message = (
                         "where the copy is not made, the provider's temporary address is kept in its place"
                     )
+                    weight = BARELY if _is_kept_too(func, node, own) else 58
                     yield finding("temporary-url-persisted", module, node, message,
-                                  key=f"{last_name(node.value) or node.key} uncopied", weight=58,
+                                  key=f"{last_name(node.value) or node.key} uncopied", weight=weight,
                                   line=copied_from(func, node.line), end=node.end,
                                   evidence=[Place(module.path, attempt.line)])  # fmt: skip
+
+
+def _is_kept_too(func: ir.Func, prop: ir.Prop, known: list[Finding]) -> bool:
+    """Whether a row that is told of gets the same variable in the same function: one copy mends both."""
+    name = ir.plain_dotted(prop.value) if isinstance(prop.value, ir.Name) else ""
+    again = [each for each in ir.find(func, ir.Prop) if each is not prop and name != ""]
+    ends = {each.end for each in again if ir.plain_dotted(each.value) == name and each.line != prop.line}
+    return any(func.line <= each.end_line <= func.end and each.end_line in ends for each in known)
 
 
 MAX_WAY = 80

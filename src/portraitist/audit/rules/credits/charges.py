@@ -37,6 +37,7 @@ from portraitist.audit.rules.credits.given_back import failed_branch, given_back
 from portraitist.audit.rules.credits.granted import given_for_the_asking
 from portraitist.audit.rules.credits.later import left_to_others
 from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Ledger, named_kinds
+from portraitist.audit.rules.credits.nobody_asked import has_no_member
 from portraitist.audit.rules.credits.raced import raced
 from portraitist.audit.rules.credits.rows_later import asks_number, by_rows, limits
 from portraitist.audit.rules.credits.steps import Step, goes_on, steps_of
@@ -355,10 +356,11 @@ def _unasked(ctx: Context, ledger: Ledger, flow: Flow) -> Finding:
     message = f"the {flow.call.purpose} is paid here and nothing on the way asks for credits or a limit"
     kept = ctx.once(_stored)
     taken = any("take" in each for each in ledger.kinds.values())
+    quiet = has_no_member(ctx, flow)
     if kept is None or taken:
-        weight = 50 if taken and not answers_text(flow.call) else BARELY
+        weight = 50 if taken and not quiet and not answers_text(flow.call) else BARELY
         return _at_call(flow, message, weight, place(flow.call))
-    return _at_call(flow, f"{message}: nothing takes from {kept[0]}", 46, kept[1])
+    return _at_call(flow, f"{message}: nothing takes from {kept[0]}", BARELY if quiet else 46, kept[1])
 
 
 def _at_call(flow: Flow, message: str, weight: int, proof: Place) -> Finding:

@@ -13,10 +13,12 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Route, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, names_in
 from portraitist.audit.rules.credits.effects import done_in
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _SELLS = re.compile(
@@ -58,7 +60,10 @@ _GRANTED = re.compile(
 
 
 def given_unpaid(ctx: Context, route: Route) -> Finding | None:
-    """The first thing a route gives that is sold, where no function on the way looks at a payment or a reason."""
+    """The first thing a route gives that is sold, where no function on the way looks at a payment or a reason.
+
+    Where the handler's own comment declares that no payment is asked for now, its owner knows: it weighs little.
+    """
     for handler in route.funcs:
         module = ctx.program.module_of[handler]
         way = _way(ctx, handler)
@@ -74,9 +79,27 @@ def given_unpaid(ctx: Context, route: Route) -> Finding | None:
         assert at is not None
         message = f"{route.key} gives {what} and nothing on the way looks at a payment"
         proof = Place(ctx.program.module_of[func].path, node.line)
-        return finding("credit-before-check", module, at, message, key=f"unpaid {route.key}", weight=74,
+        weight = BARELY if _is_declared(module, handler) else 74
+        return finding("credit-before-check", module, at, message, key=f"unpaid {route.key}", weight=weight,
                        end=at.end, evidence=[proof])  # fmt: skip
     return None
+
+
+_DECLARES = re.compile(
+    r"(no|without)[ \w]{0,12} payments?[ \w]{0,16}(required|needed|necessary|asked|for now|yet|during)"
+    r"|\bpayments?[ \w]{0,12}(not|n't)[ \w]{0,8}(required|needed)",
+    re.I,
+)
+_COMMENT = re.compile(r"^\s*(//|/?\*|#)(?P<said>.*)")
+MAX_ABOVE = 12
+"""So many lines above a handler may hold what its comment says of it."""
+
+
+def _is_declared(module: Module, handler: ir.Func) -> bool:
+    """Whether the comment above a handler or in it says that no payment is asked for now."""
+    lines = module.file.text.split("\n")[max(0, handler.line - 1 - MAX_ABOVE) : handler.end]
+    said = (_COMMENT.match(each) for each in lines)
+    return any(each is not None and _DECLARES.search(each["said"]) for each in said)
 
 
 def _way(ctx: Context, handler: ir.Func) -> dict[ir.Func, ir.Call | None]:

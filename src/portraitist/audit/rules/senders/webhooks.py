@@ -22,6 +22,7 @@ from portraitist.audit.rules.requests import below, is_given, of_chosen_row
 from portraitist.audit.rules.senders.bots import unasked_updates
 from portraitist.audit.rules.senders.messengers import unsigned_messages
 from portraitist.audit.rules.senders.open_checks import only_logged, open_check
+from portraitist.audit.rules.senders.pretended import agrees, pretended
 
 _TOLD = {"status", "output"}
 """What a handler that asks the provider itself does not read from the body."""
@@ -32,11 +33,11 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
 
     The provider's are known by the address sent to it or by their path. Another service's count where they change
     a row that their body names, and barely where they hand it on to what is not here. One that only logs and answers
-    counts barely too. A check that is left out where the secret is not set, or where no signature was sent,
-    is named as such; what the environment is sure to have is not known. Looks at the handler and four calls deep, for
-    tests of a secret two. A check by a proxy is not seen. A handler that believes nothing of the body but an id, and
-    asks for the state itself, is left alone, and so is one that is not here or cannot be read. Telegram's updates are
-    in `bots`, other messengers' in `messengers`.
+    counts barely too. A check that is left out where the secret is not set, or where no signature was sent, is named
+    as such, and one whose helper says yes to everything is none; what the environment is sure to have is not known.
+    Looks at the handler and four calls deep, for tests of a secret two. A check by a proxy is not seen. A handler
+    that believes nothing of the body but an id, and asks for the state itself, is left alone, and so is one that is
+    not here or cannot be read. Telegram's updates are in `bots`, other messengers' in `messengers`.
     """
     yield from unasked_updates(ctx, _is_verified)
     yield from unsigned_messages(ctx)
@@ -60,6 +61,9 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
             continue
         lacks = _open_check(ctx, route) if _is_verified(ctx, route) else "anything"
         acts = own or changed or (lacks in _LEFT_OUT and _compares_itself(ctx, route))
+        acts = acts or (
+            lacks == "anything" and any(one for func in route.funcs for one in pretended(ctx, func))
+        )
         handed = lacks == "anything" and route.method != "ACTION" and _hands_on(ctx, route)
         if not lacks or not (acts or handed):
             continue
@@ -82,16 +86,29 @@ _NOTES = re.compile(
 )
 
 
+MAX_NOTES = 2
+"""How many calls below a handler nothing but notes may be taken."""
+
+
 def _only_notes(ctx: Context, route: Route) -> bool:
     """Whether a handler does nothing with what it hears but log and answer: a forged call gains nothing."""
-    for func in route.funcs:
-        if any(isinstance(each.target, ir.Attr | ir.Index) for each in ir.find(func, ir.Assign)):
+    return bool(route.funcs) and all(_only_notes_in(ctx, each) for each in route.funcs)
+
+
+def _only_notes_in(ctx: Context, func: ir.Func, depth: int = 0) -> bool:
+    if any(isinstance(each.target, ir.Attr | ir.Index) for each in ir.find(func, ir.Assign)):
+        return False
+    for call in ir.find(func, ir.Call):
+        checks = _VERIFIES.search(ir.dotted(call.func).rpartition(".")[2])
+        called = [each.node for each in ctx.program.functions_called(call)]
+        noted = (
+            bool(called)
+            and depth < MAX_NOTES
+            and all(isinstance(each, ir.Func) and _only_notes_in(ctx, each, depth + 1) for each in called)
+        )
+        if not checks and not noted and (called or not _NOTES.search(ir.dotted(call.func))):
             return False
-        for call in ir.find(func, ir.Call):
-            checks = _VERIFIES.search(ir.dotted(call.func).rpartition(".")[2])
-            if not checks and (ctx.program.functions_called(call) or not _NOTES.search(ir.dotted(call.func))):
-                return False
-    return bool(route.funcs)
+    return True
 
 
 _LOGGED = "nothing but the log"
@@ -263,11 +280,12 @@ def verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int = 0)
 def _verifies(ctx: Context, module: Module | None, func: ir.Node, depth: int) -> bool:
     assert module is not None
     named = variables_in(func) | {each.name for each in ir.find(func, ir.Attr)}
+    named -= {ir.dotted(each.func).rpartition(".")[2] for each in pretended(ctx, func)}
     if _names_check(ctx, named - {""}):
         return True
     for test in ir.find(func, ir.If) if depth < 3 else ():
         told = any(_TELLS.search(_OF_OTHERS.sub("", each)) for each in names_in(test.test) if " " not in each)
-        if told and test.then and not _only_presence(module, test.test):
+        if told and test.then and not _only_presence(ctx, module, test.test):
             return True  # a branch of comments alone checks nothing
         if exits(test.then) and own_secret(ctx, module, test):
             return True
@@ -293,9 +311,15 @@ def _handed_in(module: Module, call: ir.Call) -> bool:
     return found is not None and any(each.kind == "param" for each in found[1])
 
 
-def _only_presence(module: Module, test: ir.Node) -> bool:
-    """`if (!signature)`, where `signature` is just a header or a setting: something was sent, nothing is compared."""
+def _only_presence(ctx: Context, module: Module, test: ir.Node) -> bool:
+    """`if (!signature)`, where `signature` is just a header or a setting: something was sent, nothing is compared.
+
+    A helper that says yes to everything compares nothing either.
+    """
+    agreed = {one for each in ir.find(test, ir.Call) if agrees(ctx, each) for one in ir.walk(each)}
     for each in ir.walk(test):
+        if each in agreed or _is_header(each):
+            continue
         empty = isinstance(each, ir.Bin) and isinstance(each.right, ir.Lit) and not each.right.value
         compares = isinstance(each, ir.Bin) and each.op not in _NO_COMPARISON and not empty
         if isinstance(each, ir.Call) or compares:
@@ -305,6 +329,16 @@ def _only_presence(module: Module, test: ir.Node) -> bool:
             if found is None or not all(_is_given(one.value) for one in found[1]):
                 return False
     return True
+
+
+def _is_header(node: ir.Node) -> bool:
+    """The `req` of `req.headers["x-signature"]`."""
+    if not isinstance(node, ir.Name):
+        return False
+    read = node.parent
+    return (
+        isinstance(read, ir.Attr) and read.name == "headers" and isinstance(read.parent, ir.Index | ir.Attr)
+    )
 
 
 _SETTING = re.compile(r"^(process\.env|import\.meta|settings|config|env)\b", re.I)
