@@ -90,9 +90,26 @@ def _can_refuse(ctx: Context, func: ir.Func, depth: int) -> bool:
             if depth < 3 and _calls_denier(ctx, node, depth):
                 return True
         asks = isinstance(node, ir.If) and _tests_identity(ctx, node.test) and exits(node.then)
-        if asks and isinstance(node, ir.If) and not _never_true(ctx, func, node.test):
+        if (
+            isinstance(node, ir.If)
+            and asks
+            and not (_never_true(ctx, func, node.test) or _of_each(node, func))
+        ):
             return True
     return False
+
+
+_EACH = {"map", "flatMap", "filter", "forEach", "find", "findIndex", "some", "every", "reduce", "sort"}
+
+
+def _of_each(node: ir.Node, func: ir.Func) -> bool:
+    """Whether a branch stands in what is done with each of many, `users.map(user => …)`: it leaves only that."""
+    inner = (each for each in ir.ancestors(node) if isinstance(each, ir.Func) and func.line <= each.line)
+    return any(
+        each is not func and isinstance(made := each.parent, ir.Call) and isinstance(made.func, ir.Attr)
+        and made.func.name in _EACH and each in made.args
+        for each in inner
+    )  # fmt: skip
 
 
 def _never_taken(ctx: Context, func: ir.Func, node: ir.Node) -> bool:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts import denial
+from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.auth import answer_tested, swallowed, throws
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.module import Module
 
 MAX_DEPTH = 2
@@ -41,10 +42,30 @@ def _checks(ctx: Context, module: Module, func: ir.Func) -> Iterator[tuple[str, 
     """The calls of a handler that verify a signature and whose verdict is heeded."""
     for call in ir.find(func, ir.Call):
         name = ir.plain_dotted(call.func) or ir.dotted(call.func)
-        if not name or not (_verifies(call, name) or _asks_helper(ctx, call, name)):
+        if not name or not (_verifies(call, name) or _is_hmac(call) or _asks_helper(ctx, call, name)):
             continue
         if (_raises(ctx, call, name) and not swallowed(call)) or answer_tested(ctx, module, func, call):
             yield name, call
+
+
+def is_signed(ctx: Context, route: Route) -> bool:
+    """Whether a handler heeds a signature and asks for no user: there is none behind such a request."""
+    return not route.guarded_by and ctx.once(_is_signed, route)
+
+
+def _is_signed(ctx: Context, route: Route) -> bool:
+    targets = [(each.module, each.node) for each in route.handlers]
+    return any(
+        next(_checks(ctx, module, func), None) is not None
+        for module, func in targets
+        if module is not None and isinstance(func, ir.Func)
+    )
+
+
+def _is_hmac(call: ir.Call) -> bool:
+    """`createHmac("sha256", secret)`, `hmac.new(…)`: what should have been sent is computed."""
+    name = ir.dotted(call.func).lower()
+    return name.endswith(("createhmac", "hmac.new"))
 
 
 def _verifies(call: ir.Call, name: str) -> bool:
@@ -79,6 +100,9 @@ def _asks_helper(ctx: Context, call: ir.Call, name: str) -> bool:
 
 
 def _compares(ctx: Context, func: ir.Func, depth: int) -> bool:
+    computed = any(_is_hmac(each) for each in ir.find(func, ir.Call))
+    if computed and any(each.op in EQUALITY for each in ir.find(func, ir.Bin)):
+        return True
     for call in ir.find(func, ir.Call):
         name = ir.plain_dotted(call.func) or ir.dotted(call.func)
         if _verifies(call, name):

@@ -213,11 +213,32 @@ def behind_middleware(ctx: Context, route: Route) -> bool:
     covering = [each for each in files if _chosen(each, route)]
     if route.framework == "action" and any(_leaves_open(ctx, each) for each in covering):
         return False
-    return any(_denies_all(ctx, each, route) and _matches(each, route) for each in covering)
+    return any(
+        ctx.once(_stands_in_front, each) and _denies_all(ctx, each, route) and _matches(each, route)
+        for each in covering
+    )
 
 
 def _middleware_files(ctx: Context) -> list[Module]:
+    """Next's own files, and helpers of that name which those may hand the request on to."""
     return [each for each in ctx.live if re.search(r"(^|/)(middleware|proxy)\.(ts|js)$", each.path)]
+
+
+_HANDS_OUT = re.compile(r"\bexport\b[^;=(]*\b(default|middleware|proxy)\b|module\.exports|exports\.")
+"""What Next takes from such a file: one that hands out something else stands in front of nothing."""
+
+
+def _stands_in_front(ctx: Context, module: Module) -> bool:
+    """Whether a file hands out what Next takes, or is imported by one that does."""
+    if _HANDS_OUT.search(module.file.text):
+        return True
+    taken = ctx.program.resolver.resolve
+    return any(
+        taken(each.path, one.module, each.language) == module.path
+        for each in ctx.once(_middleware_files)
+        if each is not module and _HANDS_OUT.search(each.file.text)
+        for one in each.all(ir.Import)
+    )
 
 
 def _leaves_open(ctx: Context, module: Module) -> bool:
@@ -284,7 +305,24 @@ def _denies_all(ctx: Context, module: Module, route: Route) -> bool:
         return True
     excepted = any(each.rstrip("/") == "/api" for each in plain)
     reexported = any("next-auth" in each.module or "@/auth" in each.module for each in module.all(ir.Import))
-    return not excepted and (reexported or any(denies(ctx, module, each) for each in module.all(ir.Func)))
+    if excepted or _only_counts(ctx, module):
+        return False
+    return reexported or any(denies(ctx, module, each) for each in module.all(ir.Func))
+
+
+def _only_counts(ctx: Context, module: Module) -> bool:
+    """Whether a file turns away only those who ask too often, 429: it redirects nobody, and no helper denies."""
+    numbers = {each.value for each in module.all(ir.Lit) if isinstance(each.value, int)}
+    if 429 not in numbers or any(True for _ in module.calls({"redirect", "rewrite", "protect"})):
+        return False
+    helpers = (one for call in module.all(ir.Call) for one in ctx.program.functions_called(call))
+    return not any(
+        isinstance(each.node, ir.Func)
+        and each.module not in {None, module}
+        and denies(ctx, each.module, each.node)
+        for each in helpers
+        if each.module is not None
+    )
 
 
 def _refuses_api(ctx: Context, module: Module) -> bool:

@@ -16,7 +16,7 @@ from portraitist.audit.rules.base import refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others import rows
 from portraitist.audit.rules.others.callers import are_known
-from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent, parent_of
+from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent, parent_of, place_near
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _SHOWN = re.compile(r"public|publish|visib|shared", re.I)
@@ -53,9 +53,10 @@ def of_parents(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
                 f"{parent} it is"
             )
             weight = 64 if pays else 46 if statement.insert else 58
+            whose = place_near(ctx, parent, owned[parent], route.module.path)
             yield unasked("idor", route, (statement.module, statement.node), message,
                           key=f"part {statement.table} {route.key}", weight=weight,
-                          evidence=[owned[parent].place, Place(route.module.path, route.node.line)])  # fmt: skip
+                          evidence=[whose, Place(route.module.path, route.node.line)])  # fmt: skip
             return
 
 

@@ -13,9 +13,11 @@ from portraitist.audit import ir
 from portraitist.audit.facts.auth import dependencies
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.signed import is_signed
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in, refusing_names, trace, unasked
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.open_ways.access import is_webhook
 from portraitist.audit.rules.open_ways.open_data import unprotected
 from portraitist.audit.rules.open_ways.open_database import keeps_to_owner
@@ -25,6 +27,7 @@ from portraitist.audit.rules.others import (
     files,
     identity,
     models,
+    permissions,
     predictions,
     rows,
     table_owners,
@@ -38,7 +41,7 @@ from portraitist.audit.rules.others.checks import (
     tests_owner,
     tests_payment,
 )
-from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent
+from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent, place_near
 from portraitist.audit.rules.requests import below, is_given
 
 _REQUEST = {"req", "request"}
@@ -56,7 +59,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
     handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
     everyones, kept = table_owners.compared(ctx) | owned, files.members_buckets(ctx)
     for way_in in ctx.routes:
-        if way_in.is_http and not is_webhook(ctx, way_in) and not _STAFF.search(way_in.path):
+        if way_in.is_http and not _of_no_user(ctx, way_in) and not _STAFF.search(way_in.path):
             yield from _named_on(ctx, way_in, owned, everyones)
             yield from files.handed_out(ctx, way_in, kept)
             yield from models.run_by_name(ctx, way_in)
@@ -74,7 +77,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         if (
             route is None
             or (owner.by_definition and not are_known(ctx, route, ()))
-            or is_webhook(ctx, route)
+            or _of_no_user(ctx, route)
             or _for_staff(ctx, route, statement)
             or not (_by_request(ctx, statement, set(handlers)) or _is_named(ctx, route, statement))
             or _compares_owner(ctx, statement)
@@ -90,11 +93,26 @@ def idor(ctx: Context) -> Iterator[Finding]:
             f"{statement.kind} on {key} by {', '.join(sorted(where))} of the request, without {owner.column}"
         )
         site = (statement.module, statement.node)
-        weight = 76 if are_known(ctx, route, ()) else 57
+        weight = 76 if are_known(ctx, route, ()) else _of_strangers(ctx, route)
         weight = weight if unprotected(ctx, statement) and not rows.asks_provider(ctx, statement) else BARELY
         if any(rows.PROGRAMS.search(each) for func in route.funcs for each in ctx.once(refusing_names, func)):
             weight = BARELY
-        yield unasked("idor", route, site, message, key=key, weight=weight, evidence=[owner.place])
+        weight = permissions.weighed(ctx, route, weight)
+        whose = place_near(ctx, key, owner, route.module.path)
+        yield unasked("idor", route, site, message, key=key, weight=weight, evidence=[whose])
+
+
+def _of_no_user(ctx: Context, route: Route) -> bool:
+    """Whether another service calls a route: its request names rows of whoever they are."""
+    return is_webhook(ctx, route) or is_signed(ctx, route)
+
+
+def _of_strangers(ctx: Context, route: Route) -> int:
+    """The weight where no user is known: BARELY where `missing-auth` tells of it, and where nobody need be known."""
+    return BARELY if _ANSWERED.search(route.path) or open_data.told(ctx, route) is not None else 57
+
+
+_ANSWERED = re.compile(r"call_?back|hook|notif|(^|[/_-])ipn\b|/click|/link$", re.I)
 
 
 def _named_on(ctx: Context, route: Route, owned: Owners, everyones: Owners) -> Iterator[Finding]:
@@ -214,8 +232,10 @@ def _through_helpers(
             message = (
                 f"{route.key} {does} {each.table} by an id of the request, without {owned[each.table].column}"
             )
-            seen = [Place(each.module.path, each.line), owned[each.table].place]
-            yield finding("idor", *route.home, message, key=f"{each.table} {route.key}", weight=76 if asked else 57,
+            whose = place_near(ctx, each.table, owned[each.table], route.module.path)
+            seen = [Place(each.module.path, each.line), whose]
+            weight = permissions.weighed(ctx, route, 76 if asked else _of_strangers(ctx, route))
+            yield finding("idor", *route.home, message, key=f"{each.table} {route.key}", weight=weight,
                           end=route.head, evidence=seen)  # fmt: skip
 
 
@@ -311,20 +331,34 @@ def _kept_by_policy(ctx: Context, statement: Statement) -> bool:
 
 
 def _compares_owner(ctx: Context, statement: Statement) -> bool:
-    """Whether the function reads the row with its owner, or compares the owner, before."""
-    func = statement.func
+    """Whether the function reads the row with its owner, or compares the owner, before.
+
+    So do the functions around it: what a handler has asked holds in the callback of its transaction.
+    """
     ids = names_of_ids(statement)
-    for each in ctx.statements:
-        same = each.func is func and (
-            each.table == statement.table or bool(rows.plain_ids(each) & rows.plain_ids(statement))
-        )
-        if same and {snake(one) for one in each.where} & ctx.words.owner_columns:
-            return True
-    while func is not None:
+    around = [each for each in ir.ancestors(statement.node) if isinstance(each, ir.Func)]
+    asked = (each for func in around for each in ctx.statements_under.get(func, ()) if each.func is func)
+    if any(_asks_owner_of(ctx, each, statement) for each in asked):
+        return True
+    for func in around:
         if any(tests_owner(ctx, each) or tests_payment(each, ids) for each in ir.find(func, ir.Bin)):
             return True
         before = [call for call in ir.find(func, ir.Call) if call.line < statement.line]
         if any(asks_for_own(call, ids) or is_told_owner(ctx, call) for call in before):
             return True
-        func = ir.enclosing(func, ir.Func)
     return False
+
+
+def _asks_owner_of(ctx: Context, asked: Statement, statement: Statement) -> bool:
+    """Whether one statement asks for the row of another, or for what that is part of by the same id, with the owner.
+
+    An id that is a member, `params.id`, counts only before, and where the handler leaves if there is no such row.
+    """
+    where = {snake(one) for one in asked.where}
+    later = asked.func is not statement.func and asked.line > statement.line
+    if later or not where & ctx.words.owner_columns:
+        return False
+    if asked.table == statement.table or rows.plain_ids(asked) & rows.plain_ids(statement):
+        return True
+    same = rows.member_ids(asked) & rows.member_ids(statement)
+    return bool(same) and asked.line < statement.line and rows.is_needed(asked)

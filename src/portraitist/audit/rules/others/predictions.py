@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.database import snake
-from portraitist.audit.facts.denial import exits
-from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import unasked
 from portraitist.audit.rules.gravity import BARELY
@@ -71,18 +69,6 @@ def _rows_decide(ctx: Context, ways: list[Given], call: ProviderCall) -> bool:
     for site in ir.find(here.func, ir.Call):
         reads = any(each.node is site for each in ctx.statements_under.get(here.func, ()))
         helps = any(each.node in asking for each in ctx.program.functions_called(site))
-        if (reads or helps) and (site.line <= call.call.line or _is_missed(here.func, site)):
+        if (reads or helps) and (site.line <= call.call.line or rows.is_missed(here.func, site)):
             return True
     return memory.compares_who({each for one in ways for each in one.way})
-
-
-def _is_missed(func: ir.Func, site: ir.Call) -> bool:
-    """Whether a branch leaves where what was read is not there: `if (!row) return …`."""
-    holder = ir.enclosing(site, ir.Assign)
-    names = variables_in(holder.target) if holder is not None else set()
-    for branch in ir.find(func, ir.If):
-        named = any(each.id in names for each in ir.find(branch.test, ir.Name))
-        plain = isinstance(branch.test, ir.Name | ir.Attr)
-        if branch.line > site.line and named and not plain and exits(branch.then):
-            return True
-    return False

@@ -12,12 +12,16 @@ from portraitist.audit import ir
 from portraitist.audit.facts.asking import for_few
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import last_name, refusing_names, unasked
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
+from portraitist.audit.rules.others import permissions
 from portraitist.audit.rules.others.callers import are_known
-from portraitist.audit.rules.others.table_owners import Owners, asks_for_parent
+from portraitist.audit.rules.others.checks import WHO_ASKS
+from portraitist.audit.rules.others.table_owners import Owners, asks_for_parent, place_near
 from portraitist.audit.rules.requests import Given, below, is_given
 
 Compares = Callable[[Context, Statement, tuple[ir.Func, ...]], bool]
@@ -59,10 +63,11 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
             seen.add(statement.table)
             message = f"{route.key} reads {statement.table} by an id of the request, without {owner.column}"
             site = (statement.module, statement.node)
-            weight = (68 if pays else 62) if asked else 52
-            weight = BARELY if _only_there(statement) else weight
+            weight = (68 if pays else 62) if asked else BARELY
+            weight = BARELY if _only_there(statement) else permissions.weighed(ctx, route, weight)
+            whose = place_near(ctx, statement.table, owner, route.module.path)
             yield unasked("idor", route, site, message, key=f"{statement.table} {route.key}", weight=weight,
-                          evidence=[owner.place, Place(route.module.path, route.node.line)])  # fmt: skip
+                          evidence=[whose, Place(route.module.path, route.node.line)])  # fmt: skip
 
 
 def _only_there(statement: Statement) -> bool:
@@ -144,3 +149,31 @@ _ASKS_STATE = re.compile(r"\.(get|fetch|check|query|poll|retrieve)_?\w*(status|s
 def plain_ids(statement: Statement) -> set[str]:
     """The variables that a statement's conditions are, whole: not the request that an id is taken from."""
     return {node.id for _, node in statement.where_values if isinstance(node, ir.Name)}
+
+
+def member_ids(statement: Statement) -> set[str]:
+    """The members that a statement's conditions are, spelled out: `params.id`; not those of the owner's own id."""
+    plain = {ir.plain_dotted(node) for _, node in statement.where_values if isinstance(node, ir.Attr)}
+    return {each for each in plain if each and not WHO_ASKS.search(each)}
+
+
+def is_needed(statement: Statement) -> bool:
+    """Whether a function leaves where what a statement reads is not there: `if (!row) return …`, `findFirstOrThrow`."""
+    if statement.func is None or _OR_LEAVES.search(ir.dotted(statement.node)):
+        return statement.func is not None
+    return is_missed(statement.func, statement.node)
+
+
+_OR_LEAVES = re.compile(r"or_?(throw|fail|404)", re.I)
+
+
+def is_missed(func: ir.Func, site: ir.Node) -> bool:
+    """Whether a branch leaves where what was read is not there: `if (!row) return …`."""
+    holder = ir.enclosing(site, ir.Assign)
+    names = variables_in(holder.target) if holder is not None else set()
+    for branch in ir.find(func, ir.If):
+        named = any(each.id in names for each in ir.find(branch.test, ir.Name))
+        plain = isinstance(branch.test, ir.Name | ir.Attr)
+        if branch.line > site.line and named and not plain and exits(branch.then):
+            return True
+    return False

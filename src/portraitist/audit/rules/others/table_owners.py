@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import NamedTuple
 
@@ -49,7 +50,7 @@ def owned(ctx: Context) -> Owners:
             continue  # the owner of what the row is part of: `album: { userId }`
         if (
             mine
-            and each.module.role in LIVE_ROLES
+            and ctx.role_at(each.module, each.node) in LIVE_ROLES
             and (len(each.where) > 1 or each.table in set_by_insert | by_id or columns & owners)
         ):
             found.setdefault(each.table, Owner(mine[0], Place(each.module.path, each.line)))
@@ -82,6 +83,19 @@ def _parts(ctx: Context, whole: Owners) -> Owners:
             column = f"{whole[parent].column} of its {parent}"
             found[table] = Owner(column, at, by_definition=True, parts=frozenset(named))
     return found
+
+
+def place_near(ctx: Context, table: str, owner: Owner, path: str) -> Place:
+    """Where a reader sees the owner: of several definitions of a table, that in the file's own package."""
+    defined = [(name, at) for each in ctx.tables.get(table, ()) for name, (_, at) in each.columns.items()]
+    column = next((name for name, at in defined if at == owner.place), "")
+    alike = [at for name, at in defined if column and name == column]
+    return max(alike, key=lambda at: _shared_folders(at.path, path), default=owner.place)
+
+
+def _shared_folders(one: str, other: str) -> int:
+    pairs = zip(one.split("/")[:-1], other.split("/")[:-1], strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda each: each[0] == each[1], pairs))
 
 
 _SHARED = re.compile(

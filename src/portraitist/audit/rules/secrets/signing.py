@@ -12,9 +12,11 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import last_name, names_in, trace
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import leaves_in_production
 
 _SIGNS = re.compile(
@@ -62,8 +64,37 @@ def _fallbacks(ctx: Context) -> Iterator[Finding]:
             if name:
                 given.setdefault((module, either.end), (either.line, name, ir.text_of(either.right) or ""))
     for (module, end), (line, name, text) in given.items():
-        if not refused(ctx, module, line, name, text):
+        if refused(ctx, module, line, name, text):
+            continue
+        aside = _ASIDE.search(module.path) is not None and not any(True for _ in module.calls(_KEYED))
+        if not aside:
             yield _known(module.path, (line, end), name)
+        elif not any(_needs(each, name) for each in ctx.live if each is not module):
+            message = (
+                f"where {name} is not set, a text that everybody who reads this code knows stands in for it"
+            )
+            yield Finding("secret-in-repo", module.path, line, end, message, name, "", (), BARELY)
+
+
+_ASIDE = re.compile(r"(^|/)(seeds?|seeders?|scripts?)([/._-])|[._-]seed(s|er)?\.\w+$", re.I)
+"""Files that are run by hand, and sign nothing for the application unless they do so themselves."""
+
+
+def _needs(module: Module, name: str) -> bool:
+    """Whether a file leaves where a setting is missing: `if (!process.env.JWT_SECRET) throw …`."""
+    if name.lower() not in module.lowered or _ASIDE.search(module.path):
+        return False
+    held = {name}
+    for each in module.all(ir.Assign):
+        if isinstance(each.value, ir.Node) and name in names_in(each.value) | {last_name(each.value)}:
+            held |= variables_in(each.target)
+    missing = (each for each in module.all(ir.If) if exits(each.then))
+    return any(
+        last_name(one.left) in held
+        for each in missing
+        for one in ir.find(each.test, ir.Bin)
+        if one.op in {"not", "!", "is", "==", "==="}
+    )
 
 
 def _is_asked(ctx: Context, module: Module, name: str) -> bool:
