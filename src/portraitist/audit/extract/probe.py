@@ -42,7 +42,6 @@ def _repeats(source: bytes) -> bool:
 def _try(source: bytes, parse: Callable[[bytes], object]) -> None:
     """In the child: parses and ends, whatever happens; the timer's signal kills it where it takes too long."""
     try:
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, _SECONDS)
         parse(source)
     finally:
