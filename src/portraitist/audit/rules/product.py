@@ -12,6 +12,7 @@ from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.again.loops import repeats
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.failures.answers import (
     dropped_catches,
@@ -31,7 +32,6 @@ from portraitist.audit.rules.failures.told_done import told_done
 from portraitist.audit.rules.failures.unheard import unheard
 from portraitist.audit.rules.failures.unread_files import unread_files
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.repeats import repeats
 from portraitist.audit.rules.syntax import claims_success, tests_of
 
 

@@ -13,7 +13,7 @@ from portraitist.audit.rules.again.refused import speaks_of_refusal
 from portraitist.audit.rules.base import last_name, names_in
 from portraitist.audit.rules.syntax import calls_in, is_way_out
 
-_STATES = {"ok", "status", "status_code", "is_success"}
+STATES = {"ok", "status", "status_code", "is_success"}
 
 
 def asked_again(loop: ir.Node, call: ProviderCall) -> bool:
@@ -29,7 +29,7 @@ def asked_again(loop: ir.Node, call: ProviderCall) -> bool:
     tests = [
         each for each in ir.find(loop, ir.If) if each.line > call.call.line and name in names_in(each.test)
     ]
-    done = any(names_in(each.test) & _STATES and any(map(is_way_out, each.then)) for each in tests)
+    done = any(names_in(each.test) & STATES and any(map(is_way_out, each.then)) for each in tests)
     fails = any(isinstance(one, ir.Return) and one.throws for each in tests for one in ir.walk(each))
     return done and not fails and not any(speaks_of_refusal(each) for each in ir.walk(loop))
 
@@ -43,7 +43,7 @@ def begun_again(func: ir.Node, call: ProviderCall) -> bool:
     for test in ir.find(func, ir.If):
         asked = names_in(test.test)
         again = [each for each in calls_in(test.then) if last_name(each.func) == func.name]
-        if again and name in asked and asked & _STATES:
+        if again and name in asked and asked & STATES:
             return not any(speaks_of_refusal(each) for each in ir.walk(test.test))
     return False
 
