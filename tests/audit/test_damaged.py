@@ -95,8 +95,21 @@ def test_sources_of_any_depth_and_length_end(audit_files: Auditor, text: str, su
     assert not audit.incomplete
 
 
+def _differing(lines: int) -> str:
+    """Lines of which each starts something, without an end and in other words than its neighbours."""
+    rng = random.Random(7)
+    return "".join(
+        f"/*{rng.choice(['', '', '', 'a', 'q', 'some', 'other', 'words'])}\n" for _ in range(lines)
+    )
+
+
 @pytest.mark.parametrize(
-    ("name", "text"), [("slow.py", "/*\n" * 8000), ("slow.ts", ("a<b," * 4500 + "\n") * 3)]
+    ("name", "text"),
+    [
+        ("slow.py", "/*\n" * 8000),
+        ("slow.ts", ("a<b," * 4500 + "\n") * 3),
+        ("differs.py", _differing(20_000)),
+    ],
 )
 def test_a_source_made_of_starts_without_an_end_is_given_up_and_told(
     audit_files: Auditor, name: str, text: str
