@@ -61,6 +61,22 @@ GENERAL = {
 }
 """Rules that also judge code with nothing to do with the provider: there they weigh less."""
 FAR_FROM_IT = 30
+_SOLD = re.compile(r"stripe|paypal|razorpay|paddle|lemon-?squeezy|checkout|billing|payments?\b", re.I)
+"""Where money comes in, what fails is not far from the product either."""
+
+_GIFTS = {"credit-before-check": 70, "missing-auth": 78}
+_GIVES = re.compile(
+    r"\b(adds as many|gives (what is paid for|credits)|adds to \S*(credit|balance|token|coin))", re.I
+)
+"""What gives away what others pay for, from such a weight of its rule on: as grave as an open way to paid work."""
+KEYS = 79
+"""A committed key stands behind ways in that need none, but for one that opens all of a database."""
+_OPENS_ALL = re.compile(r"^a (service-role|database)")
+_DEAR = re.compile(
+    r"trainings|train(er|ing)?\b(?!/status)|dreambooth|payment|checkout|billing|credits|subscri", re.I
+)
+_TRIES = re.compile(r"(^|[/_.-])(test|debug|demo|example|sample|playground)s?([/_.-]|$)", re.I)
+"""Of findings alike, what concerns a training or a payment comes first, and places to try things out come last."""
 
 IN_SCRIPTS = {"secret-in-repo", "client-exposed-token"}
 """Rules whose findings are as grave in a script as in the product."""
@@ -78,12 +94,17 @@ def ranked(ctx: Context, found: list[Finding]) -> list[Finding]:
     near |= {ctx.program.module_of[func].path for flow in ctx.flows for func in flow.funcs}
 
     def weight(each: Finding) -> int:
-        return each.weight - (FAR_FROM_IT if each.rule in GENERAL and each.path not in near else 0)
+        sold = each.rule == "fallback-swallow" and _SOLD.search(each.path) is not None
+        far = each.rule in GENERAL and each.path not in near and not sold
+        return each.weight - (FAR_FROM_IT if far else 0)
 
-    def order(each: Finding) -> tuple[int, int, str, int, str, str]:
+    def order(each: Finding) -> tuple[int, int, int, str, int, str, str]:
         own = weight(each)
-        later = CLASSES.get(each.rule, LOST) + (own < LIGHT)
-        return (later, -own, each.path, each.line, each.rule, each.key)
+        gift = each.rule in _GIFTS and own >= _GIFTS[each.rule] and _GIVES.search(each.message) is not None
+        later = STRANGER if gift else CLASSES.get(each.rule, LOST) + (own < LIGHT)
+        if each.rule == "secret-in-repo" and not _OPENS_ALL.search(each.message):
+            own = min(own, KEYS)
+        return (later, -own - 10 * gift, _of_its_kind(each), each.path, each.line, each.rule, each.key)
 
     apart = _scripts(ctx) | _unserved(ctx)
     printable = {
@@ -95,6 +116,13 @@ def ranked(ctx: Context, found: list[Finding]) -> list[Finding]:
         and (each.rule in _OF_DEAD_CODE or not _is_dead(ctx, each))
     }
     return _with_ranks(sorted(found, key=order), printable)
+
+
+def _of_its_kind(finding: Finding) -> int:
+    """The order of findings of one weight, gravest place first."""
+    if _TRIES.search(finding.path):
+        return 2
+    return 0 if _DEAR.search(finding.message) or _SOLD.search(finding.path) else 1
 
 
 def _is_never_read(ctx: Context, finding: Finding) -> bool:
@@ -199,6 +227,14 @@ def _with_ranks(ordered: list[Finding], printable: set[int]) -> list[Finding]:
     return out
 
 
+def _is_same_route(first: Finding, other: Finding) -> bool:
+    """Whether two files of one name tell of the same route: `server.js` and `backend/server.js`, of which one runs."""
+    route = _ROUTE.match(first.message)
+    named = PurePosixPath(first.path).name == PurePosixPath(other.path).name
+    return route is not None and named and other.message.startswith(f"{route.group()} ")
+
+
+_ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) /\S+")
 _ONCE = {"shared-destination"}
 """Rules whose findings are one thing in one product, however many routes lead there."""
 _ONCE_A_FILE = {"blind-post-retry"}
@@ -225,6 +261,8 @@ def _is_told(finding: Finding, told: list[Finding]) -> bool:
     """Whether a ranked finding tells of the same hole: who mends the one has mended the other."""
     for each in told:
         if each.path != finding.path:
+            if each.rule == finding.rule and _is_same_route(each, finding):
+                return True
             continue
         pair = {each.rule, finding.rule}
         within = each.line <= finding.end_line and finding.line <= each.end_line

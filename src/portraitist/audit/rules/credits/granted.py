@@ -38,9 +38,20 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
             or ctx.role_at(route.module, route.node) not in LIVE_ROLES
         ):
             continue
-        if _STAFF.search(route.path) or any(_STAFF.search(name) for name, _ in route.guarded_by):
+        office = _STAFF.search(route.path) is not None
+        if office and not _lets_members_in(ctx, route):
+            continue
+        if any(_STAFF.search(name) for name, _ in route.guarded_by):
             continue
         found = _first_sum(ctx, route)
+        if office and found is not None:
+            here, node, line = found
+            message = (
+                f"{route.key} adds as many credits as the request says, and lets in whoever is signed in"
+            )
+            yield finding("credit-before-check", here.module, node, message, key=f"given {route.key}", weight=79,
+                          evidence=[Place(here.module.path, line)])  # fmt: skip
+            continue
         unpaid = given_unpaid(ctx, route) if found is None else None
         if unpaid is not None:
             yield unpaid
@@ -51,6 +62,21 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
             )
             yield finding("credit-before-check", here.module, node, message, key=f"given {route.key}", weight=79,
                           evidence=[Place(here.module.path, line)])  # fmt: skip
+
+
+def _lets_members_in(ctx: Context, route: Route) -> bool:
+    """Whether an office's route is guarded by functions of the repository that name nothing but who is signed in."""
+    asking = {name for name, _ in route.guarded_by}
+    named = ((module, each.func if isinstance(each, ir.Call) else each) for module, each in route.guards)
+    guards = [
+        target.node
+        for module, each in named
+        if ir.plain_dotted(each) in asking
+        for target in ctx.program.resolve(module, each)
+    ]
+    known = len(guards) == len(asking) > 0 and all(isinstance(each, ir.Func) for each in guards)
+    ways = (each for each in (*guards, *route.funcs) if isinstance(each, ir.Func))
+    return known and not any(_STAFF.search(name) for each in ways for name in names_in(each))
 
 
 Sum = tuple[Given, ir.Node, int]
@@ -75,7 +101,7 @@ def _sums(ctx: Context, here: Given) -> Iterator[Sum]:
             if not CREDIT.search(snake(column.column)) or counts_up or column.path != here.module.path:
                 continue
             for _, part in trace(ctx, here.module, column.node):
-                if _adds_given(here, part) or _increments(here, part):
+                if _adds_given(here, part) or _increments(here, part) or _is_added(here, part):
                     yield here, part, statement.line
     for call in ir.find(here.func, ir.Call) if "rpc" in here.module.file.text else ():
         stored = last_name(call.func) == "rpc" and "give" in named_kinds(call)
@@ -95,6 +121,14 @@ def _increments(here: Given, part: ir.Node) -> bool:
     entry = part.parent
     outer = entry.parent.parent if isinstance(entry, ir.Prop) and entry.parent is not None else None
     return isinstance(outer, ir.Prop) and outer.key == "$inc" and is_given(here, part)
+
+
+def _is_added(here: Given, part: ir.Node) -> bool:
+    """`user.credits += amount`."""
+    around = part.parent
+    return (
+        isinstance(around, ir.Assign) and around.op == "+=" and around.value is part and is_given(here, part)
+    )
 
 
 def _only_staff(here: Given) -> bool:

@@ -124,7 +124,7 @@ def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
         here, statement, column = told
         does = f"{open_data.DOES[statement.kind]} {statement.table} by the {column} of the request"
         message = f"{route.key} {does} and asks nobody"
-        weight = 41 if statement.kind == "read" else 72
+        weight = open_rows.weight_of(ctx, route, statement)
         place_of = Place(here.module.path, statement.line)
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place_of])  # fmt: skip

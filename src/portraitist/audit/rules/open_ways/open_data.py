@@ -15,7 +15,7 @@ from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.db_common import call_name, made, pairs_of
 from portraitist.audit.facts.db_documents import FIRESTORE_FUNCTIONS
 from portraitist.audit.facts.denial import flat, is_always
-from portraitist.audit.rules.base import helpers_of
+from portraitist.audit.rules.base import helpers_of, last_name
 from portraitist.audit.rules.open_ways import open_database
 from portraitist.audit.rules.open_ways.clients import all_rights_behind, client_of, is_without_visitor
 from portraitist.audit.rules.requests import Given, below, is_given
@@ -55,11 +55,23 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
             return None
         for statement in (*ctx.statements_under.get(here.func, ()), *_deeds(ctx, here)):
             column = _named_by(ctx, here, statement)
-            if column:
+            if column and not _is_passing(ctx, statement):
                 grave = 2 * (statement.kind == "read") + (not is_members(ctx, statement.table))
                 found.append((grave, here, statement, column))
     best = min(found, key=lambda each: each[0], default=None)
     return best[1:] if best is not None else None
+
+
+def _is_passing(ctx: Context, statement: Statement) -> bool:
+    """Whether what is set of a row goes into the answer alone: no column of its table, or nothing is committed."""
+    if statement.kind != "write" or not isinstance(statement.node, ir.Assign) or statement.func is None:
+        return False
+    known = {snake(each) for each in columns_of(ctx, statement.table)}
+    if known and not known & {snake(each.column) for each in statement.columns}:
+        return True
+    stores = {"commit", "flush", "save", "asave", "merge", "add", "begin"}
+    python = statement.module.language == "python"
+    return python and not any(last_name(each.func) in stores for each in ir.find(statement.func, ir.Call))
 
 
 def looked_up(ctx: Context, route: Route) -> ProviderCall | None:

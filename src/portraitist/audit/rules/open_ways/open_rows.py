@@ -22,6 +22,7 @@ from portraitist.audit.rules.credits.ledger import signs_of
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.open_ways.sweeps import swept
+from portraitist.audit.rules.provider_told import asks_provider
 from portraitist.audit.rules.requests import below, is_given
 from portraitist.audit.rules.senders.webhooks import verifies
 
@@ -42,6 +43,38 @@ _BACK = re.compile(
     re.I,
 )
 """Where a balance grows for a reason of its own, or for a code that is asked for."""
+
+
+def weight_of(ctx: Context, route: Route, statement: Statement) -> int:
+    """The weight of what an open route does to a row that the request names.
+
+    BARELY for doors that are meant for everybody: what is declared public to read, a counter of visits, a form that
+    strangers fill in, and a question that writes no more than what the provider answers.
+    """
+    if statement.kind == "read":
+        declared = any("public" in ir.dotted(node).lower() for _, node in route.guards)
+        return BARELY if declared else 41
+    meant = _FOR_ALL.search(route.path) or any(_counts_visits(each) for each in route.funcs)
+    return BARELY if meant or asks_provider(ctx, statement) else 72
+
+
+_FOR_ALL = re.compile(
+    r"click|impression|page-?_?view|email-?_?capture|capture-?_?(email|lead)|(^|/)leads?(/|$)|survey|feedback|(^|/)(up)?votes?(/|$)"
+    r"|(^|/)likes?(/|$)|rsvp|push(/|$)|subscribe(/|$)|guest-?_?book",
+    re.I,
+)
+_VISITS = re.compile(r"clicks?|views?|hits|visits?|opens|impressions|downloads?|scans", re.I)
+
+
+def _counts_visits(func: ir.Func) -> bool:
+    """`clicks: link.clicks + 1`, `{ views: { increment: 1 } }`: all that is stored is that somebody came by."""
+    ones = (each for each in ir.find(func, ir.Prop) if each.key and _VISITS.fullmatch(each.key.lstrip("_")))
+    return any(
+        (isinstance(one, ir.Bin) and one.op == "+")
+        or (isinstance(one, ir.Prop) and one.key in {"increment", "$inc"})
+        for each in ones
+        for one in ir.walk(each.value)
+    )
 
 
 def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:

@@ -30,7 +30,9 @@ def of_parents(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
     Not where anything on the way asks for that row as somebody's, compares an owner (`compares`), or asks for a role
     or a membership; nor where the database may know the visitor.
     """
-    if ctx.role_at(route.module, route.node) not in LIVE_ROLES or rows.asks_owner(route):
+    if ctx.role_at(route.module, route.node) not in LIVE_ROLES:
+        return
+    if rows.asks_owner(route) or rows.asks_role(route):
         return
     pays = any(flow.route is route for flow in ctx.flows)
     for here in below(ctx, route) if not open_data.MEANT_OPEN.search(route.path) else ():

@@ -42,6 +42,7 @@ from portraitist.audit.rules.others.checks import (
     tests_payment,
 )
 from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent, place_near
+from portraitist.audit.rules.provider_told import asks_provider, plain_ids
 from portraitist.audit.rules.requests import below, is_given
 
 _REQUEST = {"req", "request"}
@@ -94,7 +95,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
         )
         site = (statement.module, statement.node)
         weight = 76 if are_known(ctx, route, ()) else _of_strangers(ctx, route)
-        weight = weight if unprotected(ctx, statement) and not rows.asks_provider(ctx, statement) else BARELY
+        weight = weight if unprotected(ctx, statement) and not asks_provider(ctx, statement) else BARELY
         if any(rows.PROGRAMS.search(each) for func in route.funcs for each in ctx.once(refusing_names, func)):
             weight = BARELY
         weight = permissions.weighed(ctx, route, weight)
@@ -358,7 +359,7 @@ def _asks_owner_of(ctx: Context, asked: Statement, statement: Statement) -> bool
     later = asked.func is not statement.func and asked.line > statement.line
     if later or not where & ctx.words.owner_columns:
         return False
-    if asked.table == statement.table or rows.plain_ids(asked) & rows.plain_ids(statement):
+    if asked.table == statement.table or plain_ids(asked) & plain_ids(statement):
         return True
     same = rows.member_ids(asked) & rows.member_ids(statement)
     return bool(same) and asked.line < statement.line and rows.is_needed(asked)

@@ -42,7 +42,7 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
     Not where anything on the way asks for the owner, for a role or a membership, or compares the owner (`compares`),
     nor where the database may know the visitor, nor for tables of people and of what is there to be seen.
     """
-    if any(_ROLE.search(name) for name, _ in route.guarded_by) or asks_owner(route):
+    if asks_role(route) or asks_owner(route):
         return
     pays = any(flow.route is route for flow in ctx.flows)
     seen: set[str] = set()
@@ -79,6 +79,11 @@ def _only_there(statement: Statement) -> bool:
 def asks_owner(route: Route) -> bool:
     """Whether something in front of a handler asks for an owner by its name: `isModelOwner`."""
     return any(re.search(r"own(s|er)|belongs", ir.dotted(node), re.I) for _, node in route.guards)
+
+
+def asks_role(route: Route) -> bool:
+    """Whether what guards a handler is named for a role or a membership: `adminProcedure`."""
+    return any(_ROLE.search(name) for name, _ in route.guarded_by)
 
 
 def asks_more(ctx: Context, func: ir.Func) -> bool:
@@ -124,31 +129,6 @@ def _by_id_alone(ctx: Context, here: Given, statement: Statement, pays: bool) ->
 
 def _single(table: str) -> str:
     return snake(table).removesuffix("s")
-
-
-def asks_provider(ctx: Context, statement: Statement) -> bool:
-    """Whether a function writes what the provider says of the work: whoever asks, the row becomes what it is.
-
-    So it is with another service that is asked for the state by the very id.
-    """
-    if any(each.purpose == "status" and each.func is statement.func for each in ctx.calls):
-        return True
-    ids = plain_ids(statement)
-    asked = ir.find(statement.func, ir.Call) if statement.func is not None else ()
-    return any(
-        _ASKS_STATE.search(ir.dotted(each.func))
-        and any(isinstance(arg, ir.Name) and arg.id in ids for arg in each.args)
-        for each in asked
-        if each.line < statement.line
-    )
-
-
-_ASKS_STATE = re.compile(r"\.(get|fetch|check|query|poll|retrieve)_?\w*(status|state|result)$", re.I)
-
-
-def plain_ids(statement: Statement) -> set[str]:
-    """The variables that a statement's conditions are, whole: not the request that an id is taken from."""
-    return {node.id for _, node in statement.where_values if isinstance(node, ir.Name)}
 
 
 def member_ids(statement: Statement) -> set[str]:

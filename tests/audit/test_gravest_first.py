@@ -1,0 +1,183 @@
+"""Which of several findings comes first, which place stands for those alike, and which doors are meant to be open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from portraitist.audit.model import Finding
+from portraitist.audit.pipeline import Audit
+
+Auditor = Callable[[dict[str, str]], Audit]
+
+CLIENTS = """
+import Replicate from "replicate";
+import { createClient } from "@supabase/supabase-js";
+export const replicate = new Replicate();
+export const db = createClient(process.env.URL!, process.env.SUPABASE_SERVICE_ROLE_KEY!);
+"""
+PAYS = """
+import { replicate } from "@/lib/clients";
+export async function POST() {
+  return Response.json(await replicate.run("a/b", { input: {} }));
+}
+"""
+TRAINS = """
+import { replicate } from "@/lib/clients";
+export async function POST() {
+  return Response.json(await replicate.trainings.create("a", "b", "c", { destination: "a/x", input: {} }));
+}
+"""
+GIFT = """
+import { getServerSession } from "next-auth";
+import { db } from "@/lib/clients";
+export async function POST(req: Request) {
+  const session = await getServerSession();
+  if (!session) return Response.json({}, { status: 401 });
+  const { credits } = await req.json();
+  const { data } = await db.from("profiles").select("credits").eq("id", session.user.id).single();
+  await db.from("profiles").update({ credits: data.credits + credits }).eq("id", session.user.id);
+  return Response.json({});
+}
+"""
+CLICKS = """
+import { db } from "@/lib/clients";
+export async function GET(req: Request) {
+  const id = new URL(req.url).searchParams.get("id");
+  const { data } = await db.from("campaigns").select("*").eq("id", id).single();
+  await db.from("campaigns").update({ NAME: data.NAME + 1 }).eq("id", id);
+  return Response.redirect(data.target);
+}
+"""
+OWNED = """
+import { getServerSession } from "next-auth";
+import { db } from "@/lib/clients";
+export async function POST() {
+  const session = await getServerSession();
+  if (!session) return Response.json({}, { status: 401 });
+  await db.from("campaigns").insert({ user_id: session.user.id, clicks: 0, price: 0 });
+  return Response.json({});
+}
+"""
+
+
+def _printed(audit: Audit) -> list[Finding]:
+    return sorted((each for each in audit.findings if each.rank is not None), key=lambda each: each.rank or 0)
+
+
+def test_open_work_and_gifts_stand_before_a_committed_key(audit_files: Auditor) -> None:
+    key = "r8_" + "K7dPq2Zw9LmXc4Vt6Bn1Hs8Jf3Gy5Rk0Ea2Ui"
+    audit = audit_files({
+        "lib/clients.ts": CLIENTS,
+        "lib/key.ts": f'export const token = "{key}";',
+        "app/api/x/route.ts": PAYS + 'export { token } from "@/lib/key";',
+        "app/api/credits/route.ts": GIFT,
+    })  # fmt: skip
+    assert [each.rule for each in _printed(audit)][:3] == [
+        "missing-auth",
+        "credit-before-check",
+        "secret-in-repo",
+    ]
+
+
+def test_of_open_ways_alike_the_training_comes_first(audit_files: Auditor) -> None:
+    audit = audit_files({
+        "lib/clients.ts": CLIENTS,
+        "app/api/a/route.ts": PAYS,
+        "app/api/demo/route.ts": PAYS,
+        "app/api/z/route.ts": TRAINS,
+    })  # fmt: skip
+    open_ways = [each.path for each in _printed(audit) if each.rule == "missing-auth"]
+    assert open_ways == ["app/api/z/route.ts", "app/api/a/route.ts", "app/api/demo/route.ts"]
+
+
+def test_a_counter_of_visits_is_meant_to_be_open(audit_files: Auditor) -> None:
+    ranks = []
+    for name in ("clicks", "price"):
+        audit = audit_files({
+            "lib/clients.ts": CLIENTS,
+            "app/api/campaigns/route.ts": OWNED,
+            "app/api/go/route.ts": CLICKS.replace("NAME", name),
+            "app/api/x/route.ts": PAYS,
+        })  # fmt: skip
+        found = [
+            each
+            for each in audit.findings
+            if each.path == "app/api/go/route.ts" and each.rule == "missing-auth"
+        ]
+        ranks += [each.rank is not None for each in found]
+    assert ranks == [False, True]
+
+
+def test_a_poll_that_writes_what_the_provider_says_is_not_printed(audit_files: Auditor) -> None:
+    poll = """
+import { db, replicate } from "@/lib/clients";
+export async function POST(req: Request) {
+  const { id } = await req.json();
+  const { data } = await db.from("campaigns").select("*").eq("id", id).single();
+  const run = await replicate.predictions.get(data.run);
+  await db.from("campaigns").update({ state: run.status }).eq("id", id);
+  return Response.json(run);
+}
+"""
+    files = {
+        "lib/clients.ts": CLIENTS,
+        "app/api/campaigns/route.ts": OWNED,
+        "app/api/x/route.ts": PAYS,
+        "app/api/state/route.ts": poll,
+    }
+    found = [each for each in audit_files(files).findings if each.path == "app/api/state/route.ts"]
+    assert [each.rank for each in found if each.rule == "missing-auth"] == [None]
+
+
+def test_one_route_of_two_servers_is_told_once(audit_files: Auditor) -> None:
+    server = """
+const express = require("express");
+const Replicate = require("replicate");
+const app = express();
+app.post("/api/generate", async (req, res) => {
+  res.json(await new Replicate().run("MODEL", { input: {} }));
+});
+app.listen(3000);
+"""
+    audit = audit_files({
+        "server.js": server.replace("MODEL", "a/b"),
+        "backend/server.js": server.replace("MODEL", "a/c").replace("run(", 'predictions.create("x", '),
+    })  # fmt: skip
+    found = [each for each in audit.findings if each.rule == "missing-auth"]
+    assert len(found) == 2
+    assert len([each for each in found if each.rank is not None]) == 1
+
+
+def test_what_is_set_for_the_answer_alone_is_no_change(audit_files: Auditor) -> None:
+    models = """
+from sqlalchemy import Column, Integer, String
+from sqlalchemy.orm import declarative_base
+
+Base = declarative_base()
+
+
+class Video(Base):
+    __tablename__ = "videos"
+    id = Column(String, primary_key=True)
+    user_id = Column(String)
+    seen = Column(Integer)
+"""
+    routes = """
+from fastapi import Depends, FastAPI
+from models import Video
+
+app = FastAPI()
+
+
+@app.get("/videos/{video_id}")
+def show(video_id: str, db=Depends(get_db)):
+    video = db.query(Video).filter(Video.id == video_id).first()
+    video.seen = 3
+    STORE
+    return video
+"""
+    said = []
+    for store in ("db.commit()", "pass"):
+        found = audit_files({"models.py": models, "main.py": routes.replace("STORE", store)}).findings
+        said += [each.message.split()[2] for each in found if each.rule == "missing-auth"]
+    assert said == ["changes", "reads"]
