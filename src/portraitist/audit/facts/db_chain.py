@@ -268,7 +268,12 @@ def _supabase(ctx: Context, tables: Tables, module: Module, call: ir.Call, func:
 
 
 def selected_names(text: str) -> list[str]:
-    """The columns of a select text: embedded tables, with all that is in their parentheses, are left out."""
+    """The columns of a select text: embedded tables, with all that is in their parentheses, are left out.
+
+    `count` alone is no column, but how many rows there are.
+    """
+    if text.strip() == "count":
+        return []
     before = ""
     while before != text:
         before, text = text, re.sub(r"[\w.!:]+\s*\([^()]*\)", "", text)

@@ -130,7 +130,7 @@ def _mounts(ctx: Context) -> Mounts:
                 for guard in _dependencies(module, call):
                     mounts.guards.setdefault(call, []).append(("", guard))
             elif name == "add_middleware" and isinstance(call.func, ir.Attr) and call.args:
-                _before_all(ctx, mounts, module, call.func.obj, call.args[0])
+                _before_all(ctx, mounts, module, call)
         for func in module.all(ir.Func):
             for each in func.decorators:
                 named = each.func if isinstance(each, ir.Call) else each
@@ -143,10 +143,15 @@ def _mounts(ctx: Context) -> Mounts:
 _BEFORE = {"before_request", "before_app_request", "middleware"}
 
 
-def _before_all(ctx: Context, mounts: Mounts, module: Module, app: ir.Node, middleware: ir.Node) -> None:
-    """`app.add_middleware(X)`: only a class of the repository can be read; a library's is no guard by its name."""
-    if any(isinstance(each.node, ir.Class) for each in ctx.program.resolve(module, middleware)):
-        for made in creations(ctx, module, app):
+def _before_all(ctx: Context, mounts: Mounts, module: Module, call: ir.Call) -> None:
+    """`app.add_middleware(X)`: only a class of the repository can be read; a library's is no guard by its name.
+
+    So it is with the function that a library's class is handed: `add_middleware(BaseHTTPMiddleware, dispatch=ask)`.
+    """
+    middleware = ir.keyword(call, "dispatch") or call.args[0]
+    known = ctx.program.resolve(module, middleware)
+    if isinstance(call.func, ir.Attr) and any(isinstance(each.node, ir.Class | ir.Func) for each in known):
+        for made in creations(ctx, module, call.func.obj):
             mounts.guards.setdefault(made, []).append(("", (module, middleware)))
 
 

@@ -21,7 +21,7 @@ _SOURCE = re.compile(
 """Fields of a training's answer that hold weights, or the version that has them."""
 _URL = re.compile(
     r"\.safetensors\b|trained_model\.tar|flux-lora\.tar|replicate\.delivery/.*(weights|lora|\.tar)|/weights\b.*\{|\{.*\}.*\.tar\b"
-    r"|huggingface\.co/.*\{",
+    r"|(?<!inference\.)(?<!router\.)huggingface\.co/(?!api/|spaces/).*\{",
     re.I,
 )
 _URL_WORDS = ("safetensors", ".tar", "weights", "huggingface")

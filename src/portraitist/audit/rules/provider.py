@@ -119,7 +119,10 @@ def _is_fixed(part: Value) -> bool:
 
 
 def weights_url_guess(ctx: Context) -> Iterator[Finding]:
-    """An address of weights that the code composes instead of storing the one the provider returned."""
+    """An address of weights that the code composes instead of storing the one the provider returned.
+
+    In a page it may be no more than a link to look at: JSON only.
+    """
     for fact in ctx.of("weights.url"):
         if fact.role in LIVE_ROLES and "{" in str(fact.value):
             yield Finding(
@@ -131,7 +134,7 @@ def weights_url_guess(ctx: Context) -> Iterator[Finding]:
                 fact.key,
                 fact.scope,
                 (),
-                58,
+                BARELY if fact.path.endswith((".tsx", ".jsx")) else 58,
             )
 
 

@@ -26,6 +26,8 @@ _MADE = re.compile(r"output|replicate|generated|prediction|delivery|temp(orary)?
 """Names of what the provider made, where the way to its call is not seen."""
 
 _ADDS = {"push", "append"}
+_OF_A_PAGE = {"href", "src"}
+"""Members of a page's elements: a link that is clicked at once keeps nothing."""
 
 
 def kept_on_failure(ctx: Context, kept: list[Finding]) -> Iterator[Finding]:
@@ -92,7 +94,8 @@ def _fallbacks(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Name,
                 yield from _where_copied(call, prop.value)
                 break
     for assign in module.all(ir.Assign):
-        if isinstance(assign.value, ir.Name) and isinstance(assign.parent, ir.Handler) and _in_place(assign):
+        clicked = last_name(assign.target) in _OF_A_PAGE or not isinstance(assign.parent, ir.Handler)
+        if isinstance(assign.value, ir.Name) and not clicked and _in_place(assign):
             yield from _where_copied(assign, assign.value)
     for either in module.all(ir.Bin):
         kept = either.right if either.op in {"or", "??"} and isinstance(either.right, ir.Name) else None

@@ -18,6 +18,7 @@ from portraitist.audit.rules.again.refused import when_refused
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.syntax import calls_in
 
 
 def second_attempts(ctx: Context) -> Iterator[Finding]:
@@ -124,10 +125,19 @@ def _tried_before(call: ir.Call, func: ir.Func | None) -> ir.Try | None:
     attempt = handler.parent if handler is not None else None
     if handler is None or not isinstance(attempt, ir.Try) or ir.enclosing(handler, ir.Func) is not func:
         return None
-    refused = any(_REFUSED.search(each) for each in names_in(handler.catches))
+    refused = any(_REFUSED.search(each) for each in names_in(handler.catches)) or _lacks_loop(
+        handler, attempt
+    )
     return None if refused or when_refused(call) else attempt
 
 
+def _lacks_loop(handler: ir.Handler, attempt: ir.Try) -> bool:
+    """`loop = asyncio.get_event_loop() … except RuntimeError`: what failed is the loop, before anything was sent."""
+    asks = (last_name(each.func) for each in calls_in(attempt.body))
+    return names_in(handler.catches) == {"RuntimeError"} and any(each in _LOOPS for each in asks)
+
+
+_LOOPS = {"get_event_loop", "get_running_loop"}
 _REFUSED = re.compile(r"limit|refus|auth|valid|value|type|key|import|attribute", re.I)
 """Names of errors that are raised before anything is paid."""
 

@@ -16,6 +16,7 @@ from portraitist.audit.rules.base import last_name, refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others.accounts import tests_name
 from portraitist.audit.rules.others.callers import are_known
+from portraitist.audit.rules.others.checks import WHO_ASKS
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _MINE = {"user_id", "owner_id", "member_id", "profile_id", "created_by", "clerk_id", "clerk_user_id"}
@@ -36,9 +37,11 @@ def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
     guards = " ".join((route.path, *(name for name, _ in route.guarded_by)))
     if ctx.role_at(route.module, route.node) not in LIVE_ROLES or _MACHINES.search(guards):
         return
+    joined = False
     for here in below(ctx, route):
         if not are_known(ctx, route, here.way):
             continue
+        joined = joined or _joins_both(ctx, here)
         if any(_MACHINES.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
             return
         for statement in ctx.statements_under.get(here.func, ()):
@@ -47,7 +50,7 @@ def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
                 continue
             if any(tests_name(func, last_name(node)) for func in here.way):
                 continue
-            if statement.kind == "read" and not _is_kept(route, statement):
+            if statement.kind == "read" and (joined or not _is_kept(route, statement)):
                 continue
             does = "adds to" if statement.insert else open_data.DOES[statement.kind]
             message = (
@@ -70,6 +73,16 @@ def _named(here: Given, statement: Statement) -> tuple[str, ir.Node | None]:
         if told and mine and is_given(here, node):
             return column, node
     return "", None
+
+
+def _joins_both(ctx: Context, here: Given) -> bool:
+    """Whether a row is looked for that joins who asks with whom the request names: `from = me and to = them`."""
+    for each in ctx.statements_under.get(here.func, ()):
+        told = [is_given(here, node) for _, node in each.where_values]
+        mine = (node for (_, node), given in zip(each.where_values, told, strict=True) if not given)
+        if each.kind == "read" and any(told) and any(WHO_ASKS.search(ir.dotted(one)) for one in mine):
+            return True
+    return False
 
 
 def _is_kept(route: Route, statement: Statement) -> bool:
