@@ -32,7 +32,7 @@ from portraitist.audit.rules.open_ways import access
 from portraitist.audit.rules.others import ownership
 from portraitist.audit.rules.secrets import exposed
 from portraitist.audit.rules.senders import webhooks
-from portraitist.audit.rules.states import outcomes, progress
+from portraitist.audit.rules.states import progress, stuck
 
 RULES: dict[str, Rule] = {
     "clears-working-model": models.clears_working_model,
@@ -50,7 +50,7 @@ RULES: dict[str, Rule] = {
     "weights-url-guess": provider.weights_url_guess,
     "packaged-extraction": provider.packaged_extraction,
     "no-retry": done.no_retry,
-    "stuck-status": outcomes.stuck_status,
+    "stuck-status": stuck.stuck_status,
     "version-unnormalised": versions.version_unnormalised,
     "version-parse-fragile": version_parts.version_parse_fragile,
     "null-composite": versions.null_composite,

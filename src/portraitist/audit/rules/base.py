@@ -67,7 +67,10 @@ def finding(
     """A finding anchored at a node, or at a line near it."""
     first = line or node.line
     last = max(first, end or (node.end if not line else first))
-    scope = module.scope_name(node)
+    bare = (
+        isinstance(node, ir.Other) and node.parent is None
+    )  # a line's own node, which stands in no function
+    scope = module.scope_name((module.function_at(first) if bare else None) or node)
     return Finding(
         rule, module.path, first, last, message, key, scope, tuple(dict.fromkeys(evidence)), weight
     )

@@ -13,10 +13,21 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.link.values import is_null
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import askers, finding, line_of, live_statements, module_of, names_in, place
+from portraitist.audit.rules.base import (
+    askers,
+    callers_of,
+    finding,
+    helpers_of,
+    line_of,
+    live_statements,
+    module_of,
+    names_in,
+    place,
+)
 from portraitist.audit.rules.completion.words import names_model
 from portraitist.audit.rules.failures.quiet import working
-from portraitist.audit.rules.state_words import LOST
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.state_words import LOST, RUNNING, STATE, word_of
 from portraitist.audit.rules.syntax import in_handler
 
 _DELETES = re.compile(r"models\.(versions\.)?(async_)?delete$|^DELETE /v1/models/")
@@ -28,6 +39,8 @@ def lost_models(ctx: Context) -> Iterator[Finding]:
         if call.purpose == "training" and call.func is not None:
             yield from _deleted_rows(ctx, call.func, call.call, place(call))
             yield from _word_changed(ctx, call.func, call.call, place(call))
+            yield from _replaced(ctx, call.func, call.call, place(call))
+            yield from _marked_again(ctx, call.func, call.call, place(call))
     yield from _deleted_at_provider(ctx)
     yield from _cleared_by_failure(ctx)
 
@@ -45,6 +58,84 @@ def _deleted_rows(ctx: Context, func: ir.Func, start: ir.Node, begun: Place) -> 
         message = f"the rows of {each.table} go before the training starts; if that fails, no model is left"
         yield finding("clears-working-model", each.module, each.node, message, key=each.table, weight=84,
                       line=each.line, end=each.end, evidence=[begun])  # fmt: skip
+
+
+def _replaced(ctx: Context, func: ir.Func, start: ir.Node, begun: Place) -> Iterator[Finding]:
+    """A row that was found is deleted, and another is made in its place, before the training starts.
+
+    One that was looked for by a state, or is deleted under a test for one, is left alone.
+    """
+    own = [
+        each for each in ctx.statements_under.get(func, ()) if each.func is func and each.line < start.line
+    ]
+    for gone in (each for each in own if each.kind == "delete" and each.where):
+        made = next(
+            (each for each in own if each.insert and each.table == gone.table and each.line > gone.end), None
+        )
+        if (
+            made is None
+            or in_handler(gone.node)
+            or not _may_hold_model(ctx, gone.table)
+            or _by_state(own, gone)
+        ):
+            continue
+        message = f"a row of {gone.table} goes for a new one before the training starts: if that fails, none is left"
+        yield finding("clears-working-model", gone.module, gone.node, message, key=f"{gone.table} replaced", weight=60,
+                      line=gone.line, end=gone.end, evidence=[begun])  # fmt: skip
+
+
+def _may_hold_model(ctx: Context, table: str) -> bool:
+    named = re.search(r"(^|_)(models?|loras?|avatars?)$", snake(table))
+    return named is not None or _keeps_models(ctx, table) or _is_model(ctx, table)
+
+
+def _by_state(own: list[Statement], gone: Statement) -> bool:
+    """Whether a row goes for its state: by the delete's condition, a read's in front of it, or a test around it."""
+    asked = [each for each in own if each.table == gone.table and each.line <= gone.line and not each.insert]
+    words = {word.lower() for each in asked for name, value in each.where_values if STATE.search(snake(name))
+             for word in names_in(value)}  # fmt: skip
+    tests = {
+        one.lower()
+        for each in ir.ancestors(gone.node)
+        if isinstance(each, ir.If)
+        for one in names_in(each.test)
+    }
+    return bool(words & LOST) or bool(tests & LOST) or any(STATE.search(snake(one)) for one in tests)
+
+
+def _marked_again(ctx: Context, func: ir.Func, start: ir.Node, begun: Place) -> Iterator[Finding]:
+    """A row that may hold a finished model is marked as training, and nobody asks for its state before."""
+    own = [each for each in ctx.statements_under.get(func, ()) if each.kind == "write" and each.func is func]
+    made = {each.table for each in own if each.insert}
+    asked = {
+        snake(one) for each in ir.find(func, ir.If) if each.line < start.line for one in names_in(each.test)
+    }
+    near = [func, *(each for each in (*callers_of(ctx, func), *helpers_of(ctx, func)) if each is not None)]
+    asked |= {snake(one) for func in near[1:] for each in ir.find(func, ir.If) for one in names_in(each.test)}
+    asked |= {
+        snake(one) for func in near for each in ctx.statements_under.get(func, ()) for one in each.where
+    }
+    for each in own:
+        words = [
+            use
+            for use in each.columns
+            if STATE.search(snake(use.column)) and word_of(use.value, use.node) in RUNNING
+        ]
+        if (
+            each.insert
+            or each.table in made
+            or not words
+            or not each.where
+            or snake(words[0].column) in asked
+        ):
+            continue
+        if _is_model(ctx, each.table) and not in_handler(each.node):
+            key = f"{each.table}.{words[0].column}"
+            message = (
+                f"{key} is set for a new training, and nobody asks whether the row holds a model that works"
+            )
+            yield finding("clears-working-model", each.module, each.node, message, key=f"{key} again", weight=BARELY,
+                          line=each.line, end=each.end, evidence=[begun])  # fmt: skip
 
 
 _WORD = re.compile(r"trigger|keyword|(^|_)instance_prompt$|token_string|unique_word")

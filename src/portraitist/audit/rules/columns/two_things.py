@@ -12,9 +12,16 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import reaching
-from portraitist.audit.link.module import Module
+from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, line_of, live_statements, module_of
+from portraitist.audit.rules.base import (
+    finding,
+    last_name,
+    line_of,
+    live_statements,
+    module_of,
+    provider_behind,
+)
 from portraitist.audit.rules.gravity import BARELY
 
 _OF_MODEL = re.compile(r"^(replicate_|trained_|lora_|custom_)?model_(id|version|path|ref)$")
@@ -24,9 +31,10 @@ _OF_TRAINING = re.compile(r"^(replicate_|training_)?(training_?(job_?)?)id$", re
 
 
 def two_things(ctx: Context) -> Iterator[Finding]:
-    """A column that gets weights or else a version, and a model's name for the id of a training."""
+    """A column that gets weights or else a version, a model's name for a training's id, an id in a result's column."""
     yield from _either(ctx)
     yield from _misnamed(ctx)
+    yield from _ids_as_results(ctx)
 
 
 def _either(ctx: Context) -> Iterator[Finding]:
@@ -44,17 +52,29 @@ def _either(ctx: Context) -> Iterator[Finding]:
             if len(parts) < 2 and len(own) < 2:
                 continue
             first = min(own.values(), key=lambda each: each.line)
+            made = [each.node.line for each in _made_of(module_of(ctx, use), use.node)]
             key = f"{statement.table}.{use.column}"
             message = (
                 f"{key} gets the address of the weights, or a version where there is none: two things in one"
             )
             yield finding("id-overloaded", module_of(ctx, use), line_of(use), message, key=key, weight=40,
-                          line=min(first.line, use.line) if first.path == use.path else use.line, end=use.line,
+                          line=min(first.line if first.path == use.path else use.line, use.line, *made), end=use.line,
                           evidence=[Place(first.path, first.line)])  # fmt: skip
             own.clear()
 
 
-def _parts_of(module: Module, node: ir.Node, depth: int = 0) -> set[str]:
+def _made_of(module: Module, node: ir.Node) -> list[Binding]:
+    """Where the variables of a value were set to a result in the same function."""
+    found = (
+        each
+        for name in ir.find(node, ir.Name)
+        for each in reaching(module, name)
+        if each.value and not each.keys
+    )
+    return [each for each in found if each.node.within is node.within and _parts_of(module, each.value)]
+
+
+def _parts_of(module: Module, node: ir.Node | None, depth: int = 0) -> set[str]:
     """Which of a training's results a value may be: `weights`, `version`."""
     if isinstance(node, ir.Bin) and node.op == "or" and node.right is not None:
         return _parts_of(module, node.left, depth) | _parts_of(module, node.right, depth)
@@ -82,6 +102,37 @@ def _misnamed(ctx: Context) -> Iterator[Finding]:
                 seen.add(prop.within)
                 message = f"{prop.key} is given the id of a training here, not of a model"
                 yield finding("id-overloaded", module, prop, message, key=f"named {prop.key}", weight=BARELY)
+
+
+def _ids_as_results(ctx: Context) -> Iterator[Finding]:
+    """`videoUrl: prediction.id`: the id of work under way in the column that later holds what it made."""
+    for statement in live_statements(ctx, "write"):
+        for use in statement.columns:
+            column = snake(use.column)
+            if use.node is None or not _RESULT.search(column) or not _is_id_of_work(ctx, use):
+                continue
+            key = f"{statement.table}.{use.column}"
+            message = f"{key} is named for a result and gets the id of the work here"
+            yield finding(
+                "id-overloaded", module_of(ctx, use), line_of(use), message, key=f"{key} id", weight=BARELY
+            )
+
+
+_RESULT = re.compile(
+    r"(^|_)(url|uri|output|result|image|images|photo|picture|video|audio|music|file|link|src)$"
+)
+_WORK_ID = re.compile(r"^(replicate_)?(prediction|training|job|task|request)_?id$", re.I)
+
+
+def _is_id_of_work(ctx: Context, use: ColumnUse) -> bool:
+    """Whether a value is plainly an id: `predictionId`, `prediction.id` of what the provider answered."""
+    if not isinstance(use.node, ir.Name | ir.Attr) or not ctx.calls:
+        return False
+    name = last_name(use.node)
+    if name == "id":
+        behind = provider_behind(ctx, module_of(ctx, use), use.node, helpers=True)
+        return behind is not None and behind.creates
+    return bool(_WORK_ID.match(snake(name)))
 
 
 def _is_training(node: ir.Attr) -> bool:

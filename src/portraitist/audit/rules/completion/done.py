@@ -1,6 +1,6 @@
 """Risk of a training that counts as done although what it made was not stored.
 
-Where other columns are cleared or mixed up is in `models`, states that stay open are in `outcomes`.
+Where other columns are cleared or mixed up is in `models`, states that stay open are in `states`.
 """
 
 from __future__ import annotations

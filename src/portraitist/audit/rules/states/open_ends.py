@@ -30,8 +30,7 @@ from portraitist.audit.rules.base import (
     provider_behind,
     way_out_of,
 )
-from portraitist.audit.rules.failures.quiet import Ways, only_logs, working
-from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.failures.quiet import Ways, working
 from portraitist.audit.rules.mocks.pretended import says_so
 from portraitist.audit.rules.state_words import RESTING, STATE_OR_PHASE
 from portraitist.audit.rules.states.marks import WAITED_FOR
@@ -43,7 +42,6 @@ _OPEN = {
 }  # fmt: skip
 _GIVEN_ID = re.compile(r"(prediction|training|replicate|job|external|request)_?\w*id$")
 """States in which work may be begun anew."""
-_WORDS = {"failed", "canceled", "cancelled"}
 MAX_STEPS = 3
 """How many callers up a route is looked for that asks the provider before it closes a row."""
 
@@ -53,13 +51,12 @@ def open_ends(ctx: Context) -> Iterator[Finding]:
     ways = working(ctx)
     yield from _only_told(ctx, ways)
     yield from _left_early(ctx, ways)
-    yield from _failures_passed_over(ctx)
     yield from _unlisted_words(ctx)
     yield from _unsent_parameters(ctx)
     yield from _webhook_in_input(ctx)
 
 
-def _states(statement: Statement) -> list[ColumnUse]:
+def states_or_phases(statement: Statement) -> list[ColumnUse]:
     return [each for each in statement.columns if STATE_OR_PHASE.search(snake(each.column))]
 
 
@@ -88,12 +85,12 @@ def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
     writes = list(live_statements(ctx, "write"))
     found: dict[tuple[ir.Func | None, str], Finding] = {}
     for statement in (each for each in writes if each.func in going):
-        marks = [each for each in _states(statement) if _is_open(ctx, each)]
+        marks = [each for each in states_or_phases(statement) if _is_open(ctx, each)]
         others = [
             each
             for each in writes
             if each.table == statement.table
-            and _states(each)
+            and states_or_phases(each)
             and each is not statement
             and not _pretends(each)
         ]
@@ -173,14 +170,18 @@ def _is_default(ctx: Context, statement: Statement, told: bool) -> bool:
     """Whether a row that keeps the provider's id begins with the default of a state that others write."""
     ids = any(_GIVEN_ID.search(snake(each.column)) for each in statement.columns)
     known = any(STATE_OR_PHASE.search(snake(each)) for each in columns_of(ctx, statement.table))
-    return statement.insert and ids and known and told and not _states(statement)
+    return statement.insert and ids and known and told and not states_or_phases(statement)
 
 
 def _left_early(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """A row marked as running, and a way out behind it, before the paid call, that does not set it back."""
     writes = list(live_statements(ctx, "write", "delete"))
     for statement in (each for each in writes if each.kind == "write" and each.func in ways.paid):
-        marks = [each for each in _states(statement) if isinstance(each.value, Known) and _is_open(ctx, each)]
+        marks = [
+            each
+            for each in states_or_phases(statement)
+            if isinstance(each.value, Known) and _is_open(ctx, each)
+        ]
         func = statement.func
         marks = [each for each in marks if isinstance(each.value, Known) and each.value.value not in RESTING]
         if not marks or func is None or statement.insert:
@@ -193,7 +194,7 @@ def _left_early(ctx: Context, ways: Ways) -> Iterator[Finding]:
             settled = isinstance(branch, ir.If) and (
                 own & set(ir.walk(branch)) or _asks_write(branch, statement)
             )
-            if isinstance(branch, ir.If) and not settled and _refuses(leave):
+            if isinstance(branch, ir.If) and not settled and refuses(leave):
                 key = f"{statement.table}.{marks[0].column}"
                 message = f"{key} is set here and stays so when line {leave.line} leaves with an error"
                 yield finding("stuck-status", statement.module, statement.node, message, key=key, weight=52,
@@ -211,7 +212,7 @@ def _asks_write(branch: ir.If, statement: Statement) -> bool:
     return bool(names & names_in(branch.test))
 
 
-def _refuses(leave: ir.Return) -> bool:
+def refuses(leave: ir.Return) -> bool:
     """Whether an answer has a status of 400 or more."""
     return not leave.throws and names_error(leave)
 
@@ -222,71 +223,6 @@ def hooks_of(ctx: Context) -> Iterator[tuple[ir.Func, str]]:
         for func in route.funcs:
             if hears_provider(ctx, route) and ctx.role_at(route.module, func) in LIVE_ROLES:
                 yield func, route.module.path
-
-
-def _failures_passed_over(ctx: Context) -> Iterator[Finding]:
-    """A branch of a webhook's handler for work that did not succeed, which stores nothing of it."""
-    writes = list(live_statements(ctx, "write", "delete"))
-    writers = {each.func for each in writes}
-    nodes = {each.node for each in writes}
-    asked = ctx.once(_answers_pages)
-    for func, path in hooks_of(ctx):
-        tests = [each for each in ir.find(func, ir.If) if _is_for_failures(each)]
-        stored = [each for each in tests if _stores(ctx, each.then, nodes, writers)]
-        if not tests or stored or not _stores(ctx, func.body, nodes, writers):
-            continue
-        leaves = any(isinstance(each, ir.Return) for test in tests for each in test.then)
-        other = (each for each in writes if each.func is func and _states(each))
-        told = any(each.line < tests[0].line or (each.line > tests[-1].end and not leaves) for each in other)
-        if told or not all(_passes(each) for each in tests):
-            continue
-        message = "work that failed is passed over here: nothing is stored"
-        if not asked:
-            message += ", and it stays open for whoever waits"
-        yield finding("stuck-status", ctx.program.modules[path], tests[-1], message, key="failed",
-                      weight=BARELY if asked else 54, end=tests[-1].test.end)  # fmt: skip
-
-
-def _answers_pages(ctx: Context) -> bool:
-    """Whether a route that is no webhook's asks the provider how work stands, for whoever waits for it."""
-    asking = askers(ctx) - {None}
-    return any(
-        not hears_provider(ctx, route) and leads_to(ctx, func, asking)
-        for route in ctx.routes
-        for func in route.funcs
-        if route.is_http and ctx.role_at(route.module, func) in LIVE_ROLES
-    )
-
-
-def _passes(test: ir.If) -> bool:
-    """Whether a branch only logs and answers that all is well."""
-    leaves = [each for each in test.then if isinstance(each, ir.Return)]
-    rest = [each for each in test.then if not isinstance(each, ir.Return)]
-    return only_logs(rest) and not any(each.throws or _refuses(each) for each in leaves)
-
-
-def _is_for_failures(test: ir.If) -> bool:
-    for each in ir.find(test.test, ir.Bin):
-        word = ir.text_of(each.right)
-        state = re.search(r"status|state", " ".join(names_in(each.left)), re.I)
-        if state and (
-            (each.op in {"==", "==="} and word in _WORDS)
-            or (each.op in {"!=", "!=="} and word == "succeeded")
-        ):
-            return True
-    return False
-
-
-def _stores(ctx: Context, body: list[ir.Node], nodes: set[ir.Node], writers: set[ir.Func | None]) -> bool:
-    inside = [each for part in body for each in ir.walk(part)]
-    return any(
-        each in nodes
-        or (
-            isinstance(each, ir.Call)
-            and any(leads_to(ctx, target.node, writers) for target in ctx.program.functions_called(each))
-        )
-        for each in inside
-    )
 
 
 def _unlisted_words(ctx: Context) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
-"""Risks in what is done with the provider's answers: states that stay open.
+"""Part of the rule on states that stay open: ends of work that a poll or a webhook's handler does not know.
 
-The parts of the rule stand in files of their own; here are the ends of work that a function does not know.
+What a page asks its own server for is looked at in `pages`.
 """
 
 from __future__ import annotations
@@ -21,85 +21,21 @@ from portraitist.audit.rules.base import (
     finding,
     helpers_of,
     last_name,
+    live_statements,
     names_in,
     of_body,
     provider_behind,
 )
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import LOST
-from portraitist.audit.rules.states.asked_only import closed_when_asked
-from portraitist.audit.rules.states.cut_off import cut_off
-from portraitist.audit.rules.states.deaf_hooks import deaf_hooks
-from portraitist.audit.rules.states.demands import demands_others
-from portraitist.audit.rules.states.detached import lost_with_the_process
-from portraitist.audit.rules.states.early_ways_out import left_before_work
 from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_over_empty
-from portraitist.audit.rules.states.endless import endless_waits
-from portraitist.audit.rules.states.error_answers import refusals_as_work
-from portraitist.audit.rules.states.handed_marks import handed_too_soon
-from portraitist.audit.rules.states.in_memory import kept_in_memory
 from portraitist.audit.rules.states.marks import swept
-from portraitist.audit.rules.states.open_ends import open_ends
-from portraitist.audit.rules.states.own_steps import steps_that_fail
-from portraitist.audit.rules.states.pages import polls_of_pages
-from portraitist.audit.rules.states.planned_parts import planned_parts
-from portraitist.audit.rules.states.put_back import put_back
+from portraitist.audit.rules.states.open_ends import hooks_of
 from portraitist.audit.rules.states.rest import is_open, rest_of
-from portraitist.audit.rules.states.rounds import counted_waits
-from portraitist.audit.rules.states.second_reads import read_again, read_by_two
-from portraitist.audit.rules.states.stored_later import stored_later
-from portraitist.audit.rules.states.success_only import success_only
-from portraitist.audit.rules.states.unasked import told_from_the_row
-from portraitist.audit.rules.states.unfinished import left_in_progress
-from portraitist.audit.rules.states.untold import untold
 from portraitist.audit.rules.syntax import COMPARISONS
 
 
-def stuck_status(ctx: Context) -> Iterator[Finding]:
-    """A poll or webhook that knows success but not `failed` or not `canceled`, so that work stays open for ever.
-
-    A handler that stores the provider's status as it is counts as knowing all of them. A handler of the provider's
-    webhooks that waits for a word the provider never says stays open too; only its body's status is looked at.
-    So does work whose webhook is put inside `input`, where the provider does not look for it, and a row that is
-    marked as running before a paid call whose failure is caught without a change of it. And rows that only a webhook
-    closes, or nothing, webhooks that pass over failures, and parameters of their addresses that are never sent. And
-    work that succeeds without an output, where only an output ends it, and handlers that read a body twice. And rows
-    whose own next step fails (`own_steps`), that an error on the way leaves (`early_ways_out`), that change only
-    when a page asks (`asked_only`), or that a worker takes with it (`cut_off`). And webhooks that cannot store what
-    they hear (`deaf_hooks`), refusals taken for work (`error_answers`), successes put back (`put_back`), questions that
-    are over too soon (`rounds`) or never (`pages`), jobs that one process alone knows (`in_memory`), ids stored
-    too late (`stored_later`), states that are told from the row alone (`unasked`), success that alone is stored
-    (`success_only`), webhooks that are refused for what they lack (`demands`), wholes that wait for every part
-    (`planned_parts`), and states that a store is handed too soon (`handed_marks`).
-    """
-    yield from left_in_progress(ctx)
-    yield from left_before_work(ctx)
-    yield from open_ends(ctx)
-    yield from deaf_hooks(ctx)
-    yield from endless_waits(ctx)
-    yield from lost_with_the_process(ctx)
-    yield from cut_off(ctx)
-    yield from untold(ctx)
-    yield from read_again(ctx)
-    yield from read_by_two(ctx)
-    yield from steps_that_fail(ctx)
-    yield from closed_when_asked(ctx)
-    yield from counted_waits(ctx)
-    yield from kept_in_memory(ctx)
-    yield from put_back(ctx)
-    yield from success_only(ctx)
-    yield from demands_others(ctx)
-    yield from planned_parts(ctx)
-    yield from handed_too_soon(ctx)
-    yield from stored_later(ctx)
-    yield from told_from_the_row(ctx)
-    yield from refusals_as_work(ctx)
-    yield from polls_of_pages(ctx)
-    yield from _never_said(ctx)
-    yield from _outcomes(ctx)
-
-
-def _outcomes(ctx: Context) -> Iterator[Finding]:
+def unknown_ends(ctx: Context) -> Iterator[Finding]:
     """Polls and handlers that tell success by its word, and not every other end."""
     for module in (each for each in ctx.live if "succeeded" in each.file.text):
         for func in module.all(ir.Func):
@@ -139,6 +75,33 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
         kept = not page and _closes(ctx, module, func) and not swept(ctx, {func, *helpers_of(ctx, func)})
         weight = weight if "failed" in missing or kept else BARELY
         yield finding("stuck-status", module, node, message, key=key, weight=weight)
+    elif missing and not page and not passed and _hears_and_writes(ctx, func):
+        yield from _barely_heard(module, func, words, missing, bool(rest))
+
+
+def _barely_heard(
+    module: Module, func: ir.Func, words: dict[str, ir.Node], missing: list[str], rest: bool
+) -> Iterator[Finding]:
+    """Ends that a webhook's handler stores nothing of, where the row has no state but what it holds."""
+    spelled = "cancelled" in words and missing == ["canceled"]
+    if rest and not spelled:
+        return
+    node = words["cancelled"] if spelled else words["succeeded"]
+    message = f"{' and '.join(missing)} of the provider is not handled: nothing is stored of it"
+    if spelled:
+        message = "waits for 'cancelled', which the provider never says: it says 'canceled'"
+    yield finding("stuck-status", module, node, message, key=module.scope_name(func), weight=BARELY)
+
+
+def _hears_and_writes(ctx: Context, func: ir.Func) -> bool:
+    """Whether a function is the handler of the provider's webhooks, and it or a helper of it writes to a table."""
+    heard = any(each is func for each, _ in ctx.once(_hooks))
+    inside = {func, *helpers_of(ctx, func)}
+    return heard and any(each.func in inside for each in live_statements(ctx, "write"))
+
+
+def _hooks(ctx: Context) -> list[tuple[ir.Func, str]]:
+    return [*hooks_of(ctx)]
 
 
 def _names_list(module: Module, func: ir.Func) -> bool:
@@ -180,7 +143,8 @@ def _says_otherwise(ctx: Context, module: Module, func: ir.Func, words: dict[str
 _NEVER_SAID = {"completed", "complete", "success", "finished", "done", "ready"}
 
 
-def _never_said(ctx: Context) -> Iterator[Finding]:
+def never_said(ctx: Context) -> Iterator[Finding]:
+    """Handlers of webhooks that wait for a word for success which the provider does not use."""
     handlers = {(each.path, each.line) for each in ctx.of("webhook") if " /" in str(each.value)}
     for route in ctx.routes:
         if (route.module.path, route.node.line) not in handlers:

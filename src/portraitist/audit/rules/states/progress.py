@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
@@ -19,9 +20,11 @@ _PROGRESS = re.compile(r"progress|percent", re.I)
 def _speaks_of_progress(module: Module) -> bool:
     """Whether a file names both a progress and a training."""
     text = module.lowered
-    return ("progress" in text or "percent" in text) and (
-        "training" in text or "replicate" in text or "prediction" in text
-    )
+    return _names_progress(text) and ("training" in text or "replicate" in text or "prediction" in text)
+
+
+def _names_progress(text: str) -> bool:
+    return "progress" in text or "percent" in text
 
 
 def time_progress(ctx: Context) -> Iterator[Finding]:
@@ -31,8 +34,13 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
     itself is one too, where the timer asks nobody, and one that goes on by a fixed step or with each question. A number
     that is the same as long as the work runs weighs little.
     """
+    for module in (each for each in ctx.live if ctx.calls and not _speaks_of_progress(each)):
+        text = module.lowered
+        if "setinterval" in text and "generat" in text and _names_progress(text):
+            yield from (replace(each, weight=BARELY) for each in _moved_by_timer(ctx, module))
     for module in (each for each in ctx.live if _speaks_of_progress(each)):
         yield from _moved_by_timer(ctx, module)
+        yield from _by_state(ctx, module)
         seen: set[ir.Func | None] = set()
         for node, name, value in _progresses(module):
             func = ir.enclosing(node, ir.Func)
@@ -75,6 +83,22 @@ def _is_fixed(node: ir.Node, value: ir.Node) -> bool:
             return below in each.then and _asks_running(each.test)
         below = each
     return False
+
+
+def _by_state(ctx: Context, module: Module) -> Iterator[Finding]:
+    """`const PROGRESS = { starting: 10, processing: 50, succeeded: 100 }`, read by the state of the work."""
+    for made in module.all(ir.Assign):
+        listed = made.value
+        if not isinstance(listed, ir.Obj) or not _PROGRESS.search(last_name(made.target)):
+            continue
+        numbers = {each.key: each.value for each in listed.props if _is_partial(each.value)}
+        if numbers.keys() & _STATES and ctx.role_at(module, made) in LIVE_ROLES:
+            name = last_name(made.target)
+            message = f"{name} gives each state a fixed number, however far the work is"
+            yield finding("time-progress", module, made, message, key=f"fixed {name}", weight=BARELY)
+
+
+_STATES = {"processing", "training", "running", "starting", "generating"}
 
 
 def _is_partial(node: ir.Node) -> bool:

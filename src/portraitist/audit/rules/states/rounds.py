@@ -25,7 +25,9 @@ _ENDS = {"succeeded", "failed", "canceled", "cancelled", "completed", "error"}
 
 def counted_waits(ctx: Context) -> Iterator[Finding]:
     """Loops that ask the provider a number of times: the row in front, the time they take, nobody behind them."""
-    found = [(module, loop) for module, loop in _loops(ctx) if ctx.role_at(module, loop) in LIVE_ROLES]
+    found = [
+        (module, loop) for module, loop in ctx.once(asking_loops) if ctx.role_at(module, loop) in LIVE_ROLES
+    ]
     yield from _without_limit(found)
     loops = {loop: module for module, loop in found if _is_counted(loop)}
     alone = bool(loops) and _only_in(ctx, loops)
@@ -43,20 +45,22 @@ def counted_waits(ctx: Context) -> Iterator[Finding]:
             yield finding("stuck-status", module, loop, message, key="rounds", weight=BARELY, end=loop.end)
 
 
-def _loops(ctx: Context) -> Iterator[tuple[Module, ir.Loop]]:
+def asking_loops(ctx: Context) -> list[tuple[Module, ir.Loop]]:
     """The loops that wait around a question to the provider, or around a call of what asks it."""
     asked = [(each.module, each.call) for each in ctx.calls if each.purpose == "status"]
     for func in askers(ctx):
         asked += [(each.module, each.call) for each in ctx.program.callers.get(func, ())] if func else []
     for module in (each for each in ctx.live if each.language == "python"):
         asked += [(module, each) for each in module.calls({"reload"}) if _is_of_run(ctx, module, each)]
+    found = []
     for module, call in asked:
         around = (
             each for each in ir.ancestors(call) if isinstance(each, ir.Loop) and each.within is call.within
         )
         loop = next(around, None)
         if loop is not None and _delay(ctx, module, loop) is not None:
-            yield module, loop
+            found.append((module, loop))
+    return found
 
 
 def _is_of_run(ctx: Context, module: Module, call: ir.Call) -> bool:

@@ -11,12 +11,22 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.values import render
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, provider_behind
+from portraitist.audit.rules.base import (
+    finding,
+    last_name,
+    live_statements,
+    module_of,
+    names_in,
+    provider_behind,
+)
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.open_ends import path_of
+from portraitist.audit.rules.syntax import names_error
 
 
 def stored_later(ctx: Context) -> Iterator[Finding]:
@@ -34,7 +44,39 @@ def stored_later(ctx: Context) -> Iterator[Finding]:
                 )
                 yield finding("stuck-status", statement.module, statement.node, message, key=f"{key} later",
                               weight=BARELY, line=statement.line, end=statement.end, evidence=[hook])  # fmt: skip
+                yield from _passed_over(ctx, statement.table, snake(use.column), hook)
                 break
+
+
+def _passed_over(ctx: Context, table: str, column: str, hook: Place) -> Iterator[Finding]:
+    """`if (!row) return 200` in the handler that looks for the row: the provider never tells it again."""
+    for read in live_statements(ctx, "read"):
+        func = read.func
+        if read.table != table or func is None or column not in map(snake, read.where):
+            continue
+        if read.module.path != hook.path or func not in working(ctx).hooks:
+            continue
+        made = next((each for each in ir.ancestors(read.node) if isinstance(each, ir.Assign | ir.Func)), None)
+        names = variables_in(made.target) if isinstance(made, ir.Assign) else set()
+        for test in (each for each in ir.find(func, ir.If) if each.line >= read.line and exits(each.then)):
+            leave = next((each for each in test.then if isinstance(each, ir.Return)), None)
+            lacks = any(
+                each.op in {"!", "not"} and names & names_in(each) for each in ir.find(test.test, ir.Bin)
+            )
+            if lacks and leave is not None and _is_well(ctx, leave):
+                message = (
+                    f"a webhook for which no row of {table} is there yet is passed over, and not told again"
+                )
+                yield finding("stuck-status", read.module, test, message, key=f"{table} unfound", weight=BARELY,
+                              end=leave.end)  # fmt: skip
+                break
+
+
+def _is_well(ctx: Context, leave: ir.Return) -> bool:
+    """Whether a way out answers that all is well: nobody can tell it from success."""
+    if leave.throws or names_error(leave):
+        return False
+    return leave.value is None or leave.within in ctx.handled_by
 
 
 def _tells(call: ProviderCall) -> bool:

@@ -60,7 +60,7 @@ def _end_of(ctx: Context, mark: Mark, flow: Flow) -> _End | None:
     for place in range(len(flow.funcs) - 1, -1, -1):
         func = flow.funcs[place]
         if place < len(flow.funcs) - 1:
-            node = _site(ctx, func, flow.funcs[place + 1], mark if place == at else None)
+            node = site_in(ctx, func, flow.funcs[place + 1], mark if place == at else None)
         if node is None or (place == at and not follows(ctx, mark, node)):
             return None
         handler, open_ = climb(ctx, mark, func, node)
@@ -84,7 +84,7 @@ def _heard(ctx: Context, mark: Mark) -> bool:
     return any(each.key in {"onFailure", "on_failure", "link_error"} for each in mark.module.all(ir.Prop))
 
 
-def _site(ctx: Context, outer: ir.Func, inner: ir.Func, mark: Mark | None) -> ir.Node | None:
+def site_in(ctx: Context, outer: ir.Func, inner: ir.Func, mark: Mark | None) -> ir.Node | None:
     """Where a function is called in another, after the mark if that stands there, or is written in it."""
     if inner.within is outer:
         return inner
