@@ -24,7 +24,7 @@ from portraitist.audit.rules.base import (
     module_of,
     names_in,
 )
-from portraitist.audit.rules.completion.emptiness import PART, leaves_without, may_be_empty
+from portraitist.audit.rules.completion.emptiness import PART, leaves_without, may_be_empty, taken_unasked
 from portraitist.audit.rules.completion.made_up import made_up
 from portraitist.audit.rules.completion.polled import waited_in_vain
 from portraitist.audit.rules.completion.results import BESIDE, done_without_result
@@ -55,7 +55,10 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
         states = [each for each in statement.columns if says_done(each.column)]
         for use in statement.columns:
             empty = isinstance(use.value, OneOf) and None in literals(use.value) and not is_proven(use.node)
-            if not gets_model(ctx, use) or not (empty or may_be_empty(ctx, module_of(ctx, use), use.node)):
+            if not gets_model(ctx, use):
+                continue
+            if not (empty or may_be_empty(ctx, module_of(ctx, use), use.node)):
+                yield from _unasked(ctx, statement, use, states)
                 continue
             key = f"{statement.table}.{use.column}"
             done = [each for each in states if is_done(each) or _tested_done(each)]
@@ -69,6 +72,17 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
                 weight = 65 if done and holds_model(ctx, use) else 44 if done else BARELY
                 yield _both(ctx, (*done, *kept)[0], use, message, key=key, weight=weight)
                 break
+
+
+def _unasked(
+    ctx: Context, statement: Statement, use: ColumnUse, states: list[ColumnUse]
+) -> Iterator[Finding]:
+    """A member of the output that is stored beside a state for done, and no test asks whether it is there."""
+    done = [each for each in states if is_done(each) or _tested_done(each)]
+    if done and taken_unasked(use.node):
+        key = f"{statement.table}.{use.column}"
+        message = f"status becomes done and nobody asks whether the output holds {key}"
+        yield _both(ctx, done[0], use, message, key=f"{key} unasked", weight=BARELY)
 
 
 def _both(ctx: Context, state: ColumnUse, use: ColumnUse, message: str, *, key: str, weight: int) -> Finding:

@@ -46,6 +46,18 @@ def may_be_empty(ctx: Context, module: Module, node: ir.Node | None, depth: int 
     return _may_be_nothing(node) and not _asked(node, _spelt(node))
 
 
+def taken_unasked(node: ir.Node | None) -> bool:
+    """`output.version`, a member of what the provider answered, where no test before names the output or it."""
+    own = last_name(node)
+    chain = {each.name for each in ir.find(node, ir.Attr)} if isinstance(node, ir.Attr | ir.Index) else set()
+    chain |= {each.id for each in ir.find(node, ir.Name)} if chain and node is not None else set()
+    known = own in _OF_OUTPUT and bool(chain & {"output"})
+    return known and not _asked(node, {"output", own} - {"model"})
+
+
+_OF_OUTPUT = {"version", "weights", "model", "lora", "lora_weights"}
+
+
 def may_lose(ctx: Context, module: Module, node: ir.Node | None) -> bool:
     """Whether a value is what a helper gave back that says `return null` for a failure, and nobody asks for it."""
     made = [each.value for each in reaching(module, node)] if isinstance(node, ir.Name) else [node]

@@ -29,11 +29,14 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.completion.emptiness import looked_at, may_be_empty, may_lose
 from portraitist.audit.rules.completion.words import done_at, holds_model, is_done, is_word, says_done
 from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import STATE
 
 MODEL, PICTURE = 62, 42
 """How grave it is that there is no model, or no picture."""
 _SUCCESS = {"success", "ok"}
+_COPY = re.compile(r"(^|_)(storage|image|file|picture|photo|video)_(path|key)$")
+"""Columns for where the copy of a picture lies."""
 BESIDE = 12
 """So many lines apart, a state and a column are shown as one place."""
 
@@ -53,16 +56,19 @@ def _rows(ctx: Context) -> Iterator[Finding]:
         if not states or not (statement.func in ways or statement.func in asking):
             continue
         for use in statement.columns:
-            model = holds_model(ctx, use)
-            if not (model or snake(use.column) in ctx.words.picture_columns) or use.node is None:
+            model, column = holds_model(ctx, use), snake(use.column)
+            picture = column in ctx.words.picture_columns
+            copy = not (model or picture) and _COPY.search(column) is not None
+            if not (model or picture or copy) or use.node is None:
                 continue
             known = {snake(each) for each in columns_of(ctx, statement.table)}
-            if known and snake(use.column) not in known:
+            if known and column not in known:
                 continue  # one of several tables that a call may write
             module = module_of(ctx, use)
             site = _done_beside(ctx, states, use, spelled=not model)
-            if site and may_be_empty(ctx, module, use.node) and _of_run(ctx, module, use.node):
-                yield _row(ctx, statement, use, site, MODEL if model else PICTURE)
+            of_run = copy or _of_run(ctx, module, use.node)
+            if site and may_be_empty(ctx, module, use.node) and of_run:
+                yield _row(ctx, statement, use, site, BARELY if copy else MODEL if model else PICTURE)
                 break
 
 
