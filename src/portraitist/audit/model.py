@@ -68,7 +68,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something the source says, at a place. `value` is JSON: a literal, a list for one-of, None when unknown."""
+    """Something the source says, at a place. `value` is JSON: a literal, a list for one-of, None when unknown.
+
+    `also` marks what is told a second time under another name.
+    """
 
     kind: str
     key: str
@@ -80,6 +83,7 @@ class Fact:
     scope: str = ""
     evidence: tuple[Place, ...] = ()
     shows: str = field(default="", compare=False)
+    also: bool = field(default=False, compare=False)
 
     @property
     def place(self) -> Place:

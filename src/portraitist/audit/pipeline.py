@@ -12,7 +12,7 @@ from pathlib import Path
 from portraitist.audit import ir
 from portraitist.audit.extract import javascript, python
 from portraitist.audit.extract.base import TooDamagedError
-from portraitist.audit.facts import everything
+from portraitist.audit.facts import everything, other_names, other_places
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.evaluate import Evaluator
 from portraitist.audit.link.imports import Resolver
@@ -55,6 +55,8 @@ def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Au
         )
         everything.collect(context)
         findings = judge(context)
+        other_places.add(context)
+        other_names.add(context)
     return Audit(context, findings, [*tree.unread, *unread, *_unreadable_facts(context, modules)])
 
 

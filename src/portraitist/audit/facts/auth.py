@@ -283,7 +283,7 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
                 continue
             if throws(ctx, each.module, each.node) and not swallowed(call):
                 return name
-            reads = any(_reads_identity(ctx, inner) for inner in ir.find(each.node, ir.Call))
+            reads = any(reads_identity(ctx, inner) for inner in ir.find(each.node, ir.Call))
             if (denial.denies(ctx, each.module, each.node) or reads) and answer_tested(
                 ctx, module, func, call
             ):
@@ -293,7 +293,7 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
         return name
     if reader and _verifies(ctx, module, call):
         return name
-    if _reads_identity(ctx, call) and answer_tested(ctx, module, func, call):
+    if reads_identity(ctx, call) and answer_tested(ctx, module, func, call):
         return name
     return ""
 
@@ -345,7 +345,7 @@ def _verifies(ctx: Context, module: Module, call: ir.Call) -> bool:
     return bool(_VERIFIERS.match(ctx.program.origin(module, call.func)))
 
 
-def _reads_identity(ctx: Context, call: ir.Call) -> bool:
+def reads_identity(ctx: Context, call: ir.Call) -> bool:
     name = ir.plain_dotted(call.func) or ir.dotted(call.func)
     short = denial.flat(name)
     if short == "get" and name.endswith("account.get"):
@@ -359,19 +359,24 @@ def _reads_identity(ctx: Context, call: ir.Call) -> bool:
 
 def answer_tested(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> bool:
     """Whether the answer of `call` is tested later in the function, with a way out."""
+    return test_of(module, func, call) is not None
+
+
+def test_of(module: Module, func: ir.Func, call: ir.Call) -> ir.If | None:
+    """The branch that leaves by what `call` answered."""
     names = _bound_names(call)
     for test in ir.find(func, ir.If):
         if test.line < call.line:
             continue
         used = {each.id for each in ir.find(test.test, ir.Name) if not denial.is_always(module, each)}
         if used & names and denial.exits(test.then):
-            return True
+            return test
         if call in set(ir.walk(test.test)) and denial.exits(test.then):
-            return True
+            return test
     return _derived_test(func, call, names)
 
 
-def _derived_test(func: ir.Func, call: ir.Call, names: set[str]) -> bool:
+def _derived_test(func: ir.Func, call: ir.Call, names: set[str]) -> ir.If | None:
     """`const userId = session?.user?.id; if (!userId) return …`: the test is on something taken from it."""
     derived = set(names)
     for assign in ir.find(func, ir.Assign):
@@ -379,10 +384,8 @@ def _derived_test(func: ir.Func, call: ir.Call, names: set[str]) -> bool:
             used = variables_in(assign.value)
             if used & derived:
                 derived |= variables_in(assign.target)
-    return any(
-        test.line >= call.line and denial.exits(test.then) and variables_in(test.test) & (derived - names)
-        for test in ir.find(func, ir.If)
-    )
+    tests = (each for each in ir.find(func, ir.If) if each.line >= call.line and denial.exits(each.then))
+    return next((each for each in tests if variables_in(each.test) & (derived - names)), None)
 
 
 def _bound_names(call: ir.Call) -> set[str]:

@@ -325,13 +325,14 @@ class Context:
         self.unresolved.append(Unresolved(subject, module.path, node.line, reason))
 
     def of(self, *kinds: str) -> list[Fact]:
-        """The facts of these kinds, in their order."""
+        """The facts of these kinds, in their order, each under its first name."""
         for each in self.facts[self._sorted_in :]:
-            self._by_kind.setdefault(each.kind, []).append(each)
+            if not each.also:
+                self._by_kind.setdefault(each.kind, []).append(each)
         self._sorted_in = len(self.facts)
         if len(kinds) == 1:
             return list(self._by_kind.get(kinds[0], ()))
-        return [each for each in self.facts if each.kind in kinds]
+        return [each for each in self.facts if each.kind in kinds and not each.also]
 
     def settle(self, facts: list[Fact]) -> None:
         """Puts the final facts in place of those collected so far."""

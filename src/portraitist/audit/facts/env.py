@@ -240,7 +240,7 @@ def _sets(ctx: Context, module: Module) -> None:
 
 def _undeclared(ctx: Context) -> None:
     declared = {each.key: each for each in sorted(ctx.of("env.declared"), key=_as_example, reverse=True)}
-    known = set(declared) | {each.key for each in ctx.of("env.set")}
+    known = set(declared) | {each.key for each in ctx.of("env.set") if not _hands_on(ctx, each)}
     reads = [each for each in ctx.of("env.read") if each.role in LIVE_ROLES | {"dead"}]
     reads.sort(key=lambda each: each.role != "src")  # the product's own reading before a script's
     read_names = {each.key for each in ctx.of("env.read")}
@@ -272,6 +272,12 @@ def _undeclared(ctx: Context) -> None:
         unread = name not in read_names and name not in text_names
         if name in idle or (unread and not any(re.fullmatch(each, name) for each in dynamic if each != ".+")):
             ctx.add_at("env.unused", name, fact.path, fact.line)
+
+
+def _hands_on(ctx: Context, fact: Fact) -> bool:
+    """Whether a variable is only set to what was read from it: `os.environ["TOKEN"] = settings.TOKEN`."""
+    module = ctx.program.modules.get(fact.path)
+    return module is not None and len(re.findall(rf"\b{re.escape(fact.key)}\b", module.text(fact.line))) > 1
 
 
 _EXAMPLE = re.compile(r"example|sample|template|\.dist\b", re.IGNORECASE)

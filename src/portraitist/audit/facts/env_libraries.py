@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 
-_ALWAYS = re.compile(r"^(NODE_|VERCEL|NEXT_TELEMETRY|PORT$|PYTHON)")
+_ALWAYS = re.compile(
+    r"^(NODE_|NEXT_TELEMETRY|PORT$|PYTHON"
+    r"|VERCEL($|_(URL|ENV|TARGET|REGION|DEPLOYMENT|GIT|PROJECT|BRANCH|TOKEN|ORG|TEAM|OIDC|ANALYTICS|AUTOMATION|SKEW|BLOB)))"
+)
 _BY_LIBRARY = [
     (re.compile(rf"^({names})"), re.compile(rf"[\"'/@\s\-]({libraries})", re.I))
     for names, libraries in (
@@ -21,7 +24,7 @@ _BY_LIBRARY = [
         ("SENTRY_", "sentry"),
         ("BLOB_READ", "blob"),
         ("KV_", "kv"),
-        ("POSTGRES_|PG[A-Z]+$|DATABASE_URL|DIRECT_URL",
+        ("POSTGRES_|PG[A-Z]+$|DATABASE_URL",
          "prisma|drizzle|postgres|pg\\b|psycopg|asyncpg|sqlalchemy|django|databases|knex|typeorm|sequelize|mysql|neon|tortoise|payload"),
         ("UPSTASH_|QSTASH_", "upstash"),
         ("LANGCHAIN_|LANGSMITH_", "langchain|langsmith|langgraph"),

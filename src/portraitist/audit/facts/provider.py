@@ -224,17 +224,18 @@ def _payload(ctx: Context, found: ProviderCall) -> None:
 
 def _webhook(ctx: Context, module: Module, anchor: ir.Node, sent: Field) -> None:
     """The address given for webhooks, where it is sent, where callers hand it over, and where it is written."""
-    several = {_webhook_path(text): text for text in renderings(sent.value)}
+    several = {webhook_path(text): text for text in renderings(sent.value)}
     addresses: dict[str, str | None] = {path: text for path, text in several.items() if path.startswith("/")}
-    if len(addresses) < 2:
-        addresses = {_webhook_path(render(sent.value)): render(sent.value)}
+    whole = webhook_path(render(sent.value))
+    if not addresses or (len(addresses) < 2 and whole != "{}"):
+        addresses = {whole: render(sent.value)}
     for path, text in addresses.items():
         ctx.add("webhook", path, module, anchor, value=text, shows="webhook")
         if written := _written_as(module, sent.node, path):
             ctx.add("webhook", path, module, written, value=text, shows="")
     for where, argument in arguments_behind(ctx, module, sent.node):
         given = render(ctx.ev.eval(where, argument))
-        if (path := _webhook_path(given)) in addresses and path != "{}":
+        if (path := webhook_path(given)) in addresses and path != "{}":
             ctx.add("webhook", path, where, argument, value=given, shows="")
             if written := _written_as(where, argument, path):
                 ctx.add("webhook", path, where, written, value=given, shows="")
@@ -273,9 +274,11 @@ def _value(value: Value) -> object:
     return fold(value)
 
 
-def _webhook_path(address: str | None) -> str:
+def webhook_path(address: str | None) -> str:
     text = re.sub(r"^((https?:|\{[^}]*\}:?)?//[^/]+|\{[^}]*\})", "", address or "{}")
     path = text.partition("?")[0]
+    if address and not path.strip("/") and re.fullmatch(r"https?://[\w.-]+/?", address):
+        return address
     return path if path.strip("/") else "{}"
 
 

@@ -235,8 +235,9 @@ def _drizzle(ctx: Context, module: Module, call: ir.Call) -> Iterator[TableDef]:
         column = (ir.text_of(first.args[0]) if first and first.args else None) or prop.key
         columns[column] = (root.id, Place(module.path, prop.line))
         properties[prop.key] = column
-    made = TableDef(name, module.path, call.line, columns, "drizzle", properties)
-    yield made
+    if isinstance(call.parent, ir.Assign):
+        properties["@variable"] = ir.dotted(call.parent.target)
+    yield TableDef(name, module.path, call.line, columns, "drizzle", properties)
 
 
 def _innermost_call(node: ir.Node) -> ir.Call | None:

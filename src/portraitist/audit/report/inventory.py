@@ -43,7 +43,7 @@ _SUBJECT = re.compile(r"train|generat|replicate|lora|flux|prediction|maya|image|
 def inventory(ctx: Context, findings: list[Finding], cites: Citations) -> Section:
     """Section 1: one row for each relevant file, most relevant first."""
     by_path: dict[str, list[Fact]] = {}
-    for each in ctx.facts:
+    for each in (each for each in ctx.facts if not each.also):
         by_path.setdefault(each.path, []).append(each)
     ranked = sorted(by_path, key=lambda path: (-_weight(ctx, path, by_path[path]), path))
     worst: dict[str, Finding] = {}

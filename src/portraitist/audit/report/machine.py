@@ -18,7 +18,7 @@ def as_json(ctx: Context, findings: list[Finding], dropped: list[dict[str, objec
         set(ctx.unresolved), key=lambda each: (each.path, each.line, each.subject, each.reason)
     )
     lists = {
-        "facts": [_fact(each) for each in ctx.facts],
+        "facts": [_fact(each) for each in sorted(ctx.facts, key=lambda each: (each.path, each.line))],
         "findings": [_finding(each) for each in findings],
         "dropped": dropped,
         "unresolved": [

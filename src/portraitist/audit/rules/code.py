@@ -147,8 +147,8 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
     """A variable that live code reads and that no example file declares.
 
     With a default that is no placeholder it counts where the provider is meant, or where its siblings, or a name so
-    like it that it must be the same, are declared; what a platform sets by itself is left out. The report tells of all
-    of them among the environment's facts, and of none among the risks.
+    like it that it must be the same, are declared; what a platform sets by itself is left out. Told once for each file.
+    The report tells of all of them among the environment's facts, and of none among the risks.
     """
     useful = {
         each.key
@@ -160,17 +160,14 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
     for fact in ctx.of("env.undeclared"):
         if fact.key in useful and not _expected(fact.key, declared, unused):
             continue
-        if not _is_second_name(ctx, fact) and not _BY_PLATFORM.match(fact.key):
+        if _is_second_name(ctx, fact) or _BY_PLATFORM.match(fact.key):
+            continue
+        places = {each.path: each for each in reversed((fact.place, *fact.evidence))}
+        for place in places.values():
+            message = f"{fact.key} is read and no example file names it"
+            others = tuple(each for each in (fact.place, *fact.evidence) if each != place)
             yield Finding(
-                "env-undeclared",
-                fact.path,
-                fact.line,
-                fact.line,
-                f"{fact.key} is read and no example file names it",
-                fact.key,
-                fact.scope,
-                fact.evidence,
-                BARELY,
+                "env-undeclared", place.path, place.line, place.line, message, fact.key, fact.scope, others, BARELY
             )
 
 

@@ -1,0 +1,215 @@
+"""The same facts at the other places where a reader anchors them: the test that denies, the call of what stores.
+
+Added when all is judged, for the JSON alone, as those of `other_names`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from portraitist.audit import ir
+from portraitist.audit.facts import auth, db_common
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.http import is_request
+from portraitist.audit.facts.provider import arguments_behind, webhook_path
+from portraitist.audit.facts.weights import same_path
+from portraitist.audit.link.bindings import reaching
+from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import fold, renderings
+from portraitist.audit.model import Fact
+
+_STORES = re.compile(r"upload|save|store|persist|mirror|copy|archive|rehost|ingest|^put|_put|write", re.I)
+"""Names of functions that say that they store something."""
+
+
+def add(ctx: Context) -> None:
+    """Adds the facts, behind all others."""
+    known = {(each.kind, each.key, each.path, each.line) for each in ctx.facts}
+    ways = (_denying, _helpers_asking, _webhooks, _storing, _columns_set, _settings, _polling)
+    for module, node, kind, key in (place for way in ways for place in way(ctx)):
+        if (kind, key, module.path, node.line) not in known:
+            known.add((kind, key, module.path, node.line))
+            ctx.add(kind, key, module, node)
+            ctx.facts[-1] = replace(ctx.facts[-1], also=True)
+
+
+_Place = tuple[Module, ir.Node, str, str]
+
+
+def _denying(ctx: Context) -> Iterator[_Place]:
+    """The branch that turns away by what a guard answered, and the call whose answer a branch looks at."""
+    for fact in ctx.of("auth"):
+        module = ctx.program.modules[fact.path]
+        func = module.function_at(fact.line)
+        if func is None:
+            continue
+        short = fact.key.rpartition(".")[2]
+        for call in ir.find(func, ir.Call):
+            if call.line == fact.line and ir.dotted(call.func).rpartition(".")[2] == short:
+                test = auth.test_of(module, func, call)
+                if test is not None and test.line - fact.end_line < 12:
+                    yield module, ir.Other(test.line, test.line, []), "auth", fact.key
+        for branch in ir.find(func, ir.If):
+            if branch.line == fact.line:
+                yield from _answered_by(ctx, module, branch)
+
+
+def _answered_by(ctx: Context, module: Module, branch: ir.If) -> Iterator[_Place]:
+    """The call of who asks behind what a branch tests: `getServerSession(…)`, `auth((req) => …)`."""
+    for name in ir.find(branch.test, ir.Name):
+        for binding in reaching(module, name):
+            func = binding.node.parent if isinstance(binding.node, ir.Param) else None
+            source = func.parent if isinstance(func, ir.Func) else binding.value
+            if isinstance(source, ir.Call) and auth.reads_identity(ctx, source):
+                key = ir.plain_dotted(source.func) or ir.dotted(source.func)
+                yield module, ir.Other(source.line, source.line, []), "auth", key
+
+
+def _helpers_asking(ctx: Context) -> Iterator[_Place]:
+    """The checks of functions on the way to a paid call, and those behind an earlier one."""
+    for func in dict.fromkeys(func for flow in ctx.flows for func in flow.funcs):
+        module = ctx.program.module_of[func]
+        for name, where, node in auth.in_body(ctx, module, func):
+            yield where, node, "auth", name
+
+
+def _webhooks(ctx: Context) -> Iterator[_Place]:
+    """Where the address of a known webhook is written, and its handler where a file's export wraps it."""
+    told = ctx.of("webhook")
+    handled = {(each.key, each.path) for each in told}
+    for route in ctx.routes:
+        module, node = route.home
+        if node is not route.node and (route.path, route.module.path) in handled:
+            yield module, node, "webhook", route.path
+    paths = {each.key for each in told if each.key.startswith("/") and each.key.count("/") > 1}
+    ends = {path: re.split(r"[{\[]", path)[0] for path in paths}
+    for module in ctx.live:
+        near = [path for path, start in ends.items() if len(start) > 3 and start in module.file.text]
+        for node in (*module.all(ir.Tmpl), *module.all(ir.Lit)) if near else ():
+            if isinstance(node.parent, ir.Tmpl | ir.Import) or not _leads_out(ctx, module, node):
+                continue
+            path = webhook_path(written(node))
+            for each in near if path != "{}" else ():
+                if path == each or same_path(path, each):
+                    yield module, node, "webhook", each
+                    yield module, node, "webhook", path
+
+
+def _leads_out(ctx: Context, module: Module, node: ir.Node) -> bool:
+    """Whether a text is an address that is given away: with a host before its path, and asked for by nobody here."""
+    text = written(node)
+    call = node.parent
+    joined = isinstance(call, ir.Call) and any(
+        each.line == node.line and each.path == module.path and each.key == "{}" for each in ctx.of("webhook")
+    )
+    if "/" not in text or not (joined or text.startswith(("{", "http"))):
+        return False
+    return not (isinstance(call, ir.Call) and is_request(ctx, module, call))
+
+
+def written(node: ir.Node) -> str:
+    """A text as it stands in the source, its holes named by their expressions; "" for what is no text."""
+    if isinstance(node, ir.Tmpl):
+        return "".join(written(each) if isinstance(each, ir.Lit) else _hole(each) for each in node.parts)
+    return node.value if isinstance(node, ir.Lit) and isinstance(node.value, str) else ""
+
+
+def _hole(node: ir.Node) -> str:
+    return "{" + ir.plain_dotted(node).rpartition(".")[2] + "}"
+
+
+def _storing(ctx: Context) -> Iterator[_Place]:
+    """The call of what puts a file into a storage, by its own name, and the calls of helpers that do it."""
+    stores: dict[ir.Func, None] = {}
+    for module in ctx.live:
+        for call in module.calls(ctx.words.storage_puts, lower=True):
+            func = ir.enclosing(call, ir.Func)
+            told = any(each.line <= call.line <= each.end_line for each in _persisted(ctx, module))
+            if told:
+                yield module, call, "persist", ir.plain_dotted(call.func).rpartition(".")[2]
+            if func is not None and (told or _STORES.search(func.name or "")):
+                stores[func] = None
+            for folder in _folders(ctx, module, call) if func is not None else ():
+                yield module, call, "persist", folder
+            bucket = ir.keyword(call, "Bucket", "bucket", "bucketName")
+            chain = db_common.from_call(call.func)
+            for where, argument in arguments_behind(ctx, module, chain.args[0] if chain else bucket):
+                around = ir.enclosing(argument, ir.Call)
+                key = fold(ctx.ev.eval(where, argument))
+                named = key if isinstance(key, str) else ir.plain_dotted(argument).rpartition(".")[2]
+                if around is not None and named:
+                    yield where, around, "persist", named
+    waiting = list(stores)
+    while waiting:
+        func = waiting.pop()
+        for site in ctx.program.callers.get(func, []):
+            if func.name and _STORES.search(func.name):
+                yield site.module, site.call, "persist", func.name
+                yield site.module, site.call, "persist", ir.plain_dotted(site.call.func)
+                for folder in _folders(ctx, site.module, site.call):
+                    yield site.module, site.call, "persist", folder
+                outer = ir.enclosing(site.call, ir.Func)
+                if outer is not None and outer not in stores and _STORES.search(outer.name or ""):
+                    stores[outer] = None
+                    waiting.append(outer)
+
+
+def _polling(ctx: Context) -> Iterator[_Place]:
+    """The head of a function that asks again and again, by its own name."""
+    for fact in ctx.of("poll"):
+        module = ctx.program.modules[fact.path]
+        func = module.function_at(fact.line)
+        if func is not None and func.name:
+            yield module, ir.Other(func.line, func.line, []), "poll", func.name
+
+
+_FOLDER = re.compile(r"^(?:\{[^{}]*\}/)*/?(?P<fixed>(?:[\w.-]+/)+)\{")
+
+
+def _folders(ctx: Context, module: Module, call: ir.Call) -> Iterator[str]:
+    """The folder of the path that is stored under: `uploads/tryon` of `uploads/tryon/{name}`."""
+    given: list[ir.Node] = [*call.args[:2], *(each.value for each in (call.kw.props if call.kw else ()))]
+    for each in (*call.args[:2], call.func):
+        given.extend(part.value for part in ir.find(each, ir.Prop) if part.key in {"Key", "key", "path"})
+        if isinstance(each, ir.Attr):
+            given.extend([each.obj, *(arg for one in ir.find(each.obj, ir.Call) for arg in one.args)])
+    for each in given:
+        if isinstance(each, ir.Name | ir.Tmpl | ir.Bin | ir.Call):
+            for text in renderings(ctx.ev.eval(module, each))[:1]:
+                if found := _FOLDER.match(text):
+                    yield found.group("fixed").rstrip("/")
+                    yield found.group("fixed").partition("/")[0]
+
+
+def _columns_set(ctx: Context) -> Iterator[_Place]:
+    """The line that sets a column, where its statement stands elsewhere in the file: `rows.push({ url })`."""
+    for fact in ctx.of("db.write"):
+        for each in fact.evidence:
+            if each.path == fact.path and not fact.line <= each.line <= fact.end_line:
+                yield ctx.program.modules[each.path], ir.Other(each.line, each.line, []), "db.write", fact.key
+
+
+_SETTINGS = re.compile(r"(^|\.)(\w*env|\w*settings|\w*config)(\(\))?$", re.I)
+
+
+def _settings(ctx: Context) -> Iterator[_Place]:
+    """Where a variable is used that another file reads out of the environment: `env.TOKEN`, `settings.token`."""
+    read = {each.key for each in ctx.of("env.read")}
+    for module in ctx.live:
+        for attr in module.all(ir.Attr):
+            name = attr.name if attr.name in read else attr.name.upper()
+            if name in read and _SETTINGS.search(ir.dotted(attr.obj)):
+                yield module, attr, "env.read", name
+
+
+def _persisted(ctx: Context, module: Module) -> list[Fact]:
+    return ctx.once(_persisted_by_path).get(module.path, [])
+
+
+def _persisted_by_path(ctx: Context) -> dict[str, list[Fact]]:
+    found: dict[str, list[Fact]] = {}
+    for each in ctx.of("persist"):
+        found.setdefault(each.path, []).append(each)
+    return found
