@@ -32,6 +32,7 @@ def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
     """
     told = {Place(each.path, line) for each in known for line in (each.line, each.end_line)}
     funcs = {*working(ctx).paid, *working(ctx).hooks, *(each for each in askers(ctx) if each is not None)}
+    funcs |= {inner for each in funcs for inner in ir.find(each, ir.Func)}
     for func in sorted(funcs, key=lambda each: (ctx.program.module_of[each].path, each.line)):
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) not in LIVE_ROLES:
