@@ -162,12 +162,21 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
             continue
         if _is_second_name(ctx, fact) or _BY_PLATFORM.match(fact.key):
             continue
-        places = {each.path: each for each in reversed((fact.place, *fact.evidence))}
+        product = [each for each in fact.evidence if ctx.program.modules[each.path].role == "src"]
+        places = {each.path: each for each in reversed((fact.place, *product))}
         for place in places.values():
             message = f"{fact.key} is read and no example file names it"
             others = tuple(each for each in (fact.place, *fact.evidence) if each != place)
             yield Finding(
-                "env-undeclared", place.path, place.line, place.line, message, fact.key, fact.scope, others, BARELY
+                "env-undeclared",
+                place.path,
+                place.line,
+                place.line,
+                message,
+                fact.key,
+                fact.scope,
+                others,
+                BARELY,
             )
 
 

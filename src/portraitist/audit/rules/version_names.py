@@ -56,6 +56,16 @@ def stand_ins(ctx: Context) -> Iterator[Finding]:
                 )
                 yield finding("version-unnormalised", module, chain, message, key="stand-in", weight=44)
                 break
+    for module, branch, name, sides in ctx.once(_branches):
+        if WHOLE in _kinds(ctx, module, sides[0]) and ctx.role_at(module, branch) in LIVE_ROLES:
+            others = (each for each in sides[1:] if each is not sides[0])
+            if any(_is_name(ctx.ev.eval(module, each)) for each in others):
+                message = (
+                    "the model is owner/name:hash in one case, and owner/name with no version in another"
+                )
+                yield finding(
+                    "version-unnormalised", module, branch, message, key=f"stand-in {name}", weight=44
+                )
 
 
 def trainers_own(ctx: Context) -> Iterator[Finding]:
@@ -70,18 +80,29 @@ def trainers_own(ctx: Context) -> Iterator[Finding]:
         later = {each.kind for side in sides[1:] for each in forms(ctx, module, side)}
         if first & {WHOLE, MODEL} and TRAINER in later and ctx.role_at(module, chain) in LIVE_ROLES:
             yield finding("shared-model-fallback", module, chain, message, key="trainer", weight=BARELY)
+    for module, branch, name, sides in ctx.once(_branches):
+        first, second = (_kinds(ctx, module, each) for each in sides[:2])
+        if WHOLE in first and TRAINER in second and ctx.role_at(module, branch) in LIVE_ROLES:
+            yield finding("shared-model-fallback", module, branch, message, key=f"trainer {name}", weight=60)
+
+
+def _kinds(ctx: Context, module: Module, node: ir.Node) -> set[str]:
+    return {each.kind for each in forms(ctx, module, node)}
+
+
+def _branches(ctx: Context) -> list[tuple[Module, ir.If, str, list[ir.Node]]]:
+    """Every `if … else` whose branches set one variable, in files that speak of versions, and what they set it to."""
+    found: list[tuple[Module, ir.If, str, list[ir.Node]]] = []
     for module in (each for each in ctx.live if "version" in each.file.text):
         for branch in module.all(ir.If):
             own, other = _set_in(branch.then), _set_in(branch.other)
-            for name in own.keys() & other.keys() if own and other else ():
-                kinds = [{one.kind for one in forms(ctx, module, each[name])} for each in (own, other)]
-                live = (
-                    kinds[0] & {WHOLE} and TRAINER in kinds[1] and ctx.role_at(module, branch) in LIVE_ROLES
-                )
-                if live:
-                    yield finding(
-                        "shared-model-fallback", module, branch, message, key=f"trainer {name}", weight=60
-                    )
+            for name in sorted(own.keys() & other.keys()) if own and other else ():
+                inner = [each for part in branch.other for each in ir.find(part, ir.Assign)]
+                further = [
+                    each.value for each in inner if each.value and ir.plain_dotted(each.target) == name
+                ]
+                found.append((module, branch, name, [own[name], *further]))
+    return found
 
 
 def _choices(ctx: Context) -> list[tuple[Module, ir.Bin, list[ir.Node]]]:

@@ -21,7 +21,9 @@ from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import calls_in, in_handler
 
-_ADDRESS = re.compile(r"url|uri|image|output|src|link|^(out|img|pic|picture|photo|video|clip|audio|asset|media|result)s?$", re.I)
+_ADDRESS = re.compile(
+    r"url|uri|image|output|src|link|^(out|img|pic|picture|photo|video|clip|audio|asset|media|result)s?$", re.I
+)
 _MADE = re.compile(r"output|replicate|generated|prediction|delivery|temp(orary)?_?ur|result", re.I)
 """Names of what the provider made, where the way to its call is not seen."""
 
