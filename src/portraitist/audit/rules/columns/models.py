@@ -31,6 +31,7 @@ from portraitist.audit.rules.columns.spellings import spelled_twice
 from portraitist.audit.rules.columns.two_things import two_things
 from portraitist.audit.rules.columns.unfound import never_found
 from portraitist.audit.rules.columns.unmade_tables import unmade_tables, unmodelled
+from portraitist.audit.rules.columns.unmigrated import unmigrated
 from portraitist.audit.rules.columns.wrong_kinds import uuids_as_numbers
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.last_request import left_for_the_next
@@ -312,18 +313,31 @@ def _may_be_one(path: str, fact: Fact) -> bool:
     return not fact.evidence or path.endswith(".py") or not fact.evidence[0].path.endswith(".py")
 
 
+def _missing_again(facts: list[Fact]) -> Iterator[Finding]:
+    """The further lines of a file that name columns which a table does not have, those of the first left out."""
+    seen = {facts[0].line}
+    for each in facts[1:]:
+        if each.line not in seen:
+            seen.add(each.line)
+            table, _, column = each.key.partition(".")
+            message = f"{table} has no column {column} in any definition"
+            yield Finding("schema-drift", each.path, each.line, each.end_line, message, f"{each.key} {len(seen)}",
+                          each.scope, each.evidence, BARELY, fix="schema-drift.missing")  # fmt: skip
+
+
 def schema_drift(ctx: Context) -> Iterator[Finding]:
     """A written column that no definition has, or two definitions of one column with different types.
 
     Also tables and functions that no definition has, where nearly all others are defined (`missing_tables`), and UUIDs
     that are put into numbers (`wrong_kinds`), tables that nothing makes (`unmade_tables`), attributes that a mapped
-    class does not have (`class_members`).
+    class does not have (`class_members`), columns of models that no SQL file names (`unmigrated`).
     """
     yield from missing_tables(ctx)
     yield from unmade_tables(ctx)
     yield from unmodelled(ctx)
     yield from lacking_attributes(ctx)
     yield from uuids_as_numbers(ctx)
+    yield from unmigrated(ctx)
     missing: dict[tuple[str, str], list[Fact]] = {}
     for fact in ctx.of("table.missing_column"):
         if fact.role in {"src", "script"}:
@@ -348,6 +362,7 @@ def schema_drift(ctx: Context) -> Iterator[Finding]:
             50 if _may_be_one(path, first) else BARELY,
             fix="schema-drift.missing",
         )
+        yield from _missing_again(facts)
     for fact in ctx.of("table.type_conflict"):
         if fact.role in {"src", "script"}:
             yield Finding(

@@ -17,6 +17,7 @@ from portraitist.audit.rules.mocks.never_refused import never_refused
 from portraitist.audit.rules.mocks.pretended import pretended, switched
 from portraitist.audit.rules.mocks.shown import shown_instead
 from portraitist.audit.rules.mocks.stand_ins import stand_ins
+from portraitist.audit.rules.mocks.told import told_mock
 
 _MOCK_NAME = re.compile(
     r"^(mock|dummy|fake|sample|placeholder)_?(data|images?|photos?|pictures?|results?|responses?|users?|models?|urls?|predictions?|trainings?"
@@ -32,7 +33,7 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
     fixed answers in place of work (`pretended`); versions that no model can have (`made_up`); switches that pass work
     by, and pictures of no bytes (`bypassed`); payments proved by a literal and scores drawn by lot (`never_refused`);
     placeholders that a page shows after a wait (`shown`); rows that pages show out of their source, refusals by lot
-    (`made_rows`).
+    (`made_rows`); what comments call mock data, in pages too, and judgements that are no measurement (`told`).
     """
     yield from stand_ins(ctx)
     yield from pretended(ctx)
@@ -41,6 +42,7 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
     yield from never_refused(ctx)
     yield from shown_instead(ctx)
     yield from made_rows(ctx)
+    yield from told_mock(ctx)
     touching = {each.module.path for each in ctx.calls} | {
         each.path for each in ctx.of("flow", "persist", "route")
     }

@@ -1,0 +1,97 @@
+"""Part of the rule on drifting schemas: columns that the code's models or types have and that no SQL file names.
+
+Only where SQL creates the same table; what a tool adds that keeps no files is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit.facts.base import Context, TableDef
+from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.schema_text import DOCUMENT
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import live_statements
+from portraitist.audit.rules.gravity import BARELY
+
+_SQL = {"create table", "alter table"}
+_STEPS = re.compile(r"(^|/)(migrations?|alembic|versions|drizzle|supabase)(/|$)")
+_MAPPED = re.compile(r'@map\("(\w+)"\)')
+
+
+def unmigrated(ctx: Context) -> Iterator[Finding]:
+    """A column of a model, or of generated types, that no SQL file names, where one creates its table."""
+    lost: dict[str, tuple[str, Place, Place]] = {}
+    for name in sorted(ctx.tables):
+        for each in ctx.tables[name]:
+            lost.update(_lost(ctx, name, each))
+    if not lost:
+        return
+    told: set[tuple[str, str]] = set()
+    for statement in live_statements(ctx, "write"):
+        for use in statement.columns:
+            key = f"{statement.table}.{use.column}"
+            if key in lost and (use.path, key) not in told:
+                told.add((use.path, key))
+                column, defined, created = lost[key]
+                message = (
+                    f"{column} is written, stands in {defined.path}, and no SQL file names such a column"
+                )
+                yield Finding("schema-drift", use.path, use.line, use.line, message, f"unmigrated {key}", "",
+                              (Place(statement.module.path, statement.line), defined, created), 46)  # fmt: skip
+    for key, (column, defined, created) in lost.items():
+        message = f"{column} stands here, and no SQL file names such a column"
+        yield Finding("schema-drift", defined.path, defined.line, defined.line, message, f"unmigrated {key} here", "",
+                      (created,), BARELY)  # fmt: skip
+
+
+def _lost(ctx: Context, name: str, model: TableDef) -> dict[str, tuple[str, Place, Place]]:
+    """The columns of a model that no SQL file names, where one creates its table: what, where, and where that is."""
+    if model.source in {*_SQL, DOCUMENT} or model.source not in {
+        "prisma",
+        "drizzle",
+        "class",
+        "generated types",
+    }:
+        return {}
+    tables = {name, model.property_names.get("@@map", name)}
+    made = [each for one in tables for each in ctx.tables.get(one, ()) if each.source in _SQL]
+    created = next((each for each in made if each.source == "create table"), None)
+    if created is None:
+        return {}
+    known = {snake(column) for each in made for column in each.columns}
+    found: dict[str, tuple[str, Place, Place]] = {}
+    for column, (_, place) in model.columns.items():
+        stored = _stored_as(ctx, model, column, place)
+        if snake(stored) in known or {stored.lower(), snake(stored)} & ctx.once(_words):
+            continue
+        found[f"{name}.{column}"] = (f"{name}.{stored}", place, Place(created.path, created.line))
+    return found if len(found) <= len(model.columns) / 2 else {}
+
+
+def _stored_as(ctx: Context, model: TableDef, column: str, place: Place) -> str:
+    """A column's name in the database."""
+    renamed = model.property_names.get(column)
+    if model.source == "prisma":
+        texts = (each.text for each in ctx.tree.files if each.path == place.path)
+        line = next(texts, "").split("\n")[place.line - 1]
+        mapped = _MAPPED.search(line)
+        return mapped.group(1) if mapped else column
+    return renamed or column
+
+
+def _words(ctx: Context) -> frozenset[str]:
+    """Every word of the files that say how tables are made."""
+    found: set[str] = set()
+    ddl = {each.path for many in ctx.tables.values() for each in many if each.source in _SQL}
+    models = {each.path for many in ctx.tables.values() for each in many if each.source not in _SQL}
+    for file in ctx.tree.files:
+        steps = file.language == "sql" or file.path in ddl or _STEPS.search(file.path)
+        if (
+            steps
+            and file.path not in models - ddl
+            and file.role in {*LIVE_ROLES, "backup", "removed", "generated"}
+        ):
+            found.update(re.findall(r"\w+", file.text.lower()))
+    return frozenset(found)
