@@ -20,12 +20,13 @@ from portraitist.audit.rules.mocks.pretended import switched
 
 _MOCK = re.compile(r"^(mock|mocked|dummy|fake)_|_(mock|mocked|dummy|fake)$")
 _CALLED = re.compile(
-    r"(//|#|/?\*)\s*.{0,60}\b(mock(ed|ing)?\b(?!\w)|dummy|fake|simulated?|simulating|stub(bed)?|hard-?coded for now"
+    r"(//|#|/?\*)\s*.{0,60}\b(mock(ed|ing)?\b(?!\w)|dummy|fake|simulated?|simulating|hard-?coded for now"
     r"|placeholder (data|values?|response)|replace (this |it )?with (a |the )?(real|actual))",
     re.I,
 )
 _DENIES = re.compile(
-    r"\b(no|not|never|without|instead of|avoid|don't|remove[ds]?|detect\w*|reject\w*|isn't)\b", re.I
+    r"\b(no|not|never|without|instead of|avoid|don't|remove[ds]?|detect\w*|reject\w*|isn't|SSR|compat\w*|tests?)\b",
+    re.I,
 )
 _JUDGES = re.compile(
     r"(^|_)(similarity|confidence|quality|accuracy|likeness|resemblance|realism|match)(_score|_pct|_percent|_rating)?$"
@@ -48,7 +49,6 @@ def told_mock(ctx: Context) -> Iterator[Finding]:
                 "dummy",
                 "fake",
                 "simulat",
-                "stub",
                 "hardcoded",
                 "placeholder",
                 "with real",
