@@ -131,29 +131,48 @@ def _storing(ctx: Context) -> Iterator[_Place]:
                 yield module, call, "persist", ir.plain_dotted(call.func).rpartition(".")[2]
             if func is not None and (told or _STORES.search(func.name or "")):
                 stores[func] = None
-            for folder in _folders(ctx, module, call) if func is not None else ():
-                yield module, call, "persist", folder
-            bucket = ir.keyword(call, "Bucket", "bucket", "bucketName")
-            chain = db_common.from_call(call.func)
-            for where, argument in arguments_behind(ctx, module, chain.args[0] if chain else bucket):
-                around = ir.enclosing(argument, ir.Call)
-                key = fold(ctx.ev.eval(where, argument))
-                named = key if isinstance(key, str) else ir.plain_dotted(argument).rpartition(".")[2]
-                if around is not None and named:
-                    yield where, around, "persist", named
-    waiting = list(stores)
+            yield from _in_folders(ctx, module, call)
+            yield from _buckets_given(ctx, module, call)
+        for call in module.calls({"open"}):
+            func = ir.enclosing(call, ir.Func)
+            writes = len(call.args) > 1 and ir.text_of(call.args[1]) == "wb"
+            if func is not None and writes and _STORES.search(func.name or ""):
+                stores[func] = None
+                yield from _in_folders(ctx, module, call)
+    yield from _helpers_storing(ctx, stores)
+
+
+def _buckets_given(ctx: Context, module: Module, call: ir.Call) -> Iterator[_Place]:
+    """The calls by which a helper is told its bucket."""
+    chain = db_common.from_call(call.func)
+    bucket = chain.args[0] if chain else ir.keyword(call, "Bucket", "bucket", "bucketName")
+    for where, argument in arguments_behind(ctx, module, bucket):
+        around = ir.enclosing(argument, ir.Call)
+        key = fold(ctx.ev.eval(where, argument))
+        named = key if isinstance(key, str) else ir.plain_dotted(argument).rpartition(".")[2]
+        if around is not None and named:
+            yield where, around, "persist", named
+
+
+def _helpers_storing(ctx: Context, stores: dict[ir.Func, None]) -> Iterator[_Place]:
+    """The calls of functions that store a file and are named for it, and of those that they do it for."""
+    waiting = [each for each in stores if _STORES.search(each.name or "")]
     while waiting:
         func = waiting.pop()
         for site in ctx.program.callers.get(func, []):
-            if func.name and _STORES.search(func.name):
-                yield site.module, site.call, "persist", func.name
-                yield site.module, site.call, "persist", ir.plain_dotted(site.call.func)
-                for folder in _folders(ctx, site.module, site.call):
-                    yield site.module, site.call, "persist", folder
-                outer = ir.enclosing(site.call, ir.Func)
-                if outer is not None and outer not in stores and _STORES.search(outer.name or ""):
-                    stores[outer] = None
-                    waiting.append(outer)
+            yield site.module, site.call, "persist", func.name
+            yield site.module, site.call, "persist", ir.plain_dotted(site.call.func)
+            yield from _in_folders(ctx, site.module, site.call)
+            outer = ir.enclosing(site.call, ir.Func)
+            if outer is not None and outer not in stores and _STORES.search(outer.name or ""):
+                stores[outer] = None
+                waiting.append(outer)
+
+
+def _in_folders(ctx: Context, module: Module, call: ir.Call) -> Iterator[_Place]:
+    if ir.enclosing(call, ir.Func) is not None:
+        for folder in _folders(ctx, module, call):
+            yield module, call, "persist", folder
 
 
 def _polling(ctx: Context) -> Iterator[_Place]:
@@ -165,7 +184,7 @@ def _polling(ctx: Context) -> Iterator[_Place]:
             yield module, ir.Other(func.line, func.line, []), "poll", func.name
 
 
-_FOLDER = re.compile(r"^(?:\{[^{}]*\}/)*/?(?P<fixed>(?:[\w.-]+/)+)\{")
+_FOLDER = re.compile(r"^(?:\{[^{}]*\}/)*/?(?P<fixed>(?:[\w.-]+/)+)(?:\{|[\w-]+\.\w{2,4}$)")
 
 
 def _folders(ctx: Context, module: Module, call: ir.Call) -> Iterator[str]:

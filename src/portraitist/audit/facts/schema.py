@@ -277,7 +277,9 @@ def _class_table(ctx: Context, module: Module, cls: ir.Class) -> Iterator[TableD
     explicit = names.get("__tablename__")
     entity = next((each for each in cls.decorators if ir.dotted(each).endswith("Entity")), None)
     table = ""
-    if explicit is not None:
+    if _is_sqlmodel(module, cls):
+        yield _sqlmodel(module, cls, ir.text_of(explicit.value) if explicit is not None else None)
+    elif explicit is not None:
         table = ir.text_of(explicit.value or cls) or cls.name
     elif any(each.endswith("models.Model") or each == "db.Model" for each in bases):
         table = cls.name
@@ -285,8 +287,6 @@ def _class_table(ctx: Context, module: Module, cls: ir.Class) -> Iterator[TableD
         table = (
             ir.text_of(entity.args[0]) if isinstance(entity, ir.Call) and entity.args else None
         ) or cls.name
-    elif _is_sqlmodel(module, cls):
-        yield _sqlmodel(module, cls)
     elif bases and (mapper := mapper_of(ctx, module, cls)):
         yield mapped(module, cls, mapper)
     if table:
@@ -316,7 +316,7 @@ def _is_sqlmodel(module: Module, cls: ir.Class) -> bool:
     return "sqlmodel" in module.lowered and re.search(r"\btable\s*=\s*True\b", head) is not None
 
 
-def _sqlmodel(module: Module, cls: ir.Class) -> TableDef:
+def _sqlmodel(module: Module, cls: ir.Class, named: str | None) -> TableDef:
     """The table of an SQLModel: its own fields and those of its bases; no columns where a base stands elsewhere."""
     made = {each.name: each for each in module.all(ir.Class)}
     chain, whole = [cls], True
@@ -339,7 +339,7 @@ def _sqlmodel(module: Module, cls: ir.Class) -> TableDef:
         if isinstance(field.target, ir.Name) and "Relationship" not in ir.dotted(field.value or field.target)
     }
     return TableDef(
-        cls.name.lower(),
+        named or cls.name.lower(),
         module.path,
         cls.line,
         columns if whole else {},
@@ -358,6 +358,9 @@ def _class_columns(
             if isinstance(each.annotation, ir.Other) and each.annotation.kind == "decorated":
                 yield each.target.id, (_first_name(each.annotation), Place(module.path, each.line))
             continue
+        typed = next(ir.find(each.annotation, ir.Name), None) if each.annotation is not None else None
+        if each.value is None and typed is not None and typed.id == "Mapped":
+            yield each.target.id, ("", Place(module.path, each.line))
         if not isinstance(each.value, ir.Call):
             continue
         made = ir.dotted(each.value.func).rpartition(".")[2]

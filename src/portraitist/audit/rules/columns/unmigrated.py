@@ -29,6 +29,7 @@ def unmigrated(ctx: Context) -> Iterator[Finding]:
     if not lost:
         return
     told: set[tuple[str, str]] = set()
+    tables: set[str] = set()
     for statement in live_statements(ctx, "write"):
         for use in statement.columns:
             key = f"{statement.table}.{use.column}"
@@ -38,8 +39,11 @@ def unmigrated(ctx: Context) -> Iterator[Finding]:
                 message = (
                     f"{column} is written, stands in {defined.path}, and no SQL file names such a column"
                 )
+                weight = BARELY if statement.table in tables else 40
+                tables.add(statement.table)
+                places = (Place(statement.module.path, statement.line), defined, created)
                 yield Finding("schema-drift", use.path, use.line, use.line, message, f"unmigrated {key}", "",
-                              (Place(statement.module.path, statement.line), defined, created), 46)  # fmt: skip
+                              places, weight)  # fmt: skip
     for key, (column, defined, created) in lost.items():
         message = f"{column} stands here, and no SQL file names such a column"
         yield Finding("schema-drift", defined.path, defined.line, defined.line, message, f"unmigrated {key} here", "",

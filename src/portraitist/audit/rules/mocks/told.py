@@ -36,7 +36,7 @@ _KEEPS = {"insert", "upsert", "update", "create", "rpc", "set", "values", "creat
 
 def told_mock(ctx: Context) -> Iterator[Finding]:
     """`const mockPhotos = […]` in a page, a literal under `// Mock data`, and `similarity: 0.85` in what is stored."""
-    if not ctx.calls:
+    if not (ctx.calls or ctx.of("file.touches_replicate")):
         return
     for module in ctx.live:
         if module.role != "src" or module.path in ctx.dead_modules or ".config." in module.path:
@@ -83,13 +83,20 @@ def _is_written(value: ir.Node) -> bool:
         return bool(value.items)
     if isinstance(value, ir.Obj):
         return bool(value.props)
+    if isinstance(value, ir.Lit) and isinstance(value.parent, ir.Return):
+        return isinstance(value.value, str | bytes) and len(value.value) > 3
     return isinstance(value, ir.Call) and ir.plain_dotted(value.func) == "Array.from"
 
 
 def _said(module: Module, node: ir.Node) -> bool:
     """Whether the comment beside a statement, or on the two lines above it, calls it mock data."""
-    for line in range(node.line, max(node.line - 3, 0), -1):
+    plain = isinstance(node, ir.Return) and isinstance(node.value, ir.Lit)
+    func = node.within if plain else None
+    first = max(func.line, node.line - 6) if func is not None else node.line - 2
+    for line in range(node.line, max(first, 1) - 1, -1):
         text = module.text(line)
+        if func is not None and not text.lstrip().startswith(("//", "#")) and line != node.line:
+            continue
         comment = text.lstrip().startswith(("//", "#", "*", "/*"))
         if line != node.line and not comment:
             return False
