@@ -21,6 +21,7 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.demands import is_demand
 from portraitist.audit.rules.destinations import named_alone
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.keys_apart import keys_apart
 from portraitist.audit.rules.triggers import unsent_triggers
 
 _QUALITY = {
@@ -172,7 +173,7 @@ def payload_conflict(ctx: Context) -> Iterator[Finding]:
     """One quality setting with different literals in calls of the same purpose on the member's model.
 
     Calls on different fixed models are not compared; values that are not literals are not judged. Also
-    a trigger word that is stored and not sent (`triggers`).
+    a trigger word that is stored and not sent (`triggers`), and one thing under two keys (`keys_apart`).
     """
     groups: dict[tuple[str, str, str], dict[str, tuple[ProviderCall, str, int]]] = {}
     for call in ctx.creates():
@@ -199,6 +200,7 @@ def payload_conflict(ctx: Context) -> Iterator[Finding]:
                 evidence=[Place(other, at)],
             )
     yield from unsent_triggers(ctx)
+    yield from keys_apart(ctx)
 
 
 def _fixed_model(call: ProviderCall) -> str:
