@@ -81,7 +81,7 @@ def _of_table(key: str, tables: dict[str, list[TableDef]], *, statement: bool) -
         if each.source == "prisma":
             names.add(table[:1].lower() + table[1:])
         columns = [name for name, real in each.property_names.items() if real == column]
-        for name in names - {""}:
+        for name in sorted(names - {""}):
             if statement or not column:
                 yield name
             for one in (column, *columns) if column else ():

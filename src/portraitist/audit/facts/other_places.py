@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from portraitist.audit import ir
-from portraitist.audit.facts import auth, db_common
+from portraitist.audit.facts import auth, db_common, denial
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.http import is_request
 from portraitist.audit.facts.provider import arguments_behind, webhook_path
@@ -70,6 +70,11 @@ def _answered_by(ctx: Context, module: Module, branch: ir.If) -> Iterator[_Place
 def _helpers_asking(ctx: Context) -> Iterator[_Place]:
     """The checks of functions on the way to a paid call, and those behind an earlier one."""
     for func in dict.fromkeys(func for flow in ctx.flows for func in flow.funcs):
+        calls = (ir.plain_dotted(each.func) for each in ir.find(func, ir.Call))
+        if func in ctx.handled_by or not any(
+            denial.flat(each) in ctx.words.identity_readers for each in calls
+        ):
+            continue
         module = ctx.program.module_of[func]
         for name, where, node in auth.in_body(ctx, module, func):
             yield where, node, "auth", name
@@ -84,7 +89,7 @@ def _webhooks(ctx: Context) -> Iterator[_Place]:
         if node is not route.node and (route.path, route.module.path) in handled:
             yield module, node, "webhook", route.path
     paths = {each.key for each in told if each.key.startswith("/") and each.key.count("/") > 1}
-    ends = {path: re.split(r"[{\[]", path)[0] for path in paths}
+    ends = {path: re.split(r"[{\[]", path)[0] for path in sorted(paths)}
     for module in ctx.live:
         near = [path for path, start in ends.items() if len(start) > 3 and start in module.file.text]
         for node in (*module.all(ir.Tmpl), *module.all(ir.Lit)) if near else ():
@@ -131,8 +136,8 @@ def _storing(ctx: Context) -> Iterator[_Place]:
                 yield module, call, "persist", ir.plain_dotted(call.func).rpartition(".")[2]
             if func is not None and (told or _STORES.search(func.name or "")):
                 stores[func] = None
-            yield from _in_folders(ctx, module, call)
-            yield from _buckets_given(ctx, module, call)
+                yield from _in_folders(ctx, module, call)
+                yield from _buckets_given(ctx, module, call)
         for call in module.calls({"open"}):
             func = ir.enclosing(call, ir.Func)
             writes = len(call.args) > 1 and ir.text_of(call.args[1]) == "wb"
@@ -184,6 +189,7 @@ def _polling(ctx: Context) -> Iterator[_Place]:
             yield module, ir.Other(func.line, func.line, []), "poll", func.name
 
 
+_PATHS = re.compile(r"path|key|name|dest|target", re.I)
 _FOLDER = re.compile(r"^(?:\{[^{}]*\}/)*/?(?P<fixed>(?:[\w.-]+/)+)(?:\{|[\w-]+\.\w{2,4}$)")
 
 
@@ -195,7 +201,7 @@ def _folders(ctx: Context, module: Module, call: ir.Call) -> Iterator[str]:
         if isinstance(each, ir.Attr):
             given.extend([each.obj, *(arg for one in ir.find(each.obj, ir.Call) for arg in one.args)])
     for each in given:
-        if isinstance(each, ir.Name | ir.Tmpl | ir.Bin | ir.Call):
+        if isinstance(each, ir.Tmpl) or (isinstance(each, ir.Name) and _PATHS.search(each.id)):
             for text in renderings(ctx.ev.eval(module, each))[:1]:
                 if found := _FOLDER.match(text):
                     yield found.group("fixed").rstrip("/")
@@ -217,6 +223,9 @@ def _settings(ctx: Context) -> Iterator[_Place]:
     """Where a variable is used that another file reads out of the environment: `env.TOKEN`, `settings.token`."""
     read = {each.key for each in ctx.of("env.read")}
     for module in ctx.live:
+        imported = (each.module for each in module.all(ir.Import))
+        if not any("env" in each or "onfig" in each or "etting" in each for each in imported):
+            continue
         for attr in module.all(ir.Attr):
             name = attr.name if attr.name in read else attr.name.upper()
             if name in read and _SETTINGS.search(ir.dotted(attr.obj)):

@@ -18,7 +18,7 @@ def as_json(ctx: Context, findings: list[Finding], dropped: list[dict[str, objec
         set(ctx.unresolved), key=lambda each: (each.path, each.line, each.subject, each.reason)
     )
     lists = {
-        "facts": [_fact(each) for each in sorted(ctx.facts, key=lambda each: (each.path, each.line))],
+        "facts": [_fact(each) for each in sorted(ctx.facts, key=_in_order)],
         "findings": [_finding(each) for each in findings],
         "dropped": dropped,
         "unresolved": [
@@ -37,6 +37,10 @@ def _one_a_line(rows: list[dict[str, object]]) -> str:
 
 def _places(places: tuple[Place, ...]) -> list[dict[str, object]]:
     return [{"path": each.path, "line": each.line} for each in places]
+
+
+def _in_order(fact: Fact) -> tuple[str, int, str, str, str]:
+    return fact.path, fact.line, fact.kind, fact.key, fact.scope
 
 
 def _fact(fact: Fact) -> dict[str, object]:

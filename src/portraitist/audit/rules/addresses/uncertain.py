@@ -32,29 +32,29 @@ def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
     """
     told = {Place(each.path, line) for each in known for line in (each.line, each.end_line)}
     funcs = {*working(ctx).paid, *working(ctx).hooks, *(each for each in askers(ctx) if each is not None)}
-    funcs |= {inner for each in funcs for inner in ir.find(each, ir.Func)}
     for func in sorted(funcs, key=lambda each: (ctx.program.module_of[each].path, each.line)):
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) not in LIVE_ROLES:
             continue
         own = [each for each in known if each.path == module.path]
         for attempt in ir.find(func, ir.Try):
-            copies = attempt.within is func and any(calls_like(each, COPIES) for each in attempt.body)
+            copies = any(calls_like(each, COPIES) for each in attempt.body)
             if not copies or not attempt.handlers or any(exits(each.body) for each in attempt.handlers):
                 continue
+            inner = attempt.within or func  # a callback's own, where the copy is made in one
             for node in (
-                *_not_replaced(ctx, module, func, attempt),
-                *_answered_below(ctx, module, func, attempt),
+                *_not_replaced(ctx, module, inner, attempt),
+                *_answered_below(ctx, module, inner, attempt),
             ):
                 if Place(module.path, node.line) not in told:
                     told.add(Place(module.path, node.line))
                     message = (
                         "where the copy is not made, the provider's temporary address is kept in its place"
                     )
-                    weight = BARELY if _is_kept_too(func, node, own) else 58
+                    weight = BARELY if _is_kept_too(inner, node, own) else 58
                     yield finding("temporary-url-persisted", module, node, message,
                                   key=f"{last_name(node.value) or node.key} uncopied", weight=weight,
-                                  line=copied_from(func, node.line), end=node.end,
+                                  line=copied_from(inner, node.line), end=node.end,
                                   evidence=[Place(module.path, attempt.line)])  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.base import finding, live_statements
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.mocks.pretended import switched
 
@@ -31,7 +31,6 @@ _DENIES = re.compile(
 _JUDGES = re.compile(
     r"(^|_)(similarity|confidence|quality|accuracy|likeness|resemblance|realism|match)(_score|_pct|_percent|_rating)?$"
 )
-_KEEPS = {"insert", "upsert", "update", "create", "rpc", "set", "values", "createMany"}
 
 
 def told_mock(ctx: Context) -> Iterator[Finding]:
@@ -42,22 +41,9 @@ def told_mock(ctx: Context) -> Iterator[Finding]:
         if module.role != "src" or module.path in ctx.dead_modules or ".config." in module.path:
             continue
         text = module.lowered
-        if any(
-            word in text
-            for word in (
-                "mock",
-                "dummy",
-                "fake",
-                "simulat",
-                "hardcoded",
-                "placeholder",
-                "with real",
-                "with actual",
-            )
-        ):
+        if "mock" in text or "dummy" in text or "fake" in text or "with real" in text:
             yield from _constants(ctx, module)
-        if any(word in text for word in ("similarity", "confidence", "quality", "accuracy", "likeness")):
-            yield from _judgements(ctx, module)
+    yield from _judgements(ctx)
 
 
 def _constants(ctx: Context, module: Module) -> Iterator[Finding]:
@@ -106,16 +92,24 @@ def _said(module: Module, node: ir.Node) -> bool:
     return False
 
 
-def _judgements(ctx: Context, module: Module) -> Iterator[Finding]:
+def _judgements(ctx: Context) -> Iterator[Finding]:
     """The first entry of each function that is named for a judgement, is stored, and holds a written number."""
     seen: set[ir.Func | None] = set()
-    for prop in module.all(ir.Prop):
-        number = prop.value.value if isinstance(prop.value, ir.Lit) else None
-        if prop.within in seen or not prop.key or not isinstance(number, float) or not 0 < number < 100:
+    kept: list[tuple[Module, str, ir.Node, int]] = [
+        (ctx.program.modules[use.path], use.column, use.node, use.line)
+        for each in live_statements(ctx, "write")
+        for use in each.columns
+        if isinstance(use.node, ir.Lit)
+    ]
+    for module in ctx.live:
+        for call in module.calls({"rpc"}):
+            props = (each for arg in call.args for each in ir.find(arg, ir.Prop))
+            kept += [(module, each.key or "", each.value, each.line) for each in props]
+    for module, name, node, line in kept:
+        number = node.value if isinstance(node, ir.Lit) else None
+        if node.within in seen or not isinstance(number, float) or not 0 < number < 100:
             continue
-        around = next((each for each in ir.ancestors(prop) if isinstance(each, ir.Call)), None)
-        kept = around is not None and last_name(around.func) in _KEEPS
-        if kept and _JUDGES.search(snake(prop.key)) and ctx.role_at(module, prop) in LIVE_ROLES:
-            seen.add(prop.within)
-            message = f"{prop.key} is stored as {number}, which nothing measured"
-            yield finding("mock-data", module, prop, message, key=f"written {prop.key}", weight=30)
+        if _JUDGES.search(snake(name)) and ctx.role_at(module, node) in LIVE_ROLES:
+            seen.add(node.within)
+            message = f"{name} is stored as {number}, which nothing measured"
+            yield finding("mock-data", module, node, message, key=f"written {name}", weight=30, line=line)
