@@ -14,11 +14,11 @@ from portraitist.audit.facts import auth, db_common, denial
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.http import is_request
 from portraitist.audit.facts.provider import arguments_behind, webhook_path
-from portraitist.audit.facts.weights import same_path
+from portraitist.audit.facts.weights import puts, same_path
 from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold, renderings
-from portraitist.audit.model import Fact
+from portraitist.audit.model import LIVE_ROLES, Fact
 
 _STORES = re.compile(r"upload|save|store|persist|mirror|copy|archive|rehost|ingest|^put|_put|write", re.I)
 """Names of functions that say that they store something."""
@@ -91,7 +91,11 @@ def _webhooks(ctx: Context) -> Iterator[_Place]:
     paths = {each.key for each in told if each.key.startswith("/") and each.key.count("/") > 1}
     ends = {path: re.split(r"[{\[]", path)[0] for path in sorted(paths)}
     for module in ctx.live:
-        near = [path for path, start in ends.items() if len(start) > 3 and start in module.file.text]
+        page = module.path.endswith((".tsx", ".jsx"))
+        starts = {
+            each for each in set(ends.values()) if len(each) > 3 and not page and each in module.file.text
+        }
+        near = [path for path, start in ends.items() if start in starts]
         for node in (*module.all(ir.Tmpl), *module.all(ir.Lit)) if near else ():
             if isinstance(node.parent, ir.Tmpl | ir.Import) or not _leads_out(ctx, module, node):
                 continue
@@ -128,16 +132,18 @@ def _hole(node: ir.Node) -> str:
 def _storing(ctx: Context) -> Iterator[_Place]:
     """The call of what puts a file into a storage, by its own name, and the calls of helpers that do it."""
     stores: dict[ir.Func, None] = {}
+    for module, call in ctx.once(puts):
+        if module.role not in LIVE_ROLES:
+            continue
+        func = ir.enclosing(call, ir.Func)
+        told = any(each.line <= call.line <= each.end_line for each in _persisted(ctx, module))
+        if told:
+            yield module, call, "persist", ir.plain_dotted(call.func).rpartition(".")[2]
+        if func is not None and (told or _STORES.search(func.name or "")):
+            stores[func] = None
+            yield from _in_folders(ctx, module, call)
+            yield from _buckets_given(ctx, module, call)
     for module in ctx.live:
-        for call in module.calls(ctx.words.storage_puts, lower=True):
-            func = ir.enclosing(call, ir.Func)
-            told = any(each.line <= call.line <= each.end_line for each in _persisted(ctx, module))
-            if told:
-                yield module, call, "persist", ir.plain_dotted(call.func).rpartition(".")[2]
-            if func is not None and (told or _STORES.search(func.name or "")):
-                stores[func] = None
-                yield from _in_folders(ctx, module, call)
-                yield from _buckets_given(ctx, module, call)
         for call in module.calls({"open"}):
             func = ir.enclosing(call, ir.Func)
             writes = len(call.args) > 1 and ir.text_of(call.args[1]) == "wb"

@@ -310,10 +310,12 @@ def _renamed(fields: list[ir.Assign]) -> dict[str, str]:
 
 def _is_sqlmodel(module: Module, cls: ir.Class) -> bool:
     """`class Job(JobBase, table=True)`."""
+    if not cls.bases or module.language != "python":
+        return False
     head = " ".join(module.text(each) for each in range(cls.line, min(cls.end, cls.line + 4) + 1)).partition(
         "):"
     )[0]
-    return "sqlmodel" in module.lowered and re.search(r"\btable\s*=\s*True\b", head) is not None
+    return re.search(r"\btable\s*=\s*True\b", head) is not None and "sqlmodel" in module.lowered
 
 
 def _sqlmodel(module: Module, cls: ir.Class, named: str | None) -> TableDef:

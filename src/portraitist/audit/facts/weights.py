@@ -42,7 +42,10 @@ def collect(ctx: Context) -> None:
         _sources(ctx, module)
         _urls(ctx, module)
         _polls(ctx, module)
-        _stored(ctx, module)
+    for module, call in ctx.once(puts):
+        bucket = _bucket(ctx, module, call)
+        if bucket:
+            ctx.add("persist", bucket, module, call, value=bucket, shows="")
     _consumers(ctx)
     _rows(ctx)
     _handlers(ctx)
@@ -174,12 +177,10 @@ def _polled(ctx: Context, module: Module, node: ir.Node) -> str:
     return names[0] if names else ""
 
 
-def _stored(ctx: Context, module: Module) -> None:
-    """Puts into object storage, by their bucket; the function is the fact's scope."""
-    for call in module.calls(ctx.words.storage_puts, lower=True):
-        bucket = _bucket(ctx, module, call)
-        if bucket:
-            ctx.add("persist", bucket, module, call, value=bucket, shows="")
+def puts(ctx: Context) -> list[tuple[Module, ir.Call]]:
+    """The calls that may put something into a storage, by their names."""
+    names = ctx.words.storage_puts
+    return [(module, call) for module in ctx.modules for call in module.calls(names, lower=True)]
 
 
 def _bucket(ctx: Context, module: Module, call: ir.Call) -> str:

@@ -35,7 +35,7 @@ def made_rows(ctx: Context) -> Iterator[Finding]:
             continue
         if runs_in_browser(module) and not _DEMO.search(module.path):
             yield from _shown(ctx, module)
-        elif "random" in module.lowered:
+        elif "random" in module.callees:
             yield from _by_lot(ctx, module)
 
 

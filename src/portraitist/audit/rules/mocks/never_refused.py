@@ -26,6 +26,7 @@ _JUDGES = re.compile(
     r"(_score|_pct|_percent|_rating)?$|(^|_)score$"
 )
 _BY_LOT = {"random.uniform", "random.random", "random.randint", "Math.random", "random.gauss"}
+_DRAWS = {each.partition(".")[2] for each in _BY_LOT}
 
 
 _PLAIN = {
@@ -40,7 +41,7 @@ def never_refused(ctx: Context) -> Iterator[Finding]:
         if module.role != "src" or module.path in ctx.dead_modules or runs_in_browser(module):
             continue
         yield from _payments(ctx, module)
-        if "random" in module.lowered:
+        if not _DRAWS.isdisjoint(module.callees):
             yield from _scores(ctx, module)
 
 

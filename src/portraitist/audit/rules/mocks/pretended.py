@@ -64,8 +64,14 @@ def pretended(ctx: Context) -> Iterator[Finding]:
         for func in module.all(ir.Func):
             if _MAKES.search(snake(func.name)) and ctx.role_at(module, func) in LIVE_ROLES:
                 yield from _answers(module, func)
-        if any(word in module.lowered for word in ("mock", "fake", "dummy", "simulat")):
+        if module in ctx.once(speaking_of_mocks):
             yield from _simulations(ctx, module)
+
+
+def speaking_of_mocks(ctx: Context) -> set[Module]:
+    """The product's files that say mock, fake, dummy or simulate somewhere."""
+    words = ("mock", "fake", "dummy", "simulat")
+    return {each for each in ctx.live if each.role == "src" and any(word in each.lowered for word in words)}
 
 
 def _timers(ctx: Context, module: Module) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def shown_instead(ctx: Context) -> Iterator[Finding]:
         if (
             module.role != "src"
             or not module.path.endswith((".tsx", ".jsx"))
-            or "settimeout" not in module.lowered
+            or "setTimeout" not in module.callees
         ):
             continue
         seen: set[ir.Func] = set()

@@ -16,7 +16,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, live_statements
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.mocks.pretended import switched
+from portraitist.audit.rules.mocks.pretended import speaking_of_mocks, switched
 
 _MOCK = re.compile(r"^(mock|mocked|dummy|fake)_|_(mock|mocked|dummy|fake)$")
 _CALLED = re.compile(
@@ -40,8 +40,7 @@ def told_mock(ctx: Context) -> Iterator[Finding]:
     for module in ctx.live:
         if module.role != "src" or module.path in ctx.dead_modules or ".config." in module.path:
             continue
-        text = module.lowered
-        if "mock" in text or "dummy" in text or "fake" in text or "with real" in text:
+        if module in ctx.once(speaking_of_mocks):
             yield from _constants(ctx, module)
     yield from _judgements(ctx)
 
