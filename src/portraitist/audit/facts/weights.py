@@ -200,6 +200,8 @@ def _bucket(ctx: Context, module: Module, call: ir.Call) -> str:
     short = origin.rpartition(".")[2]
     if short == "upload_fileobj" and len(call.args) > 1:
         return _text(ctx, module, call.args[1])
+    if origin.startswith("firebase/storage"):
+        return "firebase-storage"
     if "cloudinary" in origin:
         return "cloudinary"
     return "vercel-blob" if origin.startswith("@vercel/blob") else ""
