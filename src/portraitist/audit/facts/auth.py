@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts import asking, denial, routes_trpc
-from portraitist.audit.facts.auth_optional import asks_nobody, lets_pass, may_be_nobody
+from portraitist.audit.facts.auth_optional import asks_nobody, lets_pass, lets_strangers, may_be_nobody
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.bindings import bindings_of, variables_in
 from portraitist.audit.link.module import Module
@@ -243,7 +243,7 @@ def in_body(ctx: Context, module: Module, func: ir.Func, depth: int = 0) -> list
             if name:
                 return [(name, module, node)]
         elif isinstance(node, ir.If):
-            name = asking.tested(ctx, module, node)
+            name = "" if lets_strangers(node) else asking.tested(ctx, module, node)
             if name and asking.is_presence(node.test):
                 sent = sent or [(name, module, node)]
             elif name:
@@ -369,9 +369,8 @@ def test_of(module: Module, func: ir.Func, call: ir.Call) -> ir.If | None:
         if test.line < call.line:
             continue
         used = {each.id for each in ir.find(test.test, ir.Name) if not denial.is_always(module, each)}
-        if used & names and denial.exits(test.then):
-            return test
-        if call in set(ir.walk(test.test)) and denial.exits(test.then):
+        leaves = denial.exits(test.then) and not lets_strangers(test)
+        if leaves and (used & names or call in set(ir.walk(test.test))):
             return test
     return _derived_test(func, call, names)
 
@@ -384,7 +383,8 @@ def _derived_test(func: ir.Func, call: ir.Call, names: set[str]) -> ir.If | None
             used = variables_in(assign.value)
             if used & derived:
                 derived |= variables_in(assign.target)
-    tests = (each for each in ir.find(func, ir.If) if each.line >= call.line and denial.exits(each.then))
+    later = (each for each in ir.find(func, ir.If) if each.line >= call.line and denial.exits(each.then))
+    tests = (each for each in later if not lets_strangers(each))
     return next((each for each in tests if variables_in(each.test) & (derived - names)), None)
 
 

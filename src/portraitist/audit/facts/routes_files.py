@@ -243,14 +243,24 @@ def _served(ctx: Context, module: Module, path: str) -> Iterator[Route]:
     yield Route("POST", path, module, module.body, (), (), "edge")
 
 
+def _handed_out(ctx: Context, module: Module, value: ir.Name) -> Iterator[Route]:
+    """`const act = helper; export { act }` under a "use server" directive: the helper of another file is the action."""
+    for each in ctx.program.resolve(module, value):
+        if isinstance(each.node, ir.Func) and each.module is not None and each.module is not module:
+            yield Route("ACTION", each.node.name or value.id, each.module, each.node, (each,), (), "action")
+
+
 def _actions(ctx: Context, module: Module) -> Iterator[Route]:
     """Functions under a "use server" directive, of the file or of the function itself."""
     whole = bool(module.body.parts) and ir.text_of(module.body.parts[0]) == "use server"
+    whole = whole and not re.search(r"(^|/)route\.(ts|js)x?$", module.path)
     exported = {local for local in module.exports.values() if isinstance(local, str)}
     for name, binding in module.top.names.items() if whole else ():
         value = binding[-1].value
         if name in exported and binding[-1].kind == "assign" and isinstance(value, ir.Call):
             yield from _made_action(ctx, module, name, value)
+        elif name in exported and isinstance(value, ir.Name):
+            yield from _handed_out(ctx, module, value)
     for func in module.all(ir.Func):
         own = bool(func.body) and ir.text_of(func.body[0]) == "use server"
         top = module.scopes[func].up is module.top

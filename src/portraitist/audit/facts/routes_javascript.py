@@ -145,7 +145,20 @@ def _split_handlers(ctx: Context, module: Module, args: list[ir.Node]) -> tuple[
         guards.append(made)
     if flat and not handlers and isinstance(flat[-1], ir.Name | ir.Attr):
         handlers = [Target(module, flat[-1])]
+    if flat and isinstance(flat[-1], ir.Func):
+        handlers.extend(_handing_on(ctx, flat[-1]))
     return handlers, guards
+
+
+def _handing_on(ctx: Context, func: ir.Func) -> list[Target]:
+    """What a handler written in place hands both request and answer to: `(req, res) => controller.show(req, res)`."""
+    names = [each.name for each in func.params[:2] if each.name]
+    for call in ir.find(func, ir.Call) if len(names) == 2 else ():
+        given = [each.id for each in call.args[:2] if isinstance(each, ir.Name)]
+        if given == names:
+            called = ctx.program.functions_called(call)
+            return [each for each in called if isinstance(each.node, ir.Func) and each.module is not None]
+    return []
 
 
 _WRAPPERS = 12

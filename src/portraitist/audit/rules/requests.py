@@ -17,6 +17,7 @@ from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
+from portraitist.audit.rules.base import helpers_of
 
 MAX_DEPTH = 3
 """How many calls below a handler a value of the request is followed."""
@@ -46,11 +47,12 @@ _OTHERS = {
 _METHODS = {
     "get", "getAll", "json", "text", "formData", "trim", "toString", "parse", "safeParse", "parseAsync", "strip",
     "lower", "toLowerCase", "at", "pop", "replace", "split", "slice", "dict", "model_dump", "get_json", "param",
-    "query", "valid", "validate", "loads", "decode", "getlist", "first", "parseBody", "filter",
+    "query", "valid", "validate", "loads", "decode", "getlist", "first", "parseBody", "filter", "arrayBuffer", "bytes",
 }  # fmt: skip
 _CONVERTERS = re.compile(
     r"^(String|Number|parseInt|parseFloat|int|str|float|UUID|uuid|ObjectId|URL|URLSearchParams|decodeURIComponent|doc"
     r"|(validate|parse|sanitize|clean|normali[sz]e|to|as)_?[A-Z]?\w*"
+    r"|join|resolve|(\w*[a-z_])?[pP]aths?"
     r"|(safe|read|get|load|extract)_?\w*(json|Json|body|Body|Params?|Payload|Query)\w*)$"
 )
 _INJECTED = re.compile(r"(self|cls|db|(current_?)?user|session|auth)$", re.I)
@@ -96,6 +98,20 @@ def _below(ctx: Context, route: Route) -> list[Given]:
                 seen.add(func)
                 queue.append(Given(module, func, names, (*here.way, func)))
     return found
+
+
+def within_reach(ctx: Context, route: Route) -> list[ir.Func]:
+    """The handlers of a route and the functions that they call, three calls deep."""
+    return ctx.once(_within_reach, route)
+
+
+def _within_reach(ctx: Context, route: Route) -> list[ir.Func]:
+    found = dict.fromkeys(route.funcs)
+    level = [*found]
+    for _ in range(3):
+        level = [each for func in level for each in helpers_of(ctx, func) if each not in found]
+        found.update(dict.fromkeys(level))
+    return [*found]
 
 
 def _calls(ctx: Context, here: Given) -> Iterator[tuple[ir.Call, Target]]:
@@ -199,6 +215,8 @@ def is_given(here: Given, node: ir.Node | None, depth: int = 0) -> bool:
         if any(_FRESH.search(ir.dotted(each.func)) for each in ir.find(node, ir.Call)):
             return False  # a name that is made here, whatever else is in it
         return any(is_given(here, each, depth + 1) for each in node.children())
+    if isinstance(node, ir.Other) and len(node.parts) == 1:
+        return is_given(here, node.parts[0], depth + 1)  # `...parts`
     if isinstance(node, ir.Cond):
         return is_given(here, node.then, depth + 1) or is_given(here, node.other, depth + 1)
     return False
@@ -265,5 +283,6 @@ def _call_given(here: Given, call: ir.Call, depth: int) -> bool:
             )
         if _is_carrier(call.func.obj):
             return call.func.name in _WRITTEN and call.func.obj.id in here.names  # type: ignore[attr-defined]
-    name = ir.plain_dotted(call.func).rpartition(".")[2]
-    return bool(_CONVERTERS.match(name)) and any(is_given(here, each, depth + 1) for each in call.args)
+    whole = ir.plain_dotted(call.func)
+    converts = _CONVERTERS.match(whole.rpartition(".")[2]) or whole == "Buffer.from"
+    return bool(converts) and any(is_given(here, each, depth + 1) for each in call.args)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts import flows
 from portraitist.audit.facts.auth import asks_who
-from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
@@ -16,21 +16,22 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import (
-    memory,
     open_bots,
     open_data,
     open_database,
     open_deeds,
     open_guards,
+    open_rest,
     open_rows,
     open_rules,
     open_tables,
+    open_uploads,
 )
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.open_ways.limits import limit_before
 from portraitist.audit.rules.open_ways.open_files import TAKES, Deed
 from portraitist.audit.rules.open_ways.payment_returns import is_payment_return
-from portraitist.audit.rules.requests import below
+from portraitist.audit.rules.requests import within_reach
 from portraitist.audit.rules.senders.webhooks import verifies
 from portraitist.audit.rules.syntax import leaves_in_production
 
@@ -44,11 +45,11 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     It deletes at the provider, or it reads or changes a row of a member by an id that the request names, or asks the
     provider for what has that id while other routes are guarded (`open_data`).
     Also what the database leaves open to browsers that ask it directly (`open_database`, `open_tables`, `open_rules`),
-    bots whose handlers pay for whoever writes (`open_bots`), what memory keeps for whoever has its id (`memory`), and
-    a function that takes its caller's name out of a token whose signature nobody checks (`believed_tokens`), and a
-    guard of paid work that lets everybody pass (`open_guards`).
-    And whatever reads or changes the rows of open paid work in its file, or an office's, or raises a balance
-    (`open_rows`).
+    bots whose handlers pay for whoever writes (`open_bots`), a library's upload routes (`open_uploads`), what memory
+    keeps for whoever has its id (`memory`), a function that takes its caller's name out of a token whose signature
+    nobody checks (`believed_tokens`), and a guard of paid work that lets everybody pass (`open_guards`).
+    And whatever reads or changes an office's rows or raises a balance (`open_rows`), the rows of open paid work, and
+    what else is kept (`open_rest`).
     Work that is paid with a key of the request alone is its caller's.
     Guards that a proxy or platform puts in front are not seen; routes under a Next middleware that denies
     are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
@@ -59,8 +60,9 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     yield from open_rules.rules_left_open(ctx)
     yield from open_guards.left_ajar(ctx)
     yield from open_bots.open_bots(ctx)
+    yield from open_uploads.takes_from_anybody(ctx)
     reported: set[Route] = set()
-    worked: dict[str, dict[str, Route]] = {}
+    worked: dict[str, Route] = {}
     for flow in (*ctx.flows, *_to_changes(ctx)):
         route = flow.route
         if route is None or route in reported or not route.is_http or route.guarded_by:
@@ -84,18 +86,21 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
             )
             continue
         ways = {*flow.funcs, *(one for func in flow.funcs for one in helpers_of(ctx, func))}
-        kept = sorted({each.table for func in ways for each in ctx.statements_under.get(func, ())})
-        worked.setdefault(route.module.path, {}).update(dict.fromkeys(kept, route))
+        ways.update(within_reach(ctx, route))
+        made = [each for func in ways for each in ctx.statements_under.get(func, ())]
+        kept = {each.table for each in made if each.kind == "write" or open_data.is_members(ctx, each.table)}
+        for table in sorted(kept):
+            worked.setdefault(table, route)
         limit = limit_before(ctx, flow)
         but = f" but {limit}" if limit else ""
         message = f"{route.key} reaches {flow.call.api} without a check that denies{but}"
-        weight = LIMITED if limit else 90 if flow.call.creates else 80
+        weight = LIMITED if limit else 90 if flow.call.creates else BARELY if _brings(flow.call) else 80
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place(flow.call)])  # fmt: skip
     for route in ctx.routes:
         if route not in reported and _is_open(ctx, route) and not is_payment_return(ctx, route):
             served = list(_serves_members(ctx, route))
-            yield from served or _beside(ctx, route, worked.get(route.module.path, {}))
+            yield from served or open_rest.rest(ctx, route, worked)
 
 
 def _is_open(ctx: Context, route: Route) -> bool:
@@ -118,7 +123,6 @@ def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
         yield from (
             list(open_rows.shown_or_changed(ctx, route))
             or list(_asks_the_provider(ctx, route) if deed is None else _does(ctx, route, deed))
-            or _gives_memory(ctx, route)
         )
     else:
         here, statement, column = told
@@ -128,24 +132,6 @@ def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
         place_of = Place(here.module.path, statement.line)
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place_of])  # fmt: skip
-
-
-def _beside(ctx: Context, route: Route, worked: dict[str, Route]) -> Iterator[Finding]:
-    """A route that reads or changes rows of the work that an open route of its file pays for: JSON only."""
-    if not worked or open_data.MEANT_OPEN.search(route.path) or open_data.may_refuse(ctx, route):
-        return
-    own = route.funcs
-    ways = [*own, *(one for each in own for one in helpers_of(ctx, each))]
-    if any(asks_who(ctx, each) or open_data.knows_who(ctx, each) for each in ways):
-        return
-    made = [each for func in ways for each in ctx.statements_under.get(func, ()) if each.table in worked]
-    made = [each for each in made if open_data.is_private(each) and open_data.unprotected(ctx, each)]
-    if made:
-        gravest = min(made, key=lambda each: each.kind == "read")
-        does = f"{open_data.DOES[gravest.kind]} {gravest.table}"
-        message = f"{route.key} {does} and asks nobody, as {worked[gravest.table].key} beside it"
-        yield finding("missing-auth", *route.home, message, key=route.key, weight=BARELY, end=route.head,
-                      evidence=[Place(gravest.module.path, gravest.line)])  # fmt: skip
 
 
 def _does(ctx: Context, route: Route, deed: Deed) -> Iterator[Finding]:
@@ -168,28 +154,18 @@ def _asks_the_provider(ctx: Context, route: Route) -> Iterator[Finding]:
                       weight=46 if guards else BARELY, evidence=[place(call)])  # fmt: skip
 
 
-def _gives_memory(ctx: Context, route: Route) -> Iterator[Finding]:
-    """A route that answers with what the process keeps in memory for whoever has its id: JSON only."""
-    if route.method != "GET" or open_data.MEANT_OPEN.search(route.path) or open_data.may_refuse(ctx, route):
-        return
-    ways = below(ctx, route)
-    if any(open_data.knows_who(ctx, each.func) for each in ways):
-        return
-    for here in ways:
-        for name, node in memory.kept(here):
-            message = f"{route.key} gives whatever {name} keeps under the id of the request and asks nobody"
-            yield finding("missing-auth", *route.home, message, key=route.key, weight=BARELY, end=route.head,
-                          evidence=[Place(here.module.path, node.line)])  # fmt: skip
-            return
-
-
 def _to_changes(ctx: Context) -> Iterator[Flow]:
     """The ways to calls that make models, delete what the provider keeps, or cancel what runs there."""
     for call in ctx.calls:
         ends = call.api.startswith("DELETE ") or call.api.endswith(("delete", "cancel"))
         makes = call.api in {"models.create", "deployments.create", "POST /v1/models", "POST /v1/deployments"}
-        if (ends or makes) and ctx.role_at(call.module, call.call) in LIVE_ROLES:
+        if (ends or makes or _brings(call)) and ctx.role_at(call.module, call.call) in LIVE_ROLES:
             yield from flows.to_call(ctx, call)
+
+
+def _brings(call: ProviderCall) -> bool:
+    """Whether a call stores a file at the provider: it costs nothing, and fills the owner's account."""
+    return call.purpose == "other" and (call.api.startswith("POST ") or call.api.endswith("files.create"))
 
 
 def _signed(ctx: Context, route: Route) -> bool:

@@ -6,12 +6,15 @@ Seen where code itself answers 429; what a library or a proxy limits is not.
 from __future__ import annotations
 
 import itertools
+import re
 
 from portraitist.audit import ir
+from portraitist.audit.facts.auth_optional import only_limits
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.bindings import variables_in
+from portraitist.audit.rules.base import last_name
 
 FORWARDED = "x-forwarded-for"
 _STEPS = 3
@@ -25,10 +28,18 @@ def limit_before(ctx: Context, flow: Flow) -> str:
         path = ctx.program.module_of[func].path
         lines = [each.line for each in flow.steps if each.path == path and func.line < each.line <= func.end]
         for branch in ir.find(func, ir.If) if lines else ():
+            if branch.line < max(lines) and _asks_for_session(branch) and only_limits(branch):
+                return "a share for whoever is not signed in"
             if branch.line < max(lines) and _turns_away(branch):
                 keyed = _reads_forwarded(ctx, func, branch.test)
                 return "a limit of calls by X-Forwarded-For" if keyed else "a limit of calls"
     return ""
+
+
+def _asks_for_session(branch: ir.If) -> bool:
+    test = branch.test
+    named = last_name(test.left) if isinstance(test, ir.Bin) and test.op in {"not", "!"} else ""
+    return re.search(r"user|session|uid|member", named, re.I) is not None
 
 
 def _turns_away(branch: ir.If) -> bool:

@@ -15,24 +15,39 @@ _WHO = re.compile(r"user|owner|member|account|profile|uid", re.I)
 _READS = {"get", "pop"}
 
 
-def kept(here: Given) -> Iterator[tuple[str, ir.Node]]:
+def kept(here: Given, *, anyones: bool = False) -> Iterator[tuple[str, ir.Node]]:
     """`jobs.get(job_id)`, `jobs[job_id]` of a dictionary of the module in which nothing says whose its entries are.
 
-    Also a job of a queue that is read by its id where nothing on the way compares an owner.
+    With `anyones` whosever they are, and also `self.jobs.get(job_id)` of an object. Also a job of a queue that is read
+    by its id where nothing on the way compares an owner.
     """
     nodes: list[ir.Call | ir.Index] = [*ir.find(here.func, ir.Call), *ir.find(here.func, ir.Index)]
     for node in nodes:
         holder, key = _asked(node)
-        held = isinstance(holder, ir.Name) and key is not None and is_given(here, key)
-        if held and isinstance(holder, ir.Name) and _is_store(here.module, holder):
-            if not _says_whose(here.module, holder.id):
-                yield holder.id, node
+        held = holder is not None and key is not None and is_given(here, key)
+        if held and holder is not None and (name := _store(here.module, holder, anyones=anyones)):
+            if anyones or not _says_whose(here.module, name):
+                yield name, node
             return
     for call in ir.find(here.func, ir.Call):
         name = last_name(call.func)
         told = call.args[-1:] if name == "fromId" else call.args[:1]
         if name in _QUEUES and told and is_given(here, told[0]) and not compares_who(here.way):
             yield "the queue", call
+            return
+
+
+def whole(module: Module, func: ir.Func) -> Iterator[tuple[str, ir.Node]]:
+    """`jobs.values()`, `Object.values(jobs)` of such a dictionary or map: all that it keeps, whosever it is."""
+    for call in ir.find(func, ir.Call):
+        name = last_name(call.func)
+        held = call.func.obj if isinstance(call.func, ir.Attr) else None
+        if isinstance(held, ir.Name) and held.id == "Object" and call.args:
+            held = call.args[0]
+        asked = held is not None and name in {"values", "items", "entries"}
+        kept_in = _store(module, held, anyones=True) if asked and held is not None else ""
+        if kept_in:
+            yield kept_in, call
             return
 
 
@@ -54,17 +69,32 @@ def _asked(node: ir.Call | ir.Index) -> tuple[ir.Node | None, ir.Node | None]:
     return None, None
 
 
+def _store(module: Module, holder: ir.Node, *, anyones: bool) -> str:
+    """The name of a dictionary or map that begins empty: the module's, with `anyones` also an object's; else ""."""
+    if isinstance(holder, ir.Name):
+        return holder.id if _is_store(module, holder) else ""
+    name = ir.plain_dotted(holder) if anyones and isinstance(holder, ir.Attr) else ""
+    if not name.startswith(("self.", "this.")):
+        return ""
+    for each in module.all(ir.Assign):
+        own = ir.plain_dotted(each.target) in {name, name.partition(".")[2]} and each.value is not None
+        if own and each.value is not None and _is_empty(each.value):
+            return name
+    return ""
+
+
+def _is_empty(value: ir.Node) -> bool:
+    made = isinstance(value, ir.Call) and not value.args and ir.dotted(value.func) in {"Map", "dict"}
+    return made or (isinstance(value, ir.Obj) and not value.props)
+
+
 def _is_store(module: Module, name: ir.Name) -> bool:
     """Whether a name is a dictionary or map of the module that begins empty: `jobs = {}`, `new Map()`."""
     found = module.lookup(name.id, name)
     if found is None or found[0].func is not None:
         return False
     values = [each.value for each in found[1] if each.value is not None]
-    return any(
-        (isinstance(each, ir.Obj) and not each.props)
-        or (isinstance(each, ir.Call) and not each.args and ir.dotted(each.func) in {"Map", "dict"})
-        for each in values
-    )
+    return any(map(_is_empty, values))
 
 
 def _says_whose(module: Module, name: str) -> bool:

@@ -18,10 +18,11 @@ from portraitist.audit.facts.denial import flat, is_always
 from portraitist.audit.rules.base import helpers_of, last_name
 from portraitist.audit.rules.open_ways import open_database
 from portraitist.audit.rules.open_ways.clients import all_rights_behind, client_of, is_without_visitor
+from portraitist.audit.rules.open_ways.look_alikes import is_read_for_more, own_things
 from portraitist.audit.rules.requests import Given, below, is_given
 
 MEANT_OPEN = re.compile(
-    r"webhook|callback|cron|login|log-in|signin|sign-in|signup|sign-up|register|reset(?!-?_?(train|credit|usage|model|status|job|data|quota|limit))|forgot|verif|confirm|unsubscribe"
+    r"webhook|callback|cron|login|log-in|signin|sign-in|signup|sign-up|register|reset(?!-?_?(train|credit|usage|model|status|job|data|quota|limit|(user|member|account|profile)(?!-?_?passw)))|forgot|verif|confirm|unsubscribe"
     r"|/share|public|/auth\b|/auth/|health|invite|track|analytics|/og\b|sitemap|contact|waitlist|newsletter",
     re.I,
 )
@@ -31,7 +32,7 @@ _OPEN_COLUMNS = re.compile(
 PEOPLE = re.compile(r"(^|_)(users?|profiles?|accounts?|members?|customers?|subscriptions?)$", re.I)
 _SHOWN = re.compile(
     r"stores?|shops?|products?|posts?|articles?|templates?|styles?|presets?|galler|feeds?|listings?|plans?|pric|comments?"
-    r"|reviews?|creators?|artists?|blogs?|categor|packs?|themes?|settings|configs?|pages?|sites?",
+    r"|reviews?|creators?|artists?|blogs?|categor|packs?|themes?|settings|configs?|pages?|sites?|institution|schools?|countr|regions?|faqs?",
     re.I,
 )
 """Tables whose rows are made to be seen by all."""
@@ -127,7 +128,16 @@ def _raises(ctx: Context, func: ir.Func, depth: int = 0) -> bool:
     return depth < 2 and any(isinstance(each, ir.Func) and _raises(ctx, each, depth + 1) for each in called)
 
 
-def knows_who(ctx: Context, func: ir.Func) -> bool:
+def knows_besides(ctx: Context, func: ir.Func) -> bool:
+    """As `knows_who`, where a payment that is begun may be called a session."""
+    paid = any(_PAYMENT.search(ir.dotted(each.func)) for each in ir.find(func, ir.Call))
+    return knows_who(ctx, func, frozenset({"session"} if paid else ()))
+
+
+_PAYMENT = re.compile(r"checkout\.?sessions?\.create$", re.I)
+
+
+def knows_who(ctx: Context, func: ir.Func, own: frozenset[str] = frozenset()) -> bool:
     """Whether a function reads who is asking at all, tested or not, or a cookie or header that may say so."""
     vain: set[str] = set()
     for call in ir.find(func, ir.Call):
@@ -138,8 +148,11 @@ def knows_who(ctx: Context, func: ir.Func) -> bool:
                 return True
             vain.add(unused)
     stores = {each.name for each in func.params if each.annotation is not None and _is_store(each.annotation)}
+    stores |= own_things(func) | own
     return any(
-        says_who(func, each) and not (isinstance(each, ir.Name) and each.id in stores | vain)
+        says_who(func, each)
+        and not (isinstance(each, ir.Name) and each.id in stores | vain)
+        and not is_read_for_more(ctx, each)
         for each in ir.walk(func)
     )
 
@@ -161,7 +174,8 @@ def _is_store(annotation: ir.Node) -> bool:
 
 _HARMLESS = {
     "origin", "host", "referer", "user-agent", "content-type", "content-length", "accept-language", "x-real-ip",
-    "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+    "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "range", "accept", "accept-encoding", "if-none-match",
+    "if-modified-since", "cache-control", "connection", "idempotency-key", "x-vercel-ip-country", "cf-ipcountry",
 }  # fmt: skip
 """Headers that say nothing of who somebody is."""
 
@@ -237,7 +251,7 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     if statement.kind == "read" and [snake(each) for each in statement.where] == ["email"]:
         shown = PEOPLE.search(statement.table) or _KNOWN_BY_MAIL.search(statement.table)
         return "email" if not shown and is_given(here, where["email"]) else ""
-    if (told_who := _of_person(here, statement)) or any(
+    if (told_who := of_person(here, statement)) or any(
         _OPEN_COLUMNS.search(each) for each in statement.where
     ):
         return told_who
@@ -280,7 +294,7 @@ _ACCOUNT = re.compile(
 _OWN_DOING = re.compile(r"passw|verif|reset|otp|code|login|logged|subscri|opt_|newsletter|seen|token", re.I)
 
 
-def _of_person(here: Given, statement: Statement) -> str:
+def of_person(here: Given, statement: Statement) -> str:
     """The sign-in service's id by which a person is added, or the e-mail address by which one is changed."""
     if statement.kind != "write" or not PEOPLE.search(statement.table):
         return ""

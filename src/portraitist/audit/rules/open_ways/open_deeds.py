@@ -77,7 +77,7 @@ def done(ctx: Context, route: Route) -> Deed | None:
         for func in level:
             if func in ctx.program.module_of and asks_who(ctx, func):
                 return None
-            known = known or ctx.once(open_data.knows_who, func)
+            known = known or ctx.once(open_data.knows_besides, func)
             found.extend(ctx.once(deeds).get(func, ()))
             seen.add(func)
         level = [each for func in level for each in helpers_of(ctx, func) if each not in seen]
@@ -177,12 +177,34 @@ def _requested(ctx: Context, module: Module) -> Iterator[Deed]:
     """Requests that send something to a paid service's host."""
     for call in module.calls(_SENDS) if "http" in module.file.text else ():
         for node in address_nodes(call)[:1] if call not in ctx.call_at else ():
-            host = _HOSTS.match(str(render(ctx.ev.eval(module, node)) or ""))
-            if host is not None and not _FREE.search("/" + host.group("path")) and _sends(call):
+            host = _HOSTS.match(_address(ctx, module, node))
+            if host is not None and not _FREE.search("/" + host.group("path")) and sends(call):
                 yield Deed(module, call, PAYS, host.group("host"))
 
 
-def _sends(call: ir.Call) -> bool:
+def _address(ctx: Context, module: Module, node: ir.Node) -> str:
+    """What is asked for, as far as it is known; for one of a list that a loop runs over, the first of these."""
+    text = str(render(ctx.ev.eval(module, node)) or "")
+    if text and not text.startswith("{"):
+        return text
+    names = [*ir.find(node, ir.Name)]
+    for value in (
+        each.value for name in names[:1] for each in bindings_of(module, name) if each.kind == "assign"
+    ):
+        names.extend(ir.find(value, ir.Name) if value is not None else ())
+    for name in names[:3]:
+        listed = (each.value for each in bindings_of(module, name) if each.kind == "loop")
+        for source in (one for each in listed if each is not None for one in (each, *_values(module, each))):
+            if isinstance(source, ir.Arr) and source.items:
+                return str(render(ctx.ev.eval(module, source.items[0])) or "")
+    return text
+
+
+def _values(module: Module, node: ir.Node) -> list[ir.Node]:
+    return [each.value for each in bindings_of(module, node) if each.value is not None and not each.keys]
+
+
+def sends(call: ir.Call) -> bool:
     """Whether a request has a body: `post(…)`, or a `fetch` that says so."""
     method = ir.keyword(call, "method")
     return call_name(call) == "post" or (ir.text_of(method) or "").upper() == "POST"

@@ -120,3 +120,27 @@ def _keys(module: Module, call: ir.Call) -> Iterator[ir.Node]:
             yield from each.args[:1]
             return
     yield from call.args[:1]
+
+
+_SERVES = {
+    "send_from_directory", "send_file", "FileResponse", "sendFile", "createReadStream", "readFile", "readFileSync",
+    "download",
+}  # fmt: skip
+_OF_MEMBERS = re.compile(
+    r"upload|output|result|generat|photo|image|picture|pet|model|train|temp|tmp|storage|media|data|video|file|lora",
+    re.I,
+)
+
+
+def served(_ctx: Context, module: Module) -> list[ir.Call]:
+    """The calls that answer with a file of the disk, in folders that may hold what members bring and get."""
+    return [each for each in module.calls(_SERVES) if _is_served(each)]
+
+
+def _is_served(call: ir.Call) -> bool:
+    if call_name(call) == "download" and not re.match(r"res(ponse)?\.", ir.dotted(call.func)):
+        return False
+    func = call.within
+    words = " ".join((*(ir.dotted(each) for each in call.args), func.name if func is not None else ""))
+    told = (each.value for each in ir.find(func or call, ir.Lit) if isinstance(each.value, str))
+    return bool(_OF_MEMBERS.search(words)) or any(_OF_MEMBERS.search(each) for each in told if "/" in each)

@@ -244,8 +244,9 @@ def _on_time(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | Non
     return next((each for each in made if not each.insert and open_data.unprotected(ctx, each)), None)
 
 
-_FOR_ALL = re.compile(
-    r"communit|explore|public|galler|feed|showcase|discover|trending|leaderboard|recent|popular|featured|stats|home|search|top",
+FOR_ALL = re.compile(
+    r"communit|explore|public|galler|feed|showcase|discover|trending|leaderboard|recent|popular|featured|stats|home|search|top"
+    r"|preview|sample|example",
     re.I,
 )
 """Lists that are made to be seen by all."""
@@ -253,7 +254,7 @@ _FOR_ALL = re.compile(
 
 def _all_of(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | None:
     """A read that names no row and no owner, of a table whose rows have owners, where other routes are guarded."""
-    if route.method != "GET" or _FOR_ALL.search(route.path) or open_data.MEANT_OPEN.search(route.path):
+    if route.method != "GET" or FOR_ALL.search(route.path) or open_data.MEANT_OPEN.search(route.path):
         return None
     if not any(each.guarded_by for each in ctx.routes):
         return None
@@ -262,12 +263,12 @@ def _all_of(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | None
         for each in ctx.statements_under.get(func, ()):
             owned = {snake(one) for one in columns_of(ctx, each.table)} & owners
             whole = each.kind == "read" and not each.where and not each.where_values and not each.columns
-            if whole and owned and open_data.is_private(each) and not _counts(each):
+            if whole and owned and open_data.is_private(each) and not counts(each):
                 return each if open_data.unprotected(ctx, each) else None
     return None
 
 
-def _counts(statement: Statement) -> bool:
+def counts(statement: Statement) -> bool:
     """Whether rows are only counted or summed, or a condition is built that is not seen."""
     names = {call_name(each) for each in chain_calls(statement.node)}
     return bool(names & _SUMS) or not isinstance(statement.node, ir.Call)

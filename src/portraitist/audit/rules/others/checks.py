@@ -51,6 +51,12 @@ _SETS_OFF = re.compile(
 """Helpers that are told who asks to work for them, and look at nothing."""
 
 
+_MAKES_NAMES = re.compile(
+    r"paths?(\.|$)|(file|object|storage|cache|bucket|s3)_?(key|name|url)s?(\.|$)|_url$|Url$", re.I
+)
+"""Helpers that make the name of a place of somebody's, and look at nothing."""
+
+
 def tests_owner(ctx: Context, test: ir.Bin) -> bool:
     """`row.user_id != user.id`: whether a comparison asks whose something is, by the names in it."""
     if test.op not in COMPARISONS:
@@ -74,7 +80,7 @@ def asks_for_own(call: ir.Call, ids: set[str]) -> bool:
     arguments = [*call.args, *([call.kw] if call.kw else [])]
     given = [variables_in(each) for each in arguments]
     name = last_name(call.func)
-    if _SETS_OFF.match(name):
+    if _SETS_OFF.match(name) or _MAKES_NAMES.search(ir.dotted(call.func)):
         return False
     if isinstance(call.func, ir.Attr) and call.func.name in _LOOKS_AT_NOTHING:
         return False

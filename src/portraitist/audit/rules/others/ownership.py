@@ -27,6 +27,7 @@ from portraitist.audit.rules.others import (
     files,
     identity,
     models,
+    partly,
     permissions,
     predictions,
     rows,
@@ -65,6 +66,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
             yield from files.handed_out(ctx, way_in, kept)
             yield from models.run_by_name(ctx, way_in)
             yield from predictions.shown(ctx, way_in)
+            yield from partly.for_rows_with_owner(ctx, way_in)
             yield from _through_helpers(ctx, way_in, owned, set(handlers))
     for statement in live_statements(ctx, "write", "delete"):
         named = _owner_of_request(ctx, statement, handlers)
@@ -178,11 +180,24 @@ def _asks_on_the_way(ctx: Context, statement: Statement, way: tuple[ir.Func, ...
                 each.table == statement.table or _is_id(where - ctx.words.owner_columns)
             ):
                 return True
-        if any(tests_owner(ctx, each) for each in ir.find(func, ir.Bin)):
+        site = _site_in(ctx, func, statement, way)
+        if any(_tests(ctx, each, site) for each in ir.find(func, ir.Bin)):
             return True
         if any(asks_for_own(each, ids) or is_told_owner(ctx, each) for each in ir.find(func, ir.Call)):
             return True
     return False
+
+
+def _tests(ctx: Context, test: ir.Bin, site: ir.Node) -> bool:
+    """Whether a comparison asks whose something is: of what is asked at a site, and on the branch of that."""
+    if not tests_owner(ctx, test) or partly.stands_apart(test, site):
+        return False
+    return not partly.is_of_another(ctx, test, site)
+
+
+def _site_in(ctx: Context, func: ir.Func, statement: Statement, way: tuple[ir.Func, ...]) -> ir.Node:
+    """Where a function comes to a statement: the statement, or the call of the next function on the way to it."""
+    return next((call for above, call in _calls_on(ctx, way) if above is func), statement.node)
 
 
 def _route_of(statement: Statement, handlers: dict[ir.Node | None, Route]) -> Route | None:
@@ -342,7 +357,9 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
     if any(_asks_owner_of(ctx, each, statement) for each in asked):
         return True
     for func in around:
-        if any(tests_owner(ctx, each) or tests_payment(each, ids) for each in ir.find(func, ir.Bin)):
+        if any(
+            _tests(ctx, each, statement.node) or tests_payment(each, ids) for each in ir.find(func, ir.Bin)
+        ):
             return True
         before = [call for call in ir.find(func, ir.Call) if call.line < statement.line]
         if any(asks_for_own(call, ids) or is_told_owner(ctx, call) for call in before):

@@ -27,6 +27,8 @@ from portraitist.audit.rules.requests import Given, below, is_given
 Compares = Callable[[Context, Statement, tuple[ir.Func, ...]], bool]
 
 
+_GIVEN_AROUND = re.compile(r"web-?_?hook|callback|cron|/share|public|invite|unsubscribe|/og\b", re.I)
+"""What a route that asks who calls is still made for: rows that are handed around by their ids."""
 _ROLE = re.compile(r"admin|superuser|staff|operator|moderator|^role$|member|permission", re.I)
 _ASKS = re.compile(r"(^|_)(verify|check|ensure|assert|require|can|has|is|authori[sz]e)_?[A-Z]?\w*"
                    r"(member|owner|access|permi|allow|role|admin|belong|authori)", re.I)  # fmt: skip
@@ -46,7 +48,8 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
         return
     pays = any(flow.route is route for flow in ctx.flows)
     seen: set[str] = set()
-    for here in below(ctx, route) if not open_data.MEANT_OPEN.search(route.path) else ():
+    meant = _GIVEN_AROUND if route.guarded_by else open_data.MEANT_OPEN
+    for here in below(ctx, route) if not meant.search(route.path) else ():
         made = ctx.statements_under.get(here.func, [])
         made = [each for each in made if each.table in owned and _by_id_alone(ctx, here, each, pays)]
         asked = made and are_known(ctx, route, here.way)

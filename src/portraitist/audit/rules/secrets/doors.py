@@ -16,6 +16,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.secrets.signing import refused
 
 _OPENS = re.compile(
@@ -59,8 +60,30 @@ def open_doors(ctx: Context) -> Iterator[Finding]:
                 "secret-in-repo", fact.path, fact.line, fact.end_line, message, fact.key, fact.scope, (), 72
             )
     for module in ctx.live:
+        yield from _put_in(module)
         if module.role == "src" and module.path not in ctx.dead_modules:
             yield from _compared_plainly(module)
+
+
+_HASHES = {
+    "hash",
+    "hashSync",
+    "generate_password_hash",
+    "make_password",
+    "hash_password",
+    "get_password_hash",
+    "hashpw",
+}
+_OF_WORDS = re.compile(r"bcrypt|argon|passw|pwd|crypt|scrypt", re.I)
+
+
+def _put_in(module: Module) -> Iterator[Finding]:
+    """`bcrypt.hash("password123", 10)`: a password that accounts are made with, whoever runs the seed. JSON only."""
+    for call in module.calls(_HASHES):
+        text = ir.text_of(call.args[0]) if call.args else None
+        if text and len(text) > 3 and not _NO_WORD.search(text) and _OF_WORDS.search(ir.dotted(call.func)):
+            message = "accounts are made with a password that everybody who reads this code knows"
+            yield finding("secret-in-repo", module, call, message, key=f"made {call.line}", weight=BARELY)
 
 
 def _holders(ctx: Context, module: Module, line: int, key: str) -> Iterator[tuple[Module, str]]:
@@ -75,9 +98,22 @@ def _holders(ctx: Context, module: Module, line: int, key: str) -> Iterator[tupl
         for other in ctx.live if each.within is None else ():
             if other is not module and (entry or name) in other.file.text:
                 yield other, name
+    for func in module.all(ir.Func):
+        gives = (
+            func.line <= line <= func.end
+            and func.name
+            and any(one.line <= line <= one.end for one in _answers(func))
+        )
+        if gives:
+            yield from ((other, func.name) for other in ctx.live if func.name in other.file.text)
     for other in ctx.live:
         if key.lower() in other.lowered:
             yield other, key
+
+
+def _answers(func: ir.Func) -> list[ir.Return]:
+    """What a function gives back, by its own lines."""
+    return [each for each in ir.find(func, ir.Return) if each.within is func and not each.throws]
 
 
 def _entry(assign: ir.Assign, key: str) -> str:

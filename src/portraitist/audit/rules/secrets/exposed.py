@@ -14,6 +14,7 @@ from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.secrets import committed, doors, given, signing, spelled
 from portraitist.audit.rules.secrets.made_public import is_bundled, made_public, read_by_pages
 from portraitist.audit.rules.secrets.sent import sent_to_a_given_address
+from portraitist.audit.rules.secrets.served import served
 from portraitist.audit.source import SourceFile
 
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|PUBLIC)_")
@@ -57,13 +58,15 @@ _MARKS = re.compile(
 def client_exposed_token(ctx: Context) -> Iterator[Finding]:
     """A secret that the browser gets: read through a public variable, answered by a route, or in a bundler's settings.
 
-    Also one that is sent to an address that the request names (`sent`).
+    Also one that is sent to an address that the request names (`sent`), and what lies in a folder that is served
+    as static files (`served`).
     Also the provider's client in code that runs in the browser. Values that travel through several functions before
     they are answered are not seen (`given`). Keys that are made for browsers are left alone (`made_public`).
     """
     yield from given.handed_over(ctx)
     yield from _bundled(ctx)
     yield from sent_to_a_given_address(ctx)
+    yield from served(ctx)
     seen: set[str] = set()
     files: set[tuple[str, str]] = set()
     for fact in ctx.of("env.read"):

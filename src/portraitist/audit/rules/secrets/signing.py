@@ -12,7 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
-from portraitist.audit.link.bindings import variables_in
+from portraitist.audit.link.bindings import bindings_of, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import last_name, names_in, trace
@@ -119,9 +119,15 @@ def _is_taken_by_name(module: Module, name: str) -> bool:
 
 def _plain_keys(ctx: Context) -> Iterator[Finding]:
     for module in ctx.live:
-        for where, name, lit in (*_set_plainly(ctx, module), *_signed_plainly(ctx, module)):
+        ways = (*_set_plainly(ctx, module), *_signed_plainly(ctx, module), *_encrypted_plainly(ctx, module))
+        for where, name, lit in ways:
             if _is_text(lit.value) and not refused(ctx, where, lit.line, name, str(lit.value)):
-                yield _plain(where.path, lit.line, name)
+                yield _plain(
+                    where.path,
+                    lit.line,
+                    name,
+                    grave="INSTALLED_APPS" in where.top.names or _counts(ctx, where, name),
+                )
 
 
 def _known(path: str, lines: tuple[int, int], name: str) -> Finding:
@@ -129,9 +135,10 @@ def _known(path: str, lines: tuple[int, int], name: str) -> Finding:
     return Finding("secret-in-repo", path, *lines, message, name, "", (), 60)
 
 
-def _plain(path: str, line: int, name: str) -> Finding:
+def _plain(path: str, line: int, name: str, *, grave: bool) -> Finding:
     message = f"{name or 'what sessions are signed with'} is a text that everybody who reads this code knows"
-    return Finding("secret-in-repo", path, line, line, message, name or "signed", "", (), 66)
+    return Finding("secret-in-repo", path, line, line, message, name or "signed", "", (),
+                   66 if grave else BARELY)  # fmt: skip
 
 
 def _is_text(value: object) -> bool:
@@ -214,7 +221,7 @@ def _set_plainly(ctx: Context, module: Module) -> Iterator[tuple[Module, str, ir
         hung = framework and isinstance(target, ir.Attr | ir.Index) and each.within is None
         plain = django and isinstance(target, ir.Name)
         named = (hung or plain) and last_name(target).lower() == "secret_key"
-        if named and isinstance(each.value, ir.Lit) and (django or ctx.once(_signs)):
+        if named and isinstance(each.value, ir.Lit):
             yield module, last_name(target), each.value
 
 
@@ -237,6 +244,47 @@ def _signed_plainly(ctx: Context, module: Module) -> Iterator[tuple[Module, str,
             if isinstance(node, ir.Lit) and (node is key or isinstance(node.parent, ir.Assign | ir.Prop)):
                 name = last_name(node.parent.target) if isinstance(node.parent, ir.Assign) else ""
                 yield where, name, node
+
+
+_CIPHERS = {
+    "createCipheriv",
+    "createDecipheriv",
+    "createCipher",
+    "createDecipher",
+    "Fernet",
+    "encrypt",
+    "decrypt",
+}
+_OF_CIPHERS = re.compile(r"^((node:)?crypto|crypto-js|cryptography)\b")
+_MAKES_KEY = {"from", "update", "digest", "scryptSync", "pbkdf2Sync", "parse", "createHash", "encode", "b64encode",
+              "urlsafe_b64encode", "sha256", "padEnd", "slice"}  # fmt: skip
+
+
+def _encrypted_plainly(ctx: Context, module: Module) -> Iterator[tuple[Module, str, ir.Lit]]:
+    """The literal that a cipher's key is made of, at once or through a constant: whoever reads it can decrypt."""
+    for call in module.calls(_CIPHERS):
+        if not _OF_CIPHERS.match(ctx.program.origin(module, call.func)):
+            continue
+        key = call.args[0] if last_name(call.func) == "Fernet" else call.args[1] if call.args[1:] else None
+        for each in (
+            (key, *(one.value for one in bindings_of(module, key) if not one.keys)) if key is not None else ()
+        ):
+            lit = _made_of(each)
+            if lit is not None:
+                held = ir.enclosing(lit, ir.Assign)
+                yield module, last_name(held.target) if held is not None else "", lit
+                break
+
+
+def _made_of(node: ir.Node | None) -> ir.Lit | None:
+    """The text of `createHash("sha256").update("…").digest()`, `Buffer.from("…")`; None where anything else goes in."""
+    if isinstance(node, ir.Lit):
+        return node if isinstance(node.value, str) and len(node.value) > 3 else None
+    if not isinstance(node, ir.Call) or last_name(node.func) not in _MAKES_KEY:
+        return None
+    if last_name(node.func) == "digest":
+        return _made_of(node.func.obj) if isinstance(node.func, ir.Attr) else None
+    return _made_of(node.args[0]) if node.args and last_name(node.func) != "createHash" else None
 
 
 _SIGNERS = re.compile(

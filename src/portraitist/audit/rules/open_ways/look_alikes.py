@@ -1,0 +1,50 @@
+"""What only sounds like who asks: headers that are written, sessions of a database or a client. Of `open_data`."""
+
+from __future__ import annotations
+
+import re
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+
+_WORD_FOR_WHO = re.compile(
+    r"auth|cookie|user|session|token|key|secret|sign|device|client|guest|visitor|member", re.I
+)
+
+
+def is_read_for_more(ctx: Context, node: ir.Node) -> bool:
+    """Whether headers are only handed to a helper of the repository that reads nothing of who asks."""
+    call = node.parent
+    if not isinstance(call, ir.Call) or node not in call.args or not isinstance(node, ir.Attr):
+        return False
+    helpers = [each.node for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
+    return (
+        bool(helpers)
+        and not any(
+            _WORD_FOR_WHO.search(each.value)
+            for func in helpers
+            for each in ir.find(func, ir.Lit)
+            if isinstance(each.value, str)
+        )
+        and not any(
+            _WORD_FOR_WHO.search(ir.dotted(each.func)) for func in helpers for each in ir.find(func, ir.Call)
+        )
+    )
+
+
+_MAKES_STORE = re.compile(
+    r"session_?(local|maker|scope)|(client|get_?(db_?)?|async_?|db_?)session|requests\.session|^session$|begin$",
+    re.I,
+)
+
+
+def own_things(func: ir.Func) -> set[str]:
+    """Names that only sound like who asks: headers that are written here, a session of a database or of a client."""
+    found: dict[str, bool] = {}
+    for each in ir.find(func, ir.Assign):
+        if isinstance(each.target, ir.Name) and each.target.id in {"headers", "session"}:
+            made = each.value
+            store = isinstance(made, ir.Call) and _MAKES_STORE.search(ir.dotted(made.func)) is not None
+            own = isinstance(made, ir.Obj) or store
+            found[each.target.id] = found.get(each.target.id, True) and own
+    return {name for name, own in found.items() if own}

@@ -1,0 +1,104 @@
+"""Routes for files that a library makes, which ask nobody: uploads, folders of the disk. Part of `missing-auth`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import Finding
+from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.gravity import BARELY
+
+_BARE = {"next-s3-upload", "next-s3-upload/route"}
+
+
+def takes_from_anybody(ctx: Context) -> Iterator[Finding]:
+    """Upload routes without a check: `f({ image: … }).onUploadComplete(…)`, `export … from "next-s3-upload"`.
+
+    A `middleware` that leaves or throws for whatever reason may be the one that asks. Middleware files of Next are not
+    judged: what they may cover is told in the JSON only.
+    """
+    for module in ctx.live:
+        yield from _folders(module)
+        if module.language != "javascript":
+            continue
+        for call in module.calls({"onUploadComplete"}):
+            root, guarded = _chain(call)
+            if root is not None and not guarded and _is_uploader(ctx, module, root):
+                message = "an upload route lets files into the storage from anybody: its middleware turns nobody away"
+                yield finding("missing-auth", module, root, message, key=f"upload {root.line}", weight=50)
+        for each in module.all(ir.Import):
+            if each.reexport and each.module in _BARE:
+                message = "an upload route lets files into the storage from anybody: it is the library's, with no check"
+                weight = (
+                    BARELY
+                    if any(one.endswith(("middleware.ts", "middleware.js")) for one in ctx.tree.paths)
+                    else 50
+                )
+                yield finding("missing-auth", module, each, message, key="upload", weight=weight)
+
+
+_OF_MEMBERS = re.compile(
+    r"upload|output|generated|results?\b|storage|media|photos|pictures|models|loras?\b|temp", re.I
+)
+_FIXED = re.compile(r"static[/_-]?(images|assets)|public|assets|dist|build|frontend|template", re.I)
+
+
+def _folders(module: Module) -> Iterator[Finding]:
+    """`app.use("/uploads", express.static("uploads"))`, `StaticFiles(directory="outputs")`: JSON only.
+
+    Whoever knows a file's name has it; whether names can be guessed is not known. Not where something stands before it.
+    """
+    for call in module.calls({"StaticFiles", "static"}):
+        mount = ir.enclosing(call, ir.Call)
+        if mount is None or len(mount.args) > 2 or not (module.language == "python" or _is_express(call)):
+            continue
+        folder = ir.keyword(call, "directory") or (call.args[0] if call.args else None)
+        told = [] if folder is None else [ir.text_of(each) or "" for each in ir.find(folder, ir.Lit)]
+        told += (
+            []
+            if folder is None
+            else [ir.dotted(each) for each in ir.walk(folder) if isinstance(each, ir.Attr | ir.Name)]
+        )
+        address = ir.text_of(mount.args[0]) if mount.args else None
+        words = " ".join((*told, address or ""))
+        if _OF_MEMBERS.search(words) and not _FIXED.search(words):
+            message = "a folder of what members bring and get is served to whoever knows a file's name"
+            yield finding("missing-auth", module, call, message, key=f"folder {address}", weight=BARELY)
+
+
+def _is_express(call: ir.Call) -> bool:
+    return isinstance(call.func, ir.Attr) and ir.dotted(call.func.obj) == "express"
+
+
+def _chain(call: ir.Call) -> tuple[ir.Call | None, bool]:
+    """The call that a chain begins with, and whether a `middleware` in it can leave."""
+    guarded = False
+    node: ir.Node = call
+    root: ir.Call | None = None
+    while isinstance(node, ir.Call):
+        root = node
+        if not isinstance(node.func, ir.Attr):
+            break
+        if node.func.name == "middleware":
+            guarded = guarded or any(_leaves(each) for each in node.args)
+        node = node.func.obj
+    return root, guarded
+
+
+def _leaves(given: ir.Node) -> bool:
+    """Whether a function throws or calls anything that may; one that is named is not looked into."""
+    if not isinstance(given, ir.Func):
+        return True
+    return any(each.throws for each in ir.find(given, ir.Return)) or any(
+        True for _ in ir.find(given, ir.Call)
+    )
+
+
+def _is_uploader(ctx: Context, module: Module, root: ir.Call) -> bool:
+    if "uploadthing" not in module.lowered:
+        return False
+    return "uploadthing" in ctx.program.origin(module, root.func).lower()
