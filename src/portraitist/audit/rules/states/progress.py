@@ -34,11 +34,12 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
     itself is one too, where the timer asks nobody, and one that goes on by a fixed step or with each question. A number
     that is the same as long as the work runs weighs little.
     """
-    for module in (each for each in ctx.live if ctx.calls and not _speaks_of_progress(each)):
-        text = module.lowered
-        if "setinterval" in text and "generat" in text and _names_progress(text):
+    spoken = [each for each in ctx.live if _speaks_of_progress(each)]
+    timed = [each for each in ctx.live if "setInterval" in each.file.text and "rogress" in each.file.text]
+    for module in timed if ctx.calls else ():
+        if module not in spoken and "generat" in module.lowered:
             yield from (replace(each, weight=BARELY) for each in _moved_by_timer(ctx, module))
-    for module in (each for each in ctx.live if _speaks_of_progress(each)):
+    for module in spoken:
         yield from _moved_by_timer(ctx, module)
         yield from _by_state(ctx, module)
         seen: set[ir.Func | None] = set()

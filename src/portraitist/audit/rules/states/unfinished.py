@@ -12,9 +12,10 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.base import finding, helpers_behind, last_name
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.marks import Mark, is_kept, marks, put_right, settles
+from portraitist.audit.rules.syntax import leaves_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,29 @@ def _end_of(ctx: Context, mark: Mark, flow: Flow) -> _End | None:
             return None
         if handler is not None:
             known = place <= at and (place < at or _may_fail(ctx, flow.call, mark, handler))
+            known = known or (place > at and _ends_here(ctx, mark, flow, place, handler))
             return _End(handler, ctx.program.module_of[func].path) if known else None
     http = flow.route is not None and (flow.route.is_http or flow.route.method == "ACTION")
     job = flow.route is not None and flow.route.method == "JOB" and not _heard(ctx, mark)
     return _End(None, "") if (http or job) and _rejects(flow.call) else None
+
+
+def _ends_here(ctx: Context, mark: Mark, flow: Flow, place: int, handler: ir.Node) -> bool:
+    """Whether an attempt below the mark ends the row itself where it succeeds, and its handler tells no caller more.
+
+    None of the functions between may change the row behind the call.
+    """
+    attempt, table, at = handler.parent, mark.statement.table, flow.funcs.index(mark.func)
+    if not isinstance(attempt, ir.Try) or not isinstance(handler, ir.Handler) or leaves_within(handler.body):
+        return False
+    ends = settles(ctx, table, (one for part in attempt.body for one in ir.walk(part)), guessed=False)
+    own, below = set(flow.funcs), set(ir.walk(attempt))
+    inside = (one for each in flow.funcs[at:place] for one in ir.walk(each))
+    rest = (
+        one for one in inside if one not in below and (one.within is not mark.func or one.line > mark.end)
+    )
+    others = (one for one in rest if not (isinstance(one, ir.Call) and own & set(helpers_behind(ctx, one))))
+    return ends and not settles(ctx, table, others, guessed=False)
 
 
 def _heard(ctx: Context, mark: Mark) -> bool:
