@@ -181,3 +181,82 @@ def show(video_id: str, db=Depends(get_db)):
         found = audit_files({"models.py": models, "main.py": routes.replace("STORE", store)}).findings
         said += [each.message.split()[2] for each in found if each.rule == "missing-auth"]
     assert said == ["changes", "reads"]
+
+
+MIDDLEWARE = """
+import { NextResponse } from "next/server";
+import { userOf } from "@/lib/who";
+export async function middleware(request) {
+  const user = await userOf(request);
+  if (!user && request.nextUrl.pathname.startsWith("/dashboard")) {
+    return NextResponse.redirect(new URL("/login", request.url));
+  }
+  return NextResponse.next();
+}
+"""
+ACTION = """"use server";
+import { replicate } from "@/lib/clients";
+export async function enhance(image: string) {
+  return replicate.run("a/b", { input: { image } });
+}
+"""
+
+
+def test_an_action_below_a_guarded_page_is_not_printed(audit_files: Auditor) -> None:
+    printed = []
+    for folder in ("app/dashboard/enhance", "app/gallery"):
+        page = 'import { enhance } from "./actions";\nexport default () => enhance("a");'
+        files = {
+            "middleware.ts": MIDDLEWARE,
+            "lib/clients.ts": CLIENTS,
+            "lib/who.ts": "export const userOf = async (request: Request) => null;",
+            f"{folder}/actions.ts": ACTION,
+            f"{folder}/page.tsx": page,
+        }
+        found = [each for each in audit_files(files).findings if each.path == f"{folder}/actions.ts"]
+        printed += [each.rank is not None for each in found if each.rule == "missing-auth"]
+    assert printed == [False, True]
+
+
+def test_a_switch_is_meant_for_all(audit_files: Auditor) -> None:
+    route = """
+let stopped = VALUE;
+export async function GET() {
+  return Response.json({ stopped });
+}
+export async function POST(request: Request) {
+  const body = await request.json();
+  stopped = body.stopped;
+  return Response.json({ stopped });
+}
+"""
+    printed = []
+    for value in ("false", '""'):
+        audit = audit_files({"app/api/stop/route.ts": route.replace("VALUE", value)})
+        found = [each for each in audit.findings if each.rule == "shared-mutable-default"]
+        printed += [each.rank is not None for each in found]
+    assert printed == [False, True]
+
+
+def test_one_of_several_that_is_left_out_is_told_so(audit_files: Auditor) -> None:
+    route = """
+import { db, replicate } from "@/lib/clients";
+export async function POST() {
+  for (const each of [1, 2, 3]) {
+    const output = await replicate.run("a/b", { input: { each } });
+    const { error } = await db.from("posts").insert({ each, picture: output });
+    if (error) {
+      console.error(error);
+      NEXT
+    }
+  }
+  return Response.json({});
+}
+"""
+    said = []
+    for after in ("continue;", ""):
+        audit = audit_files({"lib/clients.ts": CLIENTS, "app/api/x/route.ts": route.replace("NEXT", after)})
+        said += [
+            each.message for each in audit.findings if each.message.startswith("a failed write to posts")
+        ]
+    assert [each.endswith("what was made for it is left") for each in said] == [True, False]

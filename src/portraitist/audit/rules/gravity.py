@@ -73,7 +73,8 @@ KEYS = 79
 """A committed key stands behind ways in that need none, but for one that opens all of a database."""
 _OPENS_ALL = re.compile(r"^a (service-role|database)")
 _DEAR = re.compile(
-    r"trainings|train(er|ing)?\b(?!/status)|dreambooth|payment|checkout|billing|credits|subscri", re.I
+    r"trainings|train(er|ing)?\b(?!/status)|dreambooth|payment|purchase|checkout|billing|credits|subscri",
+    re.I,
 )
 _TRIES = re.compile(r"(^|[/_.-])(test|debug|demo|example|sample|playground)s?([/_.-]|$)", re.I)
 """Of findings alike, what concerns a training or a payment comes first, and places to try things out come last."""

@@ -14,6 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in, runs_in_browser
+from portraitist.audit.rules.gravity import BARELY
 
 _OF_ALL = re.compile(
     r"(^|_)(caches?|cached|clients?|pools?|conn\w*|db|database|engine|session_?maker|singleton|instance|apps?|bots?|server|loop"
@@ -80,7 +81,9 @@ def _left(ctx: Context, module: Module, name: str, first: ir.Assign) -> Iterator
             message = f"{name} is made once, of the first caller's argument, and given to all later ones"
         else:
             continue
-        yield finding("shared-mutable-default", module, first, message, key=f"left {name}", weight=56,
+        switch = isinstance(first.value, ir.Lit) and isinstance(first.value.value, bool)
+        weight = BARELY if switch else 56  # what is on or off is so for all
+        yield finding("shared-mutable-default", module, first, message, key=f"left {name}", weight=weight,
                       evidence=[Place(module.path, each.line)])  # fmt: skip
         return
 

@@ -40,7 +40,12 @@ def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
         told = ctx.once(told_about, statement)
         key = ".".join([statement.table, *(each.column for each in statement.columns[:1])])
         if isinstance(told, ir.If):
-            message = f"a failed write to {statement.table} is only logged, and the work goes on as if it were stored"
+            on = (
+                "what was made for it is left"
+                if _goes_on_with_next(told)
+                else "the work goes on as if it were stored"
+            )
+            message = f"a failed write to {statement.table} is only logged, and {on}"
             yield finding("fallback-swallow", module, told, message, key=key, weight=44 if behind else BARELY,
                           end=_last_line(told))  # fmt: skip
         elif told is None or _is_given_unseen(statement, told):
@@ -49,6 +54,11 @@ def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
             weight = 43 if behind and not _tells_failure(statement) else BARELY
             yield finding("fallback-swallow", module, statement.node, message, key=key, weight=weight,
                           line=statement.line, end=statement.end)  # fmt: skip
+
+
+def _goes_on_with_next(told: ir.If) -> bool:
+    """`if (error) { console.error(error); continue }`: of several, one is missing."""
+    return any(isinstance(each, ir.Other) and each.kind == "continue_statement" for each in told.then)
 
 
 def _is_given_unseen(statement: Statement, told: ir.Node) -> bool:

@@ -27,6 +27,7 @@ from portraitist.audit.rules.open_ways import (
     open_tables,
     open_uploads,
 )
+from portraitist.audit.rules.open_ways.actions import behind_page
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.open_ways.limits import limit_before
 from portraitist.audit.rules.open_ways.open_files import TAKES, Deed
@@ -95,6 +96,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
         but = f" but {limit}" if limit else ""
         message = f"{route.key} reaches {flow.call.api} without a check that denies{but}"
         weight = LIMITED if limit else 90 if flow.call.creates else BARELY if _brings(flow.call) else 80
+        weight = BARELY if behind_page(ctx, route, behind_middleware) else weight
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place(flow.call)])  # fmt: skip
     for route in ctx.routes:

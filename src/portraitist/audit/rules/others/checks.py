@@ -41,8 +41,8 @@ _NAMES_OWNER = re.compile(r"own(s|er|ed|ership)|belongs|access|permission|member
 _ASKER = re.compile(r"user|profile|session|member|owner|account|auth|\buid\b", re.I)
 _LOOKS_AT_NOTHING = {"log", "error", "info", "warn", "json", "eq", "and", "where"}
 """Methods that are given an id beside other things, and ask nobody."""
-WHO_ASKS = re.compile(r"user|owner|session|account|member|auth|profile|customer|uid", re.I)
-"""Names for whoever asks."""
+WHO_ASKS = re.compile(r"user|owner|session|account|member|auth|profile|customer|(?<!u)uid", re.I)
+"""Names for whoever asks; a UUID may be anything's."""
 _SETS_OFF = re.compile(
     r"(process|start|run|send|enqueue|queue|schedule|log|track|notify|emit|record|upload|generate|dispatch|trigger)"
     r"(?!(?-i:[a-z]))(?!\w*(owned|check|verif|access))",
