@@ -260,3 +260,103 @@ export async function POST() {
             each.message for each in audit.findings if each.message.startswith("a failed write to posts")
         ]
     assert [each.endswith("what was made for it is left") for each in said] == [True, False]
+
+
+CHANGES = """
+import { db } from "@/lib/clients";
+export async function POST(req: Request) {
+  const { id, price } = await req.json();
+  await db.from("campaigns").update({ price }).eq("id", id);
+  return Response.json({});
+}
+"""
+
+
+def test_a_word_within_another_makes_no_door_for_all(audit_files: Auditor) -> None:
+    files = {
+        "lib/clients.ts": CLIENTS,
+        "app/api/campaigns/route.ts": OWNED,
+        "app/api/stop/route.ts": CHANGES,
+        "app/api/survey/route.ts": CHANGES,
+        "app/api/x/route.ts": PAYS,
+    }
+    found = [each for each in audit_files(files).findings if " changes campaigns by " in each.message]
+    assert {each.path: each.rank is not None for each in found} == {
+        "app/api/stop/route.ts": True,
+        "app/api/survey/route.ts": False,
+    }
+
+
+def test_an_offices_route_that_asks_for_a_word_or_is_for_all_does_not_ask_nobody(
+    audit_files: Auditor,
+) -> None:
+    routes = """
+from fastapi import APIRouter, FastAPI, HTTPException
+import psycopg
+
+app = FastAPI()
+
+
+@app.delete("/api/admin/orders")
+def clear(secret: str):
+    ASKED
+    with psycopg.connect() as connection:
+        connection.execute("DELETE FROM orders WHERE state = 'new'")
+
+
+@app.get("/api/admin/news")
+def news():
+    TOLD
+    with psycopg.connect() as connection:
+        return connection.execute("SELECT id, text FROM news").fetchall()
+"""
+    asked = 'if secret != "cleanup-2026":\n        raise HTTPException(status_code=401)'
+    counts = []
+    for first, second in (("pass", "pass"), (asked, '"""News (public endpoint)."""')):
+        code = routes.replace("ASKED", first).replace("TOLD", second)
+        counts.append(sum("asks nobody" in each.message for each in audit_files({"main.py": code}).findings))
+    assert counts == [2, 0]
+
+
+def test_an_upsert_that_updates_nothing_changes_nobodys_row(audit_files: Auditor) -> None:
+    route = """
+import { PrismaClient } from "@prisma/client";
+const prisma = new PrismaClient();
+export async function POST(req: Request) {
+  const { email, name } = await req.json();
+  return Response.json(await prisma.user.upsert({ where: { email }, update: { UPDATED }, create: { email, name } }));
+}
+"""
+    counts = []
+    for updated in ("name", ""):
+        found = audit_files({"app/api/keep/route.ts": route.replace("UPDATED", updated)}).findings
+        counts.append(sum("changes user" in each.message.lower() for each in found))
+    assert counts == [1, 0]
+
+
+def test_what_is_signed_where_nothing_comes_is_not_printed(audit_files: Auditor) -> None:
+    keys = """
+import os
+import jwt
+
+
+def token_of(user_id):
+    return jwt.encode({"sub": user_id}, os.getenv("JWT_SECRET", "a-secret-of-all"), algorithm="HS256")
+"""
+    main = """
+from fastapi import FastAPI
+from keys import token_of
+
+app = FastAPI()
+
+
+@app.post("/enter")
+def enter(name: str):
+    return ANSWER
+"""
+    printed = []
+    for answer in ("token_of(name)", "name"):
+        audit = audit_files({"keys.py": keys, "main.py": main.replace("ANSWER", answer)})
+        found = [each for each in audit.findings if "what it signs" in each.message]
+        printed += [each.rank is not None for each in found]
+    assert printed == [True, False]

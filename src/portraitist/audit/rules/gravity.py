@@ -114,7 +114,7 @@ def ranked(ctx: Context, found: list[Finding]) -> list[Finding]:
         if weight(each) >= WORTH_PRINTING
         and not _is_never_read(ctx, each)
         and (each.path not in apart or each.rule in IN_SCRIPTS)
-        and (each.rule in _OF_DEAD_CODE or not _is_dead(ctx, each))
+        and (_stands_anyway(each) or not _is_dead(ctx, each))
     }
     return _with_ranks(sorted(found, key=order), printable)
 
@@ -151,6 +151,11 @@ def _tables_by_use(ctx: Context) -> dict[str, set[str]]:
 
 _OF_DEAD_CODE = {"broken-import", "schema-drift", *IN_SCRIPTS}
 """Rules that tell of what stands in the source, whether or not anything reaches it."""
+
+
+def _stands_anyway(finding: Finding) -> bool:
+    """Whether a finding is of what stands in the source; what is signed where nothing comes is signed by nobody."""
+    return finding.rule in _OF_DEAD_CODE and "what it signs" not in finding.message
 
 
 def _is_dead(ctx: Context, finding: Finding) -> bool:

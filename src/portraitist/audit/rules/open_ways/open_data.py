@@ -65,6 +65,8 @@ def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
 
 def _is_passing(ctx: Context, statement: Statement) -> bool:
     """Whether what is set of a row goes into the answer alone: no column of its table, or nothing is committed."""
+    if _only_adds(statement):
+        return True
     if statement.kind != "write" or not isinstance(statement.node, ir.Assign) or statement.func is None:
         return False
     known = {snake(each) for each in columns_of(ctx, statement.table)}
@@ -73,6 +75,12 @@ def _is_passing(ctx: Context, statement: Statement) -> bool:
     stores = {"commit", "flush", "save", "asave", "merge", "add", "begin"}
     python = statement.module.language == "python"
     return python and not any(last_name(each.func) in stores for each in ir.find(statement.func, ir.Call))
+
+
+def _only_adds(statement: Statement) -> bool:
+    """`upsert({ where, update: {}, create })`: a row that is there stays as it is."""
+    updates = (each.value for each in ir.find(statement.node, ir.Prop) if each.key == "update")
+    return any(isinstance(each, ir.Obj) and not each.props for each in updates)
 
 
 def looked_up(ctx: Context, route: Route) -> ProviderCall | None:

@@ -54,11 +54,11 @@ def weight_of(ctx: Context, route: Route, statement: Statement) -> int:
     if statement.kind == "read":
         declared = any("public" in ir.dotted(node).lower() for _, node in route.guards)
         return BARELY if declared else 41
-    meant = _FOR_ALL.search(route.path) or any(_counts_visits(each) for each in route.funcs)
+    meant = _FOR_STRANGERS.search(route.path) or any(_counts_visits(each) for each in route.funcs)
     return BARELY if meant or asks_provider(ctx, statement) else 72
 
 
-_FOR_ALL = re.compile(
+_FOR_STRANGERS = re.compile(
     r"click|impression|page-?_?view|email-?_?capture|capture-?_?(email|lead)|(^|/)leads?(/|$)|survey|feedback|(^|/)(up)?votes?(/|$)"
     r"|(^|/)likes?(/|$)|rsvp|push(/|$)|subscribe(/|$)|guest-?_?book",
     re.I,
@@ -224,11 +224,18 @@ def _sets_state(statement: Statement) -> bool:
 def _of_office(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | None:
     """The gravest statement of a route that lies below an office's address, or in its file."""
     own = _OFFICE.search(route.path) or _OFFICE.search(route.module.path.rpartition(".")[0])
-    if not own or _ENTRANCE.search(route.path):
+    if not own or _ENTRANCE.search(route.path) or any(_asks_word(ctx, each) for each in ways[:1]):
         return None
     made = [each for func in ways for each in ctx.statements_under.get(func, ())]
     made = [each for each in made if open_data.unprotected(ctx, each)]
     return min(made, key=lambda each: each.kind == "read", default=None)
+
+
+def _asks_word(ctx: Context, func: ir.Func) -> bool:
+    """Whether a handler asks for a word, be it one that everybody reads in the code, or says that it is for all."""
+    module = ctx.program.module_of[func]
+    head = "\n".join(module.file.text.split("\n")[max(func.line - 2, 0) : func.line + 3])
+    return verifies(ctx, module, func) or re.search(r"public (endpoint|route|api)", head, re.I) is not None
 
 
 _TIMED = re.compile(r"(^|[/_.-])(cron|scheduled?)([/_.-]|$)", re.I)
