@@ -20,6 +20,7 @@ VARIANTS: tuple[tuple[str, str, str], ...] = (
     ("idor", r"runs whichever model", "model"),
     ("idor", r" reads ", "read"),
     ("credit-before-check", r"looks at a payment|no proof", "gift"),
+    ("credit-before-check", r"lets in whoever", "office"),
     ("credit-before-check", r"delivered again|confirmed again|giving back twice", "again"),
     ("credit-before-check", r"not given back|keeps it when|stays? taken", "back"),
     ("stuck-status", r"of the provider is|the provider never (says|sends)", "ends"),
