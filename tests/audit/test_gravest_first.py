@@ -314,7 +314,8 @@ def news():
     counts = []
     for first, second in (("pass", "pass"), (asked, '"""News (public endpoint)."""')):
         code = routes.replace("ASKED", first).replace("TOLD", second)
-        counts.append(sum("asks nobody" in each.message for each in audit_files({"main.py": code}).findings))
+        found = [each for each in audit_files({"main.py": code}).findings if "asks nobody" in each.message]
+        counts.append(sum(each.rank is not None for each in found))
     assert counts == [2, 0]
 
 
