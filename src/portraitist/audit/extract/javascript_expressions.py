@@ -226,13 +226,13 @@ class Expressions(Converter):
         """The first type name in an annotation; `A<B>` becomes an index of A by B."""
         if node is None:
             return None
-        found = _TYPE_NAME.findall(self.text(node)[:200])
-        if not found:
+        text, line, end = self.text(node)[:200], *self.span(node)
+        first = _TYPE_NAME.search(text)
+        if first is None:
             return None
-        head = ir.Name(*self.span(node), found[0])
-        if len(found) > 1:
-            return ir.Index(*self.span(node), head, ir.Name(*self.span(node), found[1]))
-        return head
+        head = ir.Name(line, end, first.group())
+        second = _TYPE_NAME.search(text, first.end())
+        return head if second is None else ir.Index(line, end, head, ir.Name(line, end, second.group()))
 
     def function(self, node: Syntax) -> ir.Node:
         name = node.child_by_field_name("name")

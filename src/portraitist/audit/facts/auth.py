@@ -22,6 +22,7 @@ _SCHEMES = re.compile(
     r"^(fastapi\.security\.|hono/(jwt|bearer-auth|basic-auth|jwk)\b|express-(jwt|basic-auth)\b|express-oauth2-jwt-bearer\b)"
 )
 """Libraries whose calls refuse by themselves, whatever they are called."""
+_OF_IDENTITY = re.compile("auth|user|session|token|admin|permission")
 
 
 def collect(ctx: Context) -> None:
@@ -272,11 +273,7 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
     own = [each for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
     reader = denial.flat(name) in ctx.words.identity_readers
     if own:
-        relevant = (
-            reader
-            or denial.is_guard_name(ctx, name)
-            or re.search(r"auth|user|session|token|admin|permission", name, re.I)
-        )
+        relevant = reader or denial.is_guard_name(ctx, name) or _OF_IDENTITY.search(name.lower())
         for each in own:
             assert isinstance(each.node, ir.Func) and each.module is not None
             if not (relevant or asking.wants_proof(ctx, name, each.node) or asks_who(ctx, each.node)):

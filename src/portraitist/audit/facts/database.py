@@ -103,14 +103,14 @@ def _at_caller(ctx: Context, statement: Statement, use: ColumnUse) -> None:
     )
 
 
-_HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @functools.cache
 def snake(name: str) -> str:
     """`replicateModelId` as `replicate_model_id`."""
     lowered = name.lower()
-    return name if name == lowered else _HUMP.sub(r"_\1", name).lower()
+    return name if name == lowered else _HUMP.sub("_", name).lower()
 
 
 def columns_of(ctx: Context, table: str) -> set[str]:

@@ -48,7 +48,7 @@ def _is_guard_name(ctx: Context, name: str) -> bool:
         or ".".join(name.lower().rsplit(".", 2)[-2:]) in guards
     ):
         return True
-    return ctx.words.matches("guard", re.sub(r"(?<=[a-z])([A-Z])", r"_\1", short))
+    return ctx.words.matches("guard", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", short))
 
 
 def denies(ctx: Context, module: Module, func: ir.Func, depth: int = 0) -> bool:

@@ -40,6 +40,7 @@ def _mentioned_at(module: Module) -> int:
     named += [(each.line, each.key) for each in module.all(ir.Prop) if each.key]
     texts = ((each.line, each.value) for each in module.all(ir.Lit) if isinstance(each.value, str))
     named += [(line, text) for line, text in texts if " " not in text]
+    named = [each for each in named if "replicate" in each[1].lower()]
     return min((line for line, word in named if _WORD.search(word)), default=0)
 
 

@@ -159,7 +159,7 @@ def _client_origin(ctx: Context, module: Module, call: ir.Call) -> str:
     if name.lower() not in ctx.words.http_verbs:
         return ""
     origin = ctx.program.origin(module, call.func)
-    root = re.split(r"[.(]", origin.removeprefix("global:"), maxsplit=1)[0]
+    root = origin.removeprefix("global:").partition("(")[0].partition(".")[0]
     return (
         origin
         if root in ctx.words.http_clients or origin.removeprefix("global:") in ctx.words.http_clients

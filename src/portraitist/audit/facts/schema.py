@@ -20,11 +20,13 @@ from portraitist.audit.model import LIVE_ROLES, Place
 from portraitist.audit.source import SourceFile
 
 _CREATE = re.compile(
-    r"\bcreate\s+(?:temp(?:orary)?\s+|unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?(?:[\w\"`]+\s*\.\s*)?(?P<table>[\w\"`\[\]]+)\s*\(",
+    sql.first("create") + r"\s+(?:temp(?:orary)?\s+|unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?"
+    r"(?:[\w\"`]+\s*\.\s*)?(?P<table>[\w\"`\[\]]+)\s*\(",
     re.I,
 )
 _ALTER = re.compile(
-    r"\balter\s+table\s+(?:if\s+(?:not\s+)?exists\s+)?(?:only\s+)?(?:[\w\"`]+\s*\.\s*)?(?P<table>[\w\"`\[\]]+)(?P<rest>[^;]*)",
+    sql.first("alter") + r"\s+table\s+(?:if\s+(?:not\s+)?exists\s+)?(?:only\s+)?"
+    r"(?:[\w\"`]+\s*\.\s*)?(?P<table>[\w\"`\[\]]+)(?P<rest>[^;]*)",
     re.I,
 )
 _ADD = re.compile(

@@ -121,7 +121,7 @@ class Resolver:
         return None
 
     def _file(self, path: str) -> str | None:
-        stem = re.sub(r"\.(js|mjs|cjs|jsx)$", "", path)
+        stem = path.rpartition(".")[0] if path.endswith((".js", ".mjs", ".cjs", ".jsx")) else path
         written = next(
             (stem + each for each in (".ts", ".tsx") if stem != path and stem + each in self.paths), None
         )

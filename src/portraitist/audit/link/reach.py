@@ -44,7 +44,10 @@ def _is_router(call: ir.Call) -> bool:
 
 def _stem(path: str) -> str:
     """`users.routes` of `../routes/users.routes.js`."""
-    return re.sub(r"\.[cm]?[jt]sx?$", "", path.rpartition("/")[2])
+    return _SUFFIX.sub("", path.rpartition("/")[2])
+
+
+_SUFFIX = re.compile(r"\.[cm]?[jt]sx?$")
 
 
 def _loads_by_place(module: Module) -> bool:

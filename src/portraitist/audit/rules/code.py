@@ -129,7 +129,8 @@ def _is_exported(ctx: Context, module: Module, node: ir.Import, target: Module, 
     return target.language == "javascript" and re.search(exported, target.file.text) is not None
 
 
-_TYPED = re.compile(r"\b(?:type|interface|enum|namespace|class)\s+(?=([\w$]+))")
+_KINDS = "|".join(rf"{each}(?<=\b{each})" for each in ("type", "interface", "enum", "namespace", "class"))
+_TYPED = re.compile(rf"(?:{_KINDS})\s+(?=([\w$]+))")
 
 
 def _typed_names(_ctx: Context, target: Module) -> set[str]:

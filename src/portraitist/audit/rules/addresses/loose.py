@@ -108,6 +108,8 @@ def _keeps_fetched(ctx: Context, module: Module) -> bool:
     """Whether a function of the server, whoever calls it, fetches something and stores it."""
     if module.role != "src" or runs_in_browser(module) or module.path in ctx.dead_modules:
         return False
+    if not any(not each or _is_storing(each) for each in module.callees):
+        return False
     return any(_fetches(each) and _stores(each) for each in module.all(ir.Func))
 
 
@@ -120,8 +122,11 @@ def _fetches(func: ir.Func) -> bool:
 
 
 def _stores(func: ir.Func) -> bool:
-    calls = ((last_name(each.func), each) for each in ir.find(func, ir.Call))
-    return any(_STORES.search(name) and each.args and not FETCHES.search(name) for name, each in calls)
+    return any(each.args and _is_storing(last_name(each.func)) for each in ir.find(func, ir.Call))
+
+
+def _is_storing(name: str) -> bool:
+    return _STORES.search(name) is not None and not FETCHES.search(name)
 
 
 _STORES = re.compile(

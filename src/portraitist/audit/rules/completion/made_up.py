@@ -76,9 +76,11 @@ def _variables(ctx: Context) -> Iterator[Finding]:
     for module in ctx.live:
         for assign in module.all(ir.Assign):
             name = assign.target.id if isinstance(assign.target, ir.Name) else ""
-            if not _MAY_BE.search(name) or not _OF_VERSION.search(snake(name)) or assign.within is None:
-                continue
             value = assign.value
+            if not name or assign.within is None or not isinstance(value, ir.Bin | ir.Lit | ir.Tmpl):
+                continue
+            if not _MAY_BE.search(name) or not _OF_VERSION.search(snake(name)):
+                continue
             text = _instead(value.right if isinstance(value, ir.Bin) and value.op in {"or", "??"} else value)
             lacks = isinstance(value, ir.Bin) or _where_lacking(assign, name)
             if not text or not lacks or ctx.role_at(module, assign) not in LIVE_ROLES:

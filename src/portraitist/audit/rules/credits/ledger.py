@@ -171,10 +171,8 @@ def _asked(test: ir.Node) -> Iterator[str]:
     """What a test asks for; a limit counts as asked for where something is compared with it."""
     compared = any(
         each.op in ORDER
-        and re.search(
-            r"(?<!rate)(?<!rate_)(?<![a-z])limits?(?![a-z])",
-            snake(last_name(each.left) + " " + last_name(each.right)),
-        )
+        and "limit" in (sides := snake(last_name(each.left) + " " + last_name(each.right)))
+        and re.search(r"(?<!rate)(?<!rate_)(?<![a-z])limits?(?![a-z])", sides)
         and not isinstance(each.left, ir.Lit)
         and not isinstance(each.right, ir.Lit)
         for each in ir.find(test, ir.Bin)

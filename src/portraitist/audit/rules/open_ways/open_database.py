@@ -16,16 +16,22 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 
 _NAME = r"(?:\"?(?P<schema>\w+)\"?\s*\.\s*)?\"?(?P<{}>\w+)\"?"
 _FUNCTION = re.compile(
-    rf"\bcreate\s+(?:or\s+replace\s+)?function\s+{_NAME.format('name')}\s*\((?P<params>[^)]*)\)"
+    rf"{sql.first('create')}\s+(?:or\s+replace\s+)?function\s+{_NAME.format('name')}\s*\((?P<params>[^)]*)\)"
     r"(?P<head>[^$;]*?)(?P<tag>\$\w*\$)(?P<body>.*?)(?P=tag)(?P<tail>[^;]*);",
     re.I | re.S,
 )
 _POLICY = re.compile(
-    r"\bcreate\s+policy\s+(?P<policy>\"[^\"]+\"|\w+)\s+on\s+" + _NAME.format("table") + r"(?P<rest>[^;]*);",
+    sql.first("create")
+    + r"\s+policy\s+(?P<policy>\"[^\"]+\"|\w+)\s+on\s+"
+    + _NAME.format("table")
+    + r"(?P<rest>[^;]*);",
     re.I,
 )
 _DROPPED = re.compile(
-    r"\bdrop\s+policy\s+(?:if\s+exists\s+)?(?P<policy>\"[^\"]+\"|\w+)\s+on\s+" + _NAME.format("table"), re.I
+    sql.first("drop")
+    + r"\s+policy\s+(?:if\s+exists\s+)?(?P<policy>\"[^\"]+\"|\w+)\s+on\s+"
+    + _NAME.format("table"),
+    re.I,
 )
 _ALL_DROPPED = re.compile(r"\bpg_policies\b.*\bdrop\s+policy\b", re.I | re.S)
 _ASKS = re.compile(
@@ -78,7 +84,7 @@ def left_open(ctx: Context) -> Iterator[Finding]:
 
 def speaks_of_askers(ctx: Context) -> bool:
     """Whether some file asks the database who asks, as Supabase's do."""
-    known = re.compile(r"\bauth\s*\.\s*(uid|role|jwt|users)\b", re.I)
+    known = re.compile(rf"{sql.first('auth')}\s*\.\s*(uid|role|jwt|users)\b", re.I)
     return any(known.search(each.text) for each in ctx.once(sql_files))
 
 
@@ -136,11 +142,11 @@ def _is_callable(ctx: Context, match: re.Match[str]) -> bool:
 def _taken_back(ctx: Context) -> tuple[bool, list[str], list[tuple[str, int]]]:
     """Whether new functions are nobody's by default, what is revoked, and each function that is dropped and where."""
     whole = ctx.once(all_sql)
-    default = r"\balter\s+default\s+privileges\b[^;]*\brevoke\b[^;]*\bfunctions\b"
-    drops = re.finditer(r"\bdrop\s+function\s+(?:if\s+exists\s+)?(?:\w+\.)?(\w+)", whole, re.I)
+    default = rf"{sql.first('alter')}\s+default\s+privileges\b[^;]*\brevoke\b[^;]*\bfunctions\b"
+    drops = re.finditer(rf"{sql.first('drop')}\s+function\s+(?:if\s+exists\s+)?(?:\w+\.)?(\w+)", whole, re.I)
     return (
         re.search(default, whole, re.I) is not None,
-        re.findall(r"\brevoke\b[^;]*", whole, re.I),
+        re.findall(rf"{sql.first('revoke')}\b[^;]*", whole, re.I),
         [(each.group(1).lower(), each.end()) for each in drops],
     )
 
@@ -191,7 +197,8 @@ def is_switched_on(ctx: Context, table: str) -> bool:
 
 
 _SWITCHED = re.compile(
-    r"\balter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(?:\"?public\"?\s*\.\s*)?\"?(?P<table>\w+)\"?\s+"
+    sql.first("alter")
+    + r"\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(?:\"?public\"?\s*\.\s*)?\"?(?P<table>\w+)\"?\s+"
     r"(?:force|enable)\s+row\s+level",
     re.I,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from portraitist.audit.facts import sql
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import Finding
@@ -17,11 +18,14 @@ from portraitist.audit.rules.open_ways.open_data import PEOPLE
 from portraitist.audit.rules.open_ways.open_database import clause_of, command_of, for_everybody, shown
 
 _MADE = re.compile(
-    r"\bcreate\s+table\s+(?:if\s+not\s+exists\s+)?(?:\"?(?P<schema>\w+)\"?\s*\.\s*)?\"?(?P<table>\w+)\"?\s*\(",
+    sql.first("create")
+    + r"\s+table\s+(?:if\s+not\s+exists\s+)?(?:\"?(?P<schema>\w+)\"?\s*\.\s*)?\"?(?P<table>\w+)\"?\s*\(",
     re.I,
 )
 _KEY_OF_PAGES = re.compile(r"^(NEXT_PUBLIC|VITE|EXPO_PUBLIC|REACT_APP|NUXT_PUBLIC|PUBLIC)_SUPABASE_\w*KEY")
-_SWITCHED_BY_CODE = re.compile(r"\bformat\s*\([^;]*row\s+level\s+security|event\s+trigger", re.I)
+_SWITCHED_BY_CODE = re.compile(
+    rf"{sql.first('format')}\s*\([^;]*row\s+level\s+security|{sql.first('event')}\s+trigger", re.I
+)
 _PRIVATE = re.compile(
     r"(^|_)(payments?|transactions?|orders?|credits?|balances?|wallets?|subscriptions?|messages?|api_?keys?|tokens?|secrets?"
     r"|trainings?|uploads?|selfies?|purchases?|invoices?)$",

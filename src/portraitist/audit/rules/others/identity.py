@@ -42,7 +42,7 @@ def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
         if not are_known(ctx, route, here.way):
             continue
         joined = joined or _joins_both(ctx, here)
-        if any(_MACHINES.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
+        if any(ctx.once(_asks_machines, func) for func in here.way):
             return
         for statement in ctx.statements_under.get(here.func, ()):
             column, node = _named(here, statement)
@@ -61,6 +61,10 @@ def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
             yield unasked("idor", route, site, message, key=f"owner {route.key}", weight=weight,
                           evidence=[Place(route.module.path, route.node.line)])  # fmt: skip
             return
+
+
+def _asks_machines(ctx: Context, func: ir.Func) -> bool:
+    return any(_MACHINES.search(each) for each in ctx.once(refusing_names, func))
 
 
 def _named(here: Given, statement: Statement) -> tuple[str, ir.Node | None]:

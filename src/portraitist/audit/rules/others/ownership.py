@@ -220,7 +220,7 @@ def _through_helpers(
     if re.search(r"web-?_?hook", route.path, re.I):
         return
     for here in below(ctx, route):
-        if any(_STAFF.search(name) for each in here.way for name in ctx.once(refusing_names, each)):
+        if any(ctx.once(_asks_for_staff, each) for each in here.way):
             return
         if here.func in handlers or any(_knows_whose(each) for each in here.way[1:]):
             continue
@@ -253,6 +253,10 @@ def _through_helpers(
             weight = permissions.weighed(ctx, route, 76 if asked else _of_strangers(ctx, route))
             yield finding("idor", *route.home, message, key=f"{each.table} {route.key}", weight=weight,
                           end=route.head, evidence=seen)  # fmt: skip
+
+
+def _asks_for_staff(ctx: Context, func: ir.Func) -> bool:
+    return any(_STAFF.search(name) for name in ctx.once(refusing_names, func))
 
 
 def _knows_whose(func: ir.Func) -> bool:
