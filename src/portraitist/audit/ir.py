@@ -359,7 +359,7 @@ def dotted(node: Node) -> str:
         return plain
     parts: list[str] = []
     current = node
-    while isinstance(current, Attr | Call | Index):
+    while isinstance(current, (Attr, Call, Index)):  # `Attr | Call | Index` would be made anew each time
         if isinstance(current, Attr):
             parts.append(current.name)
         elif isinstance(current, Index) and (key := text_of(current.key)) is not None:
@@ -372,9 +372,9 @@ def dotted(node: Node) -> str:
 
 def plain_dotted(node: Node) -> str:
     """`a.b.c` for a pure chain of names and attributes, or "" when anything else is in it."""
-    if isinstance(node, Name):
+    if type(node) is Name:  # asked so often that `isinstance` would be felt
         return node.id
-    if not isinstance(node, Attr):
+    if type(node) is not Attr:
         return ""
     if node.plain is None:
         head = plain_dotted(node.obj)
@@ -384,7 +384,7 @@ def plain_dotted(node: Node) -> str:
 
 def root_of(node: Node) -> Node:
     """The leftmost object of a chain of attributes, calls and indexes."""
-    while isinstance(node, Attr | Index | Call):
+    while isinstance(node, (Attr, Index, Call)):
         node = node.func if isinstance(node, Call) else node.obj
     return node
 

@@ -139,7 +139,7 @@ def outermost(call: ir.Call) -> ir.Call:
 def chain_calls(whole: ir.Node) -> Iterator[ir.Call]:
     """The calls of a chain, last one first."""
     current = whole
-    while isinstance(current, ir.Call | ir.Attr):
+    while isinstance(current, (ir.Call, ir.Attr)):
         if isinstance(current, ir.Call):
             yield current
             current = current.func

@@ -228,7 +228,7 @@ def _sets(ctx: Context, module: Module) -> None:
             name = ir.text_of(target.key)
             if name:
                 ctx.add("env.set", name, module, assign)
-    for call in module.all(ir.Call):
+    for call in module.calls({"setdefault", "putenv", "setenv"}):
         if (
             ir.plain_dotted(call.func) in {"os.environ.setdefault", "os.putenv", "monkeypatch.setenv"}
             and call.args

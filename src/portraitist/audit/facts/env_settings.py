@@ -36,7 +36,7 @@ def declared_settings(ctx: Context, module: Module) -> Iterator[tuple[str, ir.No
                         each,
                         _plain_default(each.value),
                     )
-    for call in module.all(ir.Call):
+    for call in module.calls({"createEnv", "cleanEnv", "parse", "safeParse"}):
         short = call.func.name if isinstance(call.func, ir.Attr) else ir.plain_dotted(call.func)
         if short in {"createEnv", "cleanEnv"} or _parses_environment(call):
             for obj in ir.find(_schema_of(module, call), ir.Obj):

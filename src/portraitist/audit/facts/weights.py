@@ -79,6 +79,8 @@ _FIELDS = {"weights", "lora", "lora_weights", "lora_url", "safetensors", "versio
 
 def _urls(ctx: Context, module: Module) -> None:
     """Addresses of weights that the code builds itself."""
+    if not any(each in module.lowered for each in _URL_WORDS):
+        return
     texts = [each for each in module.all(ir.Lit) if isinstance(text := each.value, str) and "/" in text]
     texts = [each for each in texts if 10 < len(str(each.value)) < 400]
     for node in (*module.all(ir.Tmpl), *texts):

@@ -83,14 +83,12 @@ def _is_straight(binding: Binding, above: set[ir.Node]) -> bool:
 
 
 def block_of(node: ir.Node) -> ir.Node | None:
+    """The nearest node around another that holds statements, else the outermost."""
     block = (ir.If, ir.Loop, ir.Try, ir.Handler, ir.Func)
-    return next((each for each in ir.ancestors(node) if isinstance(each, block)), root(node))
-
-
-def root(node: ir.Node) -> ir.Node | None:
     last = None
-    for last in ir.ancestors(node):  # noqa: B007 - only the outermost is wanted
-        pass
+    for last in ir.ancestors(node):
+        if isinstance(last, block):
+            break
     return last
 
 
@@ -129,7 +127,7 @@ Merges = dict[ir.Func, list[tuple[ir.Call, str, list[ir.Node]]]]
 def merging_calls(module: Module) -> Merges:
     """The calls that merge objects into a variable (`Object.assign`, `update`), by function."""
     made: Merges = {}
-    for call in module.all(ir.Call):
+    for call in module.calls({"assign", "update"}):
         name = ir.plain_dotted(call.func)
         if call.within is None or not (name == "Object.assign" or name.endswith(".update")):
             continue

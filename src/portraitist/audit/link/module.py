@@ -130,7 +130,7 @@ class Module:
 
     def lookup(self, name: str, at: ir.Node) -> tuple[Scope, list[Binding]] | None:
         """The bindings of `name` visible at `at`, from the nearest scope that has any."""
-        if at.order is None or isinstance(at, ir.Func):
+        if at.order is None or type(at) is ir.Func:
             scope: Scope | None = self.scope_of(at)
         else:
             scope = self.top if at.within is None else self.scopes.get(at.within, self.top)
@@ -235,7 +235,7 @@ class Module:
     def _assign(self, node: ir.Assign, scope: Scope) -> None:
         if node.decl == "field":
             return
-        if isinstance(node.target, ir.Attr | ir.Index):
+        if isinstance(node.target, (ir.Attr, ir.Index)):
             root = ir.root_of(node.target)
             if isinstance(root, ir.Name):
                 scope.members.setdefault(root.id, []).append(node)

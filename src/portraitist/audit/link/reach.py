@@ -9,6 +9,7 @@ import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from portraitist.audit import ir
 from portraitist.audit.link.module import Module
@@ -194,7 +195,7 @@ class Reach:
                 if isinstance(parent, ir.Call) and parent.func is node:
                     continue
                 deferred = isinstance(parent, ir.Attr) and parent.name in _DEFERRED
-                if isinstance(parent, ir.Attr | ir.Param | ir.Func) and not deferred:
+                if isinstance(parent, _NAMING) and not deferred:
                     continue
                 for target in self.program.resolve(module, node):
                     if isinstance(target.node, ir.Func):
@@ -218,7 +219,7 @@ class Reach:
 
     def _spread(self, pending: list[ir.Func], methods: dict[str, list[ir.Func]]) -> None:
         """Marks what the pending functions reach: what they call, name or hold, and methods of names they use."""
-        inner, called, named = self._own_parts()
+        inner, called, named = self._own_parts(methods.keys())
         while pending:
             func = pending.pop()
             if func not in self.live:
@@ -259,8 +260,8 @@ class Reach:
             if each.within is None
         }
 
-    def _own_parts(self) -> tuple[Reached, Reached, dict[ir.Func, set[str]]]:
-        """By function, without those inside it: the functions it holds, those it calls, the attributes it names."""
+    def _own_parts(self, methods: AbstractSet[str]) -> tuple[Reached, Reached, dict[ir.Func, set[str]]]:
+        """By function, without those inside it: the functions it holds, those it calls, the `methods` it names."""
         inner: Reached = {}
         called: Reached = {}
         named: defaultdict[ir.Func, set[str]] = defaultdict(set)
@@ -269,7 +270,7 @@ class Reach:
                 if func.within is not None:
                     inner.setdefault(func.within, []).append(func)
             for attr in module.all(ir.Attr):
-                if attr.within is not None:
+                if attr.name in methods and attr.within is not None:
                     named[attr.within].add(attr.name)
         for call, targets in self.program.callees.items():
             if call.within is not None:
@@ -289,6 +290,7 @@ class Reach:
         return self._named_cache
 
 
+_NAMING = (ir.Attr, ir.Param, ir.Func)
 _DEFERRED = {
     "delay",
     "apply_async",

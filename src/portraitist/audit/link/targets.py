@@ -60,7 +60,7 @@ def member_names(modules: Iterable[Module]) -> set[str]:
         found.update(
             each.key
             for each in module.all(ir.Prop)
-            if each.key and not isinstance(each.value, ir.Lit | ir.Tmpl | ir.Arr)
+            if each.key and not isinstance(each.value, (ir.Lit, ir.Tmpl, ir.Arr))
         )
         found.update(each.target.name for each in module.all(ir.Assign) if isinstance(each.target, ir.Attr))
         for cls in module.all(ir.Class):

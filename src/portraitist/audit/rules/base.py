@@ -303,11 +303,11 @@ def names_in(node: ir.Node | None) -> set[str]:
         return set()
     found: set[str] = set()
     for each in ir.walk(node):
-        if isinstance(each, ir.Name):
+        if type(each) is ir.Name:
             found.add(each.id)
-        elif isinstance(each, ir.Attr):
+        elif type(each) is ir.Attr:
             found.add(each.name)
-        elif isinstance(each, ir.Lit) and isinstance(each.value, str):
+        elif type(each) is ir.Lit and isinstance(each.value, str):
             found.add(each.value)
     return found
 

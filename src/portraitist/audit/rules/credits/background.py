@@ -73,8 +73,9 @@ def _marks(func: ir.Func) -> Iterator[ir.Node]:
     entries += [(last_name(each.target), each, each.value) for each in ir.find(func, ir.Assign)]
     for name, node, value in sorted(entries, key=lambda each: each[1].line):
         said = ir.text_of(value) or (last_name(value) if isinstance(value, ir.Attr) else "")
-        apart = any(isinstance(each, ir.Handler | ir.If) for each in ir.ancestors(node))
-        if apart and STATE.search(snake(name)) and FAILED.search(said):
+        if not said or not STATE.search(snake(name)) or not FAILED.search(said):
+            continue
+        if any(isinstance(each, (ir.Handler, ir.If)) for each in ir.ancestors(node)):
             yield node
 
 

@@ -79,8 +79,9 @@ class Ledger:
                         self._add(call.within, Event(kind, call, call.line, call.end))
             tests: list[ir.If | ir.Cond] = [*module.all(ir.If), *module.all(ir.Cond)]
             for test in tests:
-                wallet = chain and _of_wallet(names_in(test.test))
-                for kind in self._asked(test.test) - ({"check"} if wallet else set()):
+                names = names_in(test.test)
+                wallet = chain and _of_wallet(names)
+                for kind in self._asked(test.test, names) - ({"check"} if wallet else set()):
                     self._add(test.within, Event(kind, test, test.line, test.test.end))
         self.handed = list(_handed_over(ctx, servers))
         self.kinds = self._propagated()
@@ -88,15 +89,12 @@ class Ledger:
     def _known(self, func: ir.Func | None, kind: str) -> list[Event]:
         return [each for each in self.own.get(func, ()) if each.kind == kind] if func is not None else []
 
-    def _asked(self, test: ir.Node) -> set[str]:
-        """What a test asks for; a name that is lowered somewhere is a balance whatever it is called."""
-        asked = set(_asked(test))
-        if self.balances and "check" not in asked and self._names_a_balance(test):
+    def _asked(self, test: ir.Node, names: set[str]) -> set[str]:
+        """What a test with these names asks for; one that is lowered somewhere is a balance whatever it is called."""
+        asked = set(_asked(test, names))
+        if self.balances and "check" not in asked and any(balance(each) in self.balances for each in names):
             asked |= {"check", "look"}
         return asked
-
-    def _names_a_balance(self, test: ir.Node) -> bool:
-        return any(balance(each) in self.balances for each in names_in(test))
 
     def _add(self, func: ir.Func | None, event: Event) -> None:
         if func is not None:
@@ -167,8 +165,8 @@ def _of_wallet(names: Iterable[str]) -> bool:
     return all("balance" in each for each in map(snake, names) if CREDIT.search(each))
 
 
-def _asked(test: ir.Node) -> Iterator[str]:
-    """What a test asks for; a limit counts as asked for where something is compared with it."""
+def _asked(test: ir.Node, names: set[str]) -> Iterator[str]:
+    """What a test with these names asks for; a limit counts as asked for where something is compared with it."""
     compared = any(
         each.op in ORDER
         and "limit" in (sides := snake(last_name(each.left) + " " + last_name(each.right)))
@@ -177,7 +175,7 @@ def _asked(test: ir.Node) -> Iterator[str]:
         and not isinstance(each.right, ir.Lit)
         for each in ir.find(test, ir.Bin)
     )
-    asked = NOTHING.union(*(_about(each) for each in names_in(test) if " " not in each))
+    asked = NOTHING.union(*(_about(each) for each in names if " " not in each))
     for kind in ("check", "look"):
         if compared or kind in asked:
             yield kind
