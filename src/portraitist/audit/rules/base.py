@@ -128,8 +128,12 @@ def module_of(ctx: Context, use: ColumnUse) -> Module:
 
 
 def line_of(use: ColumnUse) -> ir.Node:
-    """A node for the line in which a column is set: no part of any function."""
-    return ir.Other(use.line, use.line, [])
+    """A node for the line in which a column is set, in the function that sets it where it is known."""
+    node = ir.Other(use.line, use.line, [])
+    func = use.node.within if use.node is not None else None
+    if func is not None and func.line <= use.line <= func.end:
+        node.parent = func
+    return node
 
 
 def at_column(ctx: Context, statement: Statement, use: ColumnUse) -> tuple[Module, ir.Node]:

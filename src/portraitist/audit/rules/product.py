@@ -28,6 +28,7 @@ from portraitist.audit.rules.failures.passed_over import beside, passed_over
 from portraitist.audit.rules.failures.put_in_place import nothing_kept, put_in_place
 from portraitist.audit.rules.failures.quiet import goes_round, tested_after, working
 from portraitist.audit.rules.failures.rows_without_files import rows_without_files
+from portraitist.audit.rules.failures.taken_for import taken_for
 from portraitist.audit.rules.failures.told_done import told_done
 from portraitist.audit.rules.failures.unheard import unheard
 from portraitist.audit.rules.failures.unread_files import unread_files
@@ -47,12 +48,18 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     (`put_in_place`), questions and starts that fail and are taken for an answer (`in_vain`), and, anywhere, what
     is answered, taken or counted as if it had not failed (`as_success`), logged
     and passed over (`passed_over`), or a file of which nobody asks whether it came (`unread_files`),
-    or that something else is taken for (`instead`).
+    or that something else is taken for (`instead`, `taken_for`).
     """
     told = [*_told(ctx)]
     yield from told
     ways = working(ctx)
-    petty = as_success(ctx, ways), unread_files(ctx, ways), passed_over(ctx), instead(ctx, ways)
+    petty = (
+        as_success(ctx, ways),
+        unread_files(ctx, ways),
+        passed_over(ctx),
+        instead(ctx, ways),
+        taken_for(ctx),
+    )
     yield from beside(told, *petty)
 
 
@@ -217,4 +224,7 @@ def _stands_in(ctx: Context, node: ir.Node) -> bool:
     return text is not None and text.startswith(("/", "http")) and _STAND_IN.search(text) is not None
 
 
-_MOCK_CALL = re.compile(r"mock|placeholder|dummy|(^|\.)(get|create|generate)_?(fallback|demo)", re.I)
+_MOCK_CALL = re.compile(
+    r"mock|placeholder|dummy|(^|\.)(get|create|generate)_?(fallback|demo)|(^|\.)Image\.new$|blank_?image|solid_?colou?r",
+    re.I,
+)

@@ -26,13 +26,14 @@ from portraitist.audit.rules.base import (
 )
 from portraitist.audit.rules.completion.emptiness import PART, leaves_without, may_be_empty, taken_unasked
 from portraitist.audit.rules.completion.made_up import made_up
+from portraitist.audit.rules.completion.plainly import taken_plainly
 from portraitist.audit.rules.completion.polled import waited_in_vain
 from portraitist.audit.rules.completion.results import BESIDE, done_without_result
 from portraitist.audit.rules.completion.untaken import nothing_taken
 from portraitist.audit.rules.completion.words import done_at, gets_model, holds_model, is_done, says_done
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.proven import is_proven
-from portraitist.audit.rules.state_words import DONE
+from portraitist.audit.rules.state_words import DONE, LOST
 
 
 def no_retry(ctx: Context) -> Iterator[Finding]:
@@ -43,7 +44,7 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
     whether one of its calls tells it a done-state. A webhook's handler that asks for no state calls failures done too.
     A webhook's handler, or a poll, that takes nothing of the output is in `untaken`; states that become done in one of
     several cases, pictures, and answers are in `results`, made-up versions and parts of which each may have failed in
-    `made_up`, waits that end in any state in `polled`.
+    `made_up`, waits that end in any state in `polled`, what goes into the row as it comes in `plainly`.
     """
     yield from nothing_taken(ctx)
     yield from done_without_result(ctx)
@@ -51,6 +52,7 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
     yield from waited_in_vain(ctx)
     yield from _stored_under_a_test(ctx)
     yield from _done_untold(ctx)
+    yield from taken_plainly(ctx)
     for statement in live_statements(ctx, "write"):
         states = [each for each in statement.columns if says_done(each.column)]
         for use in statement.columns:
@@ -191,7 +193,7 @@ def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
     for statement in writes:
         for use in statement.columns:
             model = holds_model(ctx, use)
-            if use.node is None or not (model or snake(use.column) in ctx.words.picture_columns):
+            if use.node is None or not (model or _holds_picture(ctx, use)):
                 continue
             for mark in done.get((statement.func, statement.table), []):
                 kept = _kept_at(ctx, statement, use.node, mark)
@@ -202,6 +204,14 @@ def _stored_under_a_test(ctx: Context) -> Iterator[Finding]:
                 if kept is not None:
                     yield _kept_anyway(ctx, statement, use, mark, kept, model=model)
                     break
+
+
+def _holds_picture(ctx: Context, use: ColumnUse) -> bool:
+    name = snake(use.column)
+    return name in ctx.words.picture_columns or _PICTURE.search(name) is not None
+
+
+_PICTURE = re.compile(r"(^|_)(image|photo|picture|video|output|result)_urls?$")
 
 
 def _kept_at(
@@ -251,7 +261,11 @@ def _told_of(state: ColumnUse) -> str:
 
 
 def _is_providers(node: ir.Node | None) -> bool:
-    """`training.status`, as the provider says it."""
+    """`training.status`, as the provider says it, also by a variable of its name."""
+    if isinstance(node, ir.Name) and node.id == "status" and node.within is not None:
+        sets = [each for each in ir.find(node.within, ir.Assign) if isinstance(each.target, ir.Name)]
+        made = [each.value for each in sets if last_name(each.target) == "status"]
+        node = made[0] if len(made) == 1 else None
     plain = isinstance(node, ir.Attr | ir.Index) and last_name(node) in {"status", "state"}
     return plain and node is not None and _ANSWER.search(ir.dotted(node)) is not None
 
@@ -297,7 +311,13 @@ def _asks_alone(test: ir.If, wanted: set[str]) -> bool:
         if len(last.other) != 1 or not isinstance(last.other[0], ir.If):
             return False
         last = last.other[0]
-    return False
+    return _is_for_failures(last)
+
+
+def _is_for_failures(test: ir.If) -> bool:
+    """Whether a last `else if` asks for failed work alone: done work without an output goes by."""
+    words = {(ir.text_of(each) or "").lower() for each in ir.find(test.test, ir.Lit)}
+    return bool(words & LOST) and not words & DONE and not test.other
 
 
 _PLACE = re.compile(r"^(output|result|image|video|photo|media)_?(url|urls|image|path)s?$", re.I)
@@ -310,6 +330,7 @@ def _taken_back(statement: Statement, after: int) -> bool:
         and each.node is not None
         and says_done(each.column)
         and not is_done(each)
+        and not any(isinstance(test, ir.If) and _is_for_failures(test) for test in ir.ancestors(each.node))
         and any(
             PART.search(name) or name == "output"
             for test in ir.ancestors(each.node)

@@ -156,6 +156,8 @@ def _of_parts(target: ir.Obj, assign: ir.Assign, func: ir.Func | None) -> ir.Nod
     error, data = named.get("error"), named.get("data")
     if error is None:
         used = _uses(func, data.id, assign) if isinstance(data, ir.Name) else []
+        if used and all(map(_is_taken_if_there, used)):
+            return None
         spread = any(each.spread for each in target.props)
         return used[0] if used else assign if spread and (data is not None or not named) else None
     assert isinstance(error, ir.Name)
@@ -166,6 +168,16 @@ def _of_parts(target: ir.Obj, assign: ir.Assign, func: ir.Func | None) -> ir.Nod
     if len(tests) == len(uses) and all(_goes_on(each) for each in tests):
         return tests[0]
     return uses[0]
+
+
+def _is_taken_if_there(name: ir.Name) -> bool:
+    """`row?.id` that no branch asks about: nothing is taken where there is none."""
+    up = name.parent
+    if not isinstance(up, ir.Attr | ir.Index) or not up.maybe or up.obj is not name:
+        return False
+    around = (each for each in ir.ancestors(up) if isinstance(each, ir.If | ir.Cond | ir.Func))
+    test = next(around, None)
+    return not (isinstance(test, ir.If | ir.Cond) and up in set(ir.walk(test.test)))
 
 
 def _uses(func: ir.Func | None, name: str, after: ir.Assign) -> list[ir.Name]:

@@ -64,6 +64,8 @@ def quiet_handlers(ctx: Context, ways: Ways) -> Iterator[Finding]:
                 told.setdefault((func, verdict, weight), []).append(found)
     for same in told.values():
         yield replace(same[0], evidence=tuple(each.place for each in same[1:4]))
+        for number, each in enumerate(same[1:], 2):
+            yield replace(each, key=f"{each.key} {number}", weight=BARELY)
 
 
 def _matters(attempt: ir.Try) -> bool:
@@ -107,9 +109,14 @@ def _told_well(handler: ir.Handler, plain: bool) -> str:
     answers = [each for part in handler.body for each in ir.find(part, ir.Return)]
     if only_logs(handler.body):
         return "a failure is only logged, and the sender of the webhook is told that all went well"
-    rest = [each for each in handler.body if not isinstance(each, ir.Return)]
-    answered = [each for each in answers if _answers_sender(each.value, plain)]
-    if answered and only_logs(rest) and not any(each.throws or _says_failure(each.value) for each in answers):
+    sent = [each for each in handler.body if isinstance(each, ir.Call) and _is_express(each)]
+    rest = [each for each in handler.body if not isinstance(each, ir.Return) and each not in sent]
+    answered = bool(sent) or any(_answers_sender(each.value, plain) for each in answers)
+    failed = any(each.throws or (each.value is not None and _says_failure(each.value)) for each in answers)
+    failed = (
+        failed or any(map(_says_failure, sent)) or (not sent and any(each.value is None for each in answers))
+    )
+    if answered and only_logs(rest) and not failed:
         return "a failure is answered with 200, so that the sender never tries again"
     return ""
 
@@ -122,9 +129,14 @@ def _answers_sender(value: ir.Node | None, plain: bool) -> bool:
 
 
 def _is_answer(call: ir.Call) -> bool:
-    return bool(
-        {"Response", "NextResponse", "JSONResponse", "jsonify"} & set(ir.dotted(call.func).split("."))
-    )
+    parts = set(ir.dotted(call.func).split("."))
+    return bool({"Response", "NextResponse", "JSONResponse", "jsonify"} & parts) or _is_express(call)
+
+
+def _is_express(call: ir.Call) -> bool:
+    """`res.status(200).json(…)`, `reply.send(…)`."""
+    chain = ir.dotted(call.func).split(".")
+    return chain[0] in {"res", "response", "reply"} and chain[-1] in {"json", "send", "end", "sendStatus"}
 
 
 def _says_failure(value: ir.Node | None) -> bool:

@@ -223,8 +223,9 @@ def _caught(ctx: Context, module: Module) -> Iterator[Finding]:
             continue
         plain = isinstance(up, ir.Func | ir.If | ir.Try | ir.Loop | ir.Handler)
         if plain or (isinstance(up, ir.Assign) and is_untested(func, up, put)):
+            logged = any(True for each in given.body for _ in ir.find(each, ir.Call))
             what = (
-                "disappears here"
+                ("is only logged here" if logged else "disappears here")
                 if plain
                 else f"becomes {shown(put)} here, and nothing behind asks which it is"
             )
@@ -234,33 +235,51 @@ def _caught(ctx: Context, module: Module) -> Iterator[Finding]:
 
 
 def _refused(ctx: Context, module: Module) -> Iterator[Finding]:
-    """`if (!answer.ok) { console.error(…); return null }` in a helper that asks over HTTP."""
+    """`if (!answer.ok) { console.error(…); return null }` in a helper that asks over HTTP, or its other branch."""
     if not module.calls(_CLIENTS):
         return
     for leave in module.all(ir.Return):
-        test = leave.parent
-        if not isinstance(test, ir.If) or leave.throws or not is_empty(leave.value) or leave not in test.then:
-            continue
         func = leave.within
-        if func is None or func in ctx.handled_by or not func.name or ASIDE.search(func.name):
+        if leave.throws or not is_empty(leave.value) or func is None or func in ctx.handled_by:
+            continue
+        test, rest = _refusal(leave)
+        if test is None or not func.name or ASIDE.search(func.name) or not only_logs(rest):
             continue
         asked = [
             each
             for each in ir.find(test.test, ir.Attr)
             if each.name in _STATES and isinstance(each.obj, ir.Name)
         ]
-        if not asked or not only_logs([each for each in test.then if each is not leave]):
-            continue
         made = [one.value for each in asked for one in reaching(module, each.obj) if one.value is not None]
         calls = [each for value in made for each in ir.find(value, ir.Call)]
-        work = next(
-            (
-                ir.dotted(each.func)
-                for each in calls
-                if each in ctx.call_at or ASKS.search(ir.dotted(each.func))
-            ),
-            "",
-        )
+        names = ((each, ir.dotted(each.func)) for each in calls)
+        work = next((name for each, name in names if each in ctx.call_at or ASKS.search(name)), "")
         live = work and ctx.role_at(module, leave) in LIVE_ROLES
         if live and not re.search(r"404|not_?found", " ".join(names_in(test.test)), re.I):
             yield from unseen(ctx, func, test, leave, work)
+
+
+def _refusal(leave: ir.Return) -> tuple[ir.If | None, list[ir.Node]]:
+    """The test of which a way out is the branch for a refusal, and what else stands in that branch.
+
+    Its own branch, the other one of a test for success that gives something, or what follows such a test.
+    """
+    up = leave.parent
+    if isinstance(up, ir.If):
+        if leave in up.then:
+            return up, [each for each in up.then if each is not leave]
+        return (up, [each for each in up.other if each is not leave]) if _gives(up.then) else (None, [])
+    body = up.body if isinstance(up, ir.Func | ir.Try) else []
+    at = body.index(leave) if leave in body else 0
+    before = body[at - 1] if at else None
+    if isinstance(before, ir.Call) and at > 1:
+        before = body[at - 2]  # the log between
+    return (
+        (before, []) if isinstance(before, ir.If) and not before.other and _gives(before.then) else (None, [])
+    )
+
+
+def _gives(body: list[ir.Node]) -> bool:
+    """Whether statements end by giving something back."""
+    last = body[-1] if body else None
+    return isinstance(last, ir.Return) and not last.throws and not is_empty(last.value)

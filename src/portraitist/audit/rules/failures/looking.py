@@ -14,8 +14,9 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
+from portraitist.audit.link.targets import Site
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_behind, last_name, names_in
+from portraitist.audit.rules.base import finding, helpers_behind, helpers_of, last_name, names_in
 from portraitist.audit.rules.failures.quiet import BESIDE, live_sites, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import is_nothing, taker_of, tests_of
@@ -68,7 +69,7 @@ def _of_call(ctx: Context, call: ir.Call, *, reads: bool) -> Iterator[tuple[int,
     elif reads and ASKS.search(name):
         yield 2, name, call
     for helper in helpers_behind(ctx, call):
-        if not ASIDE.search(helper.name) and ctx.once(_does, helper):
+        if not ASIDE.search(helper.name) and (ctx.once(_does, helper) or (reads and ctx.once(_asks, helper))):
             yield 2, last_name(call.func) or helper.name, call
 
 
@@ -79,7 +80,16 @@ def _saves(call: ir.Call) -> bool:
 
 
 def _does(ctx: Context, func: ir.Func) -> bool:
-    """Whether a helper itself writes rows, stores files or calls the provider."""
+    """Whether a helper, or one that it calls itself, writes rows, stores files or calls the provider."""
+    return ctx.once(_does_itself, func) or any(ctx.once(_does_itself, each) for each in helpers_of(ctx, func))
+
+
+def _asks(_ctx: Context, func: ir.Func) -> bool:
+    """Whether a helper itself asks somebody over HTTP."""
+    return any(ASKS.search(ir.dotted(each.func)) for each in ir.find(func, ir.Call))
+
+
+def _does_itself(ctx: Context, func: ir.Func) -> bool:
     made = ctx.statements_under.get(func, ())
     if any(each.kind == "write" and not BESIDE.search(snake(each.table)) for each in made):
         return True
@@ -88,22 +98,35 @@ def _does(ctx: Context, func: ir.Func) -> bool:
 
 
 def unseen(ctx: Context, func: ir.Func, where: ir.Node, leave: ir.Return, work: str) -> Iterator[Finding]:
-    """A finding where a caller does not look at the answer, or cannot tell it from that for nothing."""
-    caller, module = _passing_over(ctx, func, leave.value), ctx.program.module_of[func]
+    """Findings where callers do not look at the answer, and at them, or where nobody can tell it from nothing."""
+    callers, module = list(_passing_over(ctx, func, leave.value)), ctx.program.module_of[func]
     end = max(where.end, leave.end) if isinstance(where, ir.Handler) else leave.end
-    if caller is not None:
-        message = (
-            f"{func.name} answers a failure of {work} with {shown(leave.value)}, and {caller} does not look"
-        )
-        yield finding("fallback-swallow", module, where, message, key=f"answered {func.name}", weight=BARELY, end=end,
-                      evidence=[caller])  # fmt: skip
+    given = f"{func.name} answers a failure of {work} with {shown(leave.value)}"
+    if callers:
+        first = Place(callers[0].module.path, callers[0].call.line)
+        yield finding("fallback-swallow", module, where, f"{given}, and {first} does not look",
+                      key=f"answered {func.name}", weight=BARELY, end=end, evidence=[first])  # fmt: skip
+        for site in (each for each in callers if not _may_be_asked_later(ctx, each)):
+            yield finding("fallback-swallow", site.module, site.call, f"{given}, and nothing looks at it here",
+                          key=f"unlooked {func.name}", weight=BARELY, end=site.call.end,
+                          evidence=[Place(module.path, where.line)])  # fmt: skip
     elif _says_it_twice(func, leave) and any(
         ctx.role_at(site.module, site.call) in LIVE_ROLES for site in ctx.program.callers.get(func, [])
     ):
-        message = f"{func.name} answers a failure of {work} with {shown(leave.value)}, as it does where nothing failed"
-        yield finding(
-            "fallback-swallow", module, where, message, key=f"answered {func.name}", weight=BARELY, end=end
-        )
+        yield finding("fallback-swallow", module, where, f"{given}, as it does where nothing failed",
+                      key=f"answered {func.name}", weight=BARELY, end=end)  # fmt: skip
+
+
+def _may_be_asked_later(ctx: Context, site: Site) -> bool:
+    """Whether an answer is given back as it is, to whom may look, or only taken of where it is there: `row?.id`."""
+    up, owner = taker_of(site.call), site.call.within
+    if not isinstance(up, ir.Assign) or owner is None:
+        return False
+    names = variables_in(up.target)
+    used = [each for each in ir.find(owner, ir.Name) if each.id in names and each.line > up.end]
+    if all(isinstance(each.parent, ir.Attr | ir.Index) and each.parent.maybe for each in used):
+        return True
+    return owner not in ctx.handled_by and any(isinstance(each.parent, ir.Return) for each in used)
 
 
 def shown(value: ir.Node | None) -> str:
@@ -188,18 +211,17 @@ def _spelled(value: ir.Node | None) -> str:
     return repr(value.value) if isinstance(value, ir.Lit) else ir.plain_dotted(value) or type(value).__name__
 
 
-def _passing_over(ctx: Context, func: ir.Func, value: ir.Node | None) -> Place | None:
-    """A live call whose answer is dropped, or kept and used and never asked about."""
+def _passing_over(ctx: Context, func: ir.Func, value: ir.Node | None) -> Iterator[Site]:
+    """The live calls whose answer is dropped, or kept and used and never asked about."""
     for site, owner in live_sites(ctx, func):
         up = taker_of(site.call)
         if isinstance(up, ir.Func | ir.Loop | ir.Try | ir.Handler) or (
             isinstance(up, ir.If) and up.test is not site.call
         ):
             if returns(func) and is_statement(site.module, site.call):
-                return Place(site.module.path, site.call.line)
+                yield site
         elif isinstance(up, ir.Assign) and up.value is not None and is_untested(owner, up, value):
-            return Place(site.module.path, site.call.line)
-    return None
+            yield site
 
 
 def is_statement(module: Module, call: ir.Call) -> bool:

@@ -8,12 +8,14 @@ known to be lost the other parts say so.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, last_name, live_statements
@@ -133,7 +135,7 @@ def _answered_for_error(ctx: Context) -> Iterator[Finding]:
             message = f"the error in the answer of this read of {statement.table} is never looked at"
             yield finding("fallback-swallow", module, statement.node, message, key=f"read {statement.table}",
                           weight=BARELY, line=statement.line, end=statement.end)  # fmt: skip
-        elif func.name and func not in ctx.handled_by and not ASIDE.search(func.name):
+        elif func.name and func not in ctx.handled_by and not _is_aside(func, statement):
             told = ctx.once(told_about, statement)
             test = (
                 told if isinstance(told, ir.If) else ir.enclosing(told, ir.If) if told is not None else None
@@ -143,6 +145,13 @@ def _answered_for_error(ctx: Context) -> Iterator[Finding]:
                 continue
             if only_logs(_logging(test)):
                 yield from unseen(ctx, func, test, leave, f"{WORKS_FOR[statement.kind]} {statement.table}")
+
+
+def _is_aside(func: ir.Func, statement: Statement) -> bool:
+    """Whether a helper's failure is meant to be harmless: `logGeneration` writes the generation itself."""
+    name = snake(func.name)
+    keeps = statement.kind == "write" and re.match(r"(log|track)_", name)
+    return ASIDE.search(re.sub(r"^(log|track)_", "", name) if keeps else func.name) is not None
 
 
 def _is_read_unseen(statement: Statement) -> bool:
@@ -160,8 +169,25 @@ def _is_read_unseen(statement: Statement) -> bool:
         or func is None
     ):
         return False
-    plain = isinstance(up.target, ir.Obj) and {each.key for each in up.target.props} == {"data"}
-    return plain and is_untested(func, up, None)
+    keys = {each.key for each in up.target.props} if isinstance(up.target, ir.Obj) else set()
+    return (keys == {"data"} and is_untested(func, up, None)) or (
+        bool(keys) and keys <= {"data", "count"} and _counts_as_nothing(func, up)
+    )
+
+
+def _counts_as_nothing(func: ir.Func, assign: ir.Assign) -> bool:
+    """`count ?? 0`, `rows || []`: what could not be read is taken for none, and no test asks for more."""
+    names = variables_in(assign.target)
+    used = [each for each in ir.find(func, ir.Name) if each.id in names and each.line > assign.end]
+    return bool(used) and all(_or_nothing(each) for each in used)
+
+
+def _or_nothing(name: ir.Name) -> bool:
+    up = name.parent
+    while isinstance(up, ir.Attr) and up.maybe:
+        up = up.parent
+    either = isinstance(up, ir.Bin) and up.op in {"or", "??"} and up.right is not None
+    return either and isinstance(up, ir.Bin) and not isinstance(up.right, ir.Name) and is_empty(up.right)
 
 
 def _logging(test: ir.If) -> list[ir.Node]:

@@ -15,7 +15,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Site
 from portraitist.audit.model import LIVE_ROLES
-from portraitist.audit.rules.base import hears_provider, helpers_of, names_in, runs_in_browser
+from portraitist.audit.rules.base import hears_provider, helpers_of, last_name, names_in, runs_in_browser
 
 _LOGS = re.compile(r"^(console|print|logger|log|logging|traceback|sentry|captureException|toast)\b", re.I)
 FAILS = re.compile(r"err|fail|\bok\b|status", re.I)
@@ -76,12 +76,17 @@ def on_paid_ways(ctx: Context, ways: Ways) -> list[tuple[ir.Func, int]]:
     return sorted(ways.paid.items(), key=lambda each: (ctx.program.module_of[each[0]].path, each[0].line))
 
 
-def live_attempts(ctx: Context, module: Module) -> Iterator[tuple[ir.Func, ir.Try, ir.Handler]]:
+def live_attempts(ctx: Context, module: Module) -> list[tuple[ir.Func, ir.Try, ir.Handler]]:
     """The attempts in live functions of a file, each with its function and its last handler."""
-    for attempt in module.all(ir.Try):
-        func = attempt.within
-        if func is not None and attempt.handlers and ctx.role_at(module, attempt) in LIVE_ROLES:
-            yield func, attempt, attempt.handlers[-1]
+    return ctx.once(_live_attempts, module)
+
+
+def _live_attempts(ctx: Context, module: Module) -> list[tuple[ir.Func, ir.Try, ir.Handler]]:
+    return [
+        (each.within, each, each.handlers[-1])
+        for each in module.all(ir.Try)
+        if each.within is not None and each.handlers and ctx.role_at(module, each) in LIVE_ROLES
+    ]
 
 
 def live_sites(ctx: Context, func: ir.Func) -> Iterator[tuple[Site, ir.Func]]:
@@ -101,8 +106,10 @@ def goes_round(loop: ir.Loop) -> bool:
 
 
 def only_logs(body: Iterable[ir.Node]) -> bool:
-    """Whether statements do nothing but log: no way out, no assignment, no other call."""
+    """Whether statements do nothing but log: no way out, no other call, nothing set but the text of the error."""
     for each in body:
+        if isinstance(each, ir.Assign) and _is_text_of_error(each):
+            continue
         for node in ir.walk(each):
             if isinstance(node, ir.Return | ir.Assign):
                 return False
@@ -115,6 +122,42 @@ def only_logs(body: Iterable[ir.Node]) -> bool:
             ):
                 return False
     return True
+
+
+_TEXT = re.compile(
+    r"^_?(err(or)?|exc|e)?_?(msg|message|detail|details|reason|cause|stack|trace|tb|text|str|err|error)s?$",
+    re.I,
+)
+_MAKES_TEXT = {
+    "str",
+    "repr",
+    "String",
+    "toString",
+    "stringify",
+    "format_exc",
+    "slice",
+    "substring",
+    "getattr",
+    "strip",
+}
+
+
+def _is_text_of_error(assign: ir.Assign) -> bool:
+    """`const message = error instanceof Error ? error.message : String(error)`, of which nothing behind knows."""
+    if not isinstance(assign.target, ir.Name) or not _TEXT.match(assign.target.id) or assign.value is None:
+        return False
+    if any(last_name(each.func) not in _MAKES_TEXT for each in ir.find(assign.value, ir.Call)):
+        return False
+    if assign.decl in {"const", "let"}:
+        return True
+    handler, func = ir.enclosing(assign, ir.Handler), assign.within
+    return (
+        handler is not None
+        and func is not None
+        and not any(
+            each.id == assign.target.id and each.line > handler.end for each in ir.find(func, ir.Name)
+        )
+    )
 
 
 def _inside_log(node: ir.Node, top: ir.Node) -> bool:

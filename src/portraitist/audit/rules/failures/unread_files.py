@@ -20,7 +20,7 @@ from portraitist.audit.rules.failures.answers import error_of
 from portraitist.audit.rules.failures.looking import work_of
 from portraitist.audit.rules.failures.quiet import Ways, on_paid_ways, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import is_nothing, leaves_within, taker_of, tests_of
+from portraitist.audit.rules.syntax import in_handler, is_nothing, leaves_within, taker_of, tests_of
 
 _BODIES = {"arrayBuffer", "blob", "buffer", "bytes", "body", "content", "read", "iter_content", "raw"}
 _ASKED = {
@@ -138,10 +138,12 @@ def _uploads(ctx: Context, module: Module) -> Iterator[Finding]:
             (each for each in _goes_out(ctx, func) if each.line > upload.end and names & names_in(each)),
             None,
         )
-        if told is not None:
-            message = "whether this upload failed is never looked at, and its address goes out all the same"
+        seen = [Place(module.path, told.line)] if told is not None else []
+        if seen or not in_handler(upload):
+            more = ", and its address goes out all the same" if seen else ""
+            message = f"whether this upload failed is never looked at{more}"
             yield finding("fallback-swallow", module, upload, message, key="upload", weight=BARELY, end=upload.end,
-                          evidence=[Place(module.path, told.line)])  # fmt: skip
+                          evidence=seen)  # fmt: skip
 
 
 def _goes_out(ctx: Context, func: ir.Func) -> list[ir.Node]:
@@ -198,10 +200,15 @@ def _sorts_out(func: ir.Func) -> bool:
     """Whether exceptions are only left out: `[each for each in results if not isinstance(each, Exception)]`."""
     asked = [each for each in ir.find(func, ir.Call) if last_name(each.func) == "isinstance"]
     return bool(asked) and all(
-        isinstance(each.parent, ir.Bin)
-        and each.parent.op == "not"
+        (isinstance(each.parent, ir.Bin) and each.parent.op == "not") is _for_exceptions(each)
         and any(isinstance(one, ir.Other) and one.kind in COMPREHENSIONS for one in ir.ancestors(each))
         for each in asked
+    )
+
+
+def _for_exceptions(asked: ir.Call) -> bool:
+    return (
+        len(asked.args) > 1 and re.search(r"Exception|Error", " ".join(names_in(asked.args[1]))) is not None
     )
 
 
