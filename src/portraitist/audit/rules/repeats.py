@@ -10,20 +10,15 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
-from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.again.anew import begun_anew
 from portraitist.audit.rules.again.automatic import repeated_by_itself
 from portraitist.audit.rules.again.by_status import asked_again, begun_again
 from portraitist.audit.rules.again.deliveries import paid_again
 from portraitist.audit.rules.again.errors import never_leave, only_answered
-from portraitist.audit.rules.again.loops import end_of, repeats
-from portraitist.audit.rules.again.refused import (
-    asks_helper_first,
-    only_when_refused,
-    when_refused,
-)
+from portraitist.audit.rules.again.loops import end_of
 from portraitist.audit.rules.again.second import second_attempts
+from portraitist.audit.rules.again.wrapped import is_repeated, names_retry, own_retry, wrapped
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import calls_in
@@ -44,19 +39,16 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
     yield from _repeating_tasks(ctx)
     yield from second_attempts(ctx)
     yield from begun_anew(ctx)
+    yield from wrapped(ctx)
     for call in ctx.creates():
         for each in (call.call, *ir.ancestors(call.call)):
-            helper = isinstance(each, ir.Call) and re.search(
-                r"(^|\.)(p?_?retry|with_?retry|retry_?with\w*|back_?off|fetch_?with_?retry)$",
-                ir.dotted(each.func),
-                re.I,
-            )
+            helper = isinstance(each, ir.Call) and names_retry(each)
             decorated = isinstance(each, ir.Func) and any(
                 re.search(r"retry|backoff|on_exception", ir.dotted(one)) and not never_leave(ctx, one, call)
                 for one in each.decorators
             )
-            own = isinstance(each, ir.Call) and _own_retry(ctx, each)
-            again = _is_repeated(ctx, each, call.call) or asked_again(each, call) or begun_again(each, call)
+            own = isinstance(each, ir.Call) and own_retry(ctx, each)
+            again = is_repeated(ctx, each, call.call) or asked_again(each, call) or begun_again(each, call)
             if again or helper or own or decorated or _calls_itself(each, call):
                 yield finding(
                     "blind-post-retry",
@@ -72,32 +64,6 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                 break
             if isinstance(each, ir.Func) and not decorated and each.name:
                 break
-
-
-def _own_retry(ctx: Context, call: ir.Call) -> bool:
-    """Whether a function that is handed to a helper of the repository is called there again when it fails."""
-    for func in (each.node for each in ctx.program.functions_called(call)):
-        if not isinstance(func, ir.Func):
-            continue
-        handed = {each.name for each in func.params if isinstance(argument_for(call, func, each), ir.Func)}
-        calls = (
-            one for one in ir.find(func, ir.Call) if isinstance(one.func, ir.Name) and one.func.id in handed
-        )
-        if any(
-            _is_repeated(ctx, each, one) or _begins_anew(each, func)
-            for one in calls
-            for each in ir.ancestors(one)
-        ):
-            return True
-    return False
-
-
-def _begins_anew(attempt: ir.Node, func: ir.Func) -> bool:
-    """Whether the handlers of an attempt call the function around it, not for a refusal alone."""
-    if not isinstance(attempt, ir.Try) or attempt.within is not func or only_when_refused(attempt):
-        return False
-    again = [each for each in calls_in(attempt.handlers) if last_name(each.func) == func.name]
-    return bool(again) and not all(map(when_refused, again))
 
 
 def _calls_itself(attempt: ir.Node, call: ProviderCall) -> bool:
@@ -117,7 +83,7 @@ def _repeating_helpers(ctx: Context) -> Iterator[Finding]:
             target, depth = pending.pop()
             for request in ir.find(target.node, ir.Call) if target.node is not None and target.module else ():
                 sends = last_name(request.func).lower() in ctx.words.http_verbs
-                loops = [each for each in ir.ancestors(request) if sends and _is_repeated(ctx, each, request)]
+                loops = [each for each in ir.ancestors(request) if sends and is_repeated(ctx, each, request)]
                 if loops and request not in seen and target.module is not None:
                     seen.add(request)
                     message = f"every request through here is repeated on failure, {call.api} as well, each time paid"
@@ -160,8 +126,3 @@ def _asks_again(func: ir.Func) -> Iterator[ir.Node]:
 def _anything(caught: ir.Node | None) -> bool:
     """Whether a handler takes every error."""
     return caught is None or bool(names_in(caught) & {"Exception", "BaseException"})
-
-
-def _is_repeated(ctx: Context, loop: ir.Node, call: ir.Node) -> bool:
-    """Whether a loop asks again when the call fails, and no helper lets it only where the call was turned away."""
-    return repeats(loop, call) and not ctx.once(asks_helper_first, call)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import columns_of, snake
-from portraitist.audit.link.bindings import visible
+from portraitist.audit.link.bindings import block_of, visible
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -51,8 +51,13 @@ def _rows(ctx: Context) -> Iterator[Finding]:
     """A state that becomes done in one of several cases, or beside a picture, none of which asks for the result."""
     ways = working(ctx)
     asking = askers(ctx)
-    for statement in live_statements(ctx, "write"):
+    writes = list(live_statements(ctx, "write"))
+    members = _set_as_members(writes)
+    for statement in writes:
         states = [each for each in statement.columns if says_done(each.column) and each.node is not None]
+        if not states and isinstance(statement.node, ir.Assign):
+            near = members.get((statement.func, statement.table), [])
+            states = [each for each in near if each.node and block_of(each.node) is block_of(statement.node)]
         if not states or not (statement.func in ways or statement.func in asking):
             continue
         for use in statement.columns:
@@ -70,6 +75,16 @@ def _rows(ctx: Context) -> Iterator[Finding]:
             if site and may_be_empty(ctx, module, use.node) and of_run:
                 yield _row(ctx, statement, use, site, BARELY if copy else MODEL if model else PICTURE)
                 break
+
+
+def _set_as_members(writes: list[Statement]) -> dict[tuple[ir.Func | None, str], list[ColumnUse]]:
+    """The states that are set as members of rows, `job.status = …`, by function and table."""
+    found: dict[tuple[ir.Func | None, str], list[ColumnUse]] = {}
+    for each in writes:
+        if isinstance(each.node, ir.Assign):
+            states = [use for use in each.columns if says_done(use.column) and use.node is not None]
+            found.setdefault((each.func, each.table), []).extend(states)
+    return found
 
 
 def _row(

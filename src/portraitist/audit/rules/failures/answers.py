@@ -48,7 +48,7 @@ def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
             message = f"a failed write to {statement.table} is only logged, and {on}"
             yield finding("fallback-swallow", module, told, message, key=key, weight=44 if behind else BARELY,
                           end=_last_line(told))  # fmt: skip
-        elif told is None or _is_given_unseen(statement, told):
+        elif told is None or _is_given_unseen(ctx, statement, told):
             behind = behind and told is None
             message = f"the error in the answer of this write to {statement.table} is never looked at"
             weight = 43 if behind and not _tells_failure(statement) else BARELY
@@ -61,13 +61,13 @@ def _goes_on_with_next(told: ir.If) -> bool:
     return any(isinstance(each, ir.Other) and each.kind == "continue_statement" for each in told.then)
 
 
-def _is_given_unseen(statement: Statement, told: ir.Node) -> bool:
+def _is_given_unseen(ctx: Context, statement: Statement, told: ir.Node) -> bool:
     """`const { data } = await db.from(…).insert(…).select()`, of which nobody asks whether it is there."""
     up = statement.node.parent
     if not isinstance(up, ir.Assign) or not isinstance(up.target, ir.Obj) or not isinstance(told, ir.Name):
         return False
     keys = {each.key for each in up.target.props}
-    return keys == {"data"} and statement.func is not None and is_untested(statement.func, up, None)
+    return keys == {"data"} and statement.func is not None and is_untested(ctx, statement.func, up, None)
 
 
 def unread_calls(ctx: Context, ways: Ways) -> Iterator[Finding]:

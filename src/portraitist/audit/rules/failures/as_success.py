@@ -247,7 +247,7 @@ def _verdicts_unread(ctx: Context) -> Iterator[Finding]:
     """A helper that tells its failure by `{ success: false }` or `{ error }`, and a caller that never reads that."""
     for func, module in _with_verdict(ctx):
         for site, owner in live_sites(ctx, func):
-            if site.module.role == "src" and _unread(site.module, site.call, owner):
+            if site.module.role == "src" and _unread(ctx, site.module, site.call, owner):
                 message = f"{func.name} tells a failure in what it gives back, and nothing here reads that"
                 yield finding("fallback-swallow", site.module, site.call, message, key=f"verdict {func.name}",
                               weight=BARELY, end=site.call.end, evidence=[Place(module.path, func.line)])  # fmt: skip
@@ -277,7 +277,7 @@ def _behind_test(value: ir.Node) -> bool:
     return isinstance(around, ir.If) and any(FAILS.search(each) for each in names_in(around.test))
 
 
-def _unread(module: Module, call: ir.Call, owner: ir.Func) -> bool:
+def _unread(ctx: Context, module: Module, call: ir.Call, owner: ir.Func) -> bool:
     """Whether the verdict in an answer is dropped: with the whole answer, or with the members that nobody takes."""
     up = taker_of(call)
     if isinstance(up, ir.Func | ir.Loop | ir.Try | ir.If):
@@ -286,7 +286,7 @@ def _unread(module: Module, call: ir.Call, owner: ir.Func) -> bool:
     if not isinstance(up, ir.Assign) or isinstance(up.target, ir.Attr | ir.Index) or up.value is None:
         return False
     names = variables_in(up.target)
-    if not names or asked_about(owner, names):
+    if not names or asked_about(ctx, owner, names):
         return False
     if isinstance(up.target, ir.Obj):
         return not any(each.spread or each.key in _VERDICTS for each in up.target.props)

@@ -69,7 +69,7 @@ def _set_instead(
         last_name(each.target) == put.target.id for part in attempt.body for each in ir.find(part, ir.Assign)
     )
     work, _ = work_of(ctx, attempt, reads=True) if made else ("", None)
-    if work and is_untested(func, put, put.value):
+    if work and is_untested(ctx, func, put, put.value):
         message = f"where {work} fails {put.target.id} becomes {shown(put.value)}, and nothing behind asks which it is"
         yield finding("fallback-swallow", module, handler, message, key=f"set {put.target.id}", weight=BARELY,
                       end=handler.end)  # fmt: skip
@@ -207,6 +207,8 @@ def _caught(ctx: Context, module: Module) -> Iterator[Finding]:
     for call in module.calls({"catch"}) if module.language == "javascript" else ():
         given = call.args[0] if call.args else None
         func, up = call.within, call.parent
+        if isinstance(given, ir.Attr) and ir.dotted(given).startswith(("console.", "logger.")):
+            yield from _only_noted(ctx, module, call)
         if not isinstance(given, ir.Func) or not isinstance(call.func, ir.Attr) or func is None:
             continue
         if ctx.role_at(module, call) not in LIVE_ROLES or ASIDE.search(func.name):
@@ -222,7 +224,7 @@ def _caught(ctx: Context, module: Module) -> Iterator[Finding]:
         if not work:
             continue
         plain = isinstance(up, ir.Func | ir.If | ir.Try | ir.Loop | ir.Handler)
-        if plain or (isinstance(up, ir.Assign) and is_untested(func, up, put)):
+        if plain or (isinstance(up, ir.Assign) and is_untested(ctx, func, up, put)):
             logged = any(True for each in given.body for _ in ir.find(each, ir.Call))
             what = (
                 ("is only logged here" if logged else "disappears here")
@@ -232,6 +234,18 @@ def _caught(ctx: Context, module: Module) -> Iterator[Finding]:
             message = f"a failure of {work} {what}"
             yield finding("fallback-swallow", module, call, message, key=f"caught {work}", weight=BARELY,
                           line=call.func.name_line, end=max(call.end, call.func.name_line))  # fmt: skip
+
+
+def _only_noted(ctx: Context, module: Module, call: ir.Call) -> Iterator[Finding]:
+    """`save(row).catch(console.error)`, of which nothing is taken."""
+    plain = isinstance(call.parent, ir.Func | ir.If | ir.Try | ir.Loop | ir.Handler)
+    if not plain or call.within is None or ctx.role_at(module, call) not in LIVE_ROLES:
+        return
+    work, _ = work_in(ctx, (call,), reads=True)
+    if work and not ASIDE.search(work) and isinstance(call.func, ir.Attr):
+        message = f"a failure of {work} is only logged here"
+        yield finding("fallback-swallow", module, call, message, key=f"caught {work}", weight=BARELY,
+                      line=call.func.name_line, end=max(call.end, call.func.name_line))  # fmt: skip
 
 
 def _refused(ctx: Context, module: Module) -> Iterator[Finding]:

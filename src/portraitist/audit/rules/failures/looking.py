@@ -220,7 +220,7 @@ def _passing_over(ctx: Context, func: ir.Func, value: ir.Node | None) -> Iterato
         ):
             if returns(func) and is_statement(site.module, site.call):
                 yield site
-        elif isinstance(up, ir.Assign) and up.value is not None and is_untested(owner, up, value):
+        elif isinstance(up, ir.Assign) and up.value is not None and is_untested(ctx, owner, up, value):
             yield site
 
 
@@ -230,7 +230,7 @@ def is_statement(module: Module, call: ir.Call) -> bool:
     return text.startswith("await ") or module.language == "python"
 
 
-def is_untested(owner: ir.Func, assign: ir.Assign, value: ir.Node | None) -> bool:
+def is_untested(ctx: Context, owner: ir.Func, assign: ir.Assign, value: ir.Node | None) -> bool:
     """Whether what is assigned is handed on, and no test, no `??` and no `or` asks whether it is there.
 
     A member of nothing is an error of its own.
@@ -240,15 +240,23 @@ def is_untested(owner: ir.Func, assign: ir.Assign, value: ir.Node | None) -> boo
         return False
     used = [each for each in ir.find(owner, ir.Name) if each.id in names and each.line > assign.end]
     loud = is_nothing(value) and all(_is_of(each) for each in used)
-    return bool(used) and not loud and not asked_about(owner, names)
+    return bool(used) and not loud and not asked_about(ctx, owner, names)
 
 
-def asked_about(owner: ir.Func, names: set[str]) -> bool:
+def asked_about(ctx: Context, owner: ir.Func, names: set[str]) -> bool:
     """Whether a test, a `??`, an `or` or an `and` of a function names one of some variables."""
-    joined = (each for each in ir.find(owner, ir.Bin) if each.op in {"or", "and", "??", "not"})
-    return any(names & names_in(each.test) for each in tests_of(owner)) or any(
-        names & names_in(each) for each in joined
-    )
+    return not names.isdisjoint(ctx.once(_asked_names, owner))
+
+
+def _asked_names(_ctx: Context, owner: ir.Func) -> set[str]:
+    """All names in the tests of a function, and in what it joins by `??`, `or`, `and` or denies."""
+    found: set[str] = set()
+    for each in tests_of(owner):
+        found |= names_in(each.test)
+    for either in ir.find(owner, ir.Bin):
+        if either.op in {"or", "and", "??", "not"}:
+            found |= names_in(either)
+    return found
 
 
 def _is_of(name: ir.Name) -> bool:

@@ -48,9 +48,14 @@ def beside(told: list[Finding], *more: Iterator[Finding]) -> Iterator[Finding]:
         known.setdefault(each.path, []).append((each.line, each.end_line))
     for each in itertools.chain(*more):
         spans = known.setdefault(each.path, [])
-        if not any(first <= each.end_line and each.line <= last for first, last in spans):
+        own = (each.line, each.end_line)
+        if not any(_lies_in(own, span) or _lies_in(span, own) for span in spans):
             spans.append((each.line, each.end_line))
             yield each
+
+
+def _lies_in(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]
 
 
 def passed_over(ctx: Context) -> Iterator[Finding]:
@@ -131,7 +136,7 @@ def _answered_for_error(ctx: Context) -> Iterator[Finding]:
             continue
         if BESIDE.search(snake(statement.table)):
             continue
-        if statement.kind == "read" and _is_read_unseen(statement):
+        if statement.kind == "read" and _is_read_unseen(ctx, statement):
             message = f"the error in the answer of this read of {statement.table} is never looked at"
             yield finding("fallback-swallow", module, statement.node, message, key=f"read {statement.table}",
                           weight=BARELY, line=statement.line, end=statement.end)  # fmt: skip
@@ -154,7 +159,7 @@ def _is_aside(func: ir.Func, statement: Statement) -> bool:
     return ASIDE.search(re.sub(r"^(log|track)_", "", name) if keeps else func.name) is not None
 
 
-def _is_read_unseen(statement: Statement) -> bool:
+def _is_read_unseen(ctx: Context, statement: Statement) -> bool:
     """`const { data } = await db.from(…).select(…)`, handed on whether or not there is anything."""
     up, func = statement.node.parent, statement.func
     chain = (
@@ -170,7 +175,7 @@ def _is_read_unseen(statement: Statement) -> bool:
     ):
         return False
     keys = {each.key for each in up.target.props} if isinstance(up.target, ir.Obj) else set()
-    return (keys == {"data"} and is_untested(func, up, None)) or (
+    return (keys == {"data"} and is_untested(ctx, func, up, None)) or (
         bool(keys) and keys <= {"data", "count"} and _counts_as_nothing(func, up)
     )
 

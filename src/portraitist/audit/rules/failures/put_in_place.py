@@ -310,7 +310,7 @@ def _is_pass(node: ir.Node) -> bool:
 def nothing_kept(ctx: Context) -> Iterator[Finding]:
     """A helper that stores, answers with nothing when it fails, and whose caller goes on with something else."""
     for module in ctx.live:
-        if module.role != "src":
+        if module.role != "src" or module.path.endswith((".tsx", ".jsx")):
             continue
         for either in module.all(ir.Bin):
             if (
@@ -320,11 +320,9 @@ def nothing_kept(ctx: Context) -> Iterator[Finding]:
             ):
                 continue
             owner = either.within
-            if (
-                owner is None
-                or ctx.role_at(module, either) not in LIVE_ROLES
-                or module.path.endswith((".tsx", ".jsx"))
-            ):
+            if owner is None or ctx.role_at(module, either) not in LIVE_ROLES:
+                continue
+            if not _MEDIA.search(ir.dotted(either.right)):
                 continue
             for assign in ir.find(owner, ir.Assign):
                 if (
@@ -341,12 +339,7 @@ def _let_go(ctx: Context, caller: Module, call: ir.Call, instead: str) -> Iterat
     """The exits of a storing helper that give back nothing for a failure."""
     for target in ctx.program.functions_called(call):
         func, module = target.node, target.module
-        if (
-            not isinstance(func, ir.Func)
-            or module is None
-            or not _KEEPS.search(func.name)
-            or not _MEDIA.search(instead)
-        ):
+        if not isinstance(func, ir.Func) or module is None or not _KEEPS.search(func.name):
             continue
         exits = [each for each in ir.find(func, ir.Return) if each.within is func and _for_failure(each)]
         stored = [each.line for each in ir.find(func, ir.Call) if _KEEPS.search(last_name(each.func))]

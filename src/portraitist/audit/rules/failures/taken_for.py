@@ -96,15 +96,20 @@ def _says_done(call: ir.Call) -> bool:
 
 def _collisions(ctx: Context, module: Module) -> Iterator[Finding]:
     """`if (error) return insertWithNewKey()` in that very function: any error is taken for a key that is taken."""
-    for leave in module.all(ir.Return):
-        call, test, func = leave.value, leave.parent, leave.within
-        if not isinstance(call, ir.Call) or not isinstance(test, ir.If) or func is None or not func.name:
+    for test in module.all(ir.If):
+        error, leave, func = test.test, test.then[-1] if test.then else None, test.within
+        if (
+            not isinstance(error, ir.Name)
+            or not re.search(r"err", error.id, re.I)
+            or func is None
+            or not func.name
+        ):
             continue
-        if last_name(call.func) != func.name or leave not in test.then:
+        call = leave.value if isinstance(leave, ir.Return) else None
+        if not isinstance(call, ir.Call) or leave is None or last_name(call.func) != func.name:
             continue
-        error = isinstance(test.test, ir.Name) and re.search(r"err", test.test.id, re.I)
         counts = any(isinstance(each, ir.Bin) for arg in call.args for each in ir.walk(arg))
-        if error and not counts and ctx.role_at(module, leave) in LIVE_ROLES:
+        if not counts and ctx.role_at(module, leave) in LIVE_ROLES:
             message = f"whatever the error was, {func.name} calls itself again, as often as it comes"
             yield finding("fallback-swallow", module, test, message, key=f"again {func.name}", weight=BARELY,
                           end=leave.end)  # fmt: skip
@@ -258,7 +263,7 @@ def _stays(
         if isinstance(each, ir.Assign) and not each.decl and isinstance(each.target, ir.Name) and each.op == "="
     ]  # fmt: skip
     if asked_about(
-        func, {last_name(each.target) for part in attempt.body for each in ir.find(part, ir.Assign)}
+        ctx, func, {last_name(each.target) for part in attempt.body for each in ir.find(part, ir.Assign)}
     ):
         return
     for each in sets:
@@ -271,7 +276,7 @@ def _stays(
         if not before or before[-1].value is None or is_nothing(before[-1].value):
             continue
         work, _ = work_of(ctx, attempt, reads=True)
-        if work and is_untested(func, each, before[-1].value) and _goes_further(func, name, handler):
+        if work and is_untested(ctx, func, each, before[-1].value) and _goes_further(func, name, handler):
             message = f"where {work} fails {name} stays what it was set to before, and nothing behind asks which it is"
             yield finding("fallback-swallow", module, handler, message, key=f"stays {name}", weight=BARELY,
                           line=before[-1].line if attempt.line - before[-1].line <= 1 else handler.line,

@@ -111,7 +111,12 @@ def _taken_unasked(func: ir.Func, call: ir.Call) -> ir.Node | None:
 def _looked_at(func: ir.Func, body: ir.Attr) -> bool:
     """Whether a test asks for what was taken of an answer: `if (isImage(bytes))`."""
     assign = next((each for each in ir.ancestors(body) if isinstance(each, ir.Assign | ir.Func)), None)
-    names = variables_in(assign.target) if isinstance(assign, ir.Assign) else set()
+    stored = any(
+        _KEEPS.search(last_name(each.func))
+        for each in ir.ancestors(body)
+        if isinstance(each, ir.Call) and body in {one for arg in each.args for one in ir.walk(arg)}
+    )
+    names = variables_in(assign.target) if isinstance(assign, ir.Assign) and not stored else set()
     return any(names & names_in(each.test) for each in tests_of(func))
 
 
@@ -128,7 +133,13 @@ def _uploads(ctx: Context, module: Module) -> Iterator[Finding]:
         func = upload.within
         if func is None or ".storage.from." not in f".{ir.dotted(upload.func)}" or not upload.args:
             continue
-        if ctx.role_at(module, upload) not in LIVE_ROLES or error_of(upload, func) is not None:
+        told_of = error_of(upload, func) if ctx.role_at(module, upload) in LIVE_ROLES else upload
+        beside = any(_SPARE.search(ir.text_of(each) or "") for each in ir.find(upload, ir.Lit))
+        if isinstance(told_of, ir.If) and only_logs(told_of.then) and not told_of.other and not beside:
+            message = "a failed upload is only logged here, and what follows goes on without it"
+            yield finding("fallback-swallow", module, upload, message, key="upload noted", weight=BARELY,
+                          end=max(upload.end, told_of.end))  # fmt: skip
+        if told_of is not None:
             continue
         names = {each.id for each in ir.find(upload.args[0], ir.Name)}
         for assign in ir.find(func, ir.Assign):
@@ -144,6 +155,10 @@ def _uploads(ctx: Context, module: Module) -> Iterator[Finding]:
             message = f"whether this upload failed is never looked at{more}"
             yield finding("fallback-swallow", module, upload, message, key="upload", weight=BARELY, end=upload.end,
                           evidence=seen)  # fmt: skip
+
+
+_SPARE = re.compile(r"cop(y|ies)|backup|thumb|preview|cache|archive", re.I)
+"""Names of buckets and paths for what is only put beside."""
 
 
 def _goes_out(ctx: Context, func: ir.Func) -> list[ir.Node]:

@@ -1,0 +1,85 @@
+"""Paid work that is handed to a helper which calls it again when it fails: `withRetry(() => paint(prompt))`.
+
+By the helper's name, or by what a helper of the repository does with the function that it is handed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.link.calls import argument_for
+from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.again.loops import repeats
+from portraitist.audit.rules.again.refused import asks_helper_first, only_when_refused, when_refused
+from portraitist.audit.rules.again.second import paid_sites
+from portraitist.audit.rules.base import finding, last_name, place
+from portraitist.audit.rules.syntax import calls_in
+
+_RETRIES = re.compile(r"(^|\.)(p?_?retry|with_?retry|retry_?with\w*|back_?off|fetch_?with_?retry)$", re.I)
+
+
+def wrapped(ctx: Context) -> Iterator[Finding]:
+    """Calls of helpers on the way to a paid call, inside of what repeats them."""
+    for call, (module, paid) in ctx.once(paid_sites).items():
+        if paid.call in set(ir.walk(call)) or _keeps_failures(ctx, call):
+            continue
+        for each in ir.ancestors(call):
+            if isinstance(each, ir.Func) and each.name:
+                break
+            if isinstance(each, ir.Call) and (names_retry(each) or own_retry(ctx, each)):
+                message = (
+                    f"{paid.api} is started again by {last_name(each.func)} when it fails, each time paid"
+                )
+                yield finding("blind-post-retry", module, call, message, key=f"wrapped {last_name(call.func)}",
+                              weight=57, line=each.line, end=max(each.line, call.end),
+                              evidence=[Place(module.path, each.line), place(paid)])  # fmt: skip
+                break
+
+
+def _keeps_failures(ctx: Context, call: ir.Call) -> bool:
+    """Whether what is called has a handler of its own that throws nothing: no failure comes out of it."""
+    for target in ctx.program.functions_called(call):
+        for attempt in ir.find(target.node, ir.Try) if isinstance(target.node, ir.Func) else ():
+            throws = any(one.throws for each in attempt.handlers for one in ir.find(each, ir.Return))
+            if attempt.within is target.node and attempt.handlers and not throws:
+                return True
+    return False
+
+
+def names_retry(call: ir.Call) -> bool:
+    """Whether a function is called that names itself one that tries again."""
+    return _RETRIES.search(ir.dotted(call.func)) is not None
+
+
+def own_retry(ctx: Context, call: ir.Call) -> bool:
+    """Whether a function that is handed to a helper of the repository is called there again when it fails."""
+    for func in (each.node for each in ctx.program.functions_called(call)):
+        if not isinstance(func, ir.Func):
+            continue
+        handed = {each.name for each in func.params if isinstance(argument_for(call, func, each), ir.Func)}
+        calls = (
+            one for one in ir.find(func, ir.Call) if isinstance(one.func, ir.Name) and one.func.id in handed
+        )
+        if any(
+            is_repeated(ctx, each, one) or _begins_anew(each, func)
+            for one in calls
+            for each in ir.ancestors(one)
+        ):
+            return True
+    return False
+
+
+def _begins_anew(attempt: ir.Node, func: ir.Func) -> bool:
+    """Whether the handlers of an attempt call the function around it, not for a refusal alone."""
+    if not isinstance(attempt, ir.Try) or attempt.within is not func or only_when_refused(attempt):
+        return False
+    again = [each for each in calls_in(attempt.handlers) if last_name(each.func) == func.name]
+    return bool(again) and not all(map(when_refused, again))
+
+
+def is_repeated(ctx: Context, loop: ir.Node, call: ir.Node) -> bool:
+    """Whether a loop asks again when the call fails, and no helper lets it only where the call was turned away."""
+    return repeats(loop, call) and not ctx.once(asks_helper_first, call)
