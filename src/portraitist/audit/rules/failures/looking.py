@@ -220,8 +220,19 @@ def _passing_over(ctx: Context, func: ir.Func, value: ir.Node | None) -> Iterato
         ):
             if returns(func) and is_statement(site.module, site.call):
                 yield site
+        elif _says_no(func, value):
+            continue
         elif isinstance(up, ir.Assign) and up.value is not None and is_untested(ctx, owner, up, value):
             yield site
+
+
+_PREDICATE = re.compile(r"^_?(is|has|can|check|verify|validate|exists|test|ping)(_|[A-Z])")
+
+
+def _says_no(func: ir.Func, value: ir.Node | None) -> bool:
+    """Whether `False` of a function is an answer of its own: `checkHealth`, `is_ready`."""
+    no = isinstance(value, ir.Lit) and value.value is False
+    return no and _PREDICATE.match(func.name) is not None
 
 
 def is_statement(module: Module, call: ir.Call) -> bool:
