@@ -42,7 +42,7 @@ def sign(node: ir.Node) -> str:
     if isinstance(node, ir.Bin) and node.right is not None:
         return _SIGNS.get(node.op, "")
     if isinstance(node, ir.Call) and last_name(node.func) == "increment" and len(node.args) == 1:
-        return "take" if _is_negative(node.args[0]) else "give"
+        return "take" if is_negative(node.args[0]) else "give"
     if isinstance(node, ir.Obj):
         keys = {each.key for each in node.props}
         return "take" if "decrement" in keys else "give" if "increment" in keys else ""
@@ -102,13 +102,14 @@ def _entry(name: str, entry: ir.Prop) -> str:
     """What an entry of an update does: `tokens: user.tokens - 1`, `credits: increment(-1)`, `$inc: { credits: -1 }`."""
     around = entry.parent.parent if entry.parent is not None else None
     if isinstance(around, ir.Prop) and around.key == "$inc":
-        return "take" if _is_negative(entry.value) else "give"
+        return "take" if is_negative(entry.value) else "give"
     return _from_itself(name, entry.value) or (
         sign(entry.value) if isinstance(entry.value, ir.Call | ir.Obj) else ""
     )
 
 
-def _is_negative(node: ir.Node) -> bool:
+def is_negative(node: ir.Node) -> bool:
+    """Whether a value is written with a minus in front."""
     minus = isinstance(node, ir.Bin) and node.op == "-" and node.right is None
     return minus or (isinstance(node, ir.Lit) and isinstance(node.value, int | float) and node.value < 0)
 

@@ -33,12 +33,16 @@ from portraitist.audit.rules.credits.background import marked_failed, queued_and
 from portraitist.audit.rules.credits.bots import of_members
 from portraitist.audit.rules.credits.charged_twice import charged_twice
 from portraitist.audit.rules.credits.counted import counted_first, given_twice
+from portraitist.audit.rules.credits.escaped import escaped
+from portraitist.audit.rules.credits.flags import decided_by_request
 from portraitist.audit.rules.credits.given_back import failed_branch, given_back_later
 from portraitist.audit.rules.credits.granted import given_for_the_asking
 from portraitist.audit.rules.credits.later import left_to_others
 from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Ledger, named_kinds
 from portraitist.audit.rules.credits.nobody_asked import has_no_member
+from portraitist.audit.rules.credits.priced import priced_by_request
 from portraitist.audit.rules.credits.raced import raced
+from portraitist.audit.rules.credits.refunds import refunds
 from portraitist.audit.rules.credits.rows_later import asks_number, by_rows, limits
 from portraitist.audit.rules.credits.steps import Step, goes_on, steps_of
 from portraitist.audit.rules.credits.thrown import kept_when_thrown
@@ -74,23 +78,28 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     (`unpaid`).
     """
     yield from given_for_the_asking(ctx)
+    yield from priced_by_request(ctx)
     yield from counted_first(ctx)
     yield from counted_again(ctx)
     ledger = Ledger(ctx)
     yield from given_twice(ctx, ledger)
     flows = of_members(ctx)
-    if not _has_credits(ctx, ledger, flows):
-        return
+    hooks = _hook_handlers(ctx)
     seen: dict[str, list[Finding]] = {}
-    ways = (
+    ways: tuple[Iterator[Finding], ...] = (
+        decided_by_request(ctx, ledger, flows),
         amounts(ctx, flows),
         by_rows(ctx, flows),
         unequal(ctx, list(dict.fromkeys(func for flow in flows for func in flow.funcs))),
         charged_twice(ctx, ledger, flows),
-        _judged_all(ctx, ledger, flows),
+        _judged_all(ctx, ledger, flows, hooks),
         queued_and_failed(ctx, ledger),
+        refunds(ctx, ledger, flows),
         raced(ctx),
     )
+    if not _has_credits(ctx, ledger, flows):
+        ways = (decided_by_request(ctx, ledger, flows), by_rows(ctx, flows))
+    ways = (*ways, escaped(ctx, ledger, flows, hooks))
     for found in itertools.chain(*ways):
         here = seen.setdefault(found.path, [])
         if not any(found.line in {each.line, *_lines_of_take(each)} for each in here):
@@ -105,9 +114,8 @@ def _lines_of_take(found: Finding) -> range:
     )
 
 
-def _judged_all(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]:
+def _judged_all(ctx: Context, ledger: Ledger, flows: list[Flow], hooks: list[ir.Func]) -> Iterator[Finding]:
     """The findings of every way."""
-    hooks = _hook_handlers(ctx)
     for flow in flows:
         if any(func in hooks for func in flow.funcs):
             continue

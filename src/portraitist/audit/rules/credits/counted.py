@@ -98,7 +98,7 @@ def given_twice(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
         if not any(each.is_http for each in routes):
             continue
         module = ctx.program.module_of[func]
-        gives = [each for each in ledger.events(func) if each.kind == "give" and _gives_blindly(each.node)]
+        gives = [each for each in ledger.events(func) if each.kind == "give" and gives_blindly(each.node)]
         if not gives or ctx.role_at(module, func) not in LIVE_ROLES:
             continue
         statements = ctx.statements_under.get(func, [])
@@ -121,7 +121,7 @@ def given_twice(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
                               evidence=[Place(module.path, statement.line)])  # fmt: skip
 
 
-def _gives_blindly(node: ir.Node) -> bool:
+def gives_blindly(node: ir.Node) -> bool:
     """Whether a call gives back without being told for which work: a helper that knows it may ask whether it has."""
     return isinstance(node, ir.Call) and not any(_FOR.search(snake(each)) for each in names_in(node))
 

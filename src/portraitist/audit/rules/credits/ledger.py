@@ -16,7 +16,7 @@ from portraitist.audit.frozen import dataclass
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, handed_on
 from portraitist.audit.rules.base import last_name, live_statements, names_in, runs_in_browser, trace
-from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, meaning, sign
+from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, is_negative, meaning, sign
 from portraitist.audit.rules.syntax import ORDER
 
 # All of these are asked of names in snake case.
@@ -62,8 +62,8 @@ class Ledger:
         self.own: dict[ir.Func, list[Event]] = {}
         self.balances: set[str] = set()
         for statement in live_statements(ctx, "write", "read"):
-            for event in _of_statement(ctx, statement):
-                self._add(statement.func, event)
+            for func, event in _of_statement(ctx, statement):
+                self._add(func, event)
         servers = [each for each in ctx.live if _on_server(each)]
         for module, kind, name, node in ctx.once(all_changes):
             if not _on_server(module):
@@ -110,6 +110,10 @@ class Ledger:
             if call.within is not None and isinstance(target.node, ir.Func)
         ]
         edges += [(call.within, func) for call, func in self.handed if call.within is not None]
+        inner = [each.within for each in self.ctx.program.callees]
+        edges += [
+            (each.within, each) for each in {*kinds, *inner} if each is not None and each.within is not None
+        ]
         for _ in range(MAX_DEPTH):
             grown = dict(kinds)
             for caller, callee in edges:
@@ -191,12 +195,45 @@ def _about(name: str) -> Kinds:
 
 
 def named_kinds(call: ir.Call) -> tuple[str, ...]:
-    """What a call does by its name, or by the name of the stored procedure that it runs."""
+    """What a call does by its name, or by the name of the stored procedure that it runs; its sign may turn that."""
     func = call.func
     name = func.name if isinstance(func, ir.Attr) else func.id if isinstance(func, ir.Name) else ""
     if name == "rpc" and call.args:
         name = ir.text_of(call.args[0]) or ""
-    return _meant(name)
+    meant = _meant(name)
+    if meant and _CHANGES.match(snake(name)):
+        changed = _changed_by(call)
+        return (changed, "look") if changed else meant
+    return meant
+
+
+_CHANGES = re.compile(r"_?(update|adjust|change|modify|alter|apply|add|increment|increase|set)_")
+"""How names begin of what lowers or raises as it is told: `updateCredits(user, -10)`."""
+
+
+def _changed_by(call: ir.Call) -> str:
+    """`take` where a value that a call is handed is negative or lowers a balance; else what a value is called."""
+    given = [*call.args, *(each.value for each in (call.kw.props if call.kw is not None else ()))]
+    for value in (*given, *(each.value for one in given if isinstance(one, ir.Obj) for each in one.props)):
+        left = value.left if isinstance(value, ir.Bin) and value.op == "-" else None
+        if is_negative(value) or (left is not None and CREDIT.search(snake(last_name(left)))):
+            return "take"
+    words = [
+        snake(ir.text_of(each) or last_name(each)) for each in given if isinstance(each, ir.Lit | ir.Attr)
+    ]
+    said = {
+        kind for kind, told in _SAYS.items() if any(told.search(each) for each in words if " " not in each)
+    }
+    return said.pop() if len(said) == 1 else ""
+
+
+_SAYS = {
+    "take": re.compile(
+        r"(^|_)(outcome|debit|deduct|deduction|spend|spent|withdraw|withdrawal|expense|subtract)$"
+    ),
+    "give": re.compile(r"(^|_)(income|refund|deposit|top_?up|bonus|grant)$"),
+}
+"""Words by which a call is told what to do: `updateUserBalance(id, amount, PaymentType.MONEY_OUTCOME)`."""
 
 
 @functools.cache
@@ -214,13 +251,16 @@ def _meant(name: str) -> tuple[str, ...]:
     return tuple(kinds)
 
 
-def _of_statement(ctx: Context, statement: Statement) -> Iterator[Event]:
+def _of_statement(ctx: Context, statement: Statement) -> Iterator[tuple[ir.Func | None, Event]]:
+    """What a statement does, and in which function: a column that a caller hands over is the caller's doing."""
     about = bool(CREDIT.search(snake(statement.table)))
     named = [each for each in statement.columns if CREDIT.search(snake(each.column))]
     if about or named or any(MONEY.search(snake(each)) for each in (statement.table, *statement.where)):
-        yield Event("look", statement.node, statement.line, statement.end)
+        yield statement.func, Event("look", statement.node, statement.line, statement.end)
     if statement.kind != "write" or not (about or named):
         return
+    if any(CREDIT.search(snake(each)) for each in statement.where):
+        yield statement.func, Event("check", statement.node, statement.line, statement.end)
     for use in named or statement.columns:
         signs = signs_of(ctx, statement, use)
         left = use.node is not None and re.search(r"remaining|new|left|after", ir.dotted(use.node), re.I)
@@ -228,7 +268,20 @@ def _of_statement(ctx: Context, statement: Statement) -> Iterator[Event]:
         for kind in sorted(
             {meaning(use.column, each) for each in signs} or back
         ):  # what is set to a former value is given back
-            yield Event(kind, statement.node, statement.line, statement.end)
+            yield _place_of(statement, use, kind)
+
+
+def _place_of(statement: Statement, use: ColumnUse, kind: str) -> tuple[ir.Func | None, Event]:
+    """The function that sets a column, and the event there: its own call where it hands the column to a helper."""
+    own = Event(kind, statement.node, statement.line, statement.end)
+    setter = use.node.within if use.node is not None else None
+    call = ir.enclosing(use.node, ir.Call) if use.node is not None else None
+    if setter is None or call is None:
+        return statement.func, own
+    around = {setter, *ir.ancestors(setter)}
+    if statement.func in around or (statement.func is not None and setter in ir.ancestors(statement.func)):
+        return statement.func, own
+    return setter, Event(kind, call, call.line, call.end)
 
 
 def signs_of(ctx: Context, statement: Statement, use: ColumnUse) -> set[str]:

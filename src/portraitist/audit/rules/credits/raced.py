@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, is_balance, meaning
+from portraitist.audit.rules.gravity import BARELY
 
 _LOCKED = re.compile(
     r"transaction|atomic|(^|_)(un)?lock(s|ed|ing)?(_|$)|mutex|semaphore|for_update|serializable|(^|_)watch$"
@@ -39,12 +40,20 @@ def raced(ctx: Context) -> Iterator[Finding]:
                 continue
             module = ctx.program.modules[use.path]
             less = _difference(module, use.node)
+            more = _difference(module, use.node, op="+") if less is None else None
+            if (
+                less is None
+                and more is not None
+                and CREDIT.search(name)
+                and not use.column.startswith("total")
+            ):
+                yield from _raised(ctx, statement, module, use, more)
             if less is None or meaning(name, "take") != "take" or not is_balance(name, "take", less):
                 continue
             read = _read_before(ctx, module, less)
             if (
                 read is None
-                or _conditioned(statement, name)
+                or conditioned(statement, name)
                 or _is_locked(module, use.node)
                 or _adjusts(use.node)
             ):
@@ -56,6 +65,35 @@ def _found(module: Module, node: ir.Node, name: str, line: int, read: ir.Node) -
     message = f"{name} is read and written back as a difference: of requests side by side only one is counted"
     return finding("credit-before-check", module, node, message, key=f"raced {name}", weight=44, line=line,
                    evidence=[Place(module.path, read.line)])  # fmt: skip
+
+
+def _is_raised(statement: Statement, use: ColumnUse, name: str) -> bool:
+    """Whether a sum is one of a balance, and not the work of the staff."""
+    return (
+        bool(CREDIT.search(name))
+        and meaning(name, "give") == "give"
+        and "admin" not in f"{use.path}{statement.module.path}"
+    )
+
+
+def _raised(
+    ctx: Context, statement: Statement, module: Module, use: ColumnUse, more: ir.Node
+) -> Iterator[Finding]:
+    """A balance that is read and written back as a sum."""
+    read = _read_before(ctx, module, more)
+    if (
+        read is None
+        or conditioned(statement, snake(use.column))
+        or _is_locked(module, use.node)
+        or _adjusts(use.node)
+    ):
+        return
+    name = f"{statement.table}.{use.column}"
+    message = f"{name} is read and written back as a sum: what is taken or given in between is undone"
+    own = module is statement.module
+    yield finding("credit-before-check", module, statement.node, message, key=f"raised {name}", weight=BARELY,
+                  line=statement.line if own else use.line, end=statement.end if own else use.line,
+                  evidence=[Place(module.path, read.line)])  # fmt: skip
 
 
 def _saved(ctx: Context) -> Iterator[Finding]:
@@ -71,36 +109,46 @@ def _saved(ctx: Context) -> Iterator[Finding]:
             yield _found(module, node, ir.plain_dotted(target) or last_name(target), node.line, read)
 
 
-def _difference(module: Module, node: ir.Node | None, depth: int = 0) -> ir.Node | None:
-    """What a value is lowered from: `user.credits` of `user.credits - 1`, also by a variable or `Math.max(0, …)`."""
+def _difference(module: Module, node: ir.Node | None, depth: int = 0, op: str = "-") -> ir.Node | None:
+    """What a value is lowered (or raised) from: `user.credits` of `user.credits - 1`, also by a variable or `max`."""
     if node is None or depth > 2:
         return None
-    if isinstance(node.parent, ir.Assign) and node.parent.value is node and node.parent.op == "-=":
+    if isinstance(node.parent, ir.Assign) and node.parent.value is node and node.parent.op == f"{op}=":
         return node.parent.target
     if isinstance(node, ir.Name):
         made = [each.value for each in reaching(module, node) if not each.keys]
         return next(
-            (less for each in made if (less := _difference(module, each, depth + 1)) is not None), None
+            (less for each in made if (less := _difference(module, each, depth + 1, op)) is not None), None
         )
     if isinstance(node, ir.Call) and last_name(node.func) == "max":
         return next(
-            (less for each in node.args if (less := _difference(module, each, depth + 1)) is not None), None
+            (less for each in node.args if (less := _difference(module, each, depth + 1, op)) is not None),
+            None,
         )
-    return node.left if isinstance(node, ir.Bin) and node.op == "-" and node.right is not None else None
+    return node.left if isinstance(node, ir.Bin) and node.op == op and node.right is not None else None
 
 
-def _read_before(ctx: Context, module: Module, less: ir.Node) -> ir.Node | None:
+def _read_before(ctx: Context, module: Module, less: ir.Node, depth: int = 0) -> ir.Node | None:
     """Where the number that is lowered was read into a variable: by a statement, or a helper that asks for it."""
     inner = next(ir.find(less, ir.Name), None) if isinstance(less, ir.Bin | ir.Call) else None
     root = inner or ir.root_of(less)
     if not isinstance(root, ir.Name) or root.within is None:
         return None
     for binding in reaching(module, root):
-        value = binding.value
-        for call in ir.find(value, ir.Call) if value is not None and binding.kind == "assign" else ():
+        value = binding.value if binding.kind == "assign" else None
+        for call in ir.find(value, ir.Call) if value is not None else ():
             if call.within is root.within and (call in ctx.once(_reads) or _is_reader(ctx, call)):
                 return call
+        plain = value is not None and not any(ir.find(value, ir.Call)) and depth < MAX_STEPS
+        for name in ir.find(value, ir.Name) if value is not None and plain else ():
+            read = _read_before(ctx, module, name, depth + 1) if name.id != root.id else None
+            if read is not None:
+                return read
     return None
+
+
+MAX_STEPS = 3
+"""So many variables may lie between what was read and what is lowered: `const have = profile.credits`."""
 
 
 def _reads(ctx: Context) -> set[ir.Node]:
@@ -118,7 +166,7 @@ def _is_reader(ctx: Context, call: ir.Call) -> bool:
     )
 
 
-def _conditioned(statement: Statement, name: str) -> bool:
+def conditioned(statement: Statement, name: str) -> bool:
     """Whether the row is only written where the balance is still what it was, or enough."""
     return any(snake(each) == name or CREDIT.search(snake(each)) for each in statement.where)
 

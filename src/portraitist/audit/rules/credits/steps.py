@@ -29,7 +29,7 @@ def steps_of(ctx: Context, ledger: Ledger, flow: Flow) -> list[Step]:
         module = ctx.program.module_of[func]
         line = goes_on(flow, module, func)
         for event in ledger.events(func):
-            if event.line == line and event.end >= line and _leads_on(event.node, flow):
+            if event.line == line and event.end >= line and _leads_on(ctx, event.node, flow):
                 continue
             step = Step(event, event.line < line, func, module)
             known = found.setdefault(event.node, step)
@@ -46,6 +46,14 @@ def goes_on(flow: Flow, module: Module, func: ir.Func) -> int:
     return max(lines, default=func.end)
 
 
-def _leads_on(node: ir.Node, flow: Flow) -> bool:
-    """Whether an event is the very call that leads to the paid one, a wrapper around it included."""
-    return node is flow.call.call or (isinstance(node, ir.Call) and flow.call.call in set(ir.walk(node)))
+def _leads_on(ctx: Context, node: ir.Node, flow: Flow) -> bool:
+    """Whether an event is the very call that leads to the paid one, a wrapper around it included.
+
+    What the function that it leads to does is a step of that function.
+    """
+    if not isinstance(node, ir.Call):
+        return False
+    targets = {each.node for each in ctx.program.functions_called(node)}
+    return (
+        node is flow.call.call or not targets.isdisjoint(flow.funcs) or flow.call.call in set(ir.walk(node))
+    )

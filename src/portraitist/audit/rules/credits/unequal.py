@@ -100,7 +100,7 @@ def _never_taken(ctx: Context, module: Module, func: ir.Func, takes: list[Effect
                 (each for part in attempt.body for each in _pays(ctx, part, func, first.node)), None
             )
         gives = done_in(ctx, func, "give")
-        back = next((each for each in gives if _in_any_case(each.node, handler)), None)
+        back = next((each for each in gives if in_any_case(each.node, handler)), None)
         if thrown is None or back is None:
             continue
         message = (
@@ -140,7 +140,7 @@ def _pays(ctx: Context, part: ir.Node, func: ir.Func, take: ir.Node) -> Iterator
             yield call
 
 
-def _in_any_case(node: ir.Node, handler: ir.Handler) -> bool:
+def in_any_case(node: ir.Node, handler: ir.Handler) -> bool:
     """Whether something stands in a handler under no test of what happened, and behind none that leaves."""
     for each in ir.ancestors(node):
         if each is handler:

@@ -16,7 +16,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, names_in
+from portraitist.audit.rules.base import finding, helpers_behind, helpers_of, last_name, names_in
 from portraitist.audit.rules.credits.effects import done_in
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.requests import Given, below, is_given
@@ -68,16 +68,25 @@ def given_unpaid(ctx: Context, route: Route) -> Finding | None:
         module = ctx.program.module_of[handler]
         way = _way(ctx, handler)
         given = next(_bought(ctx, route, way), None) or next(_credits(ctx, route, way), None)
-        if given is None or ctx.role_at(module, handler) not in LIVE_ROLES:
+        ordered = (
+            min(_ordered(ctx, handler), key=lambda each: each[1].line, default=None)
+            if given is None
+            else None
+        )
+        if (given or ordered) is None or ctx.role_at(module, handler) not in LIVE_ROLES:
             continue
-        func, node, what = given
+        func, node, what = given or ordered  # type: ignore[misc]
         words = {snake(each) for each in re.split(r"[/{}\[\]\s.-]+", f"{route.path}/{module.path}")}
         words |= {snake(each.name) for each in (handler, func)}
-        if any(_ELSE.search(each) for each in words) or any(ctx.once(_is_earned, each) for each in way):
+        if any(_ELSE.search(each) for each in words):
+            continue
+        if _is_proven(ctx, handler, node) if ordered else any(ctx.once(_is_earned, each) for each in way):
             continue
         at = node if way[func] is None else way[func]
         assert at is not None
         message = f"{route.key} gives {what} and nothing on the way looks at a payment"
+        if ordered:
+            message = f"{route.key} sets {what} to paid and nothing before that looks at a payment"
         proof = Place(ctx.program.module_of[func].path, node.line)
         weight = BARELY if _is_declared(module, handler) else 74
         return finding("credit-before-check", module, at, message, key=f"unpaid {route.key}", weight=weight,
@@ -152,6 +161,75 @@ def _is_bought(statement: Statement, use: ColumnUse, here: Given | None) -> bool
     if isinstance(use.value, Known):
         return bool(_GRANTED.match(str(use.value.value)))
     return not statement.insert and here is not None and is_given(here, use.node)
+
+
+def marks_paid(node: ir.Node) -> Iterator[ir.Assign]:
+    """Assignments below a node by which something stored becomes paid: `story["paid"] = True`."""
+    for each in ir.find(node, ir.Assign):
+        name = snake(last_name(each.target))
+        said = each.value.value if isinstance(each.value, ir.Lit) else None
+        stored = (
+            isinstance(each.target, ir.Index | ir.Attr)
+            and getattr(ir.root_of(each.target), "id", "") != "session"
+        )
+        if stored and (
+            (_PAID.match(name) and said is True) or (name == "payment_status" and str(said) in _SETTLED)
+        ):
+            yield each
+
+
+_PAID = re.compile(r"^(is_|has_)?paid$")
+_SETTLED = {"paid", "completed", "succeeded", "success", "complete"}
+_ORDERS = re.compile(r"order|booking|purchase|photo_?shoot|checkout|payment")
+
+
+def _ordered(ctx: Context, handler: ir.Func) -> Iterator[Gift]:
+    """Orders that a handler stores as paid, and marks of payment that it sets itself."""
+    for each in ctx.statements_under.get(handler, ()):
+        for use in each.columns if each.kind == "write" and _ORDERS.search(snake(each.table)) else ():
+            said = use.value.value if isinstance(use.value, Known) else None
+            status = re.search(r"(^|_)status$", snake(use.column)) and str(said).lower() == "paid"
+            if status or (_PAID.match(snake(use.column)) and said is True):
+                yield handler, each.node, f"{each.table}.{use.column}"
+    mark = next(marks_paid(handler), None)
+    if mark is not None and not any(
+        isinstance(each, ir.If) for each in ir.ancestors(mark) if each.within is handler
+    ):
+        yield handler, mark, f"{last_name(mark.target)} of what it keeps"
+
+
+_HINTS = re.compile(
+    r"pay(?!pal_order)|paid|receipt|invoice|charge|transaction|signature|secret|coupon|promo|voucher|admin|role|staff"
+    r"|debug|balance|credit|code$|refund|capture|webhook|cron|token$"
+)
+"""Names, in a test that turns away, of what may prove a payment or another right."""
+
+
+def _is_proven(ctx: Context, handler: ir.Func, mark: ir.Node) -> bool:
+    """Whether a handler asks a payment service, or turns away by what may stand for a payment, before a mark."""
+    for call in ir.find(handler, ir.Call):
+        if call.line < mark.line and call not in handler.decorators:
+            below = (one for func in helpers_behind(ctx, call) for one in ir.find(func, ir.Call))
+            names = [snake(ir.dotted(each.func)) for each in (call, *below)]
+            if any(_PROVES.search(each) or _GUARDS.search(each) for each in names):
+                return True
+    tests = (
+        each
+        for each in ir.find(handler, ir.If)
+        if each.line < mark.line and (exits(each.then) or exits(each.other))
+    )
+    around = (each for each in ir.ancestors(mark) if isinstance(each, ir.If) and each.within is handler)
+    return any(
+        _HINTS.search(snake(name))
+        for each in (*tests, *around)
+        for name in names_in(each.test)
+        if " " not in name
+    )
+
+
+_GUARDS = re.compile(
+    r"(^|[._])(check|require|is|verify|ensure|assert|has|must_be|only)_(\w+_)?(admin|staff|super_?user|role|owner)"
+)
 
 
 def _is_earned(ctx: Context, func: ir.Func) -> bool:
