@@ -59,7 +59,7 @@ def asks_before(ctx: Context, module: Module, func: ir.Func, node: ir.Node) -> b
     calls = (each for each in ir.find(func, ir.Call) if each.line < node.line)
     if any(_DONE.search(snake(last_name(each.func))) for each in calls):
         return True
-    return any(_keeps_out(each, node, above) for each in ctx.statements_under.get(func, ()))
+    return any(_keeps_out(ctx, each, node, above) for each in ctx.statements_under.get(func, ()))
 
 
 def _atoms(test: ir.Node, yes: bool = True) -> Iterator[tuple[ir.Node, bool]]:
@@ -86,7 +86,8 @@ def _tells(ctx: Context, module: Module, atom: ir.Node, there: bool) -> bool:
     for key, value, stated in _sources(module, atom, None, False):
         for statement in _asked_of(ctx, value):
             if statement.kind == "write":
-                if statement.insert and not there if key == "error" else _by_state(statement):
+                kept = statement.insert and not there and may_collide(ctx, statement)
+                if kept if key == "error" else _by_state(statement):
                     return True
             elif (
                 stated or _by_state(statement) or _moves_on(ctx, statement) or (not there and key != "error")
@@ -164,7 +165,7 @@ def _moves_on(ctx: Context, read: Statement) -> bool:
     )
 
 
-def _keeps_out(statement: Statement, node: ir.Node, above: set[ir.Node]) -> bool:
+def _keeps_out(ctx: Context, statement: Statement, node: ir.Node, above: set[ir.Node]) -> bool:
     """Whether a row with the event's own key is inserted before, or in the same transaction, by one that throws."""
     if statement.kind != "write":
         return False
@@ -173,6 +174,8 @@ def _keeps_out(statement: Statement, node: ir.Node, above: set[ir.Node]) -> bool
         return _by_state(statement) or bool(_KEYED.search(text))
     if not statement.insert or not any(_UNIQUE.search(snake(each.column)) for each in statement.columns):
         return False
+    if not may_collide(ctx, statement):
+        return False
     if statement.module.language == "python":
         return True  # one session, one commit
     shared = above & set(ir.ancestors(statement.node))
@@ -180,3 +183,39 @@ def _keeps_out(statement: Statement, node: ir.Node, above: set[ir.Node]) -> bool
     chain = ir.dotted(statement.node.func) if isinstance(statement.node, ir.Call) else ""
     throws = ".from" not in f".{chain}" or "throwOnError" in chain
     return whole or (throws and statement.line < node.line)
+
+
+def may_collide(ctx: Context, statement: Statement) -> bool:
+    """Whether a second row with the same key may be refused: no, where the schema calls the key unique nowhere.
+
+    A table or a key that no schema of the repository defines may be unique.
+    """
+    keys = {each.column for each in statement.columns if _UNIQUE.search(snake(each.column))}
+    made = [
+        each
+        for each in ctx.tables.get(statement.table, ())
+        if each.source in {"create table", "prisma", "drizzle"}
+    ]
+    if not keys or not made or not all(any(key in each.columns for each in made) for key in keys):
+        return True
+    return not keys.isdisjoint(ctx.once(_unique_keys, statement.table))
+
+
+def _unique_keys(ctx: Context, name: str) -> set[str]:
+    """The columns of a table that the schema calls unique, alone or with others, there or by an index."""
+    found: set[str] = set()
+    texts = {each.path: each.text for each in ctx.tree.files if each.language == "sql"}
+    for table in ctx.tables.get(name, ()):
+        texts.update({each.path: each.text for each in ctx.tree.files if each.path == table.path})
+        own = texts.get(table.path, "").split("\n")
+        own = own[table.line - 1 : max(table.end, table.line + len(table.columns) + 12)]
+        told = [line for line in own if _IS_UNIQUE.search(line)]
+        told += [part for text in texts.values() if name in text for part in _INDEX.findall(text)]
+        found |= {
+            each for each in table.columns if any(re.search(rf"\b{re.escape(each)}\b", one) for one in told)
+        }
+    return found
+
+
+_IS_UNIQUE = re.compile(r"unique|primary\s*key|@id\b|primaryKey|primary_key", re.I)
+_INDEX = re.compile(r"unique[^;]{0,160}", re.I)

@@ -18,6 +18,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.again.asked import asks_before
 from portraitist.audit.rules.base import finding, hears_provider, last_name, names_in
 from portraitist.audit.rules.credits.effects import Effect, balance_effects
+from portraitist.audit.rules.gravity import BARELY
 
 MAX_DEPTH = 3
 """How many helpers below a handler an effect is looked for."""
@@ -61,6 +62,14 @@ def counted_again(ctx: Context) -> Iterator[Finding]:
             continue
         deed = f"{'gives' if way.effect.kind == 'give' else 'takes'} credits ({way.effect.name})"
         yield _found("credit-before-check", route, way, _SAYS[sender].format(deed=deed), 54)
+        if len(way.steps) > 1:
+            module, _, node = way.steps[-1]
+            told = (
+                f"this comes again with the same {sender} of {route.key}, and nothing on the way asks for it"
+            )
+            first = Place(way.steps[0][0].path, way.steps[0][2].line)
+            yield finding("credit-before-check", module, node, told, key=f"below {way.effect.kind}", weight=BARELY,
+                          end=node.end, evidence=[first])  # fmt: skip
 
 
 def paid_again(ctx: Context) -> Iterator[Finding]:

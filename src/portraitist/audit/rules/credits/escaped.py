@@ -14,6 +14,7 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.flows import Flow
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, live_statements, names_in, place, runs_in_browser, trace
@@ -87,7 +88,7 @@ def _by_rows(ctx: Context, flow: Flow) -> Iterator[Told]:
                     and again is not None
                     and any(is_given(here, by) for _, by in again.where_values)
                 )
-                if again is not None and named and _adds(ctx, flow, read.table):
+                if again is not None and named and _too_many(read, test) and _adds(ctx, flow, read.table):
                     message = (
                         f"the limit counts rows of {read.table}, and a request that names one (line {again.line}) has"
                         " it written into instead: it is never reached"
@@ -96,10 +97,22 @@ def _by_rows(ctx: Context, flow: Flow) -> Iterator[Told]:
                     yield finding("credit-before-check", module, read.node, message, key=key, weight=45, line=read.line,
                                   end=max(read.end, test.test.end), evidence=proof), again.node  # fmt: skip
             gone = next((each for each in ctx.once(_deleted) if each.table == read.table), None)
-            if gone is not None:
+            if gone is not None and _too_many(read, test):
                 message = f"the limit counts rows of {read.table}, which members can delete: then there is room again"
                 yield finding("credit-before-check", module, test, message, key=f"deleted {read.table}", weight=BARELY,
                               end=test.test.end, evidence=[Place(gone.module.path, gone.line)]), test  # fmt: skip
+
+
+def _too_many(read: Statement, test: ir.If) -> bool:
+    """Whether a test turns away those who have many rows, not those who have too few."""
+    made = ir.enclosing(read.node, ir.Assign)
+    names = variables_in(made.target) if made is not None else set()
+    return any(
+        names & names_in(more)
+        for each in ir.find(test.test, ir.Bin)
+        if each.right is not None and each.op in ORDER
+        for more in (each.left if each.op in {">", ">="} else each.right,)
+    )
 
 
 def _writes_into(statement: Statement, read: Statement) -> bool:

@@ -56,10 +56,12 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
         if unpaid is not None:
             yield unpaid
         if found is not None:
-            here, node, line = found
+            here, node, line, proven = found
             message = (
                 f"{route.key} adds as many credits as the request says, with no proof that they were paid for"
             )
+            if proven:
+                message = f"{route.key} adds as many credits as the request says, however little the shown payment was"
             yield finding("credit-before-check", here.module, node, message, key=f"given {route.key}", weight=79,
                           evidence=[Place(here.module.path, line)])  # fmt: skip
 
@@ -82,15 +84,34 @@ def _lets_members_in(ctx: Context, route: Route) -> bool:
 Sum = tuple[Given, ir.Node, int]
 
 
-def _first_sum(ctx: Context, route: Route) -> Sum | None:
-    """The first sum on the way of a route, where no function up to it proves a payment or lets only staff pass."""
+def _first_sum(ctx: Context, route: Route) -> tuple[Given, ir.Node, int, bool] | None:
+    """The first sum on the way of a route, where no function up to it proves a payment or lets only staff pass.
+
+    Also where a payment is proven, and nobody looks at how much of what was paid: then the last is true.
+    """
     before: list[Given] = []
     for here in below(ctx, route):
         before.append(here)
         found = next(_sums(ctx, here), None)
+        if found is not None and not any(_has_reason(ctx, each) for each in before):
+            return *found, False
         if found is not None:
-            return None if any(_has_reason(ctx, each) for each in before) else found
+            shown = [func for each in before for func in each.way if ctx.once(_asks_payments, func)]
+            others = any(_only_staff(each) or _takes(ctx, each) for each in before)
+            return (*found, True) if shown and not others and not any(map(_weighs, shown)) else None
     return None
+
+
+_WORTH = re.compile(
+    r"amount|metadata|total(_?price)?$|line_?items|notes|price|custom|product|quantity|value|plan|pack", re.I
+)
+
+
+def _weighs(func: ir.Func) -> bool:
+    """Whether a function that proves a payment names anything of what was paid, or for what."""
+    return any(_WORTH.search(each.name) for each in ir.find(func, ir.Attr)) or any(
+        _WORTH.search(each.id) for each in ir.find(func, ir.Name)
+    )
 
 
 def _sums(ctx: Context, here: Given) -> Iterator[Sum]:
@@ -113,6 +134,10 @@ def _has_reason(ctx: Context, here: Given) -> bool:
     """Whether a payment is asked for on the way, only staff may come, or what is given was taken here before."""
     if any(ctx.once(_asks_payments, each) for each in here.way) or _only_staff(here):
         return True
+    return _takes(ctx, here)
+
+
+def _takes(ctx: Context, here: Given) -> bool:
     return any(each.kind == "take" for func in here.way for each in ctx.once(balance_effects).get(func, ()))
 
 

@@ -38,6 +38,7 @@ _GOODS = re.compile(
 _OTHERS = re.compile(
     r"web-?_?hook|callback|cron|admin|internal|donat|tip(s|/|$)|refund|payout|withdraw", re.I
 )
+_WHOSE = re.compile(r"(^|_)(lead|client|patient|guest|tenant|debtor)(_id)?$")
 _IDS = re.compile(r"(^|_)id$|lookup|price_key")
 
 
@@ -197,6 +198,8 @@ def _compared(func: ir.Func, name: str) -> bool:
 def _buys(here: Given, price: ir.Prop) -> bool:
     """Whether the request says, beside the price, what is bought."""
     skipped = names_in(price.value)
+    if any(_WHOSE.search(snake(each)) for each in names_in(here.func) if " " not in each):
+        return False  # somebody else is asked to pay
     for each in ir.find(here.func, ir.Attr):
         if each.name not in skipped and _GOODS.search(snake(each.name)) and is_given(here, each):
             return True

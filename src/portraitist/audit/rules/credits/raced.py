@@ -41,12 +41,7 @@ def raced(ctx: Context) -> Iterator[Finding]:
             module = ctx.program.modules[use.path]
             less = _difference(module, use.node)
             more = _difference(module, use.node, op="+") if less is None else None
-            if (
-                less is None
-                and more is not None
-                and CREDIT.search(name)
-                and not use.column.startswith("total")
-            ):
+            if more is not None and _is_raised(statement, use, name):
                 yield from _raised(ctx, statement, module, use, more)
             if less is None or meaning(name, "take") != "take" or not is_balance(name, "take", less):
                 continue

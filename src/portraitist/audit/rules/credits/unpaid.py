@@ -156,7 +156,8 @@ def _bought(ctx: Context, route: Route, way: dict[ir.Func, ir.Call | None]) -> I
 
 def _is_bought(statement: Statement, use: ColumnUse, here: Given | None) -> bool:
     """Whether a column gets the value of something paid for, or what the request says of it."""
-    if not _BOUGHT.search(snake(use.column)):
+    begun = "subscri" in statement.table.lower() and snake(use.column) == "status" and statement.insert
+    if not _BOUGHT.search(snake(use.column)) and not begun:
         return False
     if isinstance(use.value, Known):
         return bool(_GRANTED.match(str(use.value.value)))
@@ -238,4 +239,5 @@ def _is_earned(ctx: Context, func: ir.Func) -> bool:
     if any(each in ctx.call_at or _PROVES.search(snake(ir.dotted(each.func))) for each in calls):
         return True
     tests = (each for each in ir.find(func, ir.If) if exits(each.then) or exits(each.other))
-    return any(_ASKS.search(snake(name)) for each in tests for name in names_in(each.test) if " " not in name)
+    names = (snake(name) for each in tests for name in names_in(each.test) if " " not in name)
+    return any(_ASKS.search(each) and not each.endswith("_method") for each in names)
