@@ -45,7 +45,7 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
             continue
         found = _first_sum(ctx, route)
         if office and found is not None:
-            here, node, line = found
+            here, node, line, _ = found
             message = (
                 f"{route.key} adds as many credits as the request says, and lets in whoever is signed in"
             )

@@ -65,7 +65,8 @@ def _given_again(ctx: Context, ledger: Ledger, func: ir.Func) -> Iterator[Findin
             continue
         inside = [each for each in gives if any(_within(each, part) for part in attempt.body)]
         for give in inside:
-            if in_handler(give.node) and ir.enclosing(give.node, ir.Try) is not attempt:
+            caught = in_handler(give.node) and ir.enclosing(give.node, ir.Try) is not attempt
+            if caught or give.node.within is not attempt.within:
                 continue
             ways = _behind(give.node, attempt)
             thrown = next((each for each in ways if isinstance(each, ir.Return)), None)
@@ -172,6 +173,7 @@ def _heard(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]
     """A failure that is heard of where the work is asked for, whose credits are given back nowhere."""
     told: set[ir.Node] = set()
     asking = [each for each in ctx.calls if each.purpose == "status" and each.func is not None]
+    starting = {func for flow in flows for func in flow.funcs}
     for flow in flows:
         takes = [each for each in steps_of(ctx, ledger, flow) if each.event.kind == "take"]
         if not takes or any(_gives(ledger, func) for func in flow.funcs):
@@ -182,6 +184,8 @@ def _heard(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]
             func = call.func
             if func is None or not _same_kind(call, flow) or _gives(ledger, _outer(func)):
                 continue
+            if func in starting and func not in flow.funcs:
+                continue  # asks for what it has started itself
             branch = _lost_branch(_outer(func), call.call.line)
             take = next((each for each in takes if branch is not None and _taken_before(each, branch)), None)
             if (
@@ -231,7 +235,9 @@ def _without_output(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
             continue
         module = ctx.program.module_of[func]
         for test in ir.find(func, ir.If):
-            leaves = [each for part in test.then for each in ir.find(part, ir.Return)]
+            leaves = [
+                each for part in test.then for each in ir.find(part, ir.Return) if each.within is test.within
+            ]
             quiet = leaves and not any(each.throws for each in leaves)
             given = any(test.line <= each.line <= test.end for each in gives)
             if quiet and not given and _asks_for_none(test) and ctx.role_at(module, test) in LIVE_ROLES:
@@ -248,7 +254,12 @@ def _asks_for_none(test: ir.If) -> bool:
     """Whether a branch is for work that succeeded without a result: `!output`, `urls.length === 0`."""
     asked = test.test
     nothing = isinstance(asked, ir.Bin) and (
-        asked.op in {"!", "not"} or (isinstance(asked.right, ir.Lit) and asked.right.value in {0, None})
+        asked.op in {"!", "not"}
+        or (
+            asked.op in {"==", "===", "is"}
+            and isinstance(asked.right, ir.Lit)
+            and asked.right.value in {0, None}
+        )
     )
     named = any(_OUTPUT.search(snake(each)) for each in names_in(asked) if " " not in each)
     around = (each for each in ir.ancestors(test) if isinstance(each, ir.If))
