@@ -15,9 +15,18 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.bindings import variables_in
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, live_statements, names_in, place, runs_in_browser, trace
+from portraitist.audit.rules.base import (
+    finding,
+    helpers_behind,
+    live_statements,
+    names_in,
+    place,
+    runs_in_browser,
+    trace,
+)
 from portraitist.audit.rules.credits.ledger import Ledger
 from portraitist.audit.rules.credits.rows_later import asks_number, limits
 from portraitist.audit.rules.credits.steps import Step, goes_on, steps_of
@@ -56,6 +65,8 @@ def escaped(ctx: Context, ledger: Ledger, flows: list[Flow], hooks: list[ir.Func
     opened = [flow for flow, steps in ways if not _asks(ctx, flow, steps)]
     if opened:
         yield from _by_browser(ctx, opened)
+    if flows:
+        yield from _says_yes(ctx, ledger)
 
 
 def _asks(ctx: Context, flow: Flow, steps: list[Step]) -> bool:
@@ -199,6 +210,38 @@ def _looked_in_vain(ctx: Context, flow: Flow, steps: list[Step]) -> Iterator[Tol
         message = f"the plan is looked at here and turns nobody away from the paid {flow.call.purpose}"
         yield finding("credit-before-check", read.module, read.node, message, key=f"plan {flow.call.api}",
                       weight=44, line=read.line, end=last.line, evidence=[place(flow.call)]), read.node  # fmt: skip
+
+
+def _says_yes(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
+    """Checks of credits or a quota that ask nothing and let everybody pass, where a route relies on them."""
+    told: set[ir.Func] = set()
+    for handler in ctx.handled_by:
+        for event in ledger.events(handler):
+            called = event.node if event.kind == "check" else None
+            for helper in helpers_behind(ctx, called) if isinstance(called, ir.Call) else ():
+                given = returns(helper)
+                asks = any(
+                    isinstance(each, ir.Call | ir.If | ir.Cond)
+                    for one in helper.body
+                    for each in ir.walk(one)
+                )
+                module = ctx.program.module_of[helper]
+                if helper in told or asks or not given or not all(map(_is_yes, given)):
+                    continue
+                told.add(helper)
+                message = f"{helper.name} lets everybody pass: what relies on it has no limit"
+                relies = [Place(ctx.program.module_of[handler].path, event.line)]
+                yield finding("credit-before-check", module, helper, message, key=f"yes {helper.name}", weight=56,
+                              end=helper.end, evidence=relies)  # fmt: skip
+
+
+def _is_yes(value: ir.Node) -> bool:
+    """`true`, or an answer with a yes in it."""
+    told = value.get(*_YES) if isinstance(value, ir.Obj) else value
+    return isinstance(told, ir.Lit) and told.value is True
+
+
+_YES = ("allowed", "ok", "success", "canGenerate", "hasCredits", "can_generate")
 
 
 def _by_browser(ctx: Context, opened: list[Flow]) -> Iterator[Finding]:

@@ -185,6 +185,29 @@ def _asked(test: ir.Node, names: set[str]) -> Iterator[str]:
             yield kind
 
 
+def _names_asked(test: ir.Node) -> set[str]:
+    """The names of a test but those of the server's own settings: whether a key of its own is there asks nobody."""
+    names = names_in(test)
+    if not any(_KEY.search(each) for each in names):
+        return names
+    settings = not names.isdisjoint(_ENVIRONMENT)
+    for each in ir.find(test, ir.Name) if not settings else ():
+        made = [one.value for one in _bound(each) if one.value is not None] if _KEY.search(each.id) else []
+        settings = settings or any(not names_in(value).isdisjoint(_ENVIRONMENT) for value in made)
+    return {each for each in names if not _KEY.search(each)} if settings else names
+
+
+def _bound(name: ir.Name) -> Iterator[ir.Assign]:
+    """The assignments to a name in its own function."""
+    for each in ir.find(name.within, ir.Assign) if name.within is not None else ():
+        if isinstance(each.target, ir.Name) and each.target.id == name.id:
+            yield each
+
+
+_KEY = re.compile(r"api_?key", re.I)
+_ENVIRONMENT = {"env", "environ", "getenv", "settings", "config", "Deno"}
+
+
 @functools.cache
 def _about(name: str) -> Kinds:
     """What a test of something with this name does: a check where it may be credits, a look where it may be money."""
