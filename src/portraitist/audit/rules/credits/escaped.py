@@ -245,13 +245,15 @@ _YES = ("allowed", "ok", "success", "canGenerate", "hasCredits", "can_generate")
 
 
 def _by_browser(ctx: Context, opened: list[Flow]) -> Iterator[Finding]:
-    """What a page counts in the browser's own store, where a paid route that it calls asks for nothing."""
+    """What a page counts in the browser's own store, where a paid route that a page calls asks for nothing."""
     for module in ctx.modules:
         text = module.file.text
         if module.role != "src" or not ("localStorage" in text or "indexedDB" in text):
             continue
-        flow = next((each for each in opened if _calls(ctx, module, each)), None)
-        kept = next(_counts(module), None) if flow is not None else None
+        kept = next(_counts(module), None)
+        flow = (
+            next((each for each in opened if _calls(ctx, module, each)), None) if kept is not None else None
+        )
         if flow is None or kept is None or flow.route is None or ctx.role_at(module, kept) not in LIVE_ROLES:
             continue
         message = f"only the browser keeps count of what may be made: {flow.route.key} asks for no limit"
@@ -264,8 +266,14 @@ def _calls(ctx: Context, module: Module, flow: Flow) -> bool:
     path = flow.route.path if flow.route is not None else ""
     if len(path) < 4 or "[" in path or "{" in path:
         return False
-    pages = [module] if runs_in_browser(module) else [each for each in ctx.modules if runs_in_browser(each)]
-    return any(f"{path}{end}" in each.file.text for each in pages for end in "\"'`?")
+    pages = [module] if runs_in_browser(module) else ctx.once(_pages)
+    return any(
+        f"{path}{end}" in each.file.text for each in pages for end in "\"'`?" if path in each.file.text
+    )
+
+
+def _pages(ctx: Context) -> list[Module]:
+    return [each for each in ctx.modules if runs_in_browser(each)]
 
 
 def _counts(module: Module) -> Iterator[ir.Node]:

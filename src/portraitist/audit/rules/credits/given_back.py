@@ -23,6 +23,10 @@ def failed_branch(func: ir.Func) -> ir.If | None:
     return next((each for each in ir.find(func, ir.If) if names_in(each.test) & {"failed", "canceled"}), None)
 
 
+def _failed(_ctx: Context, func: ir.Func) -> ir.If | None:
+    return failed_branch(func)
+
+
 def given_back_later(ctx: Context, ledger: Ledger, flow: Flow) -> Place | None:
     """Where the credits of work that fails once it runs are given back, by a webhook, a poll or a job.
 
@@ -37,7 +41,7 @@ def given_back_later(ctx: Context, ledger: Ledger, flow: Flow) -> Place | None:
         if "give" not in kinds or func in flow.funcs or ctx.role_at(module, func) not in LIVE_ROLES:
             continue
         named = f"{module.path} {func.name}"
-        branch = failed_branch(func) if own.search(named) or not other.search(named) else None
+        branch = ctx.once(_failed, func) if own.search(named) or not other.search(named) else None
         if branch is None:
             continue
         last = max((each.end for each in branch.then), default=branch.line)

@@ -60,6 +60,7 @@ class Ledger:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self.own: dict[ir.Func, list[Event]] = {}
+        self._events: dict[ir.Func, list[Event]] = {}
         self.balances: set[str] = set()
         for statement in live_statements(ctx, "write", "read"):
             for func, event in _of_statement(ctx, statement):
@@ -124,6 +125,11 @@ class Ledger:
 
     def events(self, func: ir.Func) -> list[Event]:
         """Everything in a function and the functions written inside it, its calls of helpers included, by line."""
+        if func not in self._events:
+            self._events[func] = self._found(func)
+        return self._events[func]
+
+    def _found(self, func: ir.Func) -> list[Event]:
         found: list[Event] = []
         for inner in ir.find(func, ir.Func):
             found.extend(self.own.get(inner, ()))
@@ -171,30 +177,38 @@ def _of_wallet(names: Iterable[str]) -> bool:
 
 def _asked(test: ir.Node, names: set[str]) -> Iterator[str]:
     """What a test with these names asks for; a limit counts as asked for where something is compared with it."""
-    compared = any(
+    asked = NOTHING.union(*(_about(each) for each in names if " " not in each))
+    if asked and any(map(_is_key, names)) and _is_setting(test, names):
+        asked = NOTHING.union(*(_about(each) for each in names if " " not in each and not _is_key(each)))
+    compared = any(map(_names_limit, names)) and any(
         each.op in ORDER
-        and "limit" in (sides := snake(last_name(each.left) + " " + last_name(each.right)))
-        and re.search(r"(?<!rate)(?<!rate_)(?<![a-z])limits?(?![a-z])", sides)
+        and _LIMIT.search(snake(last_name(each.left) + " " + last_name(each.right)))
         and not isinstance(each.left, ir.Lit)
         and not isinstance(each.right, ir.Lit)
         for each in ir.find(test, ir.Bin)
     )
-    asked = NOTHING.union(*(_about(each) for each in names if " " not in each))
     for kind in ("check", "look"):
         if compared or kind in asked:
             yield kind
 
 
-def _names_asked(test: ir.Node) -> set[str]:
-    """The names of a test but those of the server's own settings: whether a key of its own is there asks nobody."""
-    names = names_in(test)
-    if not any(_KEY.search(each) for each in names):
-        return names
-    settings = not names.isdisjoint(_ENVIRONMENT)
-    for each in ir.find(test, ir.Name) if not settings else ():
-        made = [one.value for one in _bound(each) if one.value is not None] if _KEY.search(each.id) else []
-        settings = settings or any(not names_in(value).isdisjoint(_ENVIRONMENT) for value in made)
-    return {each for each in names if not _KEY.search(each)} if settings else names
+_LIMIT = re.compile(r"(?<!rate)(?<!rate_)(?<![a-z])limits?(?![a-z])")
+
+
+@functools.cache
+def _names_limit(name: str) -> bool:
+    return "limit" in name.lower()
+
+
+def _is_setting(test: ir.Node, names: set[str]) -> bool:
+    """Whether a test asks for a key of the server's own, by its settings or a variable made of them."""
+    made = [
+        binding.value
+        for each in ir.find(test, ir.Name)
+        for binding in (_bound(each) if _is_key(each.id) else ())
+        if binding.value is not None
+    ]
+    return any(not each.isdisjoint(_ENVIRONMENT) for each in (names, *map(names_in, made)))
 
 
 def _bound(name: ir.Name) -> Iterator[ir.Assign]:
@@ -204,7 +218,11 @@ def _bound(name: ir.Name) -> Iterator[ir.Assign]:
             yield each
 
 
-_KEY = re.compile(r"api_?key", re.I)
+@functools.cache
+def _is_key(name: str) -> bool:
+    return "apikey" in name.replace("_", "").lower()
+
+
 _ENVIRONMENT = {"env", "environ", "getenv", "settings", "config", "Deno"}
 
 

@@ -228,8 +228,8 @@ def _lost_branch(func: ir.Func, line: int) -> ir.Node | None:
 
 def _without_output(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
     """A way out for work that ended without a result, in a function that gives credits back for failures only."""
-    for func in ledger.kinds:
-        branch = failed_branch(func) if func.within is None and _gives(ledger, func) else None
+    for func, kinds in ledger.kinds.items():
+        branch = failed_branch(func) if func.within is None and "give" in kinds else None
         gives = _gives(ledger, func) if branch is not None else []
         if branch is None or not any(branch.line < each.line <= branch.end for each in gives):
             continue
