@@ -239,16 +239,15 @@ def _handlers(ctx: Context) -> None:
     for route in ctx.routes:
         if not route.is_http:
             continue
-        provider = re.search(
-            r"replicate|training|prediction|generat|model", route.path + route.module.path, re.I
-        )
-        if any(same_path(route.path, each) for each in sent) or (
-            "webhook" in route.path.lower() and provider
-        ):
+        named = "webhook" in route.path.lower() and _OF_PROVIDER.search(route.path + route.module.path)
+        if named or any(same_path(route.path, each) for each in sent):
             evidence = [each.place for each in ctx.of("webhook") if same_path(route.path, each.key)]
             ctx.add(
                 "webhook", route.path, route.module, route.node, evidence=evidence, value=route.key, shows=""
             )
+
+
+_OF_PROVIDER = re.compile(r"replicate|training|prediction|generat|model", re.I)
 
 
 def same_path(route: str, sent: str) -> bool:

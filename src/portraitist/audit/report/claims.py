@@ -132,7 +132,8 @@ _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 def code(text: object, limit: int = 90) -> str:
     """Source text as an inline code span that cannot break out of it or of a table."""
     shown = _DIGEST.sub(r"\1…", re.sub(r"\s+", " ", str(text))).replace("`", "'").replace("|", "¦")
-    shown = "".join(each if each.isprintable() else "·" for each in shown)
+    if not shown.isprintable():
+        shown = "".join(each if each.isprintable() else "·" for each in shown)
     return f"`{shown if len(shown) <= limit else shown[: limit - 1] + '…'}`"
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterable
-from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
 from portraitist.audit.facts.base import Context
@@ -56,7 +56,7 @@ def inventory(ctx: Context, findings: list[Finding], cites: Citations) -> Sectio
     ]
     head = ["| path | purpose | key exports | replicate | risk |", "|---|---|---|---|---|"]
     paths = sorted(each.path for each in ctx.tree.files)
-    absent = [each for each in ASKED_FILES if not any(fnmatch(path, each) for path in paths)]
+    absent = [each for each in ASKED_FILES if not fnmatch.filter(paths, each)]
     missing = (
         [Row("Absent of the listed files: " + ", ".join(code(each) for each in absent) + ".")]
         if absent

@@ -32,7 +32,8 @@ def as_json(ctx: Context, findings: list[Finding], dropped: list[dict[str, objec
 
 def _one_a_line(rows: list[dict[str, object]]) -> str:
     """A JSON list with one entry a line: quick to write, and to compare with another run."""
-    return "[\n" + ",\n".join(json.dumps(each, ensure_ascii=False) for each in rows) + "\n]"
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    return "[\n" + ",\n".join(map(encode, rows)) + "\n]"
 
 
 def _places(places: tuple[Place, ...]) -> list[dict[str, object]]:

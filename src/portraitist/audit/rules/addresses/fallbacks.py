@@ -96,8 +96,9 @@ def _fallbacks(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Name,
                 yield from _where_copied(call, prop.value)
                 break
     for assign in module.all(ir.Assign):
-        clicked = last_name(assign.target) in _OF_A_PAGE or not isinstance(assign.parent, ir.Handler)
-        if isinstance(assign.value, ir.Name) and not clicked and _in_place(assign):
+        if not isinstance(assign.value, ir.Name) or not isinstance(assign.parent, ir.Handler):
+            continue
+        if last_name(assign.target) not in _OF_A_PAGE and _in_place(assign):
             yield from _where_copied(assign, assign.value)
     for either in module.all(ir.Bin):
         kept = either.right if either.op in {"or", "??"} and isinstance(either.right, ir.Name) else None
