@@ -31,7 +31,7 @@ from portraitist.audit.rules.names import undefined
 from portraitist.audit.rules.open_ways import access
 from portraitist.audit.rules.others import ownership
 from portraitist.audit.rules.secrets import exposed
-from portraitist.audit.rules.senders import webhooks
+from portraitist.audit.rules.senders import handlers, webhooks
 from portraitist.audit.rules.states import progress, stuck
 
 RULES: dict[str, Rule] = {
@@ -40,7 +40,7 @@ RULES: dict[str, Rule] = {
     "column-mismatch": models.column_mismatch,
     "missing-auth": access.missing_auth,
     "webhook-unverified": webhooks.webhook_unverified,
-    "webhook-missing-handler": webhooks.webhook_missing_handler,
+    "webhook-missing-handler": handlers.webhook_missing_handler,
     "idor": ownership.idor,
     "shared-destination": provider.shared_destination,
     "shared-model-fallback": shared_models.shared_model_fallback,

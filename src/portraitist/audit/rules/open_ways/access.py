@@ -30,6 +30,7 @@ from portraitist.audit.rules.open_ways import (
 from portraitist.audit.rules.open_ways.actions import behind_page
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.open_ways.limits import limit_before
+from portraitist.audit.rules.open_ways.middleware import HANDS_OUT, lets_nobody_in, middleware_files
 from portraitist.audit.rules.open_ways.open_files import TAKES, Deed
 from portraitist.audit.rules.open_ways.payment_returns import is_payment_return
 from portraitist.audit.rules.requests import within_reach
@@ -185,7 +186,10 @@ def behind_middleware(ctx: Context, route: Route) -> bool:
     """Whether a Next middleware file denies on this path, as far as its matcher and its exceptions say."""
     if route.framework not in {"next", "pages", "action"}:
         return False
-    files = ctx.once(_middleware_files)
+    said = lets_nobody_in(ctx, route)
+    if said is not None:
+        return not said
+    files = ctx.once(middleware_files)
     if any(_excepts_everything(each) for each in files):
         return False
     covering = [each for each in files if _chosen(each, route)]
@@ -197,24 +201,15 @@ def behind_middleware(ctx: Context, route: Route) -> bool:
     )
 
 
-def _middleware_files(ctx: Context) -> list[Module]:
-    """Next's own files, and helpers of that name which those may hand the request on to."""
-    return [each for each in ctx.live if re.search(r"(^|/)(middleware|proxy)\.(ts|js)$", each.path)]
-
-
-_HANDS_OUT = re.compile(r"\bexport\b[^;=(]*\b(default|middleware|proxy)\b|module\.exports|exports\.")
-"""What Next takes from such a file: one that hands out something else stands in front of nothing."""
-
-
 def _stands_in_front(ctx: Context, module: Module) -> bool:
     """Whether a file hands out what Next takes, or is imported by one that does."""
-    if _HANDS_OUT.search(module.file.text):
+    if HANDS_OUT.search(module.file.text):
         return True
     taken = ctx.program.resolver.resolve
     return any(
         taken(each.path, one.module, each.language) == module.path
-        for each in ctx.once(_middleware_files)
-        if each is not module and _HANDS_OUT.search(each.file.text)
+        for each in ctx.once(middleware_files)
+        if each is not module and HANDS_OUT.search(each.file.text)
         for one in each.all(ir.Import)
     )
 

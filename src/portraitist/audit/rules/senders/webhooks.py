@@ -11,7 +11,6 @@ from portraitist.audit.facts.asking import own_secret
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.signed import is_verification
-from portraitist.audit.facts.weights import same_path
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
@@ -352,48 +351,3 @@ def _is_given(value: ir.Node | None) -> bool:
             isinstance(each, ir.Lit) for each in value.args
         )
     return isinstance(value, ir.Attr | ir.Index)
-
-
-def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
-    """A webhook address sent to the provider that no route of the repository serves.
-
-    Addresses that are not resolved, or that name another service's host, are not judged; nor are those that end in a
-    route of the repository, which a prefix may stand before.
-    """
-    routes = [each.path for each in ctx.routes if each.is_http]
-    for fact in ctx.of("webhook"):
-        sent = isinstance(fact.value, str) and " /" not in fact.value
-        text = str(fact.value or "")
-        if (
-            not sent
-            or fact.role not in LIVE_ROLES
-            or not routes
-            or fact.key in {"{}", "/", ""}
-            or "{" in fact.key.split("/")[1:2]
-        ):
-            continue
-        if re.search(r"webhook\.site|ngrok|pipedream|hooks\.zapier|make\.com|supabase\.co", text):
-            continue
-        if not any(
-            same_path(route, fact.key)
-            or _ends_in(fact.key, route)
-            or (route.endswith("*") and fact.key.startswith(route[:-1]))
-            for route in routes
-        ):
-            yield Finding(
-                "webhook-missing-handler",
-                fact.path,
-                fact.line,
-                fact.line,
-                f"the webhook {fact.key} has no route",
-                fact.key,
-                fact.scope,
-                (),
-                70,
-            )
-
-
-def _ends_in(address: str, route: str) -> bool:
-    """Whether an address has a known route behind a prefix: `/app/api/hooks/replicate`."""
-    parts, own = address.strip("/").split("/"), route.strip("/").split("/")
-    return 1 < len(own) < len(parts) and same_path(route, "/".join(parts[-len(own) :]))

@@ -1,0 +1,102 @@
+"""Whether the address of a webhook that the provider is given leads to a handler.
+
+What the handlers believe is in `webhooks`; what a middleware does with a request is followed in `open_ways.middleware`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.weights import same_path
+from portraitist.audit.model import LIVE_ROLES, Fact, Finding, Place
+from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.open_ways.middleware import lets_nobody_in
+
+_WEIGHT = 74
+
+
+def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
+    """A webhook address sent to the provider that no route of the repository serves, or that never gets to its route.
+
+    Addresses that are not resolved, or that name another service's host, are not judged; nor are those that end in a
+    route of the repository, which a prefix may stand before.
+    """
+    yield from _shut_out(ctx)
+    routes = [each.path for each in ctx.routes if each.is_http]
+    for fact in ctx.of("webhook"):
+        sent = isinstance(fact.value, str) and " /" not in fact.value
+        text = str(fact.value or "")
+        if (
+            not sent
+            or fact.role not in LIVE_ROLES
+            or not routes
+            or fact.key in {"{}", "/", ""}
+            or "{" in fact.key.split("/")[1:2]
+        ):
+            continue
+        if re.search(r"webhook\.site|ngrok|pipedream|hooks\.zapier|make\.com|supabase\.co", text):
+            continue
+        if not any(
+            same_path(route, fact.key)
+            or _ends_in(fact.key, route)
+            or (route.endswith("*") and fact.key.startswith(route[:-1]))
+            for route in routes
+        ):
+            yield Finding(
+                "webhook-missing-handler",
+                fact.path,
+                fact.line,
+                fact.line,
+                f"the webhook {fact.key} has no route",
+                fact.key,
+                fact.scope,
+                (),
+                70,
+            )
+
+
+def _ends_in(address: str, route: str) -> bool:
+    """Whether an address has a known route behind a prefix: `/app/api/hooks/replicate`."""
+    parts, own = address.strip("/").split("/"), route.strip("/").split("/")
+    return 1 < len(own) < len(parts) and same_path(route, "/".join(parts[-len(own) :]))
+
+
+def _shut_out(ctx: Context) -> Iterator[Finding]:
+    """A route for webhooks that Next's middleware redirects, or answers itself, for whoever is not signed in.
+
+    Told where the address is written, else at the handler. Only where every way through the middleware turns such a
+    request away; a platform that lets the provider in otherwise is not seen.
+    """
+    sent = [each for each in ctx.of("webhook") if each.role in LIVE_ROLES and each.key.startswith("/")]
+    for route in ctx.routes:
+        if (
+            not route.is_http
+            or route.method not in {"POST", "ANY", "ALL"}
+            or "webhook" not in route.path.lower()
+        ):
+            continue
+        if ctx.role_at(route.module, route.node) not in LIVE_ROLES or lets_nobody_in(ctx, route) is not False:
+            continue
+        module, node = route.home
+        message = f"{route.path} is never reached: the middleware turns away whoever is not signed in, the provider too"
+        told = next((each for each in sent if same_path(route.path, each.key)), None)
+        if told is None:
+            yield finding(
+                "webhook-missing-handler",
+                module,
+                node,
+                message,
+                key=route.path,
+                weight=_WEIGHT,
+                end=route.head,
+            )
+        else:
+            yield _at_the_address(told, message, Place(module.path, node.line))
+
+
+def _at_the_address(fact: Fact, message: str, handler: Place) -> Finding:
+    return Finding(
+        "webhook-missing-handler", fact.path, fact.line, fact.line, message, fact.key, fact.scope, (handler,), _WEIGHT
+    )  # fmt: skip
