@@ -50,6 +50,22 @@ def same(fact: Fact, want: dict[str, Any]) -> bool:
     return at and named and ("value" not in want or fact.value == want["value"])
 
 
+Spot = tuple[str, str, int, int]
+"""A risk: its rule, its path, its first and last line."""
+
+SECOND = "risks that a second reader lists"
+"""How many of one reader's risks another reader of the same repository lists too, by the same measure."""
+
+
+def _place(want: dict[str, Any]) -> Spot:
+    return want["rule"], want["path"], want["line"], want.get("end_line", want["line"])
+
+
+def overlap(one: Spot, other: Spot) -> bool:
+    """Whether two risks are of one rule and share a line."""
+    return one[:2] == other[:2] and one[2] <= other[3] and other[2] <= one[3]
+
+
 def score(root: Path, repository: dict[str, Any], tallies: dict[str, Tally]) -> None:
     """Adds one repository to the tallies."""
     audit = pipeline.audit(root, vocabulary.load())
@@ -68,15 +84,13 @@ def score(root: Path, repository: dict[str, Any], tallies: dict[str, Tally]) -> 
             tallies["call sites, precision"].count(site in repository["calls"], f"{name} {site} is no call")
         if site in repository["calls"]:
             tallies["call sites, recall"].count(site in found, f"{name} {site}")
+    told = [(each.rule, each.path, each.line, max(each.end_line, each.line + 1)) for each in audit.findings]
+    second = [_place(each) for each in repository.get("second", ())]
     for want in repository["risks"]:
-        good = any(
-            each.rule == want["rule"]
-            and each.path == want["path"]
-            and each.line <= want.get("end_line", want["line"])
-            and want["line"] <= max(each.end_line, each.line + 1)
-            for each in audit.findings
-        )
-        tallies["risks"].count(good, f"{name} {want['rule']} {want['path']}:{want['line']}")
+        where = f"{name} {want['rule']} {want['path']}:{want['line']}"
+        tallies["risks"].count(any(overlap(_place(want), each) for each in told), where)
+        if second:
+            tallies[SECOND].count(any(overlap(_place(want), each) for each in second), where)
     for trap in repository["traps"]:
         # A fact that says by its role that it lies in a test, a backup or dead code claims nothing wrong.
         as_fact = any(same(each, trap) and each.role in {"src", "script"} for each in facts)
@@ -112,6 +126,7 @@ def main() -> int:
         "call sites, precision",
         "call sites, recall",
         "risks",
+        SECOND,
         "traps avoided",
         "reports without a dropped claim",
     )
