@@ -40,6 +40,29 @@ export default clerkMiddleware(async (auth, req) => { if (!open(req)) await auth
     assert [each.kind for each in audit.context.facts if each.kind == "replicate.call"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if (!req.cookies.get('session')) return { a: 1 };\n  return [1];",
+        "let s = 'aaaa';\n" + "  s = s + s;\n" * 60 + "  if (s) return Response.redirect('/in');",
+        "let s = ['a'];\n"
+        + "  s = [...s, ...s];\n" * 60
+        + "  if (s.length) return Response.redirect('/in');",
+        "let s = 'a';\n" + "  s = known() ? s : s;\n" * 60 + "  if (s) return Response.redirect('/in');",
+        "if (/^(\\/?[a-z]+)*-$/.test(req.nextUrl.pathname)) return Response.redirect('/in');",
+        "if (/a{9999999999}/.test(req.nextUrl.pathname)) return Response.redirect('/in');",
+        "if (a40) return Response.redirect('/in');",
+    ],
+    ids=["answer", "text", "list", "choice", "slow", "huge", "constants"],
+)
+def test_a_middleware_made_to_grow_is_given_up(audit_files: Auditor, body: str) -> None:
+    twice = "".join(f"const a{each + 1} = [a{each}, a{each}];\n" for each in range(40))
+    guard = f"const a0 = [];\n{twice}export function middleware(req) {{\n  {body}\n}}\n"
+    route = "app/api/" + "made/" * 12 + "route.ts"
+    audit = audit_files({"package.json": "{}", "middleware.ts": guard, route: PAYS})
+    assert [each.kind for each in audit.context.facts if each.kind == "replicate.call"]
+
+
 def test_an_answer_of_which_only_the_count_is_taken_is_read(audit_files: Auditor) -> None:
     route = """
 import Replicate from "replicate";

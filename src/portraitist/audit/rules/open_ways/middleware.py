@@ -17,7 +17,6 @@ from portraitist.audit.rules.open_ways.middleware_values import (
     PASSES,
     REQUEST,
     UNKNOWN,
-    Choice,
     Closure,
     GivenUpError,
     Mark,
@@ -25,6 +24,7 @@ from portraitist.audit.rules.open_ways.middleware_values import (
     Values,
     covers,
     either,
+    options,
     truth,
 )
 
@@ -32,9 +32,9 @@ _STEPS, _WAYS, _DEPTH = 3_000, 24, 4
 """Statements followed, ways open at once, and functions in each other; more says nothing."""
 
 _EXPORTS = ("middleware", "proxy", "default")
+_ANSWERS = (PASSES, AWAY, None)
 _SIGN_IN = Mark("sign-in")
 """The first parameter of a handler in `clerkMiddleware`."""
-
 
 HANDS_OUT = re.compile(r"\bexport\b[^;=(]*\b(default|middleware|proxy)\b|module\.exports|exports\.")
 """What Next takes from such a file: one that hands out something else stands in front of nothing."""
@@ -116,8 +116,8 @@ class _Walk:
         if entry is None:
             return None
         func, args = entry
-        answers = _flat(self.follow(Closure(func, module, {}), args))
-        if not answers or any(each.what not in {PASSES, AWAY, None} for each in answers):
+        answers = options(self.follow(Closure(func, module, {}), args))
+        if not answers or not all(any(each.what is one for one in _ANSWERS) for each in answers):
             return None
         asked = any(each.what is AWAY and each.asked for each in answers)
         if all(each.what is AWAY for each in answers):
@@ -176,7 +176,7 @@ class _Walk:
         if isinstance(node, ir.Return):
             value = self.values.of(node.value, module, way.names) if node.value is not None else Value(None)
             value = Value(AWAY) if node.throws else value
-            return [Value(each.what, each.asked or way.asked) for each in _flat(value)], []
+            return [Value(each.what, each.asked or way.asked) for each in options(value)], []
         if isinstance(node, ir.If):
             test = self.values.of(node.test, module, way.names)
             way, known = replace(way, asked=way.asked or test.asked), truth(test)
@@ -241,10 +241,3 @@ class _Walk:
         elif isinstance(target, ir.Arr):
             for each in target.items:
                 self._bind(names, each, Value(NOBODY if value.what is NOBODY else UNKNOWN, value.asked))
-
-
-def _flat(value: Value) -> list[Value]:
-    """The values that one may be."""
-    if isinstance(value.what, Choice):
-        return [Value(one.what, one.asked or each.asked) for each in value.what.of for one in _flat(each)]
-    return [value]

@@ -42,7 +42,7 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of several."""
+    """One of several, none of them a choice again."""
 
     of: tuple[Value, ...]
 
@@ -71,6 +71,10 @@ _WHO = re.compile(r"auth|token|session|user|jwt|sid\b|^sb[-_]|login|key|member",
 _WHOLE = re.compile(r"\.auth\.get(Session|User|Claims)$")
 _ANSWERS = {"Response", "NextResponse"}
 _OPPOSITE = {"!==": "===", "!=": "==="}
+_EXPRESSIONS, _LONG = 50_000, 10_000
+"""Expressions looked at, and how long a text or a list may become; a source made to grow says nothing."""
+_SLOW = re.compile(r"\)[*+{]|([*+].*){5}", re.S)
+"""Patterns over which a search may take for ever: a group that is repeated, or many repeated parts."""
 
 
 def truth(value: Value) -> bool | None:
@@ -91,9 +95,13 @@ class Values:
         self, ctx: Context, path: str, method: str, call: Callable[[Closure, list[Value]], Value]
     ) -> None:
         self.ctx, self.path, self.method, self.call = ctx, path, method, call
+        self.looked_at = 0
 
     def of(self, node: ir.Node, module: Module, names: dict[str, Value]) -> Value:
-        """The value of an expression in a module, with the local `names`."""
+        """The value of an expression in a module, with the local `names`. Raises `GivenUpError`."""
+        self.looked_at += 1
+        if self.looked_at > _EXPRESSIONS:
+            raise GivenUpError
         if isinstance(node, ir.Lit):
             return Value(_pattern(str(node.value)) if node.kind == "regex" else node.value)
         if isinstance(node, ir.Name):
@@ -120,13 +128,13 @@ class Values:
                 inner = each.parts[0] if isinstance(each, ir.Other) and each.parts else each
                 value = self.of(inner, module, names)
                 items.extend(value.what if isinstance(value.what, list) and inner is not each else [value])
-            return Value(items)
+            return Value(_bounded(items))
         if isinstance(node, ir.Obj) and not any(each.spread or each.key is None for each in node.props):
             return Value({each.key: self.of(each.value, module, names) for each in node.props})
         if isinstance(node, ir.Tmpl):
             parts = [self.of(each, module, names).what for each in node.parts]
             known = all(isinstance(each, str) for each in parts)
-            return Value("".join(map(str, parts)) if known else UNKNOWN)
+            return Value(_bounded("".join(map(str, parts))) if known else UNKNOWN)
         if isinstance(node, ir.Index):
             held, key = self.of(node.obj, module, names), self.of(node.key, module, names)
             if isinstance(held.what, list) and isinstance(key.what, int) and key.what < len(held.what):
@@ -193,7 +201,7 @@ class Values:
                 return Value(node.op == "or", asked)
             return Value(UNKNOWN if known is None else right.what, asked)
         if node.op == "+" and isinstance(left.what, str) and isinstance(right.what, str):
-            return Value(left.what + right.what)
+            return Value(_bounded(left.what + right.what))
         same = _same(left.what, right.what) if node.op in {"===", "==", *_OPPOSITE} else None
         return Value(UNKNOWN if same is None else same is not (node.op in _OPPOSITE), asked)
 
@@ -274,21 +282,35 @@ def _answer(node: ir.Call, name: str, last: str) -> Mark | None:
     return AWAY if root in _ANSWERS or last in {"redirect", "redirectToSignIn", "protect"} else None
 
 
+def _bounded(made: str | list[Value]) -> str | list[Value]:
+    """A text or a list as it is. Raises `GivenUpError` where it has grown too long."""
+    if len(made) > _LONG:
+        raise GivenUpError
+    return made
+
+
 def _pattern(text: str) -> object:
-    """A regular expression as it stands in the source, or `UNKNOWN` where Python reads it otherwise."""
+    """A regular expression as it stands in the source, or `UNKNOWN` where Python reads it otherwise or too slowly."""
     body, _, flags = text[1:].rpartition("/")
+    if _SLOW.search(body):
+        return UNKNOWN
     try:
         return re.compile(body.replace("\\/", "/"), re.I if "i" in flags else 0)
-    except re.error:
+    except (re.error, OverflowError):
         return UNKNOWN
 
 
 def covers(listed: str, path: str) -> bool:
-    """Whether a pattern of paths, as Next and its libraries write them, names a path as a whole."""
+    """Whether a pattern of paths, as Next and its libraries write them, names a path as a whole.
+
+    Raises `GivenUpError` for what is no pattern, or one that takes too long.
+    """
+    if _SLOW.search(listed):
+        raise GivenUpError
     try:
         some = re.sub(r"/:\w+([*+?]?)", lambda found: r"/[^/]+" if not found[1] else r"(?:/.*)?", listed)
         return re.fullmatch(some, path) is not None
-    except re.error as error:
+    except (re.error, OverflowError) as error:
         raise GivenUpError from error
 
 
@@ -301,4 +323,14 @@ def _same(left: object, right: object) -> bool | None:
 
 def either(values: list[Value]) -> Value:
     """One of several values, as one."""
-    return values[0] if len(values) == 1 else Value(Choice(tuple(values)), any(each.asked for each in values))
+    if len(values) == 1:
+        return values[0]
+    known = [Value(one.what, one.asked or each.asked) for each in values for one in options(each)]
+    if len(known) > _LONG:
+        raise GivenUpError
+    return Value(Choice(tuple(known)), any(each.asked for each in known))
+
+
+def options(value: Value) -> tuple[Value, ...]:
+    """The values that one may be, none of them a choice again."""
+    return value.what.of if isinstance(value.what, Choice) else (value,)
