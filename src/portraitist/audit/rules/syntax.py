@@ -48,6 +48,11 @@ def is_way_out(node: ir.Node) -> bool:
 _OUT_OF_LOOPS = {"break_statement", "continue_statement"}
 
 
+def is_next_round(node: ir.Node) -> bool:
+    """Whether a statement goes on to the next round of the loop it stands in."""
+    return isinstance(node, ir.Other) and node.kind == "continue_statement"
+
+
 def way_out(handler: ir.Handler) -> ir.Return | None:
     """The return or throw by which a handler plainly ends."""
     return next((each for each in handler.body if isinstance(each, ir.Return)), None)
@@ -77,6 +82,13 @@ def taker_of(call: ir.Node) -> ir.Node | None:
 def calls_in(body: Iterable[ir.Node]) -> list[ir.Call]:
     """The calls anywhere in a body."""
     return [each for part in body for each in ir.find(part, ir.Call)]
+
+
+def outermost(func: ir.Func) -> ir.Func:
+    """The function that a function is written in, the last one out; itself where it stands alone."""
+    while func.within is not None:
+        func = func.within
+    return func
 
 
 def in_handler(node: ir.Node) -> bool:

@@ -23,8 +23,8 @@ from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import is_way_out, leaves_within
 
 _ONE_OF_MANY = re.compile(r"range|enumerate_pages", re.I)
-_OWN_FAULT = {400, 401, 402, 403, 404, 409, 422, 429}
-"""States of an answer that say that nothing was begun."""
+_OWN_FAULT = {401, 402, 403, 404, 409, 422, 429}
+"""States of an answer that say that nothing was begun; 400 may be about the form, and another form is tried."""
 
 
 def begun_anew(ctx: Context) -> Iterator[Finding]:
@@ -185,4 +185,4 @@ def _is_failure(test: ir.Node) -> bool | None:
 
 
 def _is_own_fault(node: ir.Node) -> bool:
-    return isinstance(node, ir.Lit) and node.value in _OWN_FAULT and node.value != 400
+    return isinstance(node, ir.Lit) and node.value in _OWN_FAULT

@@ -12,18 +12,18 @@ from portraitist.audit.rules.again.by_status import names_attempts
 from portraitist.audit.rules.again.refused import only_when_refused
 from portraitist.audit.rules.base import last_name
 from portraitist.audit.rules.failures.quiet import goes_round
-from portraitist.audit.rules.syntax import is_way_out
+from portraitist.audit.rules.syntax import is_next_round, is_way_out
 
 
 def repeats(loop: ir.Node, call: ir.Node) -> bool:
     """Whether a loop asks again when the call fails: it counts, or has no end of its own, around a catch."""
     if not isinstance(loop, ir.Loop) or loop.target is not None:
-        return counts_attempts(loop, call)
+        return _counts_attempts(loop, call)
     tries = [one for one in ir.find(loop, ir.Try) if stands_in_attempt(one, call)]
     return bool(tries) and (goes_round(loop) or leaves(tries[0], call))
 
 
-def counts_attempts(loop: ir.Node, call: ir.Node) -> bool:
+def _counts_attempts(loop: ir.Node, call: ir.Node) -> bool:
     """`for attempt in range(n)` around a try around the call."""
     if not isinstance(loop, ir.Loop) or not isinstance(loop.source, ir.Call) or loop.target is None:
         return False
@@ -36,13 +36,18 @@ def counts_attempts(loop: ir.Node, call: ir.Node) -> bool:
 def leaves(attempt: ir.Try, call: ir.Node) -> bool:
     """Whether what the call gives leaves the loop at once, and a failure goes on to the next round."""
     gives = any(
-        is_way_out(each) and not goes_on(each) and each.within is attempt.within
+        is_way_out(each) and not _gives_nothing(each) and each.within is attempt.within
         for part in attempt.body
         for each in ir.walk(part)
         if each.line >= call.line
     )
     ends = [one for each in attempt.handlers for one in each.body if is_way_out(one)]
-    return gives and all(isinstance(each, ir.Other) and goes_on(each) for each in ends)
+    return gives and all(map(is_next_round, ends))
+
+
+def _gives_nothing(leave: ir.Node) -> bool:
+    """Whether a way out throws, or only ends a round of a loop."""
+    return leave.throws if isinstance(leave, ir.Return) else is_next_round(leave)
 
 
 def stands_in_attempt(attempt: ir.Try, call: ir.Node) -> bool:
@@ -64,7 +69,7 @@ def _is_last_resort(attempt: ir.Try, above: set[ir.Node]) -> bool:
 def _always_throws(attempt: ir.Try) -> bool:
     """Whether whatever fails leaves the function: `catch (error) { throw new Lost(error); }`."""
     inside = (each for handler in attempt.handlers for part in handler.body for each in ir.walk(part))
-    if any(isinstance(each, ir.Other) and each.kind == "continue_statement" for each in inside):
+    if any(map(is_next_round, inside)):
         return False
     last = [handler.body[-1] if handler.body else None for handler in attempt.handlers]
     return all(isinstance(each, ir.Return) and each.throws for each in last)
@@ -81,10 +86,3 @@ def end_of(around: ir.Node, call: ir.Node) -> int:
     return max(
         (one.end for each in between if isinstance(each, ir.Try) for one in each.handlers), default=call.end
     )
-
-
-def goes_on(node: ir.Node) -> bool:
-    """Whether a way out throws, or only ends a round of a loop."""
-    if isinstance(node, ir.Return):
-        return node.throws
-    return isinstance(node, ir.Other) and node.kind == "continue_statement"

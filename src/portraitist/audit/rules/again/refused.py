@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.rules.base import last_name
+from portraitist.audit.rules.syntax import is_next_round
 
 LEAVES, AGAIN, FALLS = "leaves", "again", "falls"
 """How a way through a handler ends: it goes out of the loop, to the next round, or on to what stands below."""
@@ -59,7 +60,7 @@ def _ways(body: Iterable[ir.Node]) -> set[str]:
             return ends | {LEAVES}
         if isinstance(each, ir.Other) and each.kind == "break_statement":
             return ends | {LEAVES}
-        if isinstance(each, ir.Other) and each.kind == "continue_statement":
+        if is_next_round(each):
             return ends | {AGAIN}
         if isinstance(each, ir.If):
             found: set[str] = set()

@@ -79,7 +79,8 @@ def _alike(first: ProviderCall, again: ProviderCall) -> bool:
 
 def _called_again(ctx: Context) -> Iterator[Finding]:
     """A helper on the way to a paid call, called again where its first call failed: alike, or in a loop of attempts."""
-    for call, (module, paid) in ctx.once(paid_sites).items():
+    sites = ctx.once(paid_sites)
+    for call, (module, paid) in sites.items():
         loop = next((each for each in ir.ancestors(call) if _repeats_within(each, call)), None)
         if loop is not None and paid.call not in set(ir.walk(call)):
             message = f"{paid.api} is started again when anything in this attempt fails, each time paid"
@@ -88,7 +89,6 @@ def _called_again(ctx: Context) -> Iterator[Finding]:
             continue
         attempt = _tried_before(call, call.within) if call.args or call.kw else None
         bodies = attempt.body if attempt is not None else []
-        sites = ctx.once(paid_sites)
         firsts = [each for part in bodies for each in ir.find(part, ir.Call) if each in sites]
         first = next((each for each in firsts if _spelled(each) == _spelled(call)), None)
         if first is not None and attempt is not None and not _apart(attempt, first, call):

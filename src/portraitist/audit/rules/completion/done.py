@@ -28,7 +28,7 @@ from portraitist.audit.rules.completion.emptiness import PART, leaves_without, m
 from portraitist.audit.rules.completion.made_up import made_up
 from portraitist.audit.rules.completion.plainly import taken_plainly
 from portraitist.audit.rules.completion.polled import waited_in_vain
-from portraitist.audit.rules.completion.results import BESIDE, done_without_result
+from portraitist.audit.rules.completion.results import done_without_result, of_both
 from portraitist.audit.rules.completion.untaken import nothing_taken
 from portraitist.audit.rules.completion.words import done_at, gets_model, holds_model, is_done, says_done
 from portraitist.audit.rules.gravity import BARELY
@@ -72,7 +72,7 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
                 told = "status becomes done" if done else _told_of(kept[0])
                 message = f"{told} even when {key} could not be extracted"
                 weight = 65 if done and holds_model(ctx, use) else 44 if done else BARELY
-                yield _both(ctx, (*done, *kept)[0], use, message, key=key, weight=weight)
+                yield of_both(ctx, (*done, *kept)[0], use, message, key=key, weight=weight)
                 break
 
 
@@ -84,15 +84,7 @@ def _unasked(
     if done and taken_unasked(use.node):
         key = f"{statement.table}.{use.column}"
         message = f"status becomes done and nobody asks whether the output holds {key}"
-        yield _both(ctx, done[0], use, message, key=f"{key} unasked", weight=BARELY)
-
-
-def _both(ctx: Context, state: ColumnUse, use: ColumnUse, message: str, *, key: str, weight: int) -> Finding:
-    """A finding from a state to the column beside it, where both stand near each other, else at the column."""
-    near = state.path == use.path and abs(state.line - use.line) <= BESIDE
-    first, last = sorted((state.line, use.line)) if near else (use.line, use.line)
-    return finding("no-retry", module_of(ctx, use), line_of(use), message, key=key, weight=weight,
-                   line=first, end=last, evidence=[Place(state.path, state.line)])  # fmt: skip
+        yield of_both(ctx, done[0], use, message, key=f"{key} unasked", weight=BARELY)
 
 
 def _done_untold(ctx: Context) -> Iterator[Finding]:

@@ -14,16 +14,15 @@ from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import Finding, Place
+from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import (
     askers,
-    finding,
     last_name,
-    line_of,
     live_statements,
     module_of,
     names_in,
 )
+from portraitist.audit.rules.completion.results import of_both
 from portraitist.audit.rules.completion.words import holds_model, is_done, says_done
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
@@ -32,8 +31,6 @@ from portraitist.audit.rules.syntax import tests_of
 
 _OUTPUT = re.compile(r"^outputs?$")
 _HELD = re.compile(r"(^|_)(model|version|weights|lora|image|photo|picture|video|result|output)s?(_|$)")
-NEAR = 12
-"""So many lines apart, a state and a column are shown as one place."""
 
 
 def taken_plainly(ctx: Context) -> Iterator[Finding]:
@@ -51,10 +48,7 @@ def taken_plainly(ctx: Context) -> Iterator[Finding]:
             message = (
                 f"status becomes done and {key} takes what came as it is: nothing asks whether it is there"
             )
-            near = done.path == use.path and abs(done.line - use.line) <= NEAR
-            first, last = sorted((done.line, use.line)) if near else (use.line, use.line)
-            yield finding("no-retry", module_of(ctx, use), line_of(use), message, key=f"plain {key}", weight=BARELY,
-                          line=first, end=last, evidence=[Place(done.path, done.line)])  # fmt: skip
+            yield of_both(ctx, done, use, message, key=f"plain {key}", weight=BARELY)
 
 
 def _is_plain(ctx: Context, statement: Statement, use: ColumnUse) -> bool:

@@ -37,7 +37,7 @@ MODEL, PICTURE = 62, 42
 _SUCCESS = {"success", "ok"}
 _COPY = re.compile(r"(^|_)(storage|image|file|picture|photo|video)_(path|key)$")
 """Columns for where the copy of a picture lies."""
-BESIDE = 12
+_BESIDE = 12
 """So many lines apart, a state and a column are shown as one place."""
 
 
@@ -98,11 +98,21 @@ def _row(
     if where.path != use.path or node.within is None:
         return finding("no-retry", module_of(ctx, use), line_of(use), message, key=key,
                        weight=weight, evidence=[Place(where.path, node.line)])  # fmt: skip
-    if last - first > BESIDE:
+    if last - first > _BESIDE:
         return finding("no-retry", where, node, message, key=key, weight=weight, evidence=[column])
     return finding(
         "no-retry", where, node, message, key=key, weight=weight, line=first, end=last, evidence=[column]
     )
+
+
+def of_both(
+    ctx: Context, state: ColumnUse, use: ColumnUse, message: str, *, key: str, weight: int
+) -> Finding:
+    """A finding from a state to the column beside it, where both stand near each other, else at the column."""
+    near = state.path == use.path and abs(state.line - use.line) <= _BESIDE
+    first, last = sorted((state.line, use.line)) if near else (use.line, use.line)
+    return finding("no-retry", module_of(ctx, use), line_of(use), message, key=key, weight=weight,
+                   line=first, end=last, evidence=[Place(state.path, state.line)])  # fmt: skip
 
 
 def _done_beside(

@@ -42,7 +42,7 @@ def counted_first(ctx: Context) -> Iterator[Finding]:
             name = count.target.name
             bounded = any(each.end < count.line for each in bounds(func, name))
             caught = _caught_behind(func, count) if bounded else None
-            if caught is not None and not _mentions(ctx, func, name, count):
+            if caught is not None and not _mentions(func, name, count):
                 message = (
                     f"{name} counts this use before the work, and line {caught.line} keeps it when that fails"
                 )
@@ -80,7 +80,7 @@ def _caught_behind(func: ir.Func, count: ir.Assign) -> ir.Handler | None:
     return None
 
 
-def _mentions(ctx: Context, func: ir.Func, name: str, count: ir.Assign) -> bool:
+def _mentions(func: ir.Func, name: str, count: ir.Assign) -> bool:
     """Whether the count is lowered again: by its name, or by something that gives back."""
     for each in ir.find(func, ir.Assign):
         lowered = last_name(each.target) == name and each is not count

@@ -31,7 +31,7 @@ from portraitist.audit.rules.credits.ledger import Ledger
 from portraitist.audit.rules.credits.rows_later import asks_number, limits
 from portraitist.audit.rules.credits.steps import Step, goes_on, steps_of
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.requests import below, is_given
+from portraitist.audit.rules.requests import Given, below, is_given
 from portraitist.audit.rules.syntax import ORDER
 
 _KEPT = re.compile(
@@ -88,27 +88,19 @@ def _by_rows(ctx: Context, flow: Flow) -> Iterator[Told]:
     for func in flow.funcs:
         module = ctx.program.module_of[func]
         for read, test in ctx.once(limits, func) if ctx.role_at(module, func) in LIVE_ROLES else ():
-            key = f"counted {read.table}"
-            for one in flow.funcs:
-                again = next(
-                    (each for each in ctx.statements_under.get(one, ()) if _writes_into(each, read)), None
+            if not _too_many(read, test):
+                continue
+            for again in _written_again(ctx, flow, read, told):
+                message = (
+                    f"the limit counts rows of {read.table}, and a request that names one (line {again.line}) has"
+                    " it written into instead: it is never reached"
                 )
-                here = told.get(one)
-                named = (
-                    here is not None
-                    and again is not None
-                    and any(is_given(here, by) for _, by in again.where_values)
-                )
-                if again is not None and named and _too_many(read, test) and _adds(ctx, flow, read.table):
-                    message = (
-                        f"the limit counts rows of {read.table}, and a request that names one (line {again.line}) has"
-                        " it written into instead: it is never reached"
-                    )
-                    proof = [Place(again.module.path, again.line)]
-                    yield finding("credit-before-check", module, read.node, message, key=key, weight=45, line=read.line,
-                                  end=max(read.end, test.test.end), evidence=proof), again.node  # fmt: skip
+                proof = [Place(again.module.path, again.line)]
+                yield finding("credit-before-check", module, read.node, message, key=f"counted {read.table}",
+                              weight=45, line=read.line, end=max(read.end, test.test.end),
+                              evidence=proof), again.node  # fmt: skip
             gone = next((each for each in ctx.once(_deleted) if each.table == read.table), None)
-            if gone is not None and _too_many(read, test):
+            if gone is not None:
                 message = f"the limit counts rows of {read.table}, which members can delete: then there is room again"
                 yield finding("credit-before-check", module, test, message, key=f"deleted {read.table}", weight=BARELY,
                               end=test.test.end, evidence=[Place(gone.module.path, gone.line)]), test  # fmt: skip
@@ -124,6 +116,17 @@ def _too_many(read: Statement, test: ir.If) -> bool:
         if each.right is not None and each.op in ORDER
         for more in (each.left if each.op in {">", ">="} else each.right,)
     )
+
+
+def _written_again(
+    ctx: Context, flow: Flow, read: Statement, told: dict[ir.Func, Given]
+) -> Iterator[Statement]:
+    """The first write of each function on a way into a counted row that the request names, where rows are added too."""
+    for func in flow.funcs if _adds(ctx, flow, read.table) else ():
+        again = next((each for each in ctx.statements_under.get(func, ()) if _writes_into(each, read)), None)
+        here = told.get(func) if again is not None else None
+        if again is not None and here is not None and any(is_given(here, by) for _, by in again.where_values):
+            yield again
 
 
 def _writes_into(statement: Statement, read: Statement) -> bool:
@@ -148,7 +151,6 @@ def _deleted(ctx: Context) -> list[Statement]:
         for each in live_statements(ctx, "delete")
         if each.func is not None
         and any(one in handled for one in (each.func, *ir.ancestors(each.func)))
-        and any(snake(one) in {"id", "_id"} or snake(one).endswith("_id") for one in each.where)
         and any(snake(one) in {"id", "_id"} for one in each.where)
         and not re.search(r"admin|cron|webhook", each.module.path, re.I)
     ]
@@ -180,15 +182,16 @@ def _reads_cookie(node: ir.Node) -> bool:
     """`cookies().get("used")`, `req.cookies.used`, not of one that names who somebody is."""
     if isinstance(node, ir.Call) and isinstance(node.func, ir.Attr) and node.func.name == "get":
         named = " ".join(ir.text_of(each) or ir.dotted(each) for each in node.args)
-        return "cookie" in ir.dotted(node.func.obj).lower() and not re.search(
-            r"session|token|auth|user|sid", named, re.I
-        )
+        return "cookie" in ir.dotted(node.func.obj).lower() and not _NAMES_SOMEBODY.search(named)
     holder = node.obj if isinstance(node, ir.Attr | ir.Index) else None
     return (
         isinstance(holder, ir.Attr)
         and holder.name.lower() == "cookies"
-        and not re.search(r"session|token|auth|user|sid", ir.dotted(node), re.I)
+        and not _NAMES_SOMEBODY.search(ir.dotted(node))
     )
+
+
+_NAMES_SOMEBODY = re.compile(r"session|token|auth|user|sid", re.I)
 
 
 def _looked_in_vain(ctx: Context, flow: Flow, steps: list[Step]) -> Iterator[Told]:

@@ -147,18 +147,12 @@ def _core(here: Given, value: ir.Node) -> ir.Node:
 
 def _is_free(here: Given, value: ir.Node) -> bool:
     """Whether a value is the request's own number, which nothing on the way compares with another value."""
-    core = next((each for each in _choices(value) if isinstance(each, ir.Name | ir.Attr | ir.Index)), None)
-    given = [
-        each
-        for each in _choices(value)
-        if isinstance(each, ir.Name | ir.Attr | ir.Index) and is_given(here, each)
-    ]
-    if core is None or not given:
+    named = (each for each in _choices(value) if isinstance(each, ir.Name | ir.Attr | ir.Index))
+    given = next((each for each in named if is_given(here, each)), None)
+    name = last_name(given)
+    if given is None or not name or not _is_said_once(here, given):
         return False
-    name = last_name(given[0])
-    return (
-        bool(name) and _is_said_once(here, given[0]) and not any(_compared(func, name) for func in here.way)
-    )
+    return not any(_compared(func, name) for func in here.way)
 
 
 def _is_said_once(here: Given, node: ir.Node) -> bool:

@@ -18,6 +18,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, is_balance, meaning
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.syntax import outermost
 
 _LOCKED = re.compile(
     r"transaction|atomic|(^|_)(un)?lock(s|ed|ing)?(_|$)|mutex|semaphore|for_update|serializable|(^|_)watch$"
@@ -45,21 +46,28 @@ def raced(ctx: Context) -> Iterator[Finding]:
                 yield from _raised(ctx, statement, module, use, more)
             if less is None or meaning(name, "take") != "take" or not is_balance(name, "take", less):
                 continue
-            read = _read_before(ctx, module, less)
-            if (
-                read is None
-                or conditioned(statement, name)
-                or _is_locked(module, use.node)
-                or _adjusts(use.node)
-            ):
-                continue
-            yield _found(module, statement.node, f"{statement.table}.{use.column}", use.line, read)
+            read = _read_apart(ctx, statement, use, less)
+            if read is not None:
+                yield _found(module, statement.node, f"{statement.table}.{use.column}", use.line, read)
 
 
 def _found(module: Module, node: ir.Node, name: str, line: int, read: ir.Node) -> Finding:
     message = f"{name} is read and written back as a difference: of requests side by side only one is counted"
     return finding("credit-before-check", module, node, message, key=f"raced {name}", weight=44, line=line,
                    evidence=[Place(module.path, read.line)])  # fmt: skip
+
+
+def _read_apart(ctx: Context, statement: Statement, use: ColumnUse, less: ir.Node) -> ir.Node | None:
+    """Where the number that a write changes was read before, where no condition, lock or transaction ties the two."""
+    read = _read_before(ctx, ctx.program.modules[use.path], less)
+    if (
+        read is None
+        or conditioned(statement, snake(use.column))
+        or _is_locked(use.node)
+        or _adjusts(use.node)
+    ):
+        return None
+    return read
 
 
 def _is_raised(statement: Statement, use: ColumnUse, name: str) -> bool:
@@ -75,13 +83,8 @@ def _raised(
     ctx: Context, statement: Statement, module: Module, use: ColumnUse, more: ir.Node
 ) -> Iterator[Finding]:
     """A balance that is read and written back as a sum."""
-    read = _read_before(ctx, module, more)
-    if (
-        read is None
-        or conditioned(statement, snake(use.column))
-        or _is_locked(module, use.node)
-        or _adjusts(use.node)
-    ):
+    read = _read_apart(ctx, statement, use, more)
+    if read is None:
         return
     name = f"{statement.table}.{use.column}"
     message = f"{name} is read and written back as a sum: what is taken or given in between is undone"
@@ -100,7 +103,7 @@ def _saved(ctx: Context) -> Iterator[Finding]:
         saves = (each.func for each in ir.find(node.within, ir.Call) if each.line >= node.line)
         saved = any(ir.plain_dotted(each) == f"{root.id}.save" for each in saves)
         read = _read_before(ctx, module, target) if saved else None
-        if read is not None and ctx.role_at(module, node) in LIVE_ROLES and not _is_locked(module, node):
+        if read is not None and ctx.role_at(module, node) in LIVE_ROLES and not _is_locked(node):
             yield _found(module, node, ir.plain_dotted(target) or last_name(target), node.line, read)
 
 
@@ -175,13 +178,12 @@ def _adjusts(node: ir.Node | None) -> bool:
     )
 
 
-def _is_locked(module: Module, node: ir.Node | None) -> bool:
+def _is_locked(node: ir.Node | None) -> bool:
     """Whether a transaction or a lock is named around the write, or in its function."""
-    func = ir.enclosing(node, ir.Func) if node is not None else None
-    while func is not None and func.within is not None:
-        func = func.within
-    if func is None:
+    inner = ir.enclosing(node, ir.Func) if node is not None else None
+    if inner is None:
         return False
+    func = outermost(inner)
     names = {last_name(each.func) for each in ir.find(func, ir.Call)} | {
         each.name for each in ir.find(func, ir.Attr)
     }

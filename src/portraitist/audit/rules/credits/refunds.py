@@ -26,7 +26,7 @@ from portraitist.audit.rules.credits.raced import conditioned
 from portraitist.audit.rules.credits.steps import Step, steps_of
 from portraitist.audit.rules.credits.unequal import in_any_case
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import bodies_of, in_handler
+from portraitist.audit.rules.syntax import bodies_of, in_handler, outermost
 
 _BALANCE = re.compile(r"(^|_)balance$|^(current|old|previous|original)_credits$")
 _NEW = re.compile(r"remaining|new|left|after|next|updated", re.I)
@@ -119,7 +119,7 @@ def _set_back(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
             name = ir.dotted(value) if value is not None else ""
             takes = [
                 each
-                for each in ledger.events(_outer(func))
+                for each in ledger.events(outermost(func))
                 if each.kind == "take" and each.line < statement.line
             ]
             former = CREDIT.search(snake(name)) and not _NEW.search(name)
@@ -131,12 +131,6 @@ def _set_back(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
                 yield finding("credit-before-check", statement.module, statement.node, message, weight=44,
                               line=statement.line, key=f"set back {use.column}", end=statement.end,
                               evidence=[Place(statement.module.path, takes[0].line)])  # fmt: skip
-
-
-def _outer(func: ir.Func) -> ir.Func:
-    while func.within is not None:
-        func = func.within
-    return func
 
 
 def _in_branch(node: ir.Node) -> bool:
@@ -182,11 +176,11 @@ def _heard(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]
             continue
         for call in asking:
             func = call.func
-            if func is None or not _same_kind(call, flow) or _gives(ledger, _outer(func)):
+            if func is None or not _same_kind(call, flow) or _gives(ledger, outermost(func)):
                 continue
             if func in starting and func not in flow.funcs:
                 continue  # asks for what it has started itself
-            branch = _lost_branch(_outer(func), call.call.line)
+            branch = _lost_branch(outermost(func), call.call.line)
             take = next((each for each in takes if branch is not None and _taken_before(each, branch)), None)
             if (
                 branch is None

@@ -20,6 +20,7 @@ from portraitist.audit.rules.failures.looking import is_untested
 from portraitist.audit.rules.failures.quiet import Ways, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import FAILED
+from portraitist.audit.rules.syntax import is_next_round
 
 _BESIDE = re.compile(r"(^|_)(logs?|audit|events?|analytics|metrics|counters|notifications?)(_|$)", re.I)
 """Tables whose rows only tell what happened."""
@@ -58,7 +59,7 @@ def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
 
 def _goes_on_with_next(told: ir.If) -> bool:
     """`if (error) { console.error(error); continue }`: of several, one is missing."""
-    return any(isinstance(each, ir.Other) and each.kind == "continue_statement" for each in told.then)
+    return any(map(is_next_round, told.then))
 
 
 def _is_given_unseen(ctx: Context, statement: Statement, told: ir.Node) -> bool:
@@ -212,7 +213,7 @@ def _test_of(node: ir.Node) -> ir.If | None:
 
 def _goes_on(test: ir.If) -> bool:
     """Whether a branch for a failure does nothing but log."""
-    return only_logs([each for each in test.then if getattr(each, "kind", "") != "continue_statement"])
+    return only_logs([each for each in test.then if not is_next_round(each)])
 
 
 def unread_responses(ctx: Context) -> Iterator[Finding]:

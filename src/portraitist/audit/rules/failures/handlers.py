@@ -23,6 +23,7 @@ from portraitist.audit.rules.syntax import (
     NOTHING,
     calls_in,
     claims_success,
+    is_next_round,
     leaves_within,
     names_error,
     tests_of,
@@ -112,10 +113,8 @@ def _told_well(handler: ir.Handler, plain: bool) -> str:
     sent = [each for each in handler.body if isinstance(each, ir.Call) and _is_express(each)]
     rest = [each for each in handler.body if not isinstance(each, ir.Return) and each not in sent]
     answered = bool(sent) or any(_answers_sender(each.value, plain) for each in answers)
-    failed = any(each.throws or (each.value is not None and _says_failure(each.value)) for each in answers)
-    failed = (
-        failed or any(map(_says_failure, sent)) or (not sent and any(each.value is None for each in answers))
-    )
+    said = [*sent, *(each.value for each in answers if each.value is not None or not sent)]
+    failed = any(each.throws for each in answers) or any(map(_says_failure, said))
     if answered and only_logs(rest) and not failed:
         return "a failure is answered with 200, so that the sender never tries again"
     return ""
@@ -263,7 +262,7 @@ def _skips(loop: ir.Loop) -> Iterator[ir.Other]:
             and skip in branch.then
             and FAILS.search(" ".join(names_in(branch.test)))
         )
-        if skip.kind == "continue_statement" and failed:
+        if is_next_round(skip) and failed:
             yield skip
 
 

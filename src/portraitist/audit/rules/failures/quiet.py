@@ -17,7 +17,8 @@ from portraitist.audit.link.targets import Site
 from portraitist.audit.model import LIVE_ROLES
 from portraitist.audit.rules.base import hears_provider, helpers_of, last_name, names_in, runs_in_browser
 
-_LOGS = re.compile(r"^(console|print|logger|log|logging|traceback|sentry|captureException|toast)\b", re.I)
+LOGS = re.compile(r"^(console|print|logger|log|logging|traceback|sentry|captureException|toast)\b", re.I)
+"""Calls that only tell what happened."""
 FAILS = re.compile(r"err|fail|\bok\b|status", re.I)
 """What the test of a branch for failures names."""
 BESIDE = re.compile(
@@ -117,7 +118,7 @@ def only_logs(body: Iterable[ir.Node]) -> bool:
                 return False
             if (
                 isinstance(node, ir.Call)
-                and not _LOGS.match(ir.dotted(node.func))
+                and not LOGS.match(ir.dotted(node.func))
                 and not _inside_log(node, each)
             ):
                 return False
@@ -162,7 +163,7 @@ def _is_text_of_error(assign: ir.Assign) -> bool:
 
 def _inside_log(node: ir.Node, top: ir.Node) -> bool:
     for each in ir.ancestors(node):
-        if isinstance(each, ir.Call) and _LOGS.match(ir.dotted(each.func)):
+        if isinstance(each, ir.Call) and LOGS.match(ir.dotted(each.func)):
             return True
         if each is top:
             break

@@ -16,12 +16,12 @@ from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import askers, finding, last_name, leads_to, names_in, place
+from portraitist.audit.rules.base import askers, finding, helpers_behind, last_name, leads_to, names_in, place
 from portraitist.audit.rules.failures.looking import ASIDE, asked_about, is_untested, work_of
 from portraitist.audit.rules.failures.quiet import goes_round, live_attempts, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import DONE
-from portraitist.audit.rules.syntax import calls_in, is_nothing, is_way_out, names_error
+from portraitist.audit.rules.syntax import calls_in, is_next_round, is_nothing, is_way_out, names_error
 
 _BODIES = (ir.Func, ir.If, ir.Try, ir.Loop, ir.Handler)
 _RESPONSES = {"Response", "NextResponse", "HTTPException", "JSONResponse", "jsonify", "json"}
@@ -125,34 +125,29 @@ def _one_question(ctx: Context, module: Module, asking: set[ir.Func | None]) -> 
         ):
             continue
         for assign in (each for each in loop.body if isinstance(each, ir.Assign)):
-            names = variables_in(assign.target)
-            calls = ir.find(assign.value, ir.Call) if assign.value is not None else ()
-            asked = any(
-                leads_to(ctx, each.node, asking)
-                for call in calls
-                for each in ctx.program.functions_called(call)
-            )
-            test = next(
-                (each for each in loop.body if isinstance(each, ir.If) and each.line > assign.line), None
-            )
-            if not asked or test is None:
+            tests = (each for each in loop.body if isinstance(each, ir.If) and each.line > assign.line)
+            test = next(tests, None)
+            if test is None or not _asks_how_it_stands(ctx, assign, asking):
                 continue
-            body = _where_nothing(test, names)
-            end = body[-1] if body else None
-            quiet = end is not None and only_logs([each for each in body if each is not end])
-            leaves = isinstance(end, ir.Other) or (
-                isinstance(end, ir.Return) and not end.throws and is_nothing(end.value)
-            )
-            if (
-                end is not None
-                and quiet
-                and leaves
-                and is_way_out(end)
-                and getattr(end, "kind", "") != "continue_statement"
-            ):
+            body = _where_nothing(test, variables_in(assign.target))
+            if body and _ends_quietly(body):
                 message = "one question that could not be asked ends the waiting as if the work were over"
-                yield finding("fallback-swallow", module, end, message, key="one question", weight=BARELY,
-                              line=body[0].line, end=end.end)  # fmt: skip
+                yield finding("fallback-swallow", module, body[-1], message, key="one question", weight=BARELY,
+                              line=body[0].line, end=body[-1].end)  # fmt: skip
+
+
+def _asks_how_it_stands(ctx: Context, assign: ir.Assign, asking: set[ir.Func | None]) -> bool:
+    """Whether a variable is set to what a helper that asks the provider gives back."""
+    calls = ir.find(assign.value, ir.Call) if assign.value is not None else ()
+    return any(leads_to(ctx, each, asking) for call in calls for each in helpers_behind(ctx, call))
+
+
+def _ends_quietly(body: list[ir.Node]) -> bool:
+    """Whether a branch at most logs, and then leaves the loop with nothing said."""
+    end = body[-1]
+    if not only_logs(body[:-1]) or not is_way_out(end) or is_next_round(end):
+        return False
+    return not isinstance(end, ir.Return) or (not end.throws and is_nothing(end.value))
 
 
 def _where_nothing(test: ir.If, names: set[str]) -> list[ir.Node]:
@@ -177,20 +172,17 @@ def _there_or_not(ctx: Context) -> Iterator[Finding]:
         if api in {"models.get", "models.async_get"}:
             yield from _taken_for_none(ctx, call)
         elif api.startswith("get ") and isinstance(call.call.parent, ir.Assign):
-            name = last_name(call.call.parent.target)
-            for test in ir.find(call.func, ir.If):
-                if (
-                    test.line > call.call.line
-                    and name in names_in(test.test)
-                    and _is_404(test.test)
-                    and test.other
-                ):
-                    if only_logs(test.other):
-                        message = f"any answer of {call.api} but 404, a refusal too, is taken for a model that is there"
-                        yield finding("fallback-swallow", call.module, test.other[0], message, key="there",
-                                      weight=BARELY, line=test.other[0].line - 1, end=test.other[-1].end,
-                                      evidence=[place(call)])  # fmt: skip
-                    break
+            yield from _taken_for_there(call, call.func, last_name(call.call.parent.target))
+
+
+def _taken_for_there(call: ProviderCall, func: ir.Func, name: str) -> Iterator[Finding]:
+    """`if answer.status_code == 404: create() else: print("exists")`."""
+    tests = (each for each in ir.find(func, ir.If) if each.line > call.call.line and each.other)
+    test = next((each for each in tests if name in names_in(each.test) and _is_404(each.test)), None)
+    if test is not None and only_logs(test.other):
+        message = f"any answer of {call.api} but 404, a refusal too, is taken for a model that is there"
+        yield finding("fallback-swallow", call.module, test.other[0], message, key="there", weight=BARELY,
+                      line=test.other[0].line - 1, end=test.other[-1].end, evidence=[place(call)])  # fmt: skip
 
 
 def _taken_for_none(ctx: Context, call: ProviderCall) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, last_name, place
+from portraitist.audit.rules.failures.quiet import LOGS
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import RUNNING
 from portraitist.audit.rules.states.detached import below_of, in_tasks, only_here
@@ -103,8 +104,5 @@ def _is_taken(ctx: Context, node: ir.Node) -> bool:
         (each for each in ir.ancestors(node) if isinstance(each, ir.Call | ir.Func | ir.Return)), None
     )
     return (
-        isinstance(around, ir.Call) and around not in ctx.call_at and not _LOGS.match(ir.dotted(around.func))
+        isinstance(around, ir.Call) and around not in ctx.call_at and not LOGS.match(ir.dotted(around.func))
     )
-
-
-_LOGS = re.compile(r"^(console|print|logger|log|logging)\b", re.I)

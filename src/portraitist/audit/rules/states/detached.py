@@ -50,7 +50,7 @@ def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
     found: set[tuple[str, ir.Func]] = set()
     starting = {func for flow in ctx.flows for func in flow.funcs}
     paid = starting | {func for func in askers(ctx) if func is not None} if starting else set()
-    told = any(True for _ in hooks_of(ctx))
+    told = bool(hooks_of(ctx))
     timed = {func for flow in ctx.flows if flow.route and flow.route.method == "JOB" for func in flow.funcs}
     for start, func, module in _tasks(ctx, paid - timed) if paid else ():
         below = below_of(ctx, func)

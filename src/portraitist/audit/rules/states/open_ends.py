@@ -41,13 +41,12 @@ _OPEN = {
     "created", "submitted", "waiting",
 }  # fmt: skip
 _GIVEN_ID = re.compile(r"(prediction|training|replicate|job|external|request)_?\w*id$")
-"""States in which work may be begun anew."""
 MAX_STEPS = 3
 """How many callers up a route is looked for that asks the provider before it closes a row."""
 
 
 def open_ends(ctx: Context) -> Iterator[Finding]:
-    """Rows of started work that only a webhook, or nothing, closes; webhooks that pass over failures."""
+    """Rows of started work that only a webhook, or nothing, closes; webhooks that are told or sent too little."""
     ways = working(ctx)
     yield from _only_told(ctx, ways)
     yield from _left_early(ctx, ways)
@@ -57,6 +56,7 @@ def open_ends(ctx: Context) -> Iterator[Finding]:
 
 
 def states_or_phases(statement: Statement) -> list[ColumnUse]:
+    """The columns of a statement that tell a state, or how far work is."""
     return [each for each in statement.columns if STATE_OR_PHASE.search(snake(each.column))]
 
 
@@ -217,12 +217,19 @@ def refuses(leave: ir.Return) -> bool:
     return not leave.throws and names_error(leave)
 
 
-def hooks_of(ctx: Context) -> Iterator[tuple[ir.Func, str]]:
+def hooks_of(ctx: Context) -> list[tuple[ir.Func, str]]:
     """The handlers of the provider's webhooks, with their files."""
-    for route in ctx.routes:
-        for func in route.funcs:
-            if hears_provider(ctx, route) and ctx.role_at(route.module, func) in LIVE_ROLES:
-                yield func, route.module.path
+    return ctx.once(_hooks)
+
+
+def _hooks(ctx: Context) -> list[tuple[ir.Func, str]]:
+    return [
+        (func, route.module.path)
+        for route in ctx.routes
+        if hears_provider(ctx, route)
+        for func in route.funcs
+        if ctx.role_at(route.module, func) in LIVE_ROLES
+    ]
 
 
 def _unlisted_words(ctx: Context) -> Iterator[Finding]:

@@ -95,13 +95,9 @@ def _barely_heard(
 
 def _hears_and_writes(ctx: Context, func: ir.Func) -> bool:
     """Whether a function is the handler of the provider's webhooks, and it or a helper of it writes to a table."""
-    heard = any(each is func for each, _ in ctx.once(_hooks))
+    heard = any(each is func for each, _ in hooks_of(ctx))
     inside = {func, *helpers_of(ctx, func)}
     return heard and any(each.func in inside for each in live_statements(ctx, "write"))
-
-
-def _hooks(ctx: Context) -> list[tuple[ir.Func, str]]:
-    return [*hooks_of(ctx)]
 
 
 def _names_list(module: Module, func: ir.Func) -> bool:

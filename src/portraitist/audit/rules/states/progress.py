@@ -20,11 +20,9 @@ _PROGRESS = re.compile(r"progress|percent", re.I)
 def _speaks_of_progress(module: Module) -> bool:
     """Whether a file names both a progress and a training."""
     text = module.lowered
-    return _names_progress(text) and ("training" in text or "replicate" in text or "prediction" in text)
-
-
-def _names_progress(text: str) -> bool:
-    return "progress" in text or "percent" in text
+    return ("progress" in text or "percent" in text) and (
+        "training" in text or "replicate" in text or "prediction" in text
+    )
 
 
 def time_progress(ctx: Context) -> Iterator[Finding]:

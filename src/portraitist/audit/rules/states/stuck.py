@@ -1,4 +1,7 @@
-"""The rule on states that stay open. Its parts stand in files of their own; here is what they are together."""
+"""The risk of states that stay open.
+
+Its parts stand in files of their own; here is what they are together, and in which order they speak.
+"""
 
 from __future__ import annotations
 

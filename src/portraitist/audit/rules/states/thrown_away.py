@@ -21,12 +21,12 @@ from portraitist.audit.rules.base import (
     names_in,
     place,
 )
+from portraitist.audit.rules.failures.quiet import LOGS
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.marks import WAITED_FOR
 from portraitist.audit.rules.states.rounds import asking_loops
-from portraitist.audit.rules.syntax import branches_around
+from portraitist.audit.rules.syntax import branches_around, outermost
 
-_LOGS = re.compile(r"^(console|print|logger|log|logging|sentry)\b", re.I)
 _ONLY_ASKED = {"ok", "status", "statusText", "status_code", "raise_for_status"}
 """Members that tell whether a request was taken, and nothing of the work."""
 MAX_CALLERS = 3
@@ -39,7 +39,7 @@ def thrown_away(ctx: Context) -> Iterator[Finding]:
     Only calls all of whose options are known, from routes, actions and jobs.
     """
     asked = {flow.call for flow in ctx.flows if flow.route is not None and flow.route.is_http}
-    begun = asked | {flow.call for flow in ctx.flows if flow.route is not None}
+    begun = {flow.call for flow in ctx.flows if flow.route is not None}
     for call in (each for each in ctx.creates() if each in begun and each.api not in WAITED_FOR):
         known = call.options and not any(each.open for each in call.options)
         live = ctx.role_at(call.module, call.call) in LIVE_ROLES
@@ -86,8 +86,6 @@ def _keeps_ids(ctx: Context) -> bool:
 
 
 _ID = re.compile(r"(prediction|training|replicate|job|external|task|request|provider|run)\w*_id$")
-
-
 _GIVEN = re.compile(r"(predict|train|replicate|job|response|data|result|answer)\w*\.id$", re.I)
 
 
@@ -120,7 +118,7 @@ def _is_only_answered(ctx: Context, node: ir.Node, depth: int) -> bool:
             )
             return depth < MAX_CALLERS and all(_is_only_answered(ctx, each, depth + 1) for each in uses)
         if isinstance(up, ir.Call) and below is not up.func and not _SPELLS.search(ir.dotted(up.func)):
-            return bool(_ANSWERS.search(ir.dotted(up.func)) or _LOGS.match(ir.dotted(up.func)))
+            return bool(_ANSWERS.search(ir.dotted(up.func)) or LOGS.match(ir.dotted(up.func)))
         if isinstance(up, ir.If | ir.Loop | ir.Try | ir.Handler | ir.Func):
             return True
         below = up
@@ -148,7 +146,7 @@ def _is_kept(ctx: Context, module: Module, node: ir.Node, depth: int) -> bool:
         if isinstance(up, ir.Assign):
             return below is not up.value or _is_read(ctx, module, up, depth)
         if isinstance(up, ir.Call) and below is not up.func:
-            return not _LOGS.match(ir.dotted(up.func))
+            return not LOGS.match(ir.dotted(up.func))
         if isinstance(up, ir.Attr) and up.name in _ONLY_ASKED:
             return False
         if isinstance(up, ir.If | ir.Try | ir.Handler | ir.Loop):
@@ -163,10 +161,8 @@ def _is_read(ctx: Context, module: Module, made: ir.Assign, depth: int) -> bool:
     """Whether a variable is read anywhere but in a log, or is no plain variable."""
     if not isinstance(made.target, ir.Name) or made.within is None:
         return True
-    around = [each for each in ir.ancestors(made) if isinstance(each, ir.Func)][-1]
-    uses = (
-        each for each in ir.find(around, ir.Name) if each.id == made.target.id and each is not made.target
-    )
+    names = ir.find(outermost(made.within), ir.Name)
+    uses = (each for each in names if each.id == made.target.id and each is not made.target)
     return any(
         _is_kept(ctx, module, each, depth) for each in uses if not _is_target(each) and not _is_refused(each)
     )
