@@ -31,7 +31,9 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
     """A paid create call that is repeated on failure: in a loop with a catch, in the catch, under a retry helper, task.
 
     A helper that repeats every request it is given repeats the paid ones too. Where only a call that was turned away
-    (429) is made again, nothing is paid twice.
+    (429) is made again, nothing is paid twice. Also events that come again (`deliveries`), libraries that repeat by
+    themselves (`automatic`), a second start for the first (`second`), helpers that are handed the work (`wrapped`), and
+    work that is begun anew by the next model or in another form (`anew`).
     """
     yield from paid_again(ctx)
     yield from repeated_by_itself(ctx)

@@ -34,13 +34,14 @@ _DELETES = re.compile(r"models\.(versions\.)?(async_)?delete$|^DELETE /v1/models
 
 
 def lost_models(ctx: Context) -> Iterator[Finding]:
-    """Rows of models, or models of the provider, deleted before a training starts; models cleared when one fails."""
+    """Models, in rows or at the provider, deleted before a training starts; models cleared when one fails.
+
+    Also rows that are replaced before it, marked as training again, or given another trigger word.
+    """
     for call in ctx.creates():
         if call.purpose == "training" and call.func is not None:
-            yield from _deleted_rows(ctx, call.func, call.call, place(call))
-            yield from _word_changed(ctx, call.func, call.call, place(call))
-            yield from _replaced(ctx, call.func, call.call, place(call))
-            yield from _marked_again(ctx, call.func, call.call, place(call))
+            for part in (_deleted_rows, _word_changed, _replaced, _marked_again):
+                yield from part(ctx, call.func, call.call, place(call))
     yield from _deleted_at_provider(ctx)
     yield from _cleared_by_failure(ctx)
 
@@ -107,14 +108,7 @@ def _marked_again(ctx: Context, func: ir.Func, start: ir.Node, begun: Place) -> 
     """A row that may hold a finished model is marked as training, and nobody asks for its state before."""
     own = [each for each in ctx.statements_under.get(func, ()) if each.kind == "write" and each.func is func]
     made = {each.table for each in own if each.insert}
-    asked = {
-        snake(one) for each in ir.find(func, ir.If) if each.line < start.line for one in names_in(each.test)
-    }
-    near = [func, *(each for each in (*callers_of(ctx, func), *helpers_of(ctx, func)) if each is not None)]
-    asked |= {snake(one) for func in near[1:] for each in ir.find(func, ir.If) for one in names_in(each.test)}
-    asked |= {
-        snake(one) for func in near for each in ctx.statements_under.get(func, ()) for one in each.where
-    }
+    asked = _asked_near(ctx, func, start)
     for each in own:
         words = [
             use
@@ -138,6 +132,16 @@ def _marked_again(ctx: Context, func: ir.Func, start: ir.Node, begun: Place) -> 
                           line=each.line, end=each.end, evidence=[begun])  # fmt: skip
 
 
+def _asked_near(ctx: Context, func: ir.Func, start: ir.Node) -> set[str]:
+    """The names that a function tests before a start, and its callers and helpers anywhere; and their conditions'."""
+    others = [each for each in (*callers_of(ctx, func), *helpers_of(ctx, func)) if each is not None]
+    tests = [each for each in ir.find(func, ir.If) if each.line < start.line]
+    tests += [each for one in others for each in ir.find(one, ir.If)]
+    stated = (each for one in (func, *others) for each in ctx.statements_under.get(one, ()))
+    asked = {snake(name) for each in tests for name in names_in(each.test)}
+    return asked | {snake(name) for each in stated for name in each.where}
+
+
 _WORD = re.compile(r"trigger|keyword|(^|_)instance_prompt$|token_string|unique_word")
 
 
@@ -149,9 +153,7 @@ def _word_changed(ctx: Context, func: ir.Func, start: ir.Node, begun: Place) -> 
         words = [use for use in each.columns if _WORD.search(snake(use.column)) and not is_null(use.value)]
         if each.insert or each.table in made or not words or each.line >= start.line or each.func is not func:
             continue
-        if _is_model(ctx, each.table) and not any(
-            isinstance(one, ir.Handler) for one in ir.ancestors(each.node)
-        ):
+        if _is_model(ctx, each.table) and not in_handler(each.node):
             key = f"{each.table}.{words[0].column}"
             message = f"{key} is changed before the training starts: if that fails, the old model keeps another word"
             yield finding("clears-working-model", each.module, each.node, message, key=key, weight=44,

@@ -1,4 +1,7 @@
-"""Risks in how models, trainings and their columns are kept."""
+"""Risks in how models, trainings and their columns are kept.
+
+What each rule on columns is together; most parts of them stand in files of their own.
+"""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 from portraitist.audit.facts.base import Context, TableDef
 from portraitist.audit.facts.database import snake
-from portraitist.audit.facts.schema_text import DOCUMENT
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import live_statements
 from portraitist.audit.rules.gravity import BARELY
 
 _SQL = {"create table", "alter table"}
+_MODELS = {"prisma", "drizzle", "class", "generated types"}
 _STEPS = re.compile(r"(^|/)(migrations?|alembic|versions|drizzle|supabase)(/|$)")
 _MAPPED = re.compile(r'@map\("(\w+)"\)')
 
@@ -52,12 +52,7 @@ def unmigrated(ctx: Context) -> Iterator[Finding]:
 
 def _lost(ctx: Context, name: str, model: TableDef) -> dict[str, tuple[str, Place, Place]]:
     """The columns of a model that no SQL file names, where one creates its table: what, where, and where that is."""
-    if model.source in {*_SQL, DOCUMENT} or model.source not in {
-        "prisma",
-        "drizzle",
-        "class",
-        "generated types",
-    }:
+    if model.source not in _MODELS:
         return {}
     tables = {name, model.property_names.get("@@map", name)}
     made = [each for one in tables for each in ctx.tables.get(one, ()) if each.source in _SQL]
@@ -76,13 +71,11 @@ def _lost(ctx: Context, name: str, model: TableDef) -> dict[str, tuple[str, Plac
 
 def _stored_as(ctx: Context, model: TableDef, column: str, place: Place) -> str:
     """A column's name in the database."""
-    renamed = model.property_names.get(column)
-    if model.source == "prisma":
-        texts = (each.text for each in ctx.tree.files if each.path == place.path)
-        line = next(texts, "").split("\n")[place.line - 1]
-        mapped = _MAPPED.search(line)
-        return mapped.group(1) if mapped else column
-    return renamed or column
+    if model.source != "prisma":
+        return model.property_names.get(column) or column
+    texts = (each.text for each in ctx.tree.files if each.path == place.path)
+    mapped = _MAPPED.search(next(texts, "").split("\n")[place.line - 1])
+    return mapped.group(1) if mapped else column
 
 
 def _words(ctx: Context) -> frozenset[str]:

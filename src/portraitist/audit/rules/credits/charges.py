@@ -74,8 +74,9 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     the way or by a webhook. A check in a guard, a plan or a payment that is asked counts as a check, and so
     does a state that lets a call be made once.
     Also credits that a member is given for the asking (`granted`) or loses twice (`charged_twice`), and balances that
-    are lowered in memory (`raced`), limits that count rows (`rows_later`), and what is sold and given unpaid
-    (`unpaid`).
+    are lowered in memory (`raced`), limits that count rows (`rows_later`), what is sold and given unpaid (`unpaid`),
+    prices and flags that the request says itself (`priced`, `flags`), refunds that are wrong or missing (`refunds`),
+    and limits that nobody needs to keep to (`escaped`).
     """
     yield from given_for_the_asking(ctx)
     yield from priced_by_request(ctx)
@@ -86,21 +87,20 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     flows = of_members(ctx)
     hooks = _hook_handlers(ctx)
     seen: dict[str, list[Finding]] = {}
-    ways: tuple[Iterator[Finding], ...] = (
-        decided_by_request(ctx, ledger, flows),
-        amounts(ctx, flows),
-        by_rows(ctx, flows),
-        unequal(ctx, list(dict.fromkeys(func for flow in flows for func in flow.funcs))),
-        charged_twice(ctx, ledger, flows),
-        _judged_all(ctx, ledger, flows, hooks),
-        queued_and_failed(ctx, ledger),
-        refunds(ctx, ledger, flows),
-        raced(ctx),
-    )
-    if not _has_credits(ctx, ledger, flows):
-        ways = (decided_by_request(ctx, ledger, flows), by_rows(ctx, flows))
-    ways = (*ways, escaped(ctx, ledger, flows, hooks))
-    for found in itertools.chain(*ways):
+    ways: tuple[Iterator[Finding], ...] = (by_rows(ctx, flows),)
+    if _has_credits(ctx, ledger, flows):
+        ways = (
+            amounts(ctx, flows),
+            *ways,
+            unequal(ctx, list(dict.fromkeys(func for flow in flows for func in flow.funcs))),
+            charged_twice(ctx, ledger, flows),
+            _judged_all(ctx, ledger, flows, hooks),
+            queued_and_failed(ctx, ledger),
+            refunds(ctx, ledger, flows),
+            raced(ctx),
+        )
+    first, last = decided_by_request(ctx, ledger, flows), escaped(ctx, ledger, flows, hooks)
+    for found in itertools.chain(first, *ways, last):
         here = seen.setdefault(found.path, [])
         if not any(found.line in {each.line, *_lines_of_take(each)} for each in here):
             here.append(found)
@@ -315,7 +315,7 @@ def _kept_by_webhook(
         return
     places = {(each.path, each.line) for each in ctx.of("webhook")}
     for func in hooks:
-        branch = failed_branch(func)
+        branch = failed_branch(ctx, func)
         module = ctx.program.module_of[func]
         told = branch is not None and (module.path, func.line) in places
         if told and branch is not None and not any(each.kind == "give" for each in ledger.events(func)):

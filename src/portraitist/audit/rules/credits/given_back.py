@@ -18,13 +18,13 @@ _TRAINS = re.compile(r"train|tun(e|ing)|lora|finetun", re.I)
 _DRAWS = re.compile(r"generat|predict|image|photo|picture|video|headshot", re.I)
 
 
-def failed_branch(func: ir.Func) -> ir.If | None:
+def failed_branch(ctx: Context, func: ir.Func) -> ir.If | None:
     """The branch of a function for work that failed."""
+    return ctx.once(_failed_branch, func)
+
+
+def _failed_branch(_ctx: Context, func: ir.Func) -> ir.If | None:
     return next((each for each in ir.find(func, ir.If) if names_in(each.test) & {"failed", "canceled"}), None)
-
-
-def _failed(_ctx: Context, func: ir.Func) -> ir.If | None:
-    return failed_branch(func)
 
 
 def given_back_later(ctx: Context, ledger: Ledger, flow: Flow) -> Place | None:
@@ -41,7 +41,7 @@ def given_back_later(ctx: Context, ledger: Ledger, flow: Flow) -> Place | None:
         if "give" not in kinds or func in flow.funcs or ctx.role_at(module, func) not in LIVE_ROLES:
             continue
         named = f"{module.path} {func.name}"
-        branch = ctx.once(_failed, func) if own.search(named) or not other.search(named) else None
+        branch = failed_branch(ctx, func) if own.search(named) or not other.search(named) else None
         if branch is None:
             continue
         last = max((each.end for each in branch.then), default=branch.line)

@@ -1,4 +1,7 @@
-"""Part of the rule on credits: credits that a member is given for the asking, by the number that the request names."""
+"""Part of the rule on credits: credits that a member is given for the asking, by the number that the request names.
+
+Who counts as staff, and what proves a payment, is told by names; gifts that no request measures are in `unpaid`.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
     """A sum of a member's credits and a number of the request is stored, and nothing on the way proves a payment.
 
     Not in webhooks, whose sender is another rule's, nor where only staff may come. A proof by another name is not seen.
+    Also where an office's route lets in whoever is signed in, and where a payment is proven and nothing asks how large.
     """
     for route in ctx.routes:
         if (

@@ -1,7 +1,7 @@
-"""Part of the rule on credits: a balance that is read, lowered in memory and written back.
+"""Part of the rule on credits: a balance that is read, lowered or raised in memory and written back.
 
-Judges differences that the code computes; those that the database computes (`credits = credits - 1`, `F`, `decrement`)
-are whole, and so is every mutation of Convex. A lock by a name that is not known is not seen.
+Judges differences and sums that the code computes; those that the database computes (`credits = credits - 1`, `F`,
+`decrement`) are whole, and so is every mutation of Convex. A lock by a name that is not known is not seen.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ def _heard(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]
                 continue
             if func in starting and func not in flow.funcs:
                 continue  # asks for what it has started itself
-            branch = _lost_branch(outermost(func), call.call.line)
+            branch = _lost_branch(ctx, outermost(func), call.call.line)
             take = next((each for each in takes if branch is not None and _taken_before(each, branch)), None)
             if (
                 branch is None
@@ -207,9 +207,9 @@ def _same_kind(call: ProviderCall, flow: Flow) -> bool:
     return ("training" in call.api) == (flow.call.purpose == "training")
 
 
-def _lost_branch(func: ir.Func, line: int) -> ir.Node | None:
+def _lost_branch(ctx: Context, func: ir.Func, line: int) -> ir.Node | None:
     """The branch of a function for work that failed, behind a line: named so, or what else a success leaves."""
-    branch = failed_branch(func)
+    branch = failed_branch(ctx, func)
     if branch is not None and branch.line > line:
         return branch
     for each in ir.find(func, ir.If):
@@ -223,7 +223,7 @@ def _lost_branch(func: ir.Func, line: int) -> ir.Node | None:
 def _without_output(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
     """A way out for work that ended without a result, in a function that gives credits back for failures only."""
     for func, kinds in ledger.kinds.items():
-        branch = failed_branch(func) if func.within is None and "give" in kinds else None
+        branch = failed_branch(ctx, func) if func.within is None and "give" in kinds else None
         gives = _gives(ledger, func) if branch is not None else []
         if branch is None or not any(branch.line < each.line <= branch.end for each in gives):
             continue

@@ -1,4 +1,7 @@
-"""What is done with credits on a way to a paid call, step by step, and which steps stand before it."""
+"""What is done with credits on a way to a paid call, step by step, and which steps stand before it.
+
+What a function does with credits is found by `ledger`; whether the order is right is judged in `charges`.
+"""
 
 from __future__ import annotations
 

@@ -68,14 +68,12 @@ def given_unpaid(ctx: Context, route: Route) -> Finding | None:
         module = ctx.program.module_of[handler]
         way = _way(ctx, handler)
         given = next(_bought(ctx, route, way), None) or next(_credits(ctx, route, way), None)
-        ordered = (
-            min(_ordered(ctx, handler), key=lambda each: each[1].line, default=None)
-            if given is None
-            else None
-        )
-        if (given or ordered) is None or ctx.role_at(module, handler) not in LIVE_ROLES:
+        ordered = given is None
+        if given is None:
+            given = min(_ordered(ctx, handler), key=lambda each: each[1].line, default=None)
+        if given is None or ctx.role_at(module, handler) not in LIVE_ROLES:
             continue
-        func, node, what = given or ordered  # type: ignore[misc]
+        func, node, what = given
         words = {snake(each) for each in re.split(r"[/{}\[\]\s.-]+", f"{route.path}/{module.path}")}
         words |= {snake(each.name) for each in (handler, func)}
         if any(_ELSE.search(each) for each in words):
@@ -210,8 +208,8 @@ def _is_proven(ctx: Context, handler: ir.Func, mark: ir.Node) -> bool:
     """Whether a handler asks a payment service, or turns away by what may stand for a payment, before a mark."""
     for call in ir.find(handler, ir.Call):
         if call.line < mark.line and call not in handler.decorators:
-            below = (one for func in helpers_behind(ctx, call) for one in ir.find(func, ir.Call))
-            names = [snake(ir.dotted(each.func)) for each in (call, *below)]
+            inside = (one for func in helpers_behind(ctx, call) for one in ir.find(func, ir.Call))
+            names = [snake(ir.dotted(each.func)) for each in (call, *inside)]
             if any(_PROVES.search(each) or _GUARDS.search(each) for each in names):
                 return True
     tests = (

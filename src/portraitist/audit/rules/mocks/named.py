@@ -1,4 +1,7 @@
-"""The risk of mock data: pictures, functions and constants that are named for it, on the product's paths."""
+"""The risk of mock data: pictures, functions and constants that are named for it, on the product's paths.
+
+Here is what the rule's parts are together, and the names; what is no name stands in files of its own.
+"""
 
 from __future__ import annotations
 

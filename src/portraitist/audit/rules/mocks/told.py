@@ -46,6 +46,7 @@ def told_mock(ctx: Context) -> Iterator[Finding]:
 
 
 def _constants(ctx: Context, module: Module) -> Iterator[Finding]:
+    """What is written out under a name or a comment that calls it mock data, one for each line."""
     told: set[int] = set()
     nodes: list[ir.Assign | ir.Return] = [*module.all(ir.Assign), *module.all(ir.Return)]
     for node in nodes:

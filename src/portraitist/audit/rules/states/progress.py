@@ -1,4 +1,7 @@
-"""The risk of progress that a clock tells instead of the work itself."""
+"""The risk of progress that a clock tells instead of the work itself.
+
+Told by names and by what files speak of; what a page shows of its own server's answers is taken as it is.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
 
     Only values whose name says progress or percent, in files that speak of trainings. A bar that a timer moves on by
     itself is one too, where the timer asks nobody, and one that goes on by a fixed step or with each question. A number
-    that is the same as long as the work runs weighs little.
+    that is the same as long as the work runs, or one for each state, weighs little, and so does a timer's bar in files
+    that only speak of generating.
     """
     spoken = [each for each in ctx.live if _speaks_of_progress(each)]
     timed = [each for each in ctx.live if "setInterval" in each.file.text and "rogress" in each.file.text]
