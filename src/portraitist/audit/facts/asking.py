@@ -222,9 +222,9 @@ def _ways_past(module: Module, test: ir.Node) -> Iterator[list[ir.Node]]:
 
     A variable stands for what it was set to; a part that is no denial says nothing.
     """
-    for reason in _joined(test, _OR):
+    for reason in joined(test, _OR):
         ways: list[ir.Node] = []
-        for part in _joined(reason, _AND):
+        for part in joined(reason, AND):
             if isinstance(part, ir.Bin) and part.op in {"!=", "!==", "not in"}:
                 ways.append(part)
             elif isinstance(part, ir.Bin) and part.op in {"not", "!"}:
@@ -233,19 +233,20 @@ def _ways_past(module: Module, test: ir.Node) -> Iterator[list[ir.Node]]:
             yield ways
 
 
-_OR, _AND = {"or", "||"}, {"and", "&&"}
+_OR, AND = {"or", "||"}, {"and", "&&"}
 
 
-def _joined(node: ir.Node, ops: set[str]) -> Iterator[ir.Node]:
+def joined(node: ir.Node, ops: set[str]) -> Iterator[ir.Node]:
+    """What some operators join: `a`, `b` and `c` of `a && b && c`; else the expression itself."""
     if isinstance(node, ir.Bin) and node.op in ops and node.right is not None:
-        yield from _joined(node.left, ops)
-        yield from _joined(node.right, ops)
+        yield from joined(node.left, ops)
+        yield from joined(node.right, ops)
     else:
         yield node
 
 
 def _alternatives(module: Module, node: ir.Node, depth: int = 0) -> Iterator[ir.Node]:
-    for each in _joined(node, _OR):
+    for each in joined(node, _OR):
         found = module.lookup(each.id, each) if isinstance(each, ir.Name) and depth < 2 else None
         plain = [one for one in visible(found[1], each) if one.kind == "assign"] if found else []
         values = [one.value for one in plain if one.value is not None and not one.keys]

@@ -275,7 +275,7 @@ def _undeclared(ctx: Context) -> None:
 
 
 def _hands_on(ctx: Context, fact: Fact) -> bool:
-    """Whether a variable is only set to what was read from it: `os.environ["TOKEN"] = settings.TOKEN`."""
+    """Whether the line that sets a variable names it twice: `os.environ["TOKEN"] = settings.TOKEN` hands it on."""
     module = ctx.program.modules.get(fact.path)
     return module is not None and len(re.findall(rf"\b{re.escape(fact.key)}\b", module.text(fact.line))) > 1
 

@@ -212,9 +212,8 @@ def _as_it_stands(ctx: Context, hop: _Hop, claimed: bool, found: dict[ir.Call, P
     request = request_of(ctx, hop.module, hop.call, frame) if keys else None
     if request is None:
         return
-    given = re.fullmatch(r"(/v1)?/?\{[^}]*\}", keys[0]) and not names_operation(keys[0])
-    whole = [isinstance(each, ir.Tmpl) for each in address_nodes(hop.call)]
-    if given and not claimed and not any(whole):
+    given = not claimed and re.fullmatch(r"(/v1)?/?\{[^}]*\}", keys[0]) and not names_operation(keys[0])
+    if given and not any(isinstance(each, ir.Tmpl) for each in address_nodes(hop.call)):
         ctx.puzzled(
             "http", hop.module, hop.call, "an address that a client with the provider's base is given"
         )

@@ -17,6 +17,11 @@ def _returns(func: ir.Func) -> list[ir.Node]:
     return [each.value for each in own if each.value is not None]
 
 
+def arguments(call: ir.Call) -> list[ir.Node]:
+    """All that a call is given, by position and by name."""
+    return [*call.args, *(each.value for each in (call.kw.props if call.kw is not None else ()))]
+
+
 def argument_for(call: ir.Call, func: ir.Func, param: ir.Param) -> ir.Node | None:
     """The expression that `call` passes for `param` of `func`, or None when it passes none."""
     if call.kw is not None and param.name and (named := call.kw.get(param.name)) is not None:

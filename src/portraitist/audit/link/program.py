@@ -31,14 +31,11 @@ from portraitist.audit.link.targets import (
 
 MAX_STEPS = 14
 """How many hops a reference is followed before it counts as not resolved."""
-
 MAX_KEPT = 2
 """What is resolved from deeper than this may have been cut short: it is not kept."""
 
 _SELF = {"this", "self", "cls", "super"}
-
 _RUNS = {"src", "script"}
-
 _ASIDE = {"test", "backup", "removed", "doc"}
 
 

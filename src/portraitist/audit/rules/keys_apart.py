@@ -14,20 +14,15 @@ from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, place
 from portraitist.audit.rules.gravity import BARELY
 
-_PICTURES = frozenset(
-    ["image", "images", "input_image", "input_images", "image_input", "img", "init_image"]
-) | {
-    "image_url",
-    "image_urls",
+_PICTURES = {
+    "image", "images", "input_image", "input_images", "image_input", "img", "init_image", "image_url", "image_urls",
     "image2",
-}
-_ARCHIVES = frozenset(
-    ["input_images", "images_zip", "image_zip", "training_images", "training_data", "dataset"]
-) | {
-    "instance_data",
+}  # fmt: skip
+_ARCHIVES = {
+    "input_images", "images_zip", "image_zip", "training_images", "training_data", "dataset", "instance_data",
     "images_url",
-}
-_WEIGHTS = frozenset(["lora_weights", "hf_lora", "replicate_weights", "lora_url", "lora_path"])
+}  # fmt: skip
+_WEIGHTS = {"lora_weights", "hf_lora", "replicate_weights", "lora_url", "lora_path"}
 
 
 def keys_apart(ctx: Context) -> Iterator[Finding]:

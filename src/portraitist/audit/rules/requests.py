@@ -101,14 +101,14 @@ def _below(ctx: Context, route: Route) -> list[Given]:
 
 
 def within_reach(ctx: Context, route: Route) -> list[ir.Func]:
-    """The handlers of a route and the functions that they call, three calls deep."""
+    """The handlers of a route and the functions that they call, `MAX_DEPTH` calls deep."""
     return ctx.once(_within_reach, route)
 
 
 def _within_reach(ctx: Context, route: Route) -> list[ir.Func]:
     found = dict.fromkeys(route.funcs)
     level = [*found]
-    for _ in range(3):
+    for _ in range(MAX_DEPTH):
         level = [each for func in level for each in helpers_of(ctx, func) if each not in found]
         found.update(dict.fromkeys(level))
     return [*found]

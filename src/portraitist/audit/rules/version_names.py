@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import joined
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Text, Value, literals
@@ -76,8 +77,8 @@ def trainers_own(ctx: Context) -> Iterator[Finding]:
     if not any("training" in each.api.lower() and each.purpose == "status" for each in ctx.calls):
         return
     for module, chain, sides in ctx.once(_choices):
-        first = {each.kind for each in forms(ctx, module, sides[0])}
-        later = {each.kind for side in sides[1:] for each in forms(ctx, module, side)}
+        first = _kinds(ctx, module, sides[0])
+        later = {each for side in sides[1:] for each in _kinds(ctx, module, side)}
         if first & {WHOLE, MODEL} and TRAINER in later and ctx.role_at(module, chain) in LIVE_ROLES:
             yield finding("shared-model-fallback", module, chain, message, key="trainer", weight=BARELY)
     for module, branch, name, sides in ctx.once(_branches):
@@ -112,16 +113,8 @@ def _choices(ctx: Context) -> list[tuple[Module, ir.Bin, list[ir.Node]]]:
         for chain in module.all(ir.Bin):
             outer = isinstance(chain.parent, ir.Bin) and chain.parent.op == chain.op
             if chain.op in STAND_IN and not outer and "version" in names_in(chain):
-                found.append((module, chain, list(_sides(chain))))
+                found.append((module, chain, list(joined(chain, STAND_IN))))
     return found
-
-
-def _sides(node: ir.Node) -> Iterator[ir.Node]:
-    if isinstance(node, ir.Bin) and node.op in STAND_IN and node.right is not None:
-        yield from _sides(node.left)
-        yield from _sides(node.right)
-    else:
-        yield node
 
 
 def _is_name(value: Value) -> bool:

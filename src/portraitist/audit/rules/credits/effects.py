@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.calls import arguments
 from portraitist.audit.rules.base import last_name, live_statements
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
 from portraitist.audit.rules.credits.ledger import named_kinds, signs_of
@@ -80,9 +81,10 @@ def _by_name(_ctx: Context, func: ir.Func) -> list[Effect]:
     found: list[Effect] = []
     for call in ir.find(func, ir.Call):
         for kind in named_kinds(call) if last_name(call.func) != "rpc" else ():
-            told = [*call.args, *(each.value for each in (call.kw.props if call.kw is not None else ()))]
             priced = tuple(
-                each for each in told if isinstance(each, ir.Lit) or AMOUNT.search(snake(last_name(each)))
+                each
+                for each in arguments(call)
+                if isinstance(each, ir.Lit) or AMOUNT.search(snake(last_name(each)))
             )
             found.append(Effect(kind, call, last_name(call.func), priced))
     return found

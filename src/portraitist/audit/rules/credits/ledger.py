@@ -13,6 +13,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.frozen import dataclass
+from portraitist.audit.link.calls import arguments
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, handed_on
 from portraitist.audit.rules.base import last_name, live_statements, names_in, runs_in_browser, trace
@@ -254,7 +255,7 @@ _CHANGES = re.compile(r"_?(update|adjust|change|modify|alter|apply|add|increment
 
 def _changed_by(call: ir.Call) -> str:
     """`take` where a value that a call is handed is negative or lowers a balance; else what a value is called."""
-    given = [*call.args, *(each.value for each in (call.kw.props if call.kw is not None else ()))]
+    given = arguments(call)
     for value in (*given, *(each.value for one in given if isinstance(one, ir.Obj) for each in one.props)):
         left = value.left if isinstance(value, ir.Bin) and value.op == "-" else None
         if is_negative(value) or (left is not None and CREDIT.search(snake(last_name(left)))):

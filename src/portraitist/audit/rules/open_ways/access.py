@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts import flows
+from portraitist.audit.facts.asking import AND, joined
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
@@ -335,21 +336,13 @@ def _listed_elsewhere(module: Module, route: Route) -> bool:
 def _other_path(branch: ir.If, route: Route) -> bool:
     """`!user && path.startsWith("/dashboard")`, also nested, where the route does not lie below `/dashboard`."""
     around = [each.test for each in ir.ancestors(branch) if isinstance(each, ir.If) and branch in each.then]
-    for part in (one for test in (branch.test, *around) for one in _conjuncts(test)):
+    for part in (one for test in (branch.test, *around) for one in joined(test, AND)):
         words = [each.value for each in ir.find(part, ir.Lit) if isinstance(each.value, str)]
         places = [each for each in words if each.startswith("/")]
         negated = any(isinstance(each, ir.Bin) and each.op in {"not", "!=", "!=="} for each in ir.walk(part))
         if places and not negated and not any(route.path.startswith(each.rstrip("/")) for each in places):
             return True
     return False
-
-
-def _conjuncts(test: ir.Node) -> Iterator[ir.Node]:
-    if isinstance(test, ir.Bin) and test.op == "and" and test.right is not None:
-        yield from _conjuncts(test.left)
-        yield from _conjuncts(test.right)
-    else:
-        yield test
 
 
 def _matches(module: Module, route: Route) -> bool:

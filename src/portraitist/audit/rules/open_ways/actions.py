@@ -13,6 +13,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name, names_in
+from portraitist.audit.rules.open_ways.middleware import middleware_files
 from portraitist.audit.rules.syntax import calls_in
 
 _FOLDER = re.compile(r"(?:^|/)app/(?P<folder>.+)/[^/]+$")
@@ -28,11 +29,10 @@ def behind_page(ctx: Context, route: Route, guards: Guards) -> bool:
     parts = [each for each in found.group("folder").split("/") if not each.startswith(("(", "@", "_"))]
     own = [each for each in parts if each not in {"actions", "lib"}]
     page = "/" + "/".join(own)
-    told = any(_sends_away(each, page) for each in ctx.live if _MIDDLEWARE.search(each.path))
+    told = any(_sends_away(each, page) for each in ctx.once(middleware_files))
     return bool(own) and (told or guards(ctx, replace(route, path=page, framework="next")))
 
 
-_MIDDLEWARE = re.compile(r"(^|/)(middleware|proxy)\.(ts|js)$")
 _WHO = re.compile(r"user|session|token|auth|logged|signed", re.I)
 
 

@@ -24,8 +24,9 @@ def kept(here: Given, *, anyones: bool = False) -> Iterator[tuple[str, ir.Node]]
     nodes: list[ir.Call | ir.Index] = [*ir.find(here.func, ir.Call), *ir.find(here.func, ir.Index)]
     for node in nodes:
         holder, key = _asked(node)
-        held = holder is not None and key is not None and is_given(here, key)
-        if held and holder is not None and (name := _store(here.module, holder, anyones=anyones)):
+        if holder is None or key is None or not is_given(here, key):
+            continue
+        if name := _store(here.module, holder, anyones=anyones):
             if anyones or not _says_whose(here.module, name):
                 yield name, node
             return

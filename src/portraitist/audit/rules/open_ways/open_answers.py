@@ -13,6 +13,7 @@ from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.db_common import call_name
 from portraitist.audit.facts.http import address_nodes
 from portraitist.audit.link.bindings import bindings_of
+from portraitist.audit.link.calls import arguments
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, render
 from portraitist.audit.model import Place
@@ -87,7 +88,7 @@ _READ = {"readFile", "readFileSync", "createReadStream"}
 
 def _parts(here: Given, call: ir.Call) -> Iterator[ir.Node]:
     """What a file's name is made of: the arguments, the parts of paths that they are, and of variables of those."""
-    for each in (*call.args, *(prop.value for prop in (call.kw.props if call.kw is not None else []))):
+    for each in arguments(call):
         found = here.module.lookup(each.id, each) if isinstance(each, ir.Name) else None
         values = [one.value for one in found[1] if one.value is not None] if found is not None else []
         for part in (each, *values):
@@ -198,8 +199,7 @@ def _keyed(ctx: Context, ways: list[ir.Func]) -> Told | None:
 
 def _key_sent(ctx: Context, module: Module, call: ir.Call) -> str:
     """The setting whose value stands in the header that says who asks: `Authorization`, `x-api-key`; else ""."""
-    told = (*call.args, *(each.value for each in (call.kw.props if call.kw is not None else ())))
-    held = (each.value for arg in told for each in bindings_of(module, arg))
+    held = (each.value for arg in arguments(call) for each in bindings_of(module, arg))
     for part in (*call.args[1:], call.kw, *held):
         for prop in ir.find(part, ir.Prop) if part is not None else ():
             if re.fullmatch(r"authorization|x-api-key|x-key|api-key|xi-api-key", prop.key or "", re.I):

@@ -18,6 +18,8 @@ _STARTS = {
     "spawn", "spawnSync", "exec", "execSync", "execFile", "execFileSync", "fork", "PythonShell", "execa",
 }  # fmt: skip
 _OF_PROCESSES = re.compile(r"^(subprocess|asyncio|os|(node:)?child_process|python-shell|execa)\b")
+_ABOVE = 4
+"""How many calls above a paid one a script may begin."""
 _SCRIPT = re.compile(r"[\w./-]+\.(py|js|mjs|ts)\b")
 
 
@@ -71,17 +73,13 @@ def _paying(ctx: Context) -> set[str]:
     paid = [each for each in ctx.calls if each.creates and each.module.role in LIVE_ROLES]
     found = {each.module.path for each in paid}
     level = {each.func for each in paid}
-    for _ in range(MAX_DEPTH):
+    for _ in range(_ABOVE):
         sites = [each for func in level if func is not None for each in ctx.program.callers.get(func, ())]
         found |= {each.module.path for each in sites}
         level = {each.call.within for each in sites}
     for _ in range(2):
         found |= {module.path for module, _, script in starts if script in found}
     return found
-
-
-MAX_DEPTH = 4
-"""How many calls above a paid one a script may begin."""
 
 
 def _starts(ctx: Context) -> list[tuple[Module, ir.Call, str]]:

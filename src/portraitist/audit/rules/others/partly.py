@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import AND, joined
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
@@ -19,8 +20,6 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import helpers_behind, last_name, live_statements, unasked
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import COMPARISONS
-
-_ALL = {"and", "&&"}
 
 
 def stands_apart(test: ir.Node, site: ir.Node) -> bool:
@@ -35,8 +34,6 @@ def stands_apart(test: ir.Node, site: ir.Node) -> bool:
         if isinstance(around, ir.If):
             for body in (around.then, around.other):
                 within = any(each is inner for each in body)
-                if within and _always_leaves(body) and around not in [*ir.ancestors(site)]:
-                    return True
                 if within and _always_leaves(body) and not _holds(body, site):
                     return True
         inner = around
@@ -130,29 +127,20 @@ def for_rows_with_owner(ctx: Context, route: Route) -> Iterator[Finding]:
 
 def _compared_if_set(ctx: Context, branch: ir.If) -> tuple[ir.Node, str] | None:
     """The owner that a test asks for and then compares, as it is read, and its column."""
-    parts = [*_joined(branch.test)]
+    parts = [*joined(branch.test, AND)]
     for test in parts:
         if not isinstance(test, ir.Bin) or test.op not in COMPARISONS or test.op in {"==", "==="}:
             continue
         for side in (test.left, test.right):
-            column = _column(side)
-            if side is None or snake(column) not in ctx.words.owner_columns - {"user", "uid"}:
+            if side is None or not _is_owner(ctx, side):
                 continue
             text = _spelled(side)
             if any(each is not test and _spelled(each) == text for each in parts):
-                return side, column
+                return side, _column(side)
     return None
 
 
-def _joined(node: ir.Node) -> Iterator[ir.Node]:
-    if isinstance(node, ir.Bin) and node.op in _ALL and node.right is not None:
-        yield from _joined(node.left)
-        yield from _joined(node.right)
-    else:
-        yield node
-
-
-def _column(node: ir.Node | None) -> str:
+def _column(node: ir.Node) -> str:
     """`user_id` of `row.user_id`, `row["user_id"]` and `row.get("user_id")`."""
     if isinstance(node, ir.Attr):
         return node.name

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.db_common import call_name
-from portraitist.audit.link.bindings import bindings_of
+from portraitist.audit.link.bindings import bindings_of, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name
@@ -94,12 +94,16 @@ def _reads_env_file(ctx: Context) -> bool:
     return any(each.language == "python" and "dotenv" in each.lowered for each in ctx.live)
 
 
+def _named_in(node: ir.Node) -> set[str]:
+    """The variables and members at or below a node; no texts."""
+    return variables_in(node) | {each.name for each in ir.find(node, ir.Attr)}
+
+
 def _names_of(module: Module, folder: ir.Node) -> set[str]:
     """The settings and variables by which a folder is called."""
-    found = {each.name for each in ir.find(folder, ir.Attr)} | {each.id for each in ir.find(folder, ir.Name)}
+    found = _named_in(folder)
     for each in (one.value for name in ir.find(folder, ir.Name) for one in bindings_of(module, name)):
-        if each is not None:
-            found |= {one.name for one in ir.find(each, ir.Attr)} | {one.id for one in ir.find(each, ir.Name)}
+        found |= _named_in(each) if each is not None else set()
     return {each for each in found if re.search(r"path|dir|folder|root", each, re.I) and len(each) > 6}
 
 
@@ -121,4 +125,4 @@ def _joined_with(lit: ir.Lit) -> set[str]:
     whole = lit.parent
     if not isinstance(whole, ir.Bin | ir.Call | ir.Tmpl):
         return set()
-    return {each.name for each in ir.find(whole, ir.Attr)} | {each.id for each in ir.find(whole, ir.Name)}
+    return _named_in(whole)

@@ -14,7 +14,7 @@ from portraitist.audit.model import LIVE_ROLES, Fact, Finding, Place
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.open_ways.middleware import lets_nobody_in
 
-_WEIGHT = 74
+_SHUT_OUT = 74
 
 
 def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
@@ -44,17 +44,7 @@ def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
             or (route.endswith("*") and fact.key.startswith(route[:-1]))
             for route in routes
         ):
-            yield Finding(
-                "webhook-missing-handler",
-                fact.path,
-                fact.line,
-                fact.line,
-                f"the webhook {fact.key} has no route",
-                fact.key,
-                fact.scope,
-                (),
-                70,
-            )
+            yield _at_the_address(fact, f"the webhook {fact.key} has no route", (), 70)
 
 
 def _ends_in(address: str, route: str) -> bool:
@@ -83,20 +73,12 @@ def _shut_out(ctx: Context) -> Iterator[Finding]:
         message = f"{route.path} is never reached: the middleware turns away whoever is not signed in, the provider too"
         told = next((each for each in sent if same_path(route.path, each.key)), None)
         if told is None:
-            yield finding(
-                "webhook-missing-handler",
-                module,
-                node,
-                message,
-                key=route.path,
-                weight=_WEIGHT,
-                end=route.head,
-            )
+            yield finding("webhook-missing-handler", module, node, message, key=route.path, weight=_SHUT_OUT,
+                          end=route.head)  # fmt: skip
         else:
-            yield _at_the_address(told, message, Place(module.path, node.line))
+            yield _at_the_address(told, message, (Place(module.path, node.line),), _SHUT_OUT)
 
 
-def _at_the_address(fact: Fact, message: str, handler: Place) -> Finding:
-    return Finding(
-        "webhook-missing-handler", fact.path, fact.line, fact.line, message, fact.key, fact.scope, (handler,), _WEIGHT
-    )  # fmt: skip
+def _at_the_address(fact: Fact, message: str, evidence: tuple[Place, ...], weight: int) -> Finding:
+    return Finding("webhook-missing-handler", fact.path, fact.line, fact.line, message, fact.key, fact.scope, evidence,
+                   weight)  # fmt: skip

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import AND, joined
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, names_in
@@ -61,17 +62,9 @@ def _around(node: ir.Node, func: ir.Func) -> bool:
     return isinstance(node, ir.Loop) and node.within is func
 
 
-def _conjuncts(test: ir.Node) -> Iterator[ir.Node]:
-    if isinstance(test, ir.Bin) and test.op in {"and", "&&"} and test.right is not None:
-        yield from _conjuncts(test.left)
-        yield from _conjuncts(test.right)
-    else:
-        yield test
-
-
 def _is_for_success(test: ir.Node) -> bool:
     """Whether a test is true for `succeeded` alone, an output apart."""
-    for each in _conjuncts(test):
+    for each in joined(test, AND):
         equal = (
             isinstance(each, ir.Bin) and each.op in {"==", "==="} and ir.text_of(each.right) == "succeeded"
         )
@@ -95,7 +88,7 @@ def _is_there(part: ir.Node) -> bool:
 
 def _inner(test: ir.If) -> ir.If | None:
     """The branch that is only for an output: the test itself, or all that it leads to."""
-    parts = list(_conjuncts(test.test))
+    parts = list(joined(test.test, AND))
     if len(parts) > 1:
         states = [each for each in parts if not _STATE.search(" ".join(names_in(each)))]
         return test if states and all(_is_there(each) for each in states) else None
