@@ -89,13 +89,9 @@ def _webhooks(ctx: Context) -> Iterator[_Place]:
         if node is not route.node and (route.path, route.module.path) in handled:
             yield module, node, "webhook", route.path
     paths = {each.key for each in told if each.key.startswith("/") and each.key.count("/") > 1}
-    ends = {path: re.split(r"[{\[]", path)[0] for path in sorted(paths)}
-    for module in ctx.live:
-        page = module.path.endswith((".tsx", ".jsx"))
-        starts = {
-            each for each in set(ends.values()) if len(each) > 3 and not page and each in module.file.text
-        }
-        near = [path for path, start in ends.items() if start in starts]
+    starts = {path: re.split(r"[{\[]", path)[0] for path in sorted(paths)}
+    for module in (each for each in ctx.live if not each.path.endswith((".tsx", ".jsx"))):
+        near = [path for path, start in starts.items() if len(start) > 3 and start in module.file.text]
         for node in (*module.all(ir.Tmpl), *module.all(ir.Lit)) if near else ():
             if isinstance(node.parent, ir.Tmpl | ir.Import) or not _leads_out(ctx, module, node):
                 continue

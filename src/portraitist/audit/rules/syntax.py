@@ -120,3 +120,8 @@ def leaves_in_production(branch: ir.If) -> bool:
         {"!=", "!=="} if text in _MACHINES else {"==", "==="} if text in {"production", "prod"} else set()
     )
     return test.op in wanted and exits(branch.then)
+
+
+def is_of_express(call: ir.Call) -> bool:
+    """`express.static(…)`, `express.json()`: a call of Express's own helpers."""
+    return isinstance(call.func, ir.Attr) and ir.dotted(call.func.obj) == "express"

@@ -66,6 +66,18 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     yield from open_uploads.takes_from_anybody(ctx)
     reported: set[Route] = set()
     worked: dict[str, Route] = {}
+    yield from _spends(ctx, reported, worked)
+    for route in ctx.routes:
+        if route not in reported and _is_open(ctx, route) and not is_payment_return(ctx, route):
+            served = list(_serves_members(ctx, route))
+            yield from served or open_rest.rest(ctx, route, worked)
+
+
+def _spends(ctx: Context, reported: set[Route], worked: dict[str, Route]) -> Iterator[Finding]:
+    """The open ways to paid calls and to changes at the provider.
+
+    Adds their routes to `reported`, and to `worked` the tables that they write or read members' rows of.
+    """
     for flow in (*ctx.flows, *_to_changes(ctx)):
         route = flow.route
         if route is None or route in reported or not route.is_http or route.guarded_by:
@@ -101,10 +113,6 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
         weight = BARELY if behind_page(ctx, route, behind_middleware) else weight
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
                       evidence=[place(flow.call)])  # fmt: skip
-    for route in ctx.routes:
-        if route not in reported and _is_open(ctx, route) and not is_payment_return(ctx, route):
-            served = list(_serves_members(ctx, route))
-            yield from served or open_rest.rest(ctx, route, worked)
 
 
 def _is_open(ctx: Context, route: Route) -> bool:

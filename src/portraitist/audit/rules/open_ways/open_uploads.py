@@ -11,6 +11,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.syntax import is_of_express
 
 _BARE = {"next-s3-upload", "next-s3-upload/route"}
 
@@ -33,11 +34,8 @@ def takes_from_anybody(ctx: Context) -> Iterator[Finding]:
         for each in module.all(ir.Import):
             if each.reexport and each.module in _BARE:
                 message = "an upload route lets files into the storage from anybody: it is the library's, with no check"
-                weight = (
-                    BARELY
-                    if any(one.endswith(("middleware.ts", "middleware.js")) for one in ctx.tree.paths)
-                    else 50
-                )
+                covered = any(one.endswith(("middleware.ts", "middleware.js")) for one in ctx.tree.paths)
+                weight = BARELY if covered else 50
                 yield finding("missing-auth", module, each, message, key="upload", weight=weight)
 
 
@@ -54,24 +52,20 @@ def _folders(module: Module) -> Iterator[Finding]:
     """
     for call in module.calls({"StaticFiles", "static"}):
         mount = ir.enclosing(call, ir.Call)
-        if mount is None or len(mount.args) > 2 or not (module.language == "python" or _is_express(call)):
+        if mount is None or len(mount.args) > 2 or not (module.language == "python" or is_of_express(call)):
             continue
         folder = ir.keyword(call, "directory") or (call.args[0] if call.args else None)
-        told = [] if folder is None else [ir.text_of(each) or "" for each in ir.find(folder, ir.Lit)]
-        told += (
-            []
-            if folder is None
-            else [ir.dotted(each) for each in ir.walk(folder) if isinstance(each, ir.Attr | ir.Name)]
-        )
+        parts = [*ir.walk(folder)] if folder is not None else []
+        told = [
+            ir.text_of(each) or ir.dotted(each)
+            for each in parts
+            if isinstance(each, ir.Lit | ir.Attr | ir.Name)
+        ]
         address = ir.text_of(mount.args[0]) if mount.args else None
         words = " ".join((*told, address or ""))
         if _OF_MEMBERS.search(words) and not _FIXED.search(words):
             message = "a folder of what members bring and get is served to whoever knows a file's name"
             yield finding("missing-auth", module, call, message, key=f"folder {address}", weight=BARELY)
-
-
-def _is_express(call: ir.Call) -> bool:
-    return isinstance(call.func, ir.Attr) and ir.dotted(call.func.obj) == "express"
 
 
 def _chain(call: ir.Call) -> tuple[ir.Call | None, bool]:

@@ -16,6 +16,7 @@ from portraitist.audit.link.bindings import bindings_of, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.syntax import is_of_express
 
 _SERVES = {"Flask", "Quart", "Blueprint", "StaticFiles", "send_from_directory", "static"}
 _HERE = re.compile(r"^\.?/?$")
@@ -57,8 +58,7 @@ def _folder(module: Module, call: ir.Call) -> ir.Node | None:
     if name == "send_from_directory":
         fixed = len(call.args) > 1 and isinstance(call.args[1], ir.Lit)
         return None if fixed or not call.args else call.args[0]
-    express = isinstance(call.func, ir.Attr) and ir.dotted(call.func.obj) == "express"
-    return call.args[0] if express and call.args else None
+    return call.args[0] if is_of_express(call) and call.args else None
 
 
 def _gives_dots(module: Module, call: ir.Call) -> bool:
