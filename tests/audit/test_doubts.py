@@ -163,3 +163,84 @@ def test_one_call_of_a_file_that_is_repeated_twice_is_printed_once(audit_files: 
     assert sorted(each.rank is None for each in _again(audit_files({"app.py": TWICE}))) == [False, True]
     other = TWICE.replace("replicate.run", "replicate.predictions.create", 1)
     assert [each.rank is None for each in _again(audit_files({"app.py": other}))] == [False, False]
+
+
+DOOR = """
+import os
+from fastapi import FastAPI, HTTPException
+app = FastAPI()
+SERVICE_TOKEN = os.getenv("SERVICE_TOKEN", "let-the-service-in")
+stub_mode = os.getenv("STUB_MODE") == "on"
+@app.get("/service")
+def service(token: str):
+    if {test}:
+        return {{}}
+    raise HTTPException(status_code=401)
+"""
+
+
+def test_a_door_that_a_setting_opens_for_trials_is_not_printed(audit_files: Auditor) -> None:
+    """Nobody is let in by the known text where the setting beside it is off."""
+    always = audit_files({"main.py": DOOR.format(test="token == SERVICE_TOKEN")}).findings
+    assert [each.weight >= WORTH_PRINTING for each in always if each.rule == "secret-in-repo"] == [True]
+    trials = audit_files({"main.py": DOOR.format(test="stub_mode and token == SERVICE_TOKEN")}).findings
+    assert [each.weight >= WORTH_PRINTING for each in trials if each.rule == "secret-in-repo"] == [False]
+
+
+def test_what_an_installer_put_into_a_folder_is_not_judged(audit_files: Auditor) -> None:
+    """The packages that a record beside them names are no code of the repository; what lies beside them is."""
+    files = {
+        "lambda/thing/__init__.py": "",
+        "lambda/six.py": "",
+        "lambda/six-1.0.dist-info/RECORD": "six.py,sha256=abc,40\n",
+        "lambda/thing-1.0.dist-info/RECORD": "thing/__init__.py,sha256=abc,40\nthing-1.0.dist-info/RECORD,,\n",
+        "lambda/main.py": "import thing\n",
+    }
+    paths = {each.path for each in audit_files(files).context.tree.files}
+    assert paths == {"lambda/main.py"}
+
+
+def test_a_key_that_counts_up_is_no_key(audit_files: Auditor) -> None:
+    """`abc123def456…` has a token's form and is made up."""
+    made = {"setup.sh": "echo 'r8_" + "abc123def456ghi789jkl012mno345pqr678s" + "'\n"}
+    assert not [each for each in audit_files(made).findings if each.rule == "secret-in-repo"]
+    real = {"setup.sh": "echo 'r8_" + "q7Zt2LmW9xKc4VbN8sHd3GfJ6pYr1TeU5aQoB" + "'\n"}
+    assert [each for each in audit_files(real).findings if each.rule == "secret-in-repo"]
+
+
+ASKS_FIRST = """
+import Replicate from "replicate";
+import { getServerSession } from "next-auth";
+import { db } from "@/lib/clients";
+export async function POST(req: Request) {
+  const session = await getServerSession();
+  if (!session) return Response.json({}, { status: 401 });
+  const { data: profile } = await db.from("profiles").select("credits").eq("user_id", session.user.id).single();
+  if (profile.credits < 1) return Response.json({}, { status: 402 });
+  const webhook = `${process.env.HOOK}?user=${session.user.id}`;
+  return Response.json(await new Replicate().predictions.create({ version: "v", input: {}, webhook }));
+}
+"""
+TAKES_LATER = """
+import { db } from "@/lib/clients";
+export async function POST(req: Request) {
+  const body = await req.json();
+  await db.rpc("deduct_credits", { user_id: body.user });
+  return Response.json({});
+}
+"""
+
+
+def test_credits_that_a_webhook_takes_are_not_said_to_be_never_taken(audit_files: Auditor) -> None:
+    """A setting holds the webhook's address: what is named for one may be it."""
+    files = {"lib/clients.ts": CLIENTS, "app/api/gen/route.ts": ASKS_FIRST}
+    heard = audit_files({**files, "app/api/picture-generated/route.ts": TAKES_LATER}).findings
+    assert [each for each in heard if "taken only when it is done" in each.message]
+    assert not [each for each in heard if "never taken" in each.message]
+
+
+def test_credits_that_another_route_takes_are_never_taken_here(audit_files: Auditor) -> None:
+    """A route that is no webhook by its name is not asked."""
+    files = {"lib/clients.ts": CLIENTS, "app/api/gen/route.ts": ASKS_FIRST}
+    alone = audit_files({**files, "app/api/gifts/route.ts": TAKES_LATER}).findings
+    assert [each for each in alone if "never taken" in each.message]

@@ -214,9 +214,10 @@ def _paths(root: Path, words: Vocabulary, unread: list[tuple[str, str]]) -> list
         except OSError as error:
             unread.append((folder or ".", error.strerror or str(error)))
             continue
+        installed = _installed(root, folder, listed)
         for entry in listed:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.is_symlink():
+            if entry.is_symlink() or entry.name in installed:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if not _is_vendored(entry, words):
@@ -224,6 +225,21 @@ def _paths(root: Path, words: Vocabulary, unread: list[tuple[str, str]]) -> list
             elif entry.is_file(follow_symlinks=False):
                 found.append(path)
     return found
+
+
+def _installed(root: Path, folder: str, listed: list[os.DirEntry[str]]) -> set[str]:
+    """What an installer put into a folder of the repository, as its packages' own records say."""
+    found: set[str] = set()
+    for entry in listed:
+        if not entry.name.endswith(".dist-info") or not entry.is_dir(follow_symlinks=False):
+            continue
+        found.add(entry.name)
+        try:
+            record = decode(_read(root / folder / entry.name / "RECORD") or b"")
+        except OSError:
+            continue
+        found |= {line.partition(",")[0].partition("/")[0] for line in record.splitlines()}
+    return found - {"bin"}
 
 
 def _is_vendored(entry: os.DirEntry[str], words: Vocabulary) -> bool:

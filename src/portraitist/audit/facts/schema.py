@@ -12,7 +12,7 @@ from dataclasses import replace
 from portraitist.audit import ir
 from portraitist.audit.facts import db_convex, sql
 from portraitist.audit.facts.base import Context, TableDef
-from portraitist.audit.facts.schema_classes import mapped, mapper_of
+from portraitist.audit.facts.schema_classes import mapped, mapper_of, relations, renamed
 from portraitist.audit.facts.schema_text import DOCUMENT, documented_sql, generated_types
 from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
@@ -46,7 +46,9 @@ def collect(ctx: Context) -> None:
     """Collects every definition into `ctx.tables` and adds the facts about them."""
     found: list[TableDef] = []
     for file in ctx.tree.files:
-        if file.language == "sql":
+        if file.language == "sql" and file.role == "doc":
+            found.extend(_by_hand(file))
+        elif file.language == "sql":
             found.extend(_ddl(file.path, file.text, 1, file.role))
         elif file.language == "prisma":
             found.extend(_prisma(file))
@@ -70,6 +72,13 @@ def _documented(ctx: Context, known: set[str]) -> Iterator[TableDef]:
                 if each.name not in known and each.source == "create table":
                     known.add(each.name)
                     yield replace(each, source=DOCUMENT)
+
+
+def _by_hand(file: SourceFile) -> Iterator[TableDef]:
+    """The columns that SQL files among the documents name, to be run by hand: known, and no table by themselves."""
+    for each in _ddl(file.path, file.text, 1, "src"):
+        columns = {name: ("", place) for name, (_, place) in each.columns.items()}
+        yield replace(each, columns=columns, source="alter table")
 
 
 def _facts(ctx: Context, table: TableDef, role: str) -> None:
@@ -294,20 +303,8 @@ def _class_table(ctx: Context, module: Module, cls: ir.Class) -> Iterator[TableD
     if table:
         columns = dict(_class_columns(module, fields, entity is not None))
         line = entity.line if entity is not None else cls.line
-        named = {"@class": cls.name, **_renamed(fields)}
+        named = {"@class": cls.name, **renamed(fields), **relations(fields)}
         yield TableDef(table, module.path, line, columns, "class", named, cls.end)
-
-
-def _renamed(fields: list[ir.Assign]) -> dict[str, str]:
-    """The attributes whose column has another name: `meta = Column("metadata", JSON)`."""
-    found: dict[str, str] = {}
-    for each in fields:
-        made = each.value if isinstance(each.value, ir.Call) and each.value.args else None
-        if made is not None and ir.dotted(made.func).rpartition(".")[2] in {"Column", "mapped_column"}:
-            name = ir.text_of(made.args[0])
-            if name and isinstance(each.target, ir.Name):
-                found[each.target.id] = name
-    return found
 
 
 def _is_sqlmodel(module: Module, cls: ir.Class) -> bool:
@@ -348,7 +345,7 @@ def _sqlmodel(module: Module, cls: ir.Class, named: str | None) -> TableDef:
         cls.line,
         columns if whole else {},
         "class",
-        {"@class": cls.name},
+        {"@class": cls.name, **relations(fields)},
         cls.end,
     )
 

@@ -1,6 +1,6 @@
 """Tables that small object mappers of Python make of classes: Tortoise, Peewee, MongoEngine, Beanie, ODMantic.
 
-Those of SQLAlchemy, SQLModel and Django are read in `schema`.
+Those of SQLAlchemy, SQLModel and Django are read in `schema`; how their attributes are called otherwise is said here.
 """
 
 from __future__ import annotations
@@ -54,3 +54,26 @@ def mapped(module: Module, cls: ir.Class, mapper: str) -> TableDef:
     return TableDef(
         cls.name, module.path, cls.line, columns if whole else {}, "class", {"@class": cls.name}, cls.end
     )
+
+
+def renamed(fields: list[ir.Assign]) -> dict[str, str]:
+    """The attributes whose column has another name: `meta = Column("metadata", JSON)`."""
+    found: dict[str, str] = {}
+    for each in fields:
+        made = each.value if isinstance(each.value, ir.Call) and each.value.args else None
+        if made is not None and ir.dotted(made.func).rpartition(".")[2] in {"Column", "mapped_column"}:
+            name = ir.text_of(made.args[0])
+            if name and isinstance(each.target, ir.Name):
+                found[each.target.id] = name
+    return found
+
+
+def relations(fields: list[ir.Assign]) -> dict[str, str]:
+    """The attributes that lead to other rows, `tags = relationship(…)`: no columns, and names of the model too."""
+    made = ((each, ir.dotted(each.value.func)) for each in fields if isinstance(each.value, ir.Call))
+    return {
+        each.target.id: "@relation"
+        for each, name in made
+        if isinstance(each.target, ir.Name)
+        and name.rpartition(".")[2].lower() in {"relationship", "relation"}
+    }

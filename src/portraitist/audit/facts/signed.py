@@ -13,12 +13,15 @@ from portraitist.audit.facts import denial
 from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.auth import answer_tested, swallowed, throws
 from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module
 
 MAX_DEPTH = 2
 """How many helpers below a handler's own the comparison may stand."""
 _COMPARES = {"timingsafeequal", "comparedigest", "validatewebhook", "constructevent", "safecompare"}
 _LIBRARY = {"verify", "verifyandparse"}
+_EVENTS = {"validateevent"}
+"""What Polar's library calls the check of a webhook: it is imported by itself, and throws."""
 _CHECKS = re.compile(r"verif|valid|check|assert|ensure|require|authenti", re.I)
 _SIGNED = re.compile(r"webhook|signature|hmac|svix|secret", re.I)
 
@@ -49,17 +52,31 @@ def _checks(ctx: Context, module: Module, func: ir.Func) -> Iterator[tuple[str, 
 
 
 def is_signed(ctx: Context, route: Route) -> bool:
-    """Whether a handler heeds a signature and asks for no user: there is none behind such a request."""
-    return not route.guarded_by and ctx.once(_is_signed, route)
+    """Whether a handler heeds a signature and asks for no user: there is none behind such a request.
+
+    What is asked of a body whose raw text was checked before, a token in it, is asked of the sender.
+    """
+    return ctx.once(_is_signed, route)
 
 
 def _is_signed(ctx: Context, route: Route) -> bool:
-    targets = [(each.module, each.node) for each in route.handlers]
-    return any(
-        next(_checks(ctx, module, func), None) is not None
-        for module, func in targets
-        if module is not None and isinstance(func, ir.Func)
-    )
+    asked = [each for _, each in route.guarded_by]
+    for each in route.handlers:
+        if each.module is None or not isinstance(each.node, ir.Func):
+            continue
+        module, func = each.module, each.node
+        for _, check in _checks(ctx, module, func):
+            later = all(one.path == module.path and check.line < one.line <= func.end for one in asked)
+            if not asked or (later and _is_of_raw_text(module, check)):
+                return True
+    return False
+
+
+def _is_of_raw_text(module: Module, check: ir.Call) -> bool:
+    """Whether a check is given the text of the request's body: `verify(raw, …)` of `raw = await request.text()`."""
+    made = [each.value for arg in check.args if isinstance(arg, ir.Name) for each in reaching(module, arg)]
+    calls = (one for value in made if value is not None for one in ir.find(value, ir.Call))
+    return any(isinstance(one.func, ir.Attr) and one.func.name == "text" and not one.args for one in calls)
 
 
 def _is_hmac(call: ir.Call) -> bool:
@@ -75,11 +92,9 @@ def _verifies(call: ir.Call, name: str) -> bool:
 
 def is_verification(call: ir.Call) -> bool:
     """`new Webhook(secret).verify(body, headers)` of a library: what it is given names the signature or all headers."""
-    if (
-        not isinstance(call.func, ir.Attr)
-        or denial.flat(call.func.name) not in _LIBRARY
-        or len(call.args) < 2
-    ):
+    known = isinstance(call.func, ir.Attr) and denial.flat(call.func.name) in _LIBRARY
+    known = known or denial.flat(ir.dotted(call.func).rpartition(".")[2]) in _EVENTS
+    if not known or len(call.args) < 2:
         return False
     parts = list(ir.walk(call))
     said = [str(each.value) for each in parts if isinstance(each, ir.Lit) and isinstance(each.value, str)]
@@ -115,7 +130,7 @@ def _compares(ctx: Context, func: ir.Func, depth: int) -> bool:
 
 def _raises(ctx: Context, call: ir.Call, name: str) -> bool:
     """Whether a check refuses by an error: a library's that says so, or a helper that throws."""
-    if denial.flat(name) in {"constructevent", *_LIBRARY}:
+    if denial.flat(name) in {"constructevent", *_LIBRARY, *_EVENTS}:
         return True
     return any(
         each.module is not None and isinstance(each.node, ir.Func) and throws(ctx, each.module, each.node)

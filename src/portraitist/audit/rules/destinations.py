@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.auth import answer_tested, swallowed
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import entry_of, reaching
@@ -14,6 +15,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Field, Known, OneOf, Outside, Value
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, names_in, place
+from portraitist.audit.rules.owners import MAKES_MODEL
 from portraitist.audit.rules.syntax import STAND_IN
 
 _CHOSEN = re.compile(r"(^|_)(name|title|slug|label)$")
@@ -45,7 +47,8 @@ def named_alone(ctx: Context) -> Iterator[Finding]:
                 continue
             told = {last_name(each) for each in leaves} - _PLAIN
             apart = any(ctx.once(_sent_apart, each) for each in told)
-            if ctx.role_at(module, call.call) in LIVE_ROLES and not apart and not _looked_for(ctx, call):
+            free = not apart and not _looked_for(ctx, call) and not _made_before(ctx, call)
+            if ctx.role_at(module, call.call) in LIVE_ROLES and free:
                 made = (
                     text.parent if isinstance(text.parent, ir.Assign) and text.parent.value is text else text
                 )
@@ -194,4 +197,20 @@ def _looked_for(ctx: Context, call: ProviderCall) -> bool:
         owned = any(_APART.search(one) for one in columns)
         if each.kind == "read" and any(_CHOSEN.search(one) for one in columns) and not owned:
             return True
+    return False
+
+
+def _made_before(ctx: Context, call: ProviderCall) -> bool:
+    """Whether the model is made anew first, and the function left where the provider refuses: a name that is taken."""
+    func = call.func
+    for each in ctx.calls if func is not None else ():
+        if (
+            func is not None
+            and each.func is func
+            and each.api in MAKES_MODEL
+            and each.call.line < call.call.line
+        ):
+            heeded = answer_tested(ctx, each.module, func, each.call) if not each.sdk else True
+            if heeded and not swallowed(each.call):
+                return True
     return False

@@ -92,13 +92,17 @@ def _settings(ctx: Context, seen: set[tuple[str, int]]) -> Iterator[Finding]:
             )
 
 
+MAKES_MODEL = {"models.create", "models.async_create", "POST /v1/models"}
+"""Calls that make a model, and are refused where there is one of that name."""
+
+
 def _made(call: ProviderCall) -> Iterator[Named]:
     """A destination, or the owner of a model that is made."""
     for field in call.fields("destination") if call.purpose == "training" else []:
         owner = re.match(r"^([\w.-]+)/", str(render(field.value) or ""))
         if owner:
             yield Named(field.path, field.line, field.key, owner.group(1), field.value)
-    if call.api not in {"models.create", "models.async_create", "POST /v1/models"}:
+    if call.api not in MAKES_MODEL:
         return
     for field in call.fields("owner"):
         if _is_name(fold(field.value)):

@@ -22,6 +22,7 @@ from portraitist.audit.rules.base import (
     module_of,
     place,
     provider_behind,
+    runs_in_browser,
     trace,
 )
 from portraitist.audit.rules.by_name import results_by_name
@@ -280,6 +281,8 @@ def shared_mutable_default(ctx: Context) -> Iterator[Finding]:
                     not local
                     and literal
                     and re.search(r"default|preset|config|settings|params|options|input|template", name, re.I)
+                    and _is_read(ctx, name)
+                    and not _of_pages(ctx, func)
                 ):
                     yield finding(
                         "shared-mutable-default",
@@ -290,6 +293,19 @@ def shared_mutable_default(ctx: Context) -> Iterator[Finding]:
                         weight=50,
                     )
             yield from _mutable_arguments(module, func, scope.members)
+
+
+def _is_read(ctx: Context, name: str) -> bool:
+    """Whether anything besides what sets its members looks at an object, by its name in any file."""
+    word = re.compile(rf"\b{re.escape(name)}\b(?!\s*(\.\w+|\[[^\]\n]*\])\s*=[^=])")
+    told = sum(len(word.findall(each.file.text)) for each in ctx.live if name in each.file.text)
+    return told > 1
+
+
+def _of_pages(ctx: Context, func: ir.Node) -> bool:
+    """Whether nothing but pages calls a function: what it changes is one browser's own."""
+    sites = ctx.program.callers.get(func, []) if isinstance(func, ir.Func) else []
+    return bool(sites) and all(runs_in_browser(each.module) for each in sites)
 
 
 def _mutable_arguments(

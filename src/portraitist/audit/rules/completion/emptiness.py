@@ -38,7 +38,7 @@ def may_be_empty(ctx: Context, module: Module, node: ir.Node | None, depth: int 
         nothing = any(_is_nothing(each) for each in (node.then, node.other))
         if any(each.op == "typeof" for each in ir.find(node.test, ir.Bin)):
             return may_be_empty(ctx, module, node.other, depth)
-        return nothing and not _leaves_before(node, looked_at(node.test))
+        return nothing and not leaves_before(node, looked_at(node.test))
     if isinstance(node, ir.Call) and ir.dotted(node.func) == "JSON.stringify" and node.args:
         return may_be_empty(ctx, module, node.args[0], depth)
     if isinstance(node, ir.Call) and _gives_nothing(ctx, node):
@@ -71,7 +71,7 @@ def _falls_back(ctx: Context, module: Module, node: ir.Bin, depth: int) -> bool:
     if whole and isinstance(node.left, ir.Attr):
         return True
     if _is_nothing(node.right):
-        return not _leaves_before(node, looked_at(node.left))
+        return not leaves_before(node, looked_at(node.left))
     return node.right is not None and all(may_be_empty(ctx, module, each, depth) for each in node.children())
 
 
@@ -82,7 +82,7 @@ def _is_nothing(node: ir.Node | None) -> bool:
     return isinstance(node, ir.Lit) and not node.value and node.value is not False
 
 
-def _leaves_before(node: ir.Node, names: set[str]) -> bool:
+def leaves_before(node: ir.Node, names: set[str]) -> bool:
     """Whether a test of one of the names leaves the function before: `if (!output?.version) return`."""
     func = ir.enclosing(node, ir.Func)
     return func is not None and any(

@@ -26,7 +26,7 @@ from portraitist.audit.rules.base import (
     names_in,
     trace,
 )
-from portraitist.audit.rules.completion.emptiness import looked_at, may_be_empty, may_lose
+from portraitist.audit.rules.completion.emptiness import leaves_before, looked_at, may_be_empty, may_lose
 from portraitist.audit.rules.completion.words import done_at, holds_model, is_done, is_word, says_done
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
@@ -177,7 +177,10 @@ def _of_run(ctx: Context, module: Module, node: ir.Node) -> bool:
     for _, part in trace(ctx, module, node, helpers=True):
         if isinstance(part, ir.Call) and (part in ctx.call_at or any(_is_output(each) for each in part.args)):
             return True
-        if _is_output(part):
+        taken = [part]
+        if isinstance(part, ir.Obj) and part is not node:  # what is taken of it, not what lies beside that
+            taken = [each.value for each in part.props if each.key is None or each.key in looked_at(node)]
+        if any(_is_output(each) for each in taken):
             return True
     return False
 
@@ -203,13 +206,21 @@ def _answers(ctx: Context) -> Iterator[Finding]:
             empty = next((each for each in _results(ctx, obj) if may_be_empty(ctx, module, each.value)), None)
             if empty is None or not _of_run(ctx, module, empty.value):
                 continue
-            if _names_of(ctx, module, empty.value) & _tested(told):
+            if _names_of(ctx, module, empty.value) & _tested(told) or _has_result(ctx, module, obj):
                 continue
             first, last = sorted((told.line, empty.line))
             message = f"the answer says {told.key} even when {empty.key} is empty: nothing asks for it"
             yield finding("no-retry", module, told, message, key=f"answer {empty.key}", weight=34,
                           line=first, end=last)  # fmt: skip
             break
+
+
+def _has_result(ctx: Context, module: Module, obj: ir.Obj) -> bool:
+    """Whether an answer says beside what may be empty what came of the run, and was left before if nothing had."""
+    told = (each for each in obj.props if each.key is not None and _OUTPUT.match(snake(each.key)))
+    return any(
+        leaves_before(each.value, looked_at(each.value)) and _of_run(ctx, module, each.value) for each in told
+    )
 
 
 def _is_answer(obj: ir.Obj) -> bool:

@@ -13,9 +13,9 @@ from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name, names_in, refusing_names, trace
+from portraitist.audit.rules.base import finding, helpers_of, last_name, names_in, refusing_names, trace
 from portraitist.audit.rules.credits.changes import CREDIT, meaning
-from portraitist.audit.rules.credits.effects import asked_for, balance_effects
+from portraitist.audit.rules.credits.effects import asked_for, done_in
 from portraitist.audit.rules.credits.ledger import named_kinds
 from portraitist.audit.rules.credits.unpaid import given_unpaid
 from portraitist.audit.rules.requests import Given, below, is_given
@@ -27,6 +27,8 @@ _PROVES = re.compile(
     r"|validate_?\w*(purchase|payment|transaction)|stripe|revenue_?cat",
     re.I,
 )
+_EARNS = re.compile(r"(validate|verify|redeem|use|consume|apply)_?\w*(promo|coupon|voucher|gift)", re.I)
+"""Helpers that say what a code is worth: the request names the code alone."""
 
 
 def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
@@ -101,7 +103,7 @@ def _first_sum(ctx: Context, route: Route) -> tuple[Given, ir.Node, int, bool] |
             return *found, False
         if found is not None:
             shown = [func for each in before for func in each.way if ctx.once(_asks_payments, func)]
-            others = any(_only_staff(each) or _takes(ctx, each) for each in before)
+            others = any(_only_staff(each) or _takes(ctx, each) or _earns(each) for each in before)
             return (*found, True) if shown and not others and not any(map(_weighs, shown)) else None
     return None
 
@@ -138,11 +140,19 @@ def _has_reason(ctx: Context, here: Given) -> bool:
     """Whether a payment is asked for on the way, only staff may come, or what is given was taken here before."""
     if any(ctx.once(_asks_payments, each) for each in here.way) or _only_staff(here):
         return True
-    return _takes(ctx, here)
+    return _takes(ctx, here) or _earns(here)
+
+
+def _earns(here: Given) -> bool:
+    """Whether a code is asked for what it is worth on the way."""
+    return any(_EARNS.search(last_name(each.func)) for func in here.way for each in ir.find(func, ir.Call))
 
 
 def _takes(ctx: Context, here: Given) -> bool:
-    return any(each.kind == "take" for func in here.way for each in ctx.once(balance_effects).get(func, ()))
+    asked = (
+        one for func in here.way for each in (func, *helpers_of(ctx, func)) for one in ir.find(each, ir.Func)
+    )
+    return any(next(done_in(ctx, each, "take"), None) for each in asked)
 
 
 def _increments(here: Given, part: ir.Node) -> bool:

@@ -31,16 +31,28 @@ def left_to_others(
         return None  # the trigger may be the one that takes these
     if not any("take" in each for each in ledger.kinds.values()):
         return None
-    heard = hooks if _may_be_heard(flow) else []
+    heard = [*hooks, *_named_hooks(ctx, flow)] if _may_be_heard(flow) else []
     for func in (*heard, *_waiting(ctx, flow)):
         for event in ledger.events(func):
             if event.kind != "take":
                 continue
-            if not flow.call.fields("webhook") or _counts_running(ctx, flow):
+            if not flow.call.fields(*_HOOKS) or _counts_running(ctx, flow):
                 return None
             message = f"{looked} taken only when it is done: until then any number of requests pass"
             return message, Place(ctx.program.module_of[func].path, event.line)
     return f"{looked} never taken on this way", here
+
+
+_HOOKS = ("webhook", "webhook_completed")
+_NAMED = re.compile(r"hook|callback|replicate|prediction|completed|generated|finished", re.I)
+
+
+def _named_hooks(ctx: Context, flow: Flow) -> Iterator[ir.Func]:
+    """The open routes that may be the webhook of a call by their names, where only a setting knows its address."""
+    if flow.call.fields(*_HOOKS):
+        for route in ctx.routes:
+            if route.is_http and route.method != "GET" and not route.guarded_by and _NAMED.search(route.path):
+                yield from route.funcs
 
 
 def _may_be_heard(flow: Flow) -> bool:

@@ -191,10 +191,17 @@ def _compared(func: ir.Func, name: str) -> bool:
             last_name(call.func),
         ):
             return True
+        listed = isinstance(call.func, ir.Attr) and _LISTS.search(snake(last_name(call.func.obj)))
+        if told and listed and last_name(call.func) == "get":
+            return True
     return any(
         isinstance(each.key, ir.Name | ir.Attr) and last_name(each.key) == name
         for each in ir.find(func, ir.Index)
     )
+
+
+_LISTS = re.compile(r"(^|_)(prices?|pricing|packs?|packages?|plans?|tiers?|products?|bundles?|amounts?)(_|$)")
+"""Names of the lists in which a price is looked up: `PACK_PRICES.get(size)`."""
 
 
 def _buys(here: Given, price: ir.Prop) -> bool:

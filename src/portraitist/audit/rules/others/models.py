@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import WAITED_FOR, Context, ProviderCall, Route
 from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module
+from portraitist.audit.link.values import render
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import last_name, names_in, unasked
 from portraitist.audit.rules.others.callers import are_known
@@ -33,7 +35,14 @@ def run_by_name(ctx: Context, route: Route) -> Iterator[Finding]:
         for call in ctx.calls:
             if call.func is not here.func or call.purpose != "generation":
                 continue
-            named = next((each for each in _models(call) if is_given(here, each)), None)
+            named = next(
+                (
+                    each
+                    for each in _models(call)
+                    if is_given(here, each) and not _keeps_version(ctx, call.module, each)
+                ),
+                None,
+            )
             if named is not None and not _chosen(ctx, here, named) and not _looked_up(ctx, here):
                 message = f"{route.key} runs whichever model the request names, those of other members too"
                 site = (call.module, call.call)
@@ -54,6 +63,15 @@ def _models(call: ProviderCall) -> Iterator[ir.Node]:
     if named is not None:
         yield named
     yield from (each.node for each in call.fields("model", "version") if each.node is not None)
+
+
+def _keeps_version(ctx: Context, module: Module, node: ir.Node) -> bool:
+    """Whether a reference ends in a version that the code spells: that runs, whatever model stands before it."""
+    made = [node, *(each.value for each in reaching(module, node))] if isinstance(node, ir.Name) else [node]
+    return any(_VERSION.search(render(ctx.ev.eval(module, each)) or "") for each in made if each is not None)
+
+
+_VERSION = re.compile(r":[0-9a-f]{64}$")
 
 
 def _chosen(ctx: Context, here: Given, node: ir.Node) -> bool:

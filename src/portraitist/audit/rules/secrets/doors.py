@@ -52,12 +52,27 @@ def open_doors(ctx: Context) -> Iterator[Finding]:
             continue
         if _NO_WORD.search(text) or refused(ctx, module, fact.line, fact.key, text):
             continue
-        if any(_is_compared(each, name) for each, name in _holders(ctx, module, fact.line, fact.key)):
+        doors = [
+            each
+            for each in _holders(ctx, module, fact.line, fact.key)
+            if each[0].language == module.language and _is_compared(*each)
+        ]
+        if doors:
+            tried = all(_for_trials(*each) for each in doors)
             message = (
                 f"where {fact.key} is not set, a text that everybody who reads this code knows lets them in"
             )
+            weight = BARELY if tried else 72
             yield Finding(
-                "secret-in-repo", fact.path, fact.line, fact.end_line, message, fact.key, fact.scope, (), 72
+                "secret-in-repo",
+                fact.path,
+                fact.line,
+                fact.end_line,
+                message,
+                fact.key,
+                fact.scope,
+                (),
+                weight,
             )
     for module in ctx.live:
         yield from _put_in(module)
@@ -142,6 +157,28 @@ def _is_compared(module: Module, name: str) -> bool:
         for call in module.calls(
             {"compare_digest", "timingSafeEqual", "safeCompare", "secure_compare", "safe_compare"}
         )
+    )
+
+
+_TRIALS = re.compile(r"(^|_)(test|stub|mock|fake|debug|demo|dev|e2e)(_|$)")
+
+
+def _for_trials(module: Module, name: str) -> bool:
+    """Whether each comparison stands beside a setting that opens this door for trials: `stub_mode and given == key`."""
+    tests = [
+        each
+        for each in module.all(ir.Bin)
+        if each.op in EQUALITY and each.right is not None and _mentions(each, name)
+    ]
+    return bool(tests) and all(
+        isinstance(each.parent, ir.Bin)
+        and each.parent.op in {"and", "&&"}
+        and any(
+            _TRIALS.search(snake(last_name(one)))
+            for one in (each.parent.left, each.parent.right)
+            if isinstance(one, ir.Name | ir.Attr)
+        )
+        for each in tests
     )
 
 

@@ -8,14 +8,23 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.asking import own_secret
-from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.signed import is_verification
-from portraitist.audit.link.bindings import variables_in
+from portraitist.audit.link.bindings import reaching, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, is_readable, names_in, of_body, provider_behind
+from portraitist.audit.rules.base import (
+    finding,
+    helpers_behind,
+    helpers_of,
+    is_readable,
+    last_name,
+    names_in,
+    of_body,
+    provider_behind,
+)
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.requests import below, is_given, of_chosen_row
 from portraitist.audit.rules.senders.bots import unasked_updates
@@ -244,8 +253,41 @@ def _asks_itself(ctx: Context, handler: Target) -> bool:
     if not isinstance(func, ir.Func) or module is None:
         return False
     inside = [each for each in ctx.calls if each.module is module and func in set(ir.ancestors(each.call))]
-    asked = any(each.purpose == "status" and not each.api.endswith("list") for each in inside)
+    asked = any(_asks_state(each) for each in inside) or _asks_below(ctx, module, func)
     return asked and not any(_is_told(ctx, module, each) for each in ir.walk(func))
+
+
+def _asks_state(call: ProviderCall) -> bool:
+    return call.purpose == "status" and not call.api.endswith("list")
+
+
+MAX_ASKED = 2
+"""How many helpers below a handler the provider may be asked for the state."""
+
+
+def _asks_below(ctx: Context, module: Module, func: ir.Func) -> bool:
+    """Whether helpers that are not handed the body ask the provider for the state."""
+    reached = {func}
+    for each in ir.find(func, ir.Call):
+        below = helpers_behind(ctx, each)
+        if below and any(_is_body(module, arg) for arg in each.args):
+            return False
+        reached.update(below)
+    for _ in range(MAX_ASKED - 1):
+        reached |= {one for each in reached for one in helpers_of(ctx, each)}
+    asking = (each.call for each in ctx.calls if _asks_state(each))
+    return any(not reached.isdisjoint(ir.ancestors(each)) for each in asking)
+
+
+def _is_body(module: Module, node: ir.Node) -> bool:
+    """Whether an expression is all that was sent: `body` of `await request.json()`, `req.body`, or what is parsed."""
+    if isinstance(node, ir.Name):
+        made = [each.value for each in reaching(module, node) if each.value is not None]
+        return any(last_name(one.func) in _PARSED for value in made for one in ir.find(value, ir.Call))
+    return last_name(node) == "body"
+
+
+_PARSED = {"json", "get_json", "loads", "parse", "text", "body", "read", "readBody"}
 
 
 def _is_told(ctx: Context, module: Module, node: ir.Node) -> bool:

@@ -24,6 +24,8 @@ def rest_of(func: ir.Func) -> list[list[ir.Node]]:
         asked = names_in(each.test) & named
         if asked and _is_negated(each.test, asked) and not only_logs(_without_ways_out(each.then)):
             found.append(each.then)
+        elif asked and _is_negated(each.test, asked) and (caught := _caught(each)):
+            found.append(caught)
         elif asked:
             last = _last(each)
             found += [last] if last else []
@@ -32,6 +34,16 @@ def rest_of(func: ir.Func) -> list[list[ir.Node]]:
         if first and names_in(cond.test) & named and _says_state(_end(cond)):
             found.append([_end(cond)])
     return found
+
+
+def _caught(branch: ir.If) -> list[ir.Node]:
+    """What the function does with what a branch throws, where that is more than to log it."""
+    around = next((each for each in ir.ancestors(branch) if isinstance(each, ir.Try)), None)
+    if around is None or around.within is not branch.within or not leaves_within(branch.then):
+        return []
+    throws = any(isinstance(each, ir.Return) and each.throws for each in branch.then)
+    bodies = [each.body for each in around.handlers if throws and each not in set(ir.ancestors(branch))]
+    return next((each for each in bodies if not only_logs(_without_ways_out(each))), [])
 
 
 _STATE = re.compile(r"status|state|fail|error", re.I)
