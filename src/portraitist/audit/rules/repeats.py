@@ -17,8 +17,15 @@ from portraitist.audit.rules.again.by_status import asked_again, begun_again
 from portraitist.audit.rules.again.deliveries import paid_again
 from portraitist.audit.rules.again.errors import never_leave, only_answered
 from portraitist.audit.rules.again.loops import end_of
+from portraitist.audit.rules.again.other_ways import sent_by_another
 from portraitist.audit.rules.again.second import second_attempts
-from portraitist.audit.rules.again.wrapped import is_repeated, names_retry, own_retry, wrapped
+from portraitist.audit.rules.again.wrapped import (
+    is_repeated,
+    names_retry,
+    own_retry,
+    told_at_helpers,
+    wrapped,
+)
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import calls_in
@@ -42,6 +49,8 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
     yield from second_attempts(ctx)
     yield from begun_anew(ctx)
     yield from wrapped(ctx)
+    yield from told_at_helpers(ctx)
+    yield from sent_by_another(ctx)
     for call in ctx.creates():
         for each in (call.call, *ir.ancestors(call.call)):
             helper = isinstance(each, ir.Call) and names_retry(each)
@@ -49,7 +58,7 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
                 re.search(r"retry|backoff|on_exception", ir.dotted(one)) and not never_leave(ctx, one, call)
                 for one in each.decorators
             )
-            own = isinstance(each, ir.Call) and own_retry(ctx, each)
+            own = isinstance(each, ir.Call) and own_retry(ctx, each) is not None
             again = is_repeated(ctx, each, call.call) or asked_again(each, call) or begun_again(each, call)
             if again or helper or own or decorated or _calls_itself(each, call):
                 yield finding(

@@ -17,7 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.addresses.fallbacks import may_be_made
 from portraitist.audit.rules.addresses.loose import ANSWERS, COPIES, PICTURE, calls_like
-from portraitist.audit.rules.base import askers, finding, last_name
+from portraitist.audit.rules.base import askers, callers_of, finding, last_name, names_in
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler
@@ -31,20 +31,25 @@ def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
     `known` are findings on such addresses: their lines are not told again. What callers then do is not followed.
     """
     told = {Place(each.path, line) for each in known for line in (each.line, each.end_line)}
-    funcs = {*working(ctx).paid, *working(ctx).hooks, *(each for each in askers(ctx) if each is not None)}
-    for func in sorted(funcs, key=lambda each: (ctx.program.module_of[each].path, each.line)):
+    asking = {each for each in askers(ctx) if each is not None}
+    near = {*working(ctx).paid, *working(ctx).hooks, *asking}
+    above = {one for each in asking for one in callers_of(ctx, each) if one is not None}
+    for func in sorted(near | above, key=lambda each: (ctx.program.module_of[each].path, each.line)):
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) not in LIVE_ROLES:
             continue
         own = [each for each in known if each.path == module.path]
-        for attempt in ir.find(func, ir.Try):
-            copies = any(calls_like(each, COPIES) for each in attempt.body)
-            if not copies or not attempt.handlers or any(exits(each.body) for each in attempt.handlers):
+        for attempt in (*(ir.find(func, ir.Try) if func in near else ()), *_where_stored(func)):
+            body, handlers = _parts_of(attempt)
+            copies = isinstance(attempt, ir.If) or any(calls_like(each, COPIES) for each in body)
+            if not copies or any(exits(each.body) for each in handlers):
+                continue
+            if isinstance(attempt, ir.Try) and not handlers:
                 continue
             inner = attempt.within or func  # a callback's own, where the copy is made in one
             for node in (
                 *_not_replaced(ctx, module, inner, attempt),
-                *_answered_below(ctx, module, inner, attempt),
+                *(_answered_below(ctx, module, inner, attempt) if isinstance(attempt, ir.Try) else ()),
             ):
                 if Place(module.path, node.line) not in told:
                     told.add(Place(module.path, node.line))
@@ -56,6 +61,27 @@ def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
                                   key=f"{last_name(node.value) or node.key} uncopied", weight=weight,
                                   line=copied_from(inner, node.line), end=node.end,
                                   evidence=[Place(module.path, attempt.line)])  # fmt: skip
+
+
+def _where_stored(func: ir.Func) -> Iterator[ir.If]:
+    """`if (!uploadError) { url = storage.getPublicUrl(path) }` with no other arm.
+
+    Whether a copy was made is told by its error there.
+    """
+    for each in ir.find(func, ir.If):
+        if each.other or not any(re.search(r"err", name, re.I) for name in names_in(each.test)):
+            continue
+        calls = (last_name(one.func) for part in each.then for one in ir.find(part, ir.Call))
+        if any(name in _STORED for name in calls) and not exits(each.then):
+            yield each
+
+
+_STORED = {"getPublicUrl", "get_public_url", "createSignedUrl", "create_signed_url", "getDownloadURL"}
+
+
+def _parts_of(block: ir.Try | ir.If) -> tuple[list[ir.Node], list[ir.Handler]]:
+    """What is done where the copy is made, and the handlers for where it is not."""
+    return (block.then, []) if isinstance(block, ir.If) else (block.body, block.handlers)
 
 
 def _is_kept_too(func: ir.Func, prop: ir.Prop, known: list[Finding]) -> bool:
@@ -81,13 +107,14 @@ def copied_from(func: ir.Func | None, line: int) -> int:
     return max(above, default=line)
 
 
-def _not_replaced(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try) -> Iterator[ir.Prop]:
+def _not_replaced(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try | ir.If) -> Iterator[ir.Prop]:
     """The first entry with a variable that the `try` sets anew, and that held the provider's address before it."""
-    inside = (each for part in attempt.body for each in ir.find(part, ir.Assign))
+    body, handlers = _parts_of(attempt)
+    inside = (each for part in body for each in ir.find(part, ir.Assign))
     names = dict.fromkeys(
         each.target.id for each in inside if isinstance(each.target, ir.Name) and not each.decl
     )
-    again = {last_name(one.target) for each in attempt.handlers for one in ir.find(each, ir.Assign)}
+    again = {last_name(one.target) for each in handlers for one in ir.find(each, ir.Assign)}
     used = [
         each for each in ir.find(func, ir.Prop) if each.line > attempt.end and isinstance(each.value, ir.Name)
     ]
@@ -107,7 +134,7 @@ def _not_replaced(ctx: Context, module: Module, func: ir.Func, attempt: ir.Try) 
             yield kept
 
 
-def _in_another_case(node: ir.Node, attempt: ir.Try) -> bool:
+def _in_another_case(node: ir.Node, attempt: ir.Try | ir.If) -> bool:
     """Whether a branch around both takes either the one or the other."""
     above = {node, *ir.ancestors(node)}
     way = (attempt, *ir.ancestors(attempt))

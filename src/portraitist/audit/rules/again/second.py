@@ -25,7 +25,7 @@ def second_attempts(ctx: Context) -> Iterator[Finding]:
     """The very same paid call, or the same work by another method, in the handler of the first one's errors."""
     for call in ctx.creates():
         yield from _after_a_failure(ctx, call)
-        attempt = _tried_before(call.call, call.func)
+        attempt = tried_before(call.call, call.func)
         if attempt is None:
             continue
         inside = {each for part in attempt.body for each in ir.walk(part)}
@@ -87,7 +87,7 @@ def _called_again(ctx: Context) -> Iterator[Finding]:
             yield finding("blind-post-retry", module, call, message, key=f"loop {last_name(call.func)}", weight=60,
                           end=end_of(loop, call), evidence=[Place(module.path, loop.line), place(paid)])  # fmt: skip
             continue
-        attempt = _tried_before(call, call.within) if call.args or call.kw else None
+        attempt = tried_before(call, call.within) if call.args or call.kw else None
         bodies = attempt.body if attempt is not None else []
         firsts = [each for part in bodies for each in ir.find(part, ir.Call) if each in sites]
         first = next((each for each in firsts if _spelled(each) == _spelled(call)), None)
@@ -119,7 +119,7 @@ def _repeats_within(loop: ir.Node, call: ir.Call) -> bool:
     return names_attempts(loop) and not (isinstance(call.func, ir.Name) and call.func.id in handed)
 
 
-def _tried_before(call: ir.Call, func: ir.Func | None) -> ir.Try | None:
+def tried_before(call: ir.Call, func: ir.Func | None) -> ir.Try | None:
     """The attempt in whose handler a call stands, unless that asks whether the first was turned away."""
     handler = ir.enclosing(call, ir.Handler)
     attempt = handler.parent if handler is not None else None

@@ -16,6 +16,7 @@ from portraitist.audit.rules.again.loops import repeats
 from portraitist.audit.rules.again.refused import asks_helper_first, only_when_refused, when_refused
 from portraitist.audit.rules.again.second import paid_sites
 from portraitist.audit.rules.base import finding, last_name, place
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import calls_in
 
 _RETRIES = re.compile(r"(^|\.)(p?_?retry|with_?retry|retry_?with\w*|back_?off|fetch_?with_?retry)$", re.I)
@@ -29,7 +30,7 @@ def wrapped(ctx: Context) -> Iterator[Finding]:
         for each in ir.ancestors(call):
             if isinstance(each, ir.Func) and each.name:
                 break
-            if isinstance(each, ir.Call) and (names_retry(each) or own_retry(ctx, each)):
+            if isinstance(each, ir.Call) and (names_retry(each) or own_retry(ctx, each) is not None):
                 message = (
                     f"{paid.api} is started again by {last_name(each.func)} when it fails, each time paid"
                 )
@@ -54,8 +55,8 @@ def names_retry(call: ir.Call) -> bool:
     return _RETRIES.search(ir.dotted(call.func)) is not None
 
 
-def own_retry(ctx: Context, call: ir.Call) -> bool:
-    """Whether a function that is handed to a helper of the repository is called there again when it fails."""
+def own_retry(ctx: Context, call: ir.Call) -> ir.Call | None:
+    """Where a function that is handed to a helper of the repository is called there again when it fails."""
     for func in (each.node for each in ctx.program.functions_called(call)):
         if not isinstance(func, ir.Func):
             continue
@@ -63,13 +64,33 @@ def own_retry(ctx: Context, call: ir.Call) -> bool:
         calls = (
             one for one in ir.find(func, ir.Call) if isinstance(one.func, ir.Name) and one.func.id in handed
         )
-        if any(
-            is_repeated(ctx, each, one) or _begins_anew(each, func)
-            for one in calls
-            for each in ir.ancestors(one)
-        ):
-            return True
-    return False
+        for one in calls:
+            if any(is_repeated(ctx, each, one) or _begins_anew(each, func) for each in ir.ancestors(one)):
+                return one
+    return None
+
+
+def told_at_helpers(ctx: Context) -> Iterator[Finding]:
+    """The helpers themselves that call again whatever they are handed, where paid work is handed to them."""
+    told: set[ir.Call] = set()
+    sites = [(each.call, each) for each in ctx.creates()]
+    sites += [
+        (call, paid) for call, (_, paid) in ctx.once(paid_sites).items() if not _keeps_failures(ctx, call)
+    ]
+    for call, paid in sites:
+        for each in ir.ancestors(call):
+            if isinstance(each, ir.Func) and each.name:
+                break
+            again = own_retry(ctx, each) if isinstance(each, ir.Call) else None
+            attempt = ir.enclosing(again, ir.Try) if again is not None else None
+            if again is None or attempt is None or again.within is None or again in told:
+                continue
+            told.add(again)
+            name = again.within.name or "this"
+            message = f"{name} calls again what failed here, {paid.api} as well, each time paid"
+            yield finding("blind-post-retry", ctx.program.module_of[again.within], again, message,
+                          key=f"helper {name}", weight=BARELY, line=attempt.line, end=attempt.handlers[-1].end,
+                          evidence=[place(paid)])  # fmt: skip
 
 
 def _begins_anew(attempt: ir.Node, func: ir.Func) -> bool:

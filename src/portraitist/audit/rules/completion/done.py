@@ -24,6 +24,7 @@ from portraitist.audit.rules.base import (
     module_of,
     names_in,
 )
+from portraitist.audit.rules.completion.early import taken_early
 from portraitist.audit.rules.completion.emptiness import PART, leaves_without, may_be_empty, taken_unasked
 from portraitist.audit.rules.completion.made_up import made_up
 from portraitist.audit.rules.completion.plainly import taken_plainly
@@ -44,7 +45,8 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
     whether one of its calls tells it a done-state. A webhook's handler that asks for no state calls failures done too.
     A webhook's handler, or a poll, that takes nothing of the output is in `untaken`; states that become done in one of
     several cases, pictures, and answers are in `results`, made-up versions and parts of which each may have failed in
-    `made_up`, waits that end in any state in `polled`, what goes into the row as it comes in `plainly`.
+    `made_up`, waits that end in any state in `polled`, what goes into the row as it comes in `plainly`, and
+    what is taken before it is there in `early`.
     """
     yield from nothing_taken(ctx)
     yield from done_without_result(ctx)
@@ -53,6 +55,7 @@ def no_retry(ctx: Context) -> Iterator[Finding]:
     yield from _stored_under_a_test(ctx)
     yield from _done_untold(ctx)
     yield from taken_plainly(ctx)
+    yield from taken_early(ctx)
     for statement in live_statements(ctx, "write"):
         states = [each for each in statement.columns if says_done(each.column)]
         for use in statement.columns:

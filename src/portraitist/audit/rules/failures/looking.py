@@ -94,7 +94,17 @@ def _does_itself(ctx: Context, func: ir.Func) -> bool:
     if any(each.kind == "write" and not BESIDE.search(snake(each.table)) for each in made):
         return True
     calls = ir.find(func, ir.Call)
-    return any(each in ctx.call_at or _STORES.search(ir.dotted(each.func)) for each in calls)
+    return any(each in ctx.call_at or _STORES.search(ir.dotted(each.func)) or _takes(each) for each in calls)
+
+
+def _takes(call: ir.Call) -> bool:
+    """`db.rpc("deduct_credits", …)`: a function of the database that by its name takes or gives credits."""
+    text = ir.text_of(call.args[0]) if call.args and last_name(call.func) == "rpc" else None
+    return text is not None and _CREDITS.search(text) is not None and not _READS.match(text)
+
+
+_READS = re.compile(r"(get|check|fetch|read|has|can|list|count|calculate|calc|load|find|is)_?", re.I)
+_CREDITS = re.compile(r"credit|balance|wallet|coin|token|charge", re.I)
 
 
 def unseen(ctx: Context, func: ir.Func, where: ir.Node, leave: ir.Return, work: str) -> Iterator[Finding]:

@@ -11,11 +11,22 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import block_of, variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.model import Finding
-from portraitist.audit.rules.base import finding, last_name, leads_to, live_statements, names_in, place
-from portraitist.audit.rules.failures.quiet import BESIDE, Ways, live_attempts, only_logs
+from portraitist.audit.rules.base import (
+    callers_of,
+    finding,
+    last_name,
+    leads_to,
+    live_statements,
+    names_in,
+    place,
+)
+from portraitist.audit.rules.failures.answers import told_about
+from portraitist.audit.rules.failures.quiet import BESIDE, FAILS, Ways, live_attempts, only_logs
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler, tests_of
 
 _QUEUES = {
@@ -46,7 +57,36 @@ def unheard(ctx: Context, ways: Ways) -> Iterator[Finding]:
                 yield finding(
                     "fallback-swallow", module, handler, message, key=message, weight=44, end=handler.end
                 )
+    yield from _open_limits(ctx, ways)
     yield from _refusals(ctx)
+
+
+def _open_limits(ctx: Context, ways: Ways) -> Iterator[Finding]:
+    """`if (error) return { ok: true }` in a check that asks a table before a paid call: the answer's error is a yes."""
+    for statement in live_statements(ctx, "read"):
+        func = statement.func
+        if func is None or not _COUNTS.search(snake(func.name)):
+            continue
+        told = ctx.once(told_about, statement)
+        test = told if isinstance(told, ir.If) else ir.enclosing(told, ir.If) if told is not None else None
+        if test is None or not any(FAILS.search(each) for each in names_in(test.test)):
+            continue
+        if not exits(test.then) or not isinstance(test.then[-1], ir.Return) or test.then[-1].throws:
+            continue
+        asked = any(_guards(ctx, ways, one) for one in (func, *callers_of(ctx, func)) if one is not None)
+        if asked and _is_yes(test.then[-1].value) and only_logs(test.then[:-1]) and _may_refuse(func):
+            message = "the limit lets everybody through when what counts for it fails"
+            yield finding("fallback-swallow", statement.module, test, message, key=message, weight=BARELY,
+                          end=test.then[-1].end)  # fmt: skip
+
+
+_COUNTS = re.compile(r"limit|quota|budget|allow|throttle|concurren|credit|usage|(^|_)can_")
+
+
+def _may_refuse(func: ir.Func) -> bool:
+    """Whether a function throws, or has an answer that is no yes."""
+    leaves = [each for each in ir.find(func, ir.Return) if each.within is func]
+    return any(each.throws or (each.value is not None and not _is_yes(each.value)) for each in leaves)
 
 
 def _only_notes(handler: ir.Handler) -> bool:

@@ -12,7 +12,8 @@ from portraitist.audit import ir
 from portraitist.audit.facts.asking import AND, joined
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
-from portraitist.audit.rules.base import finding, names_in
+from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.syntax import bodies_of
 
 _OUTPUT = re.compile(r"output|^(results?|(image|video|media|result)_?urls?)$", re.I)
@@ -32,8 +33,11 @@ def passes_over_empty(module: Module, func: ir.Func) -> Iterator[Finding]:
         inner = _inner(test)
         if not _is_for_success(test.test) or inner is None:
             continue
+        sets = {one for each in test.then if _only_sets(each) for one in ir.walk(each)}
         other = [
-            each for each in ir.find(func, ir.If) if each not in (test, inner) and _asks_output(each.test)
+            each
+            for each in ir.find(func, ir.If)
+            if each not in (test, inner) and each not in sets and _asks_output(each.test)
         ]
         behind = list(_behind(test, inner))
         if _asks_elsewhere(other, inner) or any(_ends_it(each) for each in behind):
@@ -92,11 +96,27 @@ def _inner(test: ir.If) -> ir.If | None:
     if len(parts) > 1:
         states = [each for each in parts if not _STATE.search(" ".join(names_in(each)))]
         return test if states and all(_is_there(each) for each in states) else None
-    inner = [each for each in test.then if isinstance(each, ir.If)]
-    rest = [each for each in test.then if each not in inner]
-    if len(inner) != 1 or inner[0].other or not _is_there(inner[0].test):
+    inner = [each for each in test.then if isinstance(each, ir.If) and not _only_sets(each)]
+    rest = [each for each in test.then if each not in inner and not isinstance(each, ir.If)]
+    if len(inner) != 1 or not only_logs(inner[0].other):
+        return None
+    asked = inner[0].test
+    if not _is_there(asked) and not (isinstance(asked, ir.Name) and asked.id in _taken(test.then)):
         return None
     return None if any(_ends_it(each) for each in rest) else inner[0]
+
+
+def _only_sets(node: ir.Node) -> bool:
+    """Whether a branch only sets variables, by what form an output has."""
+    if isinstance(node, ir.If):
+        return all(map(_only_sets, [*node.then, *node.other]))
+    return isinstance(node, ir.Assign) and isinstance(node.target, ir.Name) and not _ends_it(node)
+
+
+def _taken(body: list[ir.Node]) -> set[str]:
+    """The variables that statements, or branches that only set, fill with something of an output."""
+    sets = (one for each in body if _only_sets(each) for one in ir.find(each, ir.Assign))
+    return {last_name(each.target) for each in sets if each.value is not None and _asks_output(each.value)}
 
 
 def _asks_elsewhere(tests: list[ir.If], inner: ir.If) -> bool:
@@ -111,7 +131,10 @@ def _behind(test: ir.If, inner: ir.If) -> Iterator[ir.Node]:
     yield from _closing(test, inner)
     while chain.parent is not None and not isinstance(chain.parent, ir.Func):
         block = chain.parent
-        yield from _later(block, chain)
+        for each in _later(block, chain):
+            yield each
+            if isinstance(each, ir.Return):
+                return
         chain = block
     if isinstance(chain.parent, ir.Func):
         yield from _later(chain.parent, chain)
@@ -121,6 +144,8 @@ def _closing(test: ir.If, inner: ir.If) -> list[ir.Node]:
     """The last `else` behind all branches for states, into which a success without an output falls."""
     last = test.other if inner is test else []
     while len(last) == 1 and isinstance(last[0], ir.If) and _about_states(last[0].test):
+        if _is_for_success(last[0].test):
+            return last[0].then
         last = last[0].other
     return last
 

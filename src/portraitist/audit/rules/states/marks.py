@@ -28,7 +28,7 @@ from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE, word_of
 
 WAITED_FOR = {"run", "async_run", "stream", "async_stream", "generateImage", "experimental_generateImage"}
 """Calls of the provider that answer when the work is done."""
-_AGE = re.compile(
+AGE = re.compile(
     r"created_?at|updated_?at|started_?at|elapsed|stale|timed?_?out|minutes|expire|deadline", re.I
 )
 _SETTLES = re.compile(r"fail|mark|status|state|update|set_|rollback|delete|remove|release|cleanup", re.I)
@@ -175,10 +175,10 @@ def _is_swept(ctx: Context, table: str) -> bool:
 
 def _asks_age(statement: Statement) -> bool:
     """Whether rows are asked for that are older than something: by a column's name, or `.lt("created_at", …)`."""
-    if any(_AGE.search(snake(each)) for each in statement.where):
+    if any(AGE.search(snake(each)) for each in statement.where):
         return True
     older = (each for each in ir.find(statement.node, ir.Call) if last_name(each.func) in {"lt", "lte"})
-    return any(_AGE.search(ir.text_of(each.args[0]) or "") for each in older if each.args)
+    return any(AGE.search(ir.text_of(each.args[0]) or "") for each in older if each.args)
 
 
 def picks(ctx: Context, statement: Statement, word: str) -> bool:
@@ -231,7 +231,7 @@ def _demanded(statement: Statement) -> set[str]:
 def _by_age(statement: Statement) -> bool:
     """Whether a state is set where a row is too old."""
     tests = (each.test for each in ir.ancestors(statement.node) if isinstance(each, ir.If))
-    return any(_AGE.search(" ".join(names_in(each))) for each in tests)
+    return any(AGE.search(" ".join(names_in(each))) for each in tests)
 
 
 def settles(ctx: Context, table: str, nodes: Iterator[ir.Node], *, guessed: bool = True) -> bool:

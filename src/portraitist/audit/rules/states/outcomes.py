@@ -26,6 +26,7 @@ from portraitist.audit.rules.base import (
     of_body,
     provider_behind,
 )
+from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import LOST
 from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_over_empty
@@ -58,7 +59,9 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
     passed = _passes_status_on(ctx, module, func)
     if (keeps or hands_over_end(func)) and not page and not passed and _is_kept(ctx, module, func):
         yield from passes_over_empty(module, func)
-    rest = rest_of(func)
+    branches = rest_of(func)
+    rest = [each for each in branches if module.role != "src" or not _only_notes(each)]
+    noted = next((each for each in branches if each not in rest), None)
     open_ = next((each for each in rest if is_open(each)), None)
     if missing and open_ is not None and not (keeps or passed or _names_list(module, func)):
         message = f"{' and '.join(missing)} of the provider is told as work under way"
@@ -68,15 +71,27 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
         node = words["succeeded"] if open_ is None else open_[0]
         what = "not handled" if open_ is None else "taken for work under way"
         message = f"{' and '.join(missing)} of the provider is {what}"
+        if noted is not None and open_ is None:
+            node, message = noted[0], f"{' and '.join(missing)} of the provider is only logged here"
         if "cancelled" in words and missing == ["canceled"]:
             node = words["cancelled"]
             message = "waits for 'cancelled', which the provider never says: it says 'canceled'"
         key, weight = module.scope_name(func), 56 if "failed" in missing else 44
-        kept = not page and _closes(ctx, module, func) and not swept(ctx, {func, *helpers_of(ctx, func)})
+        kept = (
+            not page
+            and noted is None
+            and _closes(ctx, module, func)
+            and not swept(ctx, {func, *helpers_of(ctx, func)})
+        )
         weight = weight if "failed" in missing or kept else BARELY
         yield finding("stuck-status", module, node, message, key=key, weight=weight)
     elif missing and not page and not passed and _hears_and_writes(ctx, func):
         yield from _barely_heard(module, func, words, missing, bool(rest))
+
+
+def _only_notes(branch: list[ir.Node]) -> bool:
+    """Whether a branch logs, and does nothing else."""
+    return any(isinstance(each, ir.Call) for each in branch) and only_logs(branch)
 
 
 def _barely_heard(
