@@ -6,14 +6,15 @@ Adds `weights.*`, `poll`, `persist` and the handlers' `webhook` facts.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold, renderings
-from portraitist.audit.model import LIVE_ROLES
+from portraitist.audit.model import LIVE_ROLES, Place
 
 _SOURCE = re.compile(
     r"(^|\.)(output|files|urls|results?)\.(weights|lora|lora_weights|lora_url|safetensors)$|(^|\.)output\.version$"
@@ -236,15 +237,54 @@ def _rows(ctx: Context) -> None:
 
 def _handlers(ctx: Context) -> None:
     sent = {each.key for each in ctx.of("webhook")}
+    told = dict(_named_like_settings(ctx)) if "{}" in sent else {}
     for route in ctx.routes:
         if not route.is_http:
             continue
         named = "webhook" in route.path.lower() and _OF_PROVIDER.search(route.path + route.module.path)
-        if named or any(same_path(route.path, each) for each in sent):
+        if named or route.path in told or any(same_path(route.path, each) for each in sent):
             evidence = [each.place for each in ctx.of("webhook") if same_path(route.path, each.key)]
+            evidence = evidence or [each for path, each in told.items() if path == route.path]
             ctx.add(
                 "webhook", route.path, route.module, route.node, evidence=evidence, value=route.key, shows=""
             )
+
+
+_SETTING = re.compile(r"^\{(?:env\.)?([A-Z][A-Z0-9_]+)\}(\?.*)?$")
+
+
+def _named_like_settings(ctx: Context) -> Iterator[tuple[str, Place]]:
+    """The path whose last part says what the setting says in which an address is kept, `MODEL_TRAINED_WEBHOOK`.
+
+    At least two words must be the same, one of them more than the provider's name, and no other path may fit as well.
+    Files that start paid work hear of none.
+    """
+    starts = {each.module for each in ctx.calls if each.creates}
+    heard = [each for each in ctx.routes if _may_hear(each) and each.module not in starts]
+    posted = {each.path: _words(each.path.rpartition("/")[2]) for each in heard}
+    for fact in ctx.of("webhook"):
+        setting = _SETTING.match(fact.value) if isinstance(fact.value, str) else None
+        if setting is None:
+            continue
+        words = _words(setting.group(1))
+        alike = {path: len(words & each) for path, each in posted.items() if words & each - {"replicate"}}
+        most = max(alike.values(), default=0)
+        best = [path for path, count in alike.items() if count == most]
+        if most > 1 and len(best) == 1:
+            yield best[0], fact.place
+
+
+def _may_hear(route: Route) -> bool:
+    """Whether a route takes what is posted, and its file reads a run's state or output."""
+    posted = route.is_http and route.method in {"POST", "ANY"} and "webhook" not in route.path.lower()
+    return posted and ("output" in route.module.file.text or "status" in route.module.file.text)
+
+
+def _words(text: str) -> set[str]:
+    """The words of a name in small letters without an s at their end, but those that any such name has."""
+    return {each.rstrip("s") for each in re.split(r"[^a-z0-9]+", snake(text.replace("-", "_")).lower())} - {
+        "", "webhook", "url", "callback", "api", "endpoint", "base", "address",
+    }  # fmt: skip
 
 
 _OF_PROVIDER = re.compile(r"replicate|training|prediction|generat|model", re.I)

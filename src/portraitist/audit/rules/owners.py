@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.http import address_nodes
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, Text, Value, fold, render
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, place
+from portraitist.audit.rules.base import finding, last_name, place
 from portraitist.audit.rules.gravity import BARELY
 
 _IN_PATH = re.compile(r"^\w+ /v1/(?:models|deployments)/([\w.-]+)/\{")
@@ -61,6 +62,32 @@ def hardcoded_owner(ctx: Context) -> Iterator[Finding]:
                     yield finding("hardcoded-owner", module, node, message, line=line, weight=BARELY,
                                   key=f"{named.key} {named.owner} {line == held}", evidence=[place(call)])  # fmt: skip
     yield from _settings(ctx, seen)
+    yield from _compared(ctx, seen) if makes else ()
+
+
+_NAMES_MODEL = re.compile(r"model|destination|lora", re.I)
+
+
+def _compared(ctx: Context, seen: set[tuple[str, int]]) -> Iterator[Finding]:
+    """`model === `owner/${name}``: a model is told to be one of the product's own by an account in the source."""
+    for module in (each for each in ctx.live if "/${" in each.file.text and each.role == "src"):
+        for text in module.all(ir.Tmpl):
+            head, test = text.parts[0] if text.parts else None, text.parent
+            owner = re.fullmatch(r"([\w.-]+)/", str(head.value)) if isinstance(head, ir.Lit) else None
+            if (
+                owner is None
+                or not isinstance(test, ir.Bin)
+                or test.op not in EQUALITY
+                or len(text.parts) > 2
+            ):
+                continue
+            named = any(_NAMES_MODEL.search(last_name(each)) for each in test.children())
+            if named and (module.path, text.line) not in seen and ctx.role_at(module, text) in LIVE_ROLES:
+                seen.add((module.path, text.line))
+                message = f"the owner {owner.group(1)} is a literal in a comparison"
+                yield finding(
+                    "hardcoded-owner", module, text, message, key=f"compared {owner.group(1)}", weight=BARELY
+                )
 
 
 _ACCOUNT = re.compile(r"REPLICATE_?\w*(USER(NAME)?|OWNER|ACCOUNT|ORG(ANI[SZ]ATION)?|NAMESPACE)$", re.I)

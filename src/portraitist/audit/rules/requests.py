@@ -17,7 +17,7 @@ from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
-from portraitist.audit.rules.base import helpers_of
+from portraitist.audit.rules.base import helpers_of, last_name
 
 MAX_DEPTH = 3
 """How many calls below a handler a value of the request is followed."""
@@ -274,11 +274,22 @@ def _each_given(here: Given, param: ir.Node, depth: int) -> bool:
     return runs and is_given(here, call.func.obj, depth + 1)  # type: ignore[attr-defined]
 
 
+def _shortened(call: ir.Call) -> bool:
+    """`hashids.decode(id)`: the id of a row in other letters; it is no secret."""
+    return (
+        last_name(call.func) == "decode"
+        and re.search(r"hash_?ids?|sqids?", ir.dotted(call.func), re.I) is not None
+    )
+
+
 def _call_given(here: Given, call: ir.Call, depth: int) -> bool:
     if isinstance(call.func, ir.Attr):
         if call.func.name in _METHODS and not (call.func.name == "get" and _is_carrier(call.func.obj)):
             return is_given(here, call.func.obj, depth) or (
-                call.func.name in {"parse", "safeParse", "parseAsync", "loads", "validate"}
+                (
+                    call.func.name in {"parse", "safeParse", "parseAsync", "loads", "validate"}
+                    or _shortened(call)
+                )
                 and any(is_given(here, each, depth + 1) for each in call.args)
             )
         if _is_carrier(call.func.obj):

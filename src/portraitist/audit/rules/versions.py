@@ -22,6 +22,7 @@ from portraitist.audit.rules.references import (
     joined_twice,
     run_bare,
 )
+from portraitist.audit.rules.undefined_parts import of_a_cut, of_the_other_setting
 from portraitist.audit.rules.version_names import named_versions, stand_ins
 
 
@@ -78,9 +79,11 @@ def null_composite(ctx: Context) -> Iterator[Finding]:
 
     A database constraint or a test in another layer is not seen. Behind a model that is spelled out the version alone
     is judged, and where it is taken of a row. Also a path or name that begins with `{user?.id}`, where nothing tests
-    that there is a user.
+    that there is a user, and texts with a part that may not be there (`undefined_parts`).
     """
     yield from _begun_with_nothing(ctx)
+    yield from of_the_other_setting(ctx)
+    yield from of_a_cut(ctx)
     for module in ctx.live:
         for text in module.all(ir.Tmpl):
             before = text.parts[-2] if len(text.parts) > 1 else None

@@ -17,6 +17,7 @@ from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name, live_statements, names_in
+from portraitist.audit.rules.credits.cancelled import cancelled
 from portraitist.audit.rules.credits.changes import CREDIT
 from portraitist.audit.rules.credits.counted import gives_blindly
 from portraitist.audit.rules.credits.effects import AMOUNT
@@ -42,6 +43,7 @@ def refunds(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding
     yield from _whole(ctx, ledger)
     yield from _heard(ctx, ledger, flows)
     yield from _without_output(ctx, ledger)
+    yield from cancelled(ctx, ledger)
 
 
 def _gives(ledger: Ledger, func: ir.Func) -> list[Event]:

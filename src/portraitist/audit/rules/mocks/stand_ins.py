@@ -20,6 +20,8 @@ _EMPTY_ADDRESS = re.compile(
     r"^https?://$|^https?://(www\.)?example\.(com|org)\b|^(your[-_ ]|YOUR[-_ ])|^<[^>]+>$|^\.\.\.$"
 )
 
+_ADDRESS = re.compile(r"https?://\S+/\S+")
+
 
 def stand_ins(ctx: Context) -> Iterator[Finding]:
     """Routes named mock that change rows, calls of such routes, and placeholders that are sent to the provider."""
@@ -53,3 +55,28 @@ def stand_ins(ctx: Context) -> Iterator[Finding]:
                 message = f"{field.key} is sent to the provider as the placeholder {value!r}"
                 yield finding("mock-data", ctx.program.modules[field.path], node, message,
                               key=f"{field.key} {field.line}", weight=54, evidence=[place(paid)])  # fmt: skip
+    yield from _always_the_same(ctx)
+
+
+_PICTURES = {
+    "input_images",
+    "input_image",
+    "instance_data",
+    "images_zip",
+    "training_data",
+    "input_zip",
+    "image_data",
+}
+
+
+def _always_the_same(ctx: Context) -> Iterator[Finding]:
+    """Trainings whose pictures are one address written in the source, whoever asks for them."""
+    for paid in ctx.creates():
+        for field in paid.fields(*sorted(_PICTURES)) if paid.purpose == "training" else ():
+            value = field.value.value if isinstance(field.value, Known) else None
+            live = ctx.role_at(paid.module, paid.call) in LIVE_ROLES and paid.module.role == "src"
+            if live and isinstance(value, str) and _ADDRESS.match(value) and not _EMPTY_ADDRESS.search(value):
+                node = ir.Other(field.line, field.end, [])
+                message = f"every training gets the one address of {field.key} that is written in the source"
+                yield finding("mock-data", ctx.program.modules[field.path], node, message,
+                              key=f"same {field.key}", weight=60, evidence=[place(paid)])  # fmt: skip

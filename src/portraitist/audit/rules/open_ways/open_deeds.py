@@ -19,7 +19,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import render
 from portraitist.audit.rules.base import helpers_of, last_name
 from portraitist.audit.rules.open_ways import open_data, open_effects
-from portraitist.audit.rules.open_ways.open_effects import effects
+from portraitist.audit.rules.open_ways.open_effects import WRITES, effects
 from portraitist.audit.rules.open_ways.open_files import DELETES, GIVES, TAKES, Deed, stored
 from portraitist.audit.rules.requests import Given, below, is_given
 
@@ -62,12 +62,17 @@ _OWN_KEY = re.compile(
 )
 
 
+_UPLOADS = re.compile(r"uploads?[/_-]public|public[/_-]uploads?", re.I)
+"""Where everybody may look at what lies there; who may put something there is another matter."""
+
+
 def done(ctx: Context, route: Route) -> Deed | None:
     """The gravest deed below an open route; None where anything on the way asks who calls.
 
     Who is read and never tested is no hindrance to spending or storing; a file or a table may depend on it.
     """
-    if open_data.MEANT_OPEN.search(route.path) or open_data.may_refuse(ctx, route):
+    meant = open_data.MEANT_OPEN.search(route.path)
+    if (meant and not _UPLOADS.search(route.path)) or open_data.may_refuse(ctx, route):
         return None
     found: list[Deed] = []
     known = False
@@ -84,7 +89,7 @@ def done(ctx: Context, route: Route) -> Deed | None:
     fitting = [
         each for each in found if not (known and each.does in {GIVES, DELETES, ALTERS, *open_effects.WEIGHTS})
     ]
-    fitting = [each for each in fitting if _fits(ctx, route, each)]
+    fitting = [each for each in fitting if (not meant or each.does == WRITES) and _fits(ctx, route, each)]
     return max(fitting, key=lambda each: WEIGHTS[each.does], default=None)
 
 

@@ -380,6 +380,9 @@ def _asks_owner_of(ctx: Context, asked: Statement, statement: Statement) -> bool
     later = asked.func is not statement.func and asked.line > statement.line
     if later or not where & ctx.words.owner_columns:
         return False
+    listed = asked.kind == "read" and not _is_id(where - ctx.words.owner_columns)
+    if listed and partly.stands_apart(asked.node, statement.node):
+        return False  # a list of one's own, which another branch answers with
     if asked.table == statement.table or plain_ids(asked) & plain_ids(statement):
         return True
     same = rows.member_ids(asked) & rows.member_ids(statement)

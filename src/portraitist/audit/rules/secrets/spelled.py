@@ -39,6 +39,11 @@ _ADDRESS = re.compile(
     r"\b(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|rediss?|amqps?)(?:\+\w+)?://[\w.-]*:(?P<word>[^@\s:/'\"${}<>]{6,})@"
     r"(?P<host>[\w.-]+\.[a-z]{2,})\b"
 )
+_SIGNED = re.compile(
+    r"/object/sign/(?P<path>[^\s\"'`?]+)\?token=(?P<token>eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,})"
+)
+_SHOWN = re.compile(r"\.(png|jpe?g|webp|gif|svg|avif|mp4|webm|mp3|wav|woff2?|ico)$", re.I)
+"""Files that pages show to everybody, as a rule."""
 _SETS_TESTS_UP = re.compile(r"(^|/)(playwright|vitest|jest|cypress)\.(config|setup)\.\w+$")
 _PLAIN_WORDS = re.compile(
     r"^(password|postgres|secret|changeme|change_me|admin|root|user|pass|mysecretpassword)$", re.I
@@ -101,6 +106,9 @@ def _in_text(file: SourceFile) -> Iterator[Finding]:
             yield _found(file.path, number, "", *_SERVICE_ROLE)
         elif not prose and _opens(line):
             yield _found(file.path, number, "", 84, "a database's address with its password")
+        elif "/object/sign/" in line and (signed := _SIGNED.search(line)):
+            weight = BARELY if prose or _SHOWN.search(signed["path"]) or _is_brief(signed["token"]) else 66
+            yield _found(file.path, number, "", weight, "a signed address of a stored file, with its token,")
 
 
 _SERVICE_ROLE = (91, "a service-role token of the database")
