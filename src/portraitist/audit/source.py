@@ -143,7 +143,10 @@ _TELLING = re.compile(
     rb"r8_\w{20}|sk[-_]|AKIA|gh[pousr]_|github_pat_|xox|PRIVATE KEY|SG\.|hf_|gsk_|eyJ|:(?<=\w:)[^@\s/]{6,40}@|:AA"
     rb"|allow\s+\w|verify_jwt|\$2[aby]\$"
 )
-_TELLING_LOWERED = re.compile(rb"(secret|api_?key|token|passw(or)?d)\w*[\"']?\s*(:\s*\w+\s*)?[:=]")
+_TELLING_LOWERED = re.compile(
+    rb"(secret|api_?key|token|passw(or)?d)\w*[\"']?\s*(:\s*\w+\s*)?[:=]"
+    rb"|authorizer|authorization(_type)?\s*=\s*\"(aws|custom|jwt|cognito)"
+)
 
 
 def _other(root: Path, path: str, known: frozenset[str]) -> Iterator[SourceFile]:

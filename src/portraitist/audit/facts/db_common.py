@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
 from portraitist.audit.facts.mounts import creations
-from portraitist.audit.link.bindings import reaching
+from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import structs
@@ -60,8 +60,9 @@ def columns_in(
     if isinstance(node, ir.Arr):
         return tuple(use for each in node.items for use in columns_in(ctx, module, each, names))
     uses = []
+    gone = _left_behind(module, node)
     for struct in structs(ctx.ev.eval(module, node)):
-        for each in struct.fields:
+        for each in (one for one in struct.fields if one.key not in gone):
             if not each.spread and not each.key.startswith("$"):
                 uses.append(
                     ColumnUse(
@@ -86,6 +87,24 @@ def columns_in(
         if use not in alike:
             alike.append(use)
     return tuple(each for alike in unique.values() for each in alike)
+
+
+def _left_behind(module: Module, node: ir.Node) -> set[str]:
+    """The keys that `const { id, ...rest } = args` has taken out of `rest`, which is written: here `id`."""
+    props = node.props if isinstance(node, ir.Obj) else ()
+    own = {each.key for each in props if not each.spread}
+    gone: set[str] = set()
+    names = [
+        each for each in (node, *(each.value for each in props if each.spread)) if isinstance(each, ir.Name)
+    ]
+    for name in names:
+        for binding in bindings_of(module, name):
+            made = binding.node
+            pattern = made.pattern if isinstance(made, ir.Param) else getattr(made, "target", None)
+            parts = pattern.props if isinstance(pattern, ir.Obj) else ()
+            if any(each.spread and ir.plain_dotted(each.value) == name.id for each in parts):
+                gone |= {each.key for each in parts if each.key and not each.spread}
+    return gone - own
 
 
 def _rows(module: Module, node: ir.Node) -> Iterator[ir.Node]:

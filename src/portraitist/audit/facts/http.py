@@ -130,10 +130,12 @@ def _options(ctx: Context, module: Module, call: ir.Call, frame: Frame | None) -
 def _verb_first(call: ir.Call) -> bool:
     """`client.request("POST", address)`, `httpx.Request("POST", address)`: the method comes first."""
     name = call.func.name if isinstance(call.func, ir.Attr) else ""
-    if len(call.args) < 2 or ir.plain_dotted(call.func).partition(".")[0] in _NODE:
+    if len(call.args) < 2:
         return False
     first = call.args[0]
     says = ir.text_of(first) or (first.id if isinstance(first, ir.Name) else "")
+    if ir.plain_dotted(call.func).partition(".")[0] in _NODE and says.lower() not in _METHODS:
+        return False  # Python's `http = urllib3.PoolManager()` has the name of Node's own client
     two = name in {"request", "build_request"} or (
         name == "Request" and says.lower() in {*_METHODS, "method", "verb"}
     )

@@ -1,7 +1,7 @@
 """Ways in: dispatches to the frameworks' collectors and adds `route` facts.
 
 JavaScript frameworks are in `routes_javascript`, `routes_nest`, `routes_files`, `routes_cloud`, `routes_servers`,
-`routes_trpc` and `routes_tanstack`, Python ones in `routes_python` and `routes_python_views`.
+`routes_trpc` and `routes_tanstack`, Python ones in `routes_python`, `routes_python_views` and `routes_lambda`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from portraitist.audit.facts import (
     routes_cloud,
     routes_files,
     routes_javascript,
+    routes_lambda,
     routes_nest,
     routes_python,
     routes_python_views,
@@ -26,8 +27,8 @@ from portraitist.audit.facts.base import Context, Route
 def find(ctx: Context) -> None:
     """Finds every route, action, page and job in live and in dead code."""
     collectors = (
-        routes_javascript, routes_nest, routes_files, routes_cloud, routes_servers, routes_trpc, routes_tanstack,
-        routes_python, routes_python_views, jobs,
+        routes_javascript, routes_nest, routes_files, routes_cloud, routes_lambda, routes_servers, routes_trpc,
+        routes_tanstack, routes_python, routes_python_views, jobs,
     )  # fmt: skip
     for collector in collectors:
         ctx.routes.extend(collector.routes(ctx))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.link import by_name
 from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.imports import Resolver
 from portraitist.audit.link.module import Binding, Module, Scope
@@ -72,6 +73,9 @@ class Program:
                 given = handed_on(call)
                 if given is not None:
                     self._called_by(self.resolve(module, given.func), module, given)
+            for call, target in by_name.runs(self.modules, module):
+                self.callees[call] = [target]
+                self._called_by([target], module, call)
         self._memo.clear()
         self._named.clear()
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from portraitist.audit import ir
+from portraitist.audit.link.by_name import lambda_handlers
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.program import Program
 
@@ -118,7 +119,7 @@ class Reach:
         if module.language == "python":
             folders = set(path.split("/")[:-1])
             whole = bool(folders & _PY_FOLDERS) or name == "__init__.py" or _has_main(module)
-            return whole or self._applications == [module.path]
+            return whole or bool(lambda_handlers(module)) or self._applications == [module.path]
         if module.calls(_ROUTE_MAKERS):
             return True
         return any(
