@@ -63,6 +63,18 @@ def test_a_middleware_made_to_grow_is_given_up(audit_files: Auditor, body: str) 
     assert [each.kind for each in audit.context.facts if each.kind == "replicate.call"]
 
 
+@pytest.mark.parametrize("matcher", ["/api/([a-z]+/?)*-", "/api/a{9999999999}"])
+def test_a_matcher_that_is_slow_or_too_large_matches_nothing(audit_files: Auditor, matcher: str) -> None:
+    guard = f"""
+import {{ clerkMiddleware, createRouteMatcher }} from "@clerk/nextjs/server";
+const open = createRouteMatcher(["{matcher}"]);
+export default clerkMiddleware(async (auth, req) => {{ if (!open(req)) await auth.protect(); }});
+"""
+    route = "app/api/" + "made/" * 12 + "route.ts"
+    audit = audit_files({"package.json": "{}", "middleware.ts": guard, route: PAYS})
+    assert [each.kind for each in audit.context.facts if each.kind == "replicate.call"]
+
+
 def test_an_answer_of_which_only_the_count_is_taken_is_read(audit_files: Auditor) -> None:
     route = """
 import Replicate from "replicate";

@@ -32,6 +32,7 @@ from portraitist.audit.rules.open_ways.actions import behind_page
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.open_ways.limits import limit_before
 from portraitist.audit.rules.open_ways.middleware import HANDS_OUT, lets_nobody_in, middleware_files
+from portraitist.audit.rules.open_ways.middleware_values import SLOW
 from portraitist.audit.rules.open_ways.open_files import TAKES, Deed
 from portraitist.audit.rules.open_ways.payment_returns import is_payment_return
 from portraitist.audit.rules.requests import within_reach
@@ -258,10 +259,11 @@ def _chosen(module: Module, route: Route) -> bool:
 
 
 def _covers(expression: str, path: str, *, whole: bool = True) -> bool:
-    """Whether a matcher of a middleware names a path, or its beginning; one that is no expression names none."""
+    """Whether a matcher of a middleware names a path, or its beginning; a slow one, or what is none, names none."""
     try:
-        return (re.fullmatch if whole else re.match)(expression, path) is not None
-    except re.error:
+        match = re.fullmatch if whole else re.match
+        return SLOW.search(expression) is None and match(expression, path) is not None
+    except (re.error, OverflowError):
         return False
 
 

@@ -73,8 +73,8 @@ _ANSWERS = {"Response", "NextResponse"}
 _OPPOSITE = {"!==": "===", "!=": "==="}
 _EXPRESSIONS, _LONG = 50_000, 10_000
 """Expressions looked at, and how long a text or a list may become; a source made to grow says nothing."""
-_SLOW = re.compile(r"\)[*+{]|([*+].*){5}", re.S)
-"""Patterns over which a search may take for ever: a group that is repeated, or many repeated parts."""
+SLOW = re.compile(r"\)[*+{]|([*+][^|]*){5}|([*+].*){12}", re.S)
+"""Patterns over which a search may take for ever: a group that is repeated, or many repeated parts in a row."""
 
 
 def truth(value: Value) -> bool | None:
@@ -292,7 +292,7 @@ def _bounded(made: str | list[Value]) -> str | list[Value]:
 def _pattern(text: str) -> object:
     """A regular expression as it stands in the source, or `UNKNOWN` where Python reads it otherwise or too slowly."""
     body, _, flags = text[1:].rpartition("/")
-    if _SLOW.search(body):
+    if SLOW.search(body):
         return UNKNOWN
     try:
         return re.compile(body.replace("\\/", "/"), re.I if "i" in flags else 0)
@@ -305,7 +305,7 @@ def covers(listed: str, path: str) -> bool:
 
     Raises `GivenUpError` for what is no pattern, or one that takes too long.
     """
-    if _SLOW.search(listed):
+    if SLOW.search(listed):
         raise GivenUpError
     try:
         some = re.sub(r"/:\w+([*+?]?)", lambda found: r"/[^/]+" if not found[1] else r"(?:/.*)?", listed)
