@@ -84,6 +84,24 @@ def calls_in(body: Iterable[ir.Node]) -> list[ir.Call]:
     return [each for part in body for each in ir.find(part, ir.Call)]
 
 
+def attempt_around(node: ir.Node) -> ir.Try | None:
+    """The nearest attempt with a handler that a node stands in, in its handler too."""
+    return next((each for each in ir.ancestors(node) if isinstance(each, ir.Try) and each.handlers), None)
+
+
+def stands_alone(call: ir.Call) -> bool:
+    """Whether a call is a statement of its own, so that nothing takes what it gives."""
+    up = call.parent
+    if isinstance(up, ir.If):
+        return up.test is not call
+    return isinstance(up, ir.Func | ir.Try | ir.Loop | ir.Handler)
+
+
+def is_set(node: ir.Node) -> bool:
+    """Whether a variable or a member is what an assignment sets."""
+    return isinstance(node.parent, ir.Assign) and node.parent.target is node
+
+
 def outermost(func: ir.Func) -> ir.Func:
     """The function that a function is written in, the last one out; itself where it stands alone."""
     while func.within is not None:
@@ -100,6 +118,17 @@ def names_error(value: ir.Node) -> bool:
     """Whether an answer names a status of 400 to 599."""
     numbers = [each.value for each in ir.find(value, ir.Lit) if isinstance(each.value, int)]
     return any(not isinstance(each, bool) and 400 <= each < 600 for each in numbers)
+
+
+def is_express(call: ir.Call) -> bool:
+    """Whether a call answers a request as Express and Fastify do: `res.status(200).json(…)`, `reply.send(…)`."""
+    chain = ir.dotted(call.func).split(".")
+    return chain[0] in {"res", "response", "reply"} and chain[-1] in {"json", "send", "end", "sendStatus"}
+
+
+def fails(leave: ir.Return) -> bool:
+    """Whether a way out throws, or answers with a status of 400 to 599."""
+    return leave.throws or names_error(leave)
 
 
 def claims_success(prop: ir.Prop) -> bool:

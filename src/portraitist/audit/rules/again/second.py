@@ -18,7 +18,7 @@ from portraitist.audit.rules.again.refused import when_refused
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import calls_in
+from portraitist.audit.rules.syntax import attempt_around, calls_in
 
 
 def second_attempts(ctx: Context) -> Iterator[Finding]:
@@ -52,9 +52,7 @@ def _after_a_failure(ctx: Context, call: ProviderCall) -> Iterator[Finding]:
     for first in ctx.creates():
         if first.func is not call.func or first.func is None or first.call.line >= call.call.line:
             continue
-        attempt = next(
-            (each for each in ir.ancestors(first.call) if isinstance(each, ir.Try) and each.handlers), None
-        )
+        attempt = attempt_around(first.call)
         if (
             attempt is None
             or attempt in above

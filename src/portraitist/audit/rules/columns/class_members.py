@@ -15,6 +15,7 @@ from portraitist.audit.link.bindings import reaching, variables_in
 from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.syntax import is_set
 
 _OWN = frozenset(dir(type)) | {
     "metadata", "registry", "query", "dict", "json", "copy", "parse_obj", "from_orm", "model_dump", "model_validate",
@@ -144,7 +145,7 @@ def _asked_for(attr: ir.Attr) -> bool:
         and any(ir.text_of(arg) == attr.name for arg in each.args)
         for each in ir.find(func, ir.Call)
     )
-    return asked or (isinstance(attr.parent, ir.Assign) and attr.parent.target is attr)
+    return asked or is_set(attr)
 
 
 def _class_of(ctx: Context, module: Module, name: ir.Name, known: Known) -> ir.Class | None:

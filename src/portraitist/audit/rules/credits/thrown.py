@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.rules.base import last_name
 from portraitist.audit.rules.credits.ledger import Ledger
-from portraitist.audit.rules.syntax import names_error
+from portraitist.audit.rules.syntax import fails
 
 _BROAD = {"Exception", "BaseException", "Throwable"}
 _SETTLES = re.compile(r"^(catch|allSettled|finally|gather|tryCatch|safe\w*|attempt)$")
@@ -75,5 +75,5 @@ def _leaves(handler: ir.Handler) -> bool:
     """Whether a handler throws, or answers with an error's status."""
     for each in handler.body:
         if isinstance(each, ir.Return):
-            return each.throws or names_error(each)
+            return fails(each)
     return False

@@ -23,6 +23,7 @@ from portraitist.audit.rules.syntax import (
     NOTHING,
     calls_in,
     claims_success,
+    is_express,
     is_next_round,
     leaves_within,
     names_error,
@@ -110,7 +111,7 @@ def _told_well(handler: ir.Handler, plain: bool) -> str:
     answers = [each for part in handler.body for each in ir.find(part, ir.Return)]
     if only_logs(handler.body):
         return "a failure is only logged, and the sender of the webhook is told that all went well"
-    sent = [each for each in handler.body if isinstance(each, ir.Call) and _is_express(each)]
+    sent = [each for each in handler.body if isinstance(each, ir.Call) and is_express(each)]
     rest = [each for each in handler.body if not isinstance(each, ir.Return) and each not in sent]
     answered = bool(sent) or any(_answers_sender(each.value, plain) for each in answers)
     said = [*sent, *(each.value for each in answers if each.value is not None or not sent)]
@@ -129,13 +130,7 @@ def _answers_sender(value: ir.Node | None, plain: bool) -> bool:
 
 def _is_answer(call: ir.Call) -> bool:
     parts = set(ir.dotted(call.func).split("."))
-    return bool({"Response", "NextResponse", "JSONResponse", "jsonify"} & parts) or _is_express(call)
-
-
-def _is_express(call: ir.Call) -> bool:
-    """`res.status(200).json(…)`, `reply.send(…)`."""
-    chain = ir.dotted(call.func).split(".")
-    return chain[0] in {"res", "response", "reply"} and chain[-1] in {"json", "send", "end", "sendStatus"}
+    return bool({"Response", "NextResponse", "JSONResponse", "jsonify"} & parts) or is_express(call)
 
 
 def _says_failure(value: ir.Node | None) -> bool:

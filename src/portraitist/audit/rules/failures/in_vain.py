@@ -18,7 +18,7 @@ from portraitist.audit.rules.base import askers, finding, last_name, leads_to, l
 from portraitist.audit.rules.failures.quiet import BESIDE, Ways, live_sites, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import STATE
-from portraitist.audit.rules.syntax import calls_in, is_nothing, way_out
+from portraitist.audit.rules.syntax import calls_in, is_nothing, stands_alone, way_out
 
 _FAILED = re.compile(r"^fail(ed|ure)$", re.I)
 _GOES_ON = re.compile(
@@ -258,9 +258,7 @@ def _is_false(value: ir.Node | None) -> bool:
 def _dropped_behind(ctx: Context, ways: Ways, func: ir.Func, depth: int = 0) -> Place | None:
     """A statement behind a paid call, or in a webhook's handler, that is just this call, if by another helper."""
     for site, owner in live_sites(ctx, func):
-        if not isinstance(site.call.parent, ir.Func | ir.If | ir.Try | ir.Loop | ir.Handler):
-            continue
-        if isinstance(site.call.parent, ir.If) and site.call.parent.test is site.call:
+        if not stands_alone(site.call):
             continue
         handler = ir.enclosing(site.call, ir.Handler)
         if (

@@ -33,7 +33,7 @@ from portraitist.audit.rules.failures.put_in_place import taken_by, tells_failur
 from portraitist.audit.rules.failures.quiet import Ways, live_attempts, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import FAILED, STATE
-from portraitist.audit.rules.syntax import names_error, way_out
+from portraitist.audit.rules.syntax import is_express, names_error, way_out
 
 _CLIENTS = {"fetch", "get", "post", "put", "request", "create", "generate"}
 _STATES = {"ok", "status", "status_code", "statusCode", "is_success", "is_error"}
@@ -138,19 +138,12 @@ def _told_before(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """`res.sendStatus(200)` at the head of a webhook's handler, before anything that it tells is stored."""
     for func, module in _hooks(ctx, ways):
         for call in (each for each in func.body if isinstance(each, ir.Call)):
-            chain = ir.dotted(call.func).split(".")
-            answers = chain[0] in {"res", "response", "reply"} and chain[-1] in {
-                "send",
-                "json",
-                "sendStatus",
-                "end",
-            }
             later = [
                 each
                 for each in ctx.statements_under.get(func, ())
                 if each.kind == "write" and each.line > call.end
             ]
-            if answers and later and not names_error(call):
+            if later and is_express(call) and not names_error(call):
                 message = "the sender is told that all went well before anything is stored, and never sends it again"
                 yield finding(
                     "fallback-swallow", module, call, message, key="told before", weight=BARELY, end=call.end

@@ -21,9 +21,16 @@ from portraitist.audit.rules.failures.looking import ASIDE, asked_about, is_unte
 from portraitist.audit.rules.failures.quiet import goes_round, live_attempts, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import DONE
-from portraitist.audit.rules.syntax import calls_in, is_next_round, is_nothing, is_way_out, names_error
+from portraitist.audit.rules.syntax import (
+    attempt_around,
+    calls_in,
+    is_next_round,
+    is_nothing,
+    is_way_out,
+    names_error,
+    stands_alone,
+)
 
-_BODIES = (ir.Func, ir.If, ir.Try, ir.Loop, ir.Handler)
 _RESPONSES = {"Response", "NextResponse", "HTTPException", "JSONResponse", "jsonify", "json"}
 LONG = 15000
 """So many milliseconds of silence are no animation."""
@@ -49,9 +56,7 @@ def taken_for(ctx: Context) -> Iterator[Finding]:
 def _never_given(ctx: Context, module: Module) -> Iterator[Finding]:
     """`if (error) new Response("…", { status: 400 })`, `HTTPException(404)`: made, and not given back or raised."""
     for call in module.calls(_RESPONSES):
-        if not isinstance(call.parent, _BODIES) or (
-            isinstance(call.parent, ir.If) and call.parent.test is call
-        ):
+        if not stands_alone(call):
             continue
         name = ir.dotted(call.func)
         if last_name(call.func) == "json" and name not in {"Response.json", "NextResponse.json"}:
@@ -187,9 +192,7 @@ def _taken_for_there(call: ProviderCall, func: ir.Func, name: str) -> Iterator[F
 
 def _taken_for_none(ctx: Context, call: ProviderCall) -> Iterator[Finding]:
     """`try: models.get(…) except: models.create(…)`."""
-    attempt = next(
-        (each for each in ir.ancestors(call.call) if isinstance(each, ir.Try) and each.handlers), None
-    )
+    attempt = attempt_around(call.call)
     if attempt is None or attempt.within is not call.func:
         return
     handler = attempt.handlers[-1]

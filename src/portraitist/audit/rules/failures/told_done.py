@@ -20,7 +20,7 @@ from portraitist.audit.rules.base import finding, last_name, live_statements, pl
 from portraitist.audit.rules.failures.looking import is_statement
 from portraitist.audit.rules.failures.quiet import Ways, only_logs
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import in_handler
+from portraitist.audit.rules.syntax import attempt_around, in_handler
 
 _STOPS = re.compile(r"(^|\.)(async_)?(delete|cancel)$|^delete |/cancel$", re.I)
 _RETRIES = re.compile(r"(^|\.)(retry|retrying|retriable|actor|backoff\.on_exception|on_exception)$")
@@ -116,9 +116,7 @@ def _left_at_provider(ctx: Context) -> Iterator[Finding]:
             or ctx.role_at(call.module, call.call) not in LIVE_ROLES
         ):
             continue
-        attempt = next(
-            (each for each in ir.ancestors(call.call) if isinstance(each, ir.Try) and each.handlers), None
-        )
+        attempt = attempt_around(call.call)
         if attempt is None or attempt.within is not func or attempt in seen:
             continue
         handler = attempt.handlers[-1]

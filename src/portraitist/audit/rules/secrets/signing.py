@@ -17,7 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import last_name, names_in, trace
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import leaves_in_production
+from portraitist.audit.rules.syntax import is_set, leaves_in_production
 
 _SIGNS = re.compile(
     r"^((app|django|flask|my|server|backend|api|next|jwt|session|cookie|auth|refresh|access)_?)*"
@@ -103,7 +103,7 @@ def _is_asked(ctx: Context, module: Module, name: str) -> bool:
         return True
     for each in ctx.live:
         for node in each.all(ir.Attr) if each is not module and name.lower() in each.lowered else ():
-            if node.name.lower() == name.lower() and not _is_set(node):
+            if node.name.lower() == name.lower() and not is_set(node):
                 return True
     return any(_is_taken_by_name(each, name) for each in ctx.live)
 
@@ -307,8 +307,4 @@ def _signs_in(module: Module) -> bool:
     uses: list[ir.Name | ir.Attr] = []
     if "secret_key" in module.lowered:
         uses = [*module.all(ir.Name), *module.all(ir.Attr)]
-    return any(last_name(each).upper() == "SECRET_KEY" and not _is_set(each) for each in uses)
-
-
-def _is_set(node: ir.Node) -> bool:
-    return isinstance(node.parent, ir.Assign) and node.parent.target is node
+    return any(last_name(each).upper() == "SECRET_KEY" and not is_set(each) for each in uses)

@@ -16,7 +16,7 @@ from portraitist.audit.link.values import render
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, of_body
 from portraitist.audit.rules.states.open_ends import hooks_of, path_of
-from portraitist.audit.rules.syntax import names_error
+from portraitist.audit.rules.syntax import fails
 
 _SENT = {
     "id", "status", "output", "error", "input", "logs", "metrics", "urls", "version", "model", "created_at",
@@ -43,9 +43,7 @@ def demands_others(ctx: Context) -> Iterator[Finding]:
         if func not in told:
             continue
         for test in ir.find(func, ir.If):
-            refuses = any(
-                isinstance(each, ir.Return) and (each.throws or names_error(each)) for each in test.then
-            )
+            refuses = any(isinstance(each, ir.Return) and fails(each) for each in test.then)
             name = _lacking(module, test.test) if refuses and test.within is func else ""
             if name:
                 message = f"{name} is demanded of a webhook, and the provider's have no such member: each is refused"

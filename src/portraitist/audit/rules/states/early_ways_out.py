@@ -17,7 +17,7 @@ from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.state_words import RUNNING
 from portraitist.audit.rules.states.marks import Mark, marks, may_be_undone, put_right, settles
 from portraitist.audit.rules.states.unfinished import follows
-from portraitist.audit.rules.syntax import names_error
+from portraitist.audit.rules.syntax import fails
 
 
 def left_before_work(ctx: Context) -> Iterator[Finding]:
@@ -37,7 +37,7 @@ def left_before_work(ctx: Context) -> Iterator[Finding]:
             continue
         for leave in ir.find(mark.func, ir.Return):
             inside = leave.within is mark.func and mark.end < leave.line < until
-            if inside and _is_error(leave) and _leaves_open(ctx, mark, leave):
+            if inside and fails(leave) and _leaves_open(ctx, mark, leave):
                 seen.add(mark.func)
                 how = "made" if mark.statement.insert else "marked"
                 what = f"the row of {mark.statement.table} {how} at line {mark.line}"
@@ -45,11 +45,6 @@ def left_before_work(ctx: Context) -> Iterator[Finding]:
                 yield finding("stuck-status", mark.module, leave, message, key=f"{mark.key} early", weight=46,
                               evidence=[Place(mark.module.path, mark.line)])  # fmt: skip
                 break
-
-
-def _is_error(leave: ir.Return) -> bool:
-    """Whether an answer has a status of 400 or more, or is none but an error."""
-    return leave.throws or names_error(leave)
 
 
 def _leaves_open(ctx: Context, mark: Mark, leave: ir.Return) -> bool:

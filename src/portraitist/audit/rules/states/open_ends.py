@@ -194,7 +194,7 @@ def _left_early(ctx: Context, ways: Ways) -> Iterator[Finding]:
             settled = isinstance(branch, ir.If) and (
                 own & set(ir.walk(branch)) or _asks_write(branch, statement)
             )
-            if isinstance(branch, ir.If) and not settled and refuses(leave):
+            if isinstance(branch, ir.If) and not settled and _refuses(leave):
                 key = f"{statement.table}.{marks[0].column}"
                 message = f"{key} is set here and stays so when line {leave.line} leaves with an error"
                 yield finding("stuck-status", statement.module, statement.node, message, key=key, weight=52,
@@ -212,7 +212,7 @@ def _asks_write(branch: ir.If, statement: Statement) -> bool:
     return bool(names & names_in(branch.test))
 
 
-def refuses(leave: ir.Return) -> bool:
+def _refuses(leave: ir.Return) -> bool:
     """Whether an answer has a status of 400 or more."""
     return not leave.throws and names_error(leave)
 

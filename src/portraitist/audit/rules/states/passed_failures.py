@@ -27,8 +27,8 @@ from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import DONE
 from portraitist.audit.rules.states.detached import below_of
-from portraitist.audit.rules.states.open_ends import hooks_of, refuses, states_or_phases
-from portraitist.audit.rules.syntax import branches_around, calls_in
+from portraitist.audit.rules.states.open_ends import hooks_of, states_or_phases
+from portraitist.audit.rules.syntax import branches_around, calls_in, fails
 
 _FAILURES = {"failed", "canceled", "cancelled"}
 
@@ -109,7 +109,7 @@ def _only_tells(ctx: Context, test: ir.If, writers: set[ir.Func | None]) -> bool
             return False
     if any(isinstance(each, ir.Assign) and not each.decl for part in test.then for each in ir.walk(part)):
         return False
-    return not any(isinstance(each, ir.Return) and (each.throws or refuses(each)) for each in test.then)
+    return not any(isinstance(each, ir.Return) and fails(each) for each in test.then)
 
 
 _MAY_WRITE = re.compile(
@@ -132,7 +132,7 @@ def _passes(test: ir.If) -> bool:
     """Whether a branch only logs and answers that all is well."""
     leaves = [each for each in test.then if isinstance(each, ir.Return)]
     rest = [each for each in test.then if not isinstance(each, ir.Return)]
-    return only_logs(rest) and not any(each.throws or refuses(each) for each in leaves)
+    return only_logs(rest) and not any(map(fails, leaves))
 
 
 def _is_for_failures(test: ir.If) -> bool:

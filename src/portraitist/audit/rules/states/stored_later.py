@@ -26,7 +26,7 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.open_ends import path_of
-from portraitist.audit.rules.syntax import names_error
+from portraitist.audit.rules.syntax import fails
 
 
 def stored_later(ctx: Context) -> Iterator[Finding]:
@@ -74,9 +74,7 @@ def _passed_over(ctx: Context, table: str, column: str, hook: Place) -> Iterator
 
 def _is_well(ctx: Context, leave: ir.Return) -> bool:
     """Whether a way out answers that all is well: nobody can tell it from success."""
-    if leave.throws or names_error(leave):
-        return False
-    return leave.value is None or leave.within in ctx.handled_by
+    return not fails(leave) and (leave.value is None or leave.within in ctx.handled_by)
 
 
 def _tells(call: ProviderCall) -> bool:

@@ -25,7 +25,7 @@ from portraitist.audit.rules.failures.quiet import LOGS
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.marks import WAITED_FOR
 from portraitist.audit.rules.states.rounds import asking_loops
-from portraitist.audit.rules.syntax import branches_around, outermost
+from portraitist.audit.rules.syntax import branches_around, is_set, outermost
 
 _ONLY_ASKED = {"ok", "status", "statusText", "status_code", "raise_for_status"}
 """Members that tell whether a request was taken, and nothing of the work."""
@@ -112,9 +112,7 @@ def _is_only_answered(ctx: Context, node: ir.Node, depth: int) -> bool:
             if not isinstance(up.target, ir.Name) or up.within is None:
                 return False
             uses = (
-                each
-                for each in ir.find(up.within, ir.Name)
-                if each.id == up.target.id and not _is_target(each)
+                each for each in ir.find(up.within, ir.Name) if each.id == up.target.id and not is_set(each)
             )
             return depth < MAX_CALLERS and all(_is_only_answered(ctx, each, depth + 1) for each in uses)
         if isinstance(up, ir.Call) and below is not up.func and not _SPELLS.search(ir.dotted(up.func)):
@@ -164,7 +162,7 @@ def _is_read(ctx: Context, module: Module, made: ir.Assign, depth: int) -> bool:
     names = ir.find(outermost(made.within), ir.Name)
     uses = (each for each in names if each.id == made.target.id and each is not made.target)
     return any(
-        _is_kept(ctx, module, each, depth) for each in uses if not _is_target(each) and not _is_refused(each)
+        _is_kept(ctx, module, each, depth) for each in uses if not is_set(each) and not _is_refused(each)
     )
 
 
@@ -175,10 +173,6 @@ def _is_refused(node: ir.Node) -> bool:
 
 
 _REFUSALS = {"!", "not", "!=", "!==", ">", ">=", "not in"}
-
-
-def _is_target(name: ir.Name) -> bool:
-    return isinstance(name.parent, ir.Assign) and name.parent.target is name
 
 
 def _by_callers(ctx: Context, func: ir.Func | None, depth: int) -> bool:

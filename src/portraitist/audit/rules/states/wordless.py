@@ -23,7 +23,7 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.failures.quiet import BESIDE, working
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import STATE_OR_PHASE
-from portraitist.audit.rules.syntax import in_handler, names_error
+from portraitist.audit.rules.syntax import fails, in_handler
 
 
 def left_without_result(ctx: Context) -> Iterator[Finding]:
@@ -91,13 +91,9 @@ def _made_in(ctx: Context, func: ir.Func, tables: dict[str, Place]) -> tuple[ir.
 def _ways_out(func: ir.Func, made: ir.Node, until: int) -> Iterator[tuple[str, ir.Return]]:
     """The first way out with an error between the row and the work, and that of the handler around the work."""
     leaves = [each for each in ir.find(func, ir.Return) if each.within is func and each.line > made.end]
-    early = (each for each in leaves if each.line < until and not in_handler(each) and _is_error(each))
-    late = (each for each in leaves if each.line > until and in_handler(each) and _is_error(each))
+    early = (each for each in leaves if each.line < until and not in_handler(each) and fails(each))
+    late = (each for each in leaves if each.line > until and in_handler(each) and fails(each))
     for key, leave in (("early", next(early, None)), ("late", next(late, None))):
         tests = (each for each in ir.ancestors(leave) if isinstance(each, ir.If)) if leave is not None else ()
         if leave is not None and not any(each.line <= made.end for each in tests):
             yield key, leave
-
-
-def _is_error(leave: ir.Return) -> bool:
-    return leave.throws or (leave.value is not None and names_error(leave))
