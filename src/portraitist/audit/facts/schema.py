@@ -48,8 +48,8 @@ def collect(ctx: Context) -> None:
     for file in ctx.tree.files:
         if file.language == "sql" and file.role == "doc":
             found.extend(_by_hand(file))
-        elif file.language == "sql":
-            found.extend(_ddl(file.path, file.text, 1, file.role))
+        elif file.language == "sql":  # migrations are what the database is made of, whoever wrote them
+            found.extend(_ddl(file.path, file.text, 1, "src" if file.role == "generated" else file.role))
         elif file.language == "prisma":
             found.extend(_prisma(file))
         elif file.language == "javascript" and file.role in LIVE_ROLES | {"generated"}:
