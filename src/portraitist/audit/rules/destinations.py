@@ -201,8 +201,13 @@ def _looked_for(ctx: Context, call: ProviderCall) -> bool:
 
 
 def _made_before(ctx: Context, call: ProviderCall) -> bool:
-    """Whether the model is made anew first, and the function left where the provider refuses: a name that is taken."""
+    """Whether the model is made anew first, and the function left where the provider refuses: a name that is taken.
+
+    Where 409, what the provider says of such a name, is told apart, it may go on.
+    """
     func = call.func
+    if func is not None and any(each.value == 409 for each in ir.find(func, ir.Lit)):
+        return False
     for each in ctx.calls if func is not None else ():
         if (
             func is not None
