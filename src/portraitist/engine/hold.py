@@ -78,7 +78,8 @@ class Hold:
         lease = timedelta(seconds=self._lease_s)
         while not self.lost.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), self._lease_s / 3)
+                async with asyncio.timeout(self._lease_s / 3):
+                    await self._look.wait()
             self._look.clear()
             with contextlib.suppress(DatabaseUnavailable):
                 async with self._database.transaction() as tx:

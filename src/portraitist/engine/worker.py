@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from portraitist.engine import ids
@@ -54,13 +55,14 @@ class Bell:
         self._event.set()
 
     async def wait(self, seconds: float) -> None:
-        """Until it rings, or so long."""
-        try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except TimeoutError:
-            return
-        finally:
-            self._event.clear()
+        """Until it rings, or so long.
+
+        Not with `wait_for`: Python 3.11's loses a cancellation that meets the ring.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        self._event.clear()
 
 
 async def forever(step: Callable[[], Awaitable[None]]) -> None:

@@ -127,7 +127,7 @@ class Database:
         """A connection that answered lately, or answers now: one that died has done nothing yet."""
         dead = 0
         while True:
-            conn = await self._pool.getconn()
+            conn = await self._drawn()
             try:
                 if time.monotonic() > conn.answered_at + TRUSTED_S or _has_news(conn):
                     await conn.execute("")
@@ -139,6 +139,20 @@ class Database:
                     raise
             else:
                 return conn
+
+    async def _drawn(self) -> Connection:
+        """A connection of the pool, unless the asker was cancelled.
+
+        The pool waits with `wait_for`, which in Python 3.11 loses a cancellation that meets the awaited connection
+        (psycopg's issue 1345): a loop would go on for ever.
+        """
+        task = asyncio.current_task()
+        asked = task.cancelling() if task else 0
+        conn = await self._pool.getconn()
+        if task and task.cancelling() > asked:
+            await self._back(conn)
+            raise asyncio.CancelledError
+        return conn
 
     async def _back(self, conn: Connection) -> None:
         """Back into the pool, also for an asker who was cancelled: on the way it would be nobody's."""

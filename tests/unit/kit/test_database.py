@@ -70,8 +70,6 @@ async def test_a_cancelled_transaction_is_rolled_back_and_its_connection_is_free
             await tx.execute("insert into things values (1)")
             await tx.execute("select pg_sleep(60)")
 
-    # Opened before: who waits for a connection can lose a cancellation (gh-86296, Python before 3.12).
-    await backends(database)
     tasks = [asyncio.create_task(hang()) for _ in range(3)]
     await asyncio.sleep(0.3)
     for task in tasks:
@@ -91,6 +89,34 @@ async def backends(database: Database) -> set[int]:
             assert row
             pids.add(int(row["pid"]))
         return pids
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_who_is_cancelled_as_a_connection_comes_free_ends(url: str, turns: int) -> None:
+    """Python 3.11's `wait_for`, with which the pool waits, loses the cancellation at some of these turns."""
+
+    async def ask(database: Database) -> None:
+        async with database.transaction() as tx:
+            await tx.execute("select 1")
+
+    async def hold(database: Database, until: asyncio.Event) -> None:
+        async with database.transaction():
+            await until.wait()
+
+    async with Database(url, max_size=1) as database:
+        free = asyncio.Event()
+        holding = asyncio.create_task(hold(database, free))
+        await asyncio.sleep(0.02)
+        asking = asyncio.create_task(ask(database))
+        await asyncio.sleep(0.02)
+        free.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        in_time = asking.cancel()
+        await asyncio.wait({holding, asking})
+        assert asking.cancelled() or not in_time
+        async with asyncio.timeout(2):
+            await ask(database)  # the connection is nobody's any more
 
 
 async def test_a_reader_who_leaves_in_the_middle_of_a_statement_costs_no_connection(
