@@ -360,7 +360,7 @@ def _from_provider(ctx: Context, module: Module, key: str, node: ir.Node) -> boo
     if behind is None or not made or answers_text(behind) or _only_begun(ctx, behind, parts):
         return False
     names = {last_name(part.func if isinstance(part, ir.Call) else part) for _, part in parts}
-    pictures = ctx.once(_only_pictures) if behind.purpose == "status" else _makes_pictures(behind)
+    pictures = ctx.once(_only_pictures) if behind.purpose == "status" else makes_pictures(behind)
     if "join" in names or "train" in behind.api or (snake(key) in _ANY | {""} and not pictures):
         return False
     whole = not key and behind.purpose == "status" and not names & _MEMBERS
@@ -374,7 +374,7 @@ _MEMBERS = {"status", "error", "id", "logs", "metrics", "ok", "input", "version"
 def _only_pictures(ctx: Context) -> bool:
     """Whether every model that live code generates with is known, and none answers with words."""
     made = [each for each in ctx.creates() if each.purpose == "generation"]
-    return bool(made) and all(_makes_pictures(each) and not answers_text(each) for each in made)
+    return bool(made) and all(makes_pictures(each) and not answers_text(each) for each in made)
 
 
 def _only_begun(ctx: Context, behind: ProviderCall, parts: list[tuple[Module, ir.Node]]) -> bool:
@@ -386,7 +386,7 @@ def _only_begun(ctx: Context, behind: ProviderCall, parts: list[tuple[Module, ir
     return not waits and all(each is None or each.purpose == "generation" for each in asked)
 
 
-def _makes_pictures(call: ProviderCall) -> bool:
+def makes_pictures(call: ProviderCall) -> bool:
     """Whether a call names its model, one that answers with no words."""
     values = [call.model, *(each.value for each in call.fields("model", "version"))]
     return any(isinstance(fold(each), str) for each in values if each is not None)

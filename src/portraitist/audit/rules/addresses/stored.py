@@ -11,18 +11,19 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.bindings import bindings_of, block_of, entry_of
+from portraitist.audit.link.bindings import entry_of
 from portraitist.audit.link.calls import argument_for
-from portraitist.audit.link.module import Binding, Module
+from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.addresses.behind import copied_at_all, is_behind_copy, parts_of
+from portraitist.audit.rules.addresses.delivered import delivered
 from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
-from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, copied, loose_addresses
+from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, loose_addresses
 from portraitist.audit.rules.addresses.shown import shown_by_pages
 from portraitist.audit.rules.addresses.signed import signed_for_a_time
 from portraitist.audit.rules.addresses.uncertain import copied_from, kept_unless_copied
 from portraitist.audit.rules.base import finding, last_name, line_of, live_statements, module_of, trace
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.proven import proven
 
 _UPLOADS = re.compile(
     r"upload|save|store|persist|put|copy|download|mirror|archive|transfer|cloudinary|blob|permanent", re.I
@@ -46,7 +47,9 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     yield from loose
     failed = list(kept_on_failure(ctx, [*kept, *loose]))
     yield from failed
-    yield from kept_unless_copied(ctx, [*kept, *loose, *failed])
+    unmade = list(kept_unless_copied(ctx, [*kept, *loose, *failed]))
+    yield from unmade
+    yield from delivered(ctx, [*kept, *loose, *failed, *unmade])
     yield from shown_by_pages(ctx, loose)
     yield from signed_for_a_time(ctx)
 
@@ -75,11 +78,11 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
             )
             here = (module_of(ctx, use), line_of(use))
             if _is_temporary(ctx, (here[0], use.node), use, statement.func, bodies):
-                if _is_replaced(ctx, statement, use) or _is_behind_copy(ctx, here[0], use.node):
+                if _is_replaced(ctx, statement, use) or is_behind_copy(ctx, here[0], use.node):
                     continue
                 weight = BARELY if _is_copied_beside(ctx, statement, use) else 72
                 begins = line_of(use).line
-                if _copied_at_all(_parts(ctx, here[0], use.node)):
+                if copied_at_all(parts_of(ctx, here[0], use.node)):
                     message, weight = f"{message} where no copy takes its place", min(weight, 58)
                     begins = copied_from(statement.func, begins) if here[0] is statement.module else begins
                     copy = f"copy {begins}" if begins != line_of(use).line else ""
@@ -124,7 +127,7 @@ def _is_copied_beside(ctx: Context, statement: Statement, use: ColumnUse) -> boo
 
 
 def _is_copy(ctx: Context, use: ColumnUse) -> bool:
-    parts = _parts(ctx, module_of(ctx, use), use.node)
+    parts = parts_of(ctx, module_of(ctx, use), use.node)
     return any(isinstance(part, ir.Call) and _UPLOADS.search(ir.dotted(part.func)) for _, part in parts)
 
 
@@ -136,38 +139,6 @@ def _is_replaced(ctx: Context, statement: Statement, use: ColumnUse) -> bool:
             if again.column == use.column and again.node is not None and _is_copy(ctx, again):
                 return True
     return False
-
-
-def _is_behind_copy(ctx: Context, module: Module, node: ir.Node) -> bool:
-    """Whether a variable is kept only where another is there that is set beside the copy alone.
-
-    `let path; try { stored = (await upload(url)).url; path = … } catch {}`, and then `if (path) keep(stored)`.
-    """
-    if not isinstance(node, ir.Name):
-        return False
-    made = [each for each in bindings_of(module, node) if each.value is not None]
-    copies = [each for each in made if _copied_at_all(_parts(ctx, module, each.value))]
-    blocks = {block_of(each.node) for each in copies} - {
-        block_of(each.node) for each in made if each not in copies
-    }
-    for mark in proven(node) if blocks else ():
-        known = module.lookup(mark.id, mark) if isinstance(mark, ir.Name) and mark.id != node.id else None
-        filled = [each for each in known[1] if not _begins_empty(each)] if known else []
-        if filled and all(block_of(each.node) in blocks for each in filled):
-            return True
-    return False
-
-
-def _copied_at_all(parts: list[tuple[Module, ir.Node]]) -> bool:
-    """Whether a value may be a copy's address: what a helper that copies gave, or a storage for its own file."""
-    gives = (last_name(part.func) for _, part in parts if isinstance(part, ir.Call))
-    return copied(parts) or any(name in {"getPublicUrl", "get_public_url"} for name in gives)
-
-
-def _begins_empty(binding: Binding) -> bool:
-    """`let path`, `path = None`, `done = false`, `path = ""`."""
-    nothing = isinstance(binding.value, ir.Lit) and not binding.value.value
-    return binding.kind == "unset" or (binding.kind == "assign" and nothing)
 
 
 def _handed_temporary(
@@ -187,7 +158,7 @@ def _handed_temporary(
         if (
             passed is not None
             and live
-            and not _is_behind_copy(ctx, site.module, passed)
+            and not is_behind_copy(ctx, site.module, passed)
             and _is_temporary(ctx, (site.module, passed), use, site.call.within, bodies)
         ):
             yield site.module, passed
@@ -207,13 +178,6 @@ def _given(
     return None
 
 
-def _parts(ctx: Context, module: Module, node: ir.Node | None) -> list[tuple[Module, ir.Node]]:
-    """Where a column's value comes from, through the entries of one object too: `{ ...old, [name]: url }`."""
-    found = list(trace(ctx, module, node, helpers=True))
-    inside = [(where, prop.value) for where, part in found if isinstance(part, ir.Obj) for prop in part.props]
-    return [*found, *(one for where, part in inside for one in trace(ctx, where, part, helpers=True))]
-
-
 def _receives(ctx: Context, path: str, line: int) -> bool:
     return any(each.path == path and each.line == line for each in ctx.of("webhook"))
 
@@ -227,7 +191,7 @@ def _is_temporary(
 ) -> bool:
     """Whether a value that goes to a column is the provider's address, as it answered or as its webhook brings it."""
     column = snake(use.column)
-    nodes = _parts(ctx, *value)
+    nodes = parts_of(ctx, *value)
     behind = next(
         (each for _, part in nodes if isinstance(part, ir.Call) and (each := ctx.call_at.get(part))), None
     )
