@@ -14,6 +14,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.doubts import is_disputed
 
 RANKED = 10
 """How many findings the report prints."""
@@ -116,7 +117,7 @@ def ranked(ctx: Context, found: list[Finding]) -> list[Finding]:
         and (each.path not in apart or each.rule in IN_SCRIPTS)
         and (_stands_anyway(each) or not _is_dead(ctx, each))
     }
-    return _with_ranks(sorted(found, key=order), printable)
+    return _with_ranks(ctx, sorted(found, key=order), printable)
 
 
 def _of_its_kind(finding: Finding) -> int:
@@ -200,8 +201,8 @@ def _others(ctx: Context, serving: list[Module], module: Module) -> list[Module]
     return [module] if module in serving else [*serving, *between]
 
 
-def _with_ranks(ordered: list[Finding], printable: set[int]) -> list[Finding]:
-    """The findings with their ranks.
+def _with_ranks(ctx: Context, ordered: list[Finding], printable: set[int]) -> list[Finding]:
+    """The findings with their ranks; one that can be disputed has none.
 
     One that says what a ranked one says is a further place of that; one that is the same hole as a ranked one, or
     follows from it (its place is the evidence), needs no rank of its own.
@@ -222,7 +223,12 @@ def _with_ranks(ordered: list[Finding], printable: set[int]) -> list[Finding]:
         elif first is not None:
             out[first] = replace(out[first], evidence=(*out[first].evidence, each.place))
             out.append(each)
-        elif len(told) < RANKED and counts.get(each.rule, 0) < most and id(each) in printable:
+        elif (
+            len(told) < RANKED
+            and counts.get(each.rule, 0) < most
+            and id(each) in printable
+            and not is_disputed(ctx, each)
+        ):
             said[each.rule, each.message] = len(out)
             counts[each.rule] = counts.get(each.rule, 0) + 1
             places.add((each.rule, each.place))
@@ -240,11 +246,23 @@ def _is_same_route(first: Finding, other: Finding) -> bool:
     return route is not None and named and other.message.startswith(f"{route.group()} ")
 
 
+def _is_same_habit(first: Finding, other: Finding) -> bool:
+    """Whether two files' findings of one rule come from the same further line: there both are mended."""
+    return first.rule not in _EACH_ITS_OWN and not set(first.evidence).isdisjoint(other.evidence)
+
+
 _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) /\S+")
 _ONCE = {"shared-destination"}
 """Rules whose findings are one thing in one product, however many routes lead there."""
-_ONCE_A_FILE = {"blind-post-retry"}
-"""Rules whose findings of one call in one file are one habit, mended in one way."""
+_EACH_ITS_OWN = {
+    "missing-auth",
+    "webhook-unverified",
+    "idor",
+    "credit-before-check",
+    "secret-in-repo",
+    "schema-drift",
+}
+"""Rules of which a file can hold several holes: what it tells of any other is one habit, mended in one way."""
 _SAME_LITERAL = {"shared-destination", "hardcoded-owner"}
 _SAME_HOLES = (
     {"missing-auth", "idor"},
@@ -257,6 +275,9 @@ _SAME_HOLES = (
 
 A service that calls back has no user, so that an owner is not what its handler lacks.
 """
+_NOBODY_PAYS = {"missing-auth", "credit-before-check"}
+_IS_OPEN = re.compile(r"nothing on the way asks for credits")
+"""Where nobody is asked who he is, nobody is asked for credits either."""
 BESIDE = 3
 """So many lines apart two findings of one rule in one function are one statement's, or one thought's."""
 SAME_WORDS = 24
@@ -267,14 +288,16 @@ def _is_told(finding: Finding, told: list[Finding]) -> bool:
     """Whether a ranked finding tells of the same hole: who mends the one has mended the other."""
     for each in told:
         if each.path != finding.path:
-            if each.rule == finding.rule and _is_same_route(each, finding):
+            if each.rule == finding.rule and (_is_same_route(each, finding) or _is_same_habit(each, finding)):
                 return True
             continue
         pair = {each.rule, finding.rule}
         within = each.line <= finding.end_line and finding.line <= each.end_line
-        if len(pair) == 1 and each.rule in _ONCE_A_FILE and each.key == finding.key:
+        if len(pair) == 1 and each.rule not in _EACH_ITS_OWN:
             return True
         if pair == _SAME_LITERAL or (within and pair in _SAME_HOLES):
+            return True
+        if within and pair == _NOBODY_PAYS and _IS_OPEN.search(finding.message):
             return True
         one = finding.scope != "" and each.scope == finding.scope
         near = abs(each.line - finding.line) <= BESIDE
