@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
-from portraitist.audit.rules.base import last_name
+from portraitist.audit.rules.base import last_name, trace
 
 CREDIT = re.compile(
     r"credit(?!_?card)|balance|quota|(^|_)tokens_(left|balance|amount|count)|coins|(model|image)_tokens"
@@ -47,7 +47,8 @@ def sign(node: ir.Node) -> str:
         keys = {each.key for each in node.props}
         return "take" if "decrement" in keys else "give" if "increment" in keys else ""
     if isinstance(node, ir.Tmpl | ir.Lit):
-        text = "".join(str(each.value) if isinstance(each, ir.Lit) else "x" for each in ir.find(node, ir.Lit))
+        parts = node.parts if isinstance(node, ir.Tmpl) else [node]
+        text = "".join(str(each.value) if isinstance(each, ir.Lit) else "x" for each in parts)
         found = re.search(r"\w\W{0,3}\s([-+])\s*\w", text)
         return _SIGNS[found.group(1)] if found is not None else ""
     return ""
@@ -122,3 +123,25 @@ def _is_written(entry: ir.Prop) -> bool:
 @functools.cache
 def _updates(name: str) -> bool:
     return _UPDATES.search(snake(name)) is not None
+
+
+def is_one(value: ir.Node | None) -> bool:
+    """Whether a value is the number one."""
+    return isinstance(value, ir.Lit) and value.value == 1 and value.value is not True
+
+
+def signs_of(ctx: Context, statement: Statement, use: ColumnUse) -> set[str]:
+    """Whether a statement writes a difference of a column (`take`), a sum (`give`), both or neither."""
+    module = statement.module
+    where = ctx.program.modules.get(use.path, module)
+    parts = list(trace(ctx, where, use.node)) if use.node is not None else []
+    signs = {sign(inner) for _, part in parts for inner in ir.walk(part)} - {""}
+    if isinstance(use.node, ir.Node) and isinstance(use.node.parent, ir.Assign):
+        signs |= {_SIGNS.get(use.node.parent.op, "")} - {""}
+    if not parts and statement.node is not None:
+        text = "\n".join(module.lines[statement.line - 1 : max(statement.end, statement.line)])
+        signs = {
+            "take" if sign == "-" else "give"
+            for sign in re.findall(rf"{re.escape(use.column)}\s*=[^,;\n]*?([-+])\s*[\w$:%({{?]", text)
+        }
+    return signs

@@ -48,6 +48,7 @@ from portraitist.audit.rules.credits.steps import Step, goes_on, steps_of
 from portraitist.audit.rules.credits.thrown import kept_when_thrown
 from portraitist.audit.rules.credits.unequal import unequal
 from portraitist.audit.rules.credits.unheeded import unheeded
+from portraitist.audit.rules.credits.ways_out import kept
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler
 
@@ -180,6 +181,7 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> I
         if not _in_transaction(flow.call.call):
             yield from _kept(ctx, ledger, flow, steps, early[0])
             yield from _kept_by_webhook(ctx, ledger, flow, early[0], hooks)
+            yield from kept(ctx, ledger, flow, steps, early[0])
         yield from _taken_unchecked(flow, early[0], checks)
         yield from _unheeded(ctx, flow, early[0], checks)
     elif not any(each.before and _asks(each) for each in steps):

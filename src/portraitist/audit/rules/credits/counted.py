@@ -15,6 +15,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.credits.changes import is_one
 from portraitist.audit.rules.credits.ledger import Ledger
 from portraitist.audit.rules.state_words import LOST, STATE
 from portraitist.audit.rules.syntax import ORDER, calls_in
@@ -48,11 +49,6 @@ def counted_first(ctx: Context) -> Iterator[Finding]:
                 )
                 yield finding("credit-before-check", module, count, message, key=name, weight=46,
                               evidence=[Place(module.path, caught.line)])  # fmt: skip
-
-
-def is_one(value: ir.Node | None) -> bool:
-    """Whether a value is the number one."""
-    return isinstance(value, ir.Lit) and value.value == 1 and value.value is not True
 
 
 def bounds(func: ir.Func, name: str) -> Iterator[ir.If]:

@@ -15,8 +15,9 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.calls import arguments
 from portraitist.audit.rules.base import last_name, live_statements
-from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
-from portraitist.audit.rules.credits.ledger import named_kinds, signs_of
+from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning, signs_of
+from portraitist.audit.rules.credits.learned import is_learned
+from portraitist.audit.rules.credits.ledger import named_kinds
 
 _FOR = re.compile(
     r"(event|session|payment|order|transaction|checkout|charge|purchase|invoice|receipt|intent|job|generation"
@@ -41,7 +42,7 @@ def balance_effects(ctx: Context) -> dict[ir.Func, list[Effect]]:
     for statement in live_statements(ctx, "write"):
         about = CREDIT.search(snake(statement.table))
         for use in statement.columns if not statement.insert and statement.func is not None else ():
-            if about or CREDIT.search(snake(use.column)):
+            if about or CREDIT.search(snake(use.column)) or is_learned(ctx, statement, use.column):
                 for sign in sorted(
                     {meaning(use.column, each) for each in signs_of(ctx, statement, use)} - {""}
                 ):

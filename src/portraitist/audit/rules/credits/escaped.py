@@ -27,6 +27,7 @@ from portraitist.audit.rules.base import (
     runs_in_browser,
     trace,
 )
+from portraitist.audit.rules.credits.apart import apart
 from portraitist.audit.rules.credits.ledger import Ledger
 from portraitist.audit.rules.credits.rows_later import asks_number, limits
 from portraitist.audit.rules.credits.steps import Step, goes_on, steps_of
@@ -65,6 +66,8 @@ def escaped(ctx: Context, ledger: Ledger, flows: list[Flow], hooks: list[ir.Func
     opened = [flow for flow, steps in ways if not _asks(ctx, flow, steps)]
     if opened:
         yield from _by_browser(ctx, opened)
+    if ways and len(opened) == len(ways):
+        yield from apart(ctx, ledger, opened)
     if flows:
         yield from _says_yes(ctx, ledger)
 

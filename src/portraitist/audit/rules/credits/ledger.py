@@ -16,8 +16,16 @@ from portraitist.audit.frozen import dataclass
 from portraitist.audit.link.calls import arguments
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, handed_on
-from portraitist.audit.rules.base import last_name, live_statements, names_in, runs_in_browser, trace
-from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, is_negative, meaning, sign
+from portraitist.audit.rules.base import last_name, live_statements, names_in, runs_in_browser
+from portraitist.audit.rules.credits.changes import (
+    CREDIT,
+    all_changes,
+    balance,
+    is_negative,
+    meaning,
+    signs_of,
+)
+from portraitist.audit.rules.credits.learned import balances, is_learned
 from portraitist.audit.rules.syntax import ORDER
 
 # All of these are asked of names in snake case.
@@ -37,7 +45,6 @@ _GIVES = re.compile(
     rf"refund|(^|_)(restore|return|give_back|add|grant|increment|release|revert|reset|rollback|top_up)_(\w+_)?{_THING}"
     rf"|{_THING}_(refund|restore|add|grant|increment)",
 )
-_STEPS = {"-=": "take", "+=": "give"}
 MAX_DEPTH = 3
 """How many helpers below a function what they do still counts as its own."""
 
@@ -62,7 +69,7 @@ class Ledger:
         self.ctx = ctx
         self.own: dict[ir.Func, list[Event]] = {}
         self._events: dict[ir.Func, list[Event]] = {}
-        self.balances: set[str] = set()
+        self.balances = {snake(each.partition(".")[2]) for each in balances(ctx)}
         for statement in live_statements(ctx, "write", "read"):
             for func, event in _of_statement(ctx, statement):
                 self._add(func, event)
@@ -94,7 +101,12 @@ class Ledger:
     def _asked(self, test: ir.Node, names: set[str]) -> set[str]:
         """What a test with these names asks for; one that is lowered somewhere is a balance whatever it is called."""
         asked = set(_asked(test, names))
-        if self.balances and "check" not in asked and any(balance(each) in self.balances for each in names):
+        known = self.balances
+        if (
+            known
+            and "check" not in asked
+            and any(balance(each) in known or snake(each) in known for each in names)
+        ):
             asked |= {"check", "look"}
         return asked
 
@@ -296,12 +308,16 @@ def _meant(name: str) -> tuple[str, ...]:
 def _of_statement(ctx: Context, statement: Statement) -> Iterator[tuple[ir.Func | None, Event]]:
     """What a statement does, and in which function: a column that a caller hands over is the caller's doing."""
     about = bool(CREDIT.search(snake(statement.table)))
-    named = [each for each in statement.columns if CREDIT.search(snake(each.column))]
+    named = [
+        each
+        for each in statement.columns
+        if CREDIT.search(snake(each.column)) or is_learned(ctx, statement, each.column)
+    ]
     if about or named or any(MONEY.search(snake(each)) for each in (statement.table, *statement.where)):
         yield statement.func, Event("look", statement.node, statement.line, statement.end)
     if statement.kind != "write" or not (about or named):
         return
-    if any(CREDIT.search(snake(each)) for each in statement.where):
+    if any(CREDIT.search(snake(each)) or is_learned(ctx, statement, each) for each in statement.where):
         yield statement.func, Event("check", statement.node, statement.line, statement.end)
     for use in named or statement.columns:
         signs = signs_of(ctx, statement, use)
@@ -324,20 +340,3 @@ def _place_of(statement: Statement, use: ColumnUse, kind: str) -> tuple[ir.Func 
     if statement.func in around or (statement.func is not None and setter in ir.ancestors(statement.func)):
         return statement.func, own
     return setter, Event(kind, call, call.line, call.end)
-
-
-def signs_of(ctx: Context, statement: Statement, use: ColumnUse) -> set[str]:
-    """Whether a statement writes a difference of a column (`take`), a sum (`give`), both or neither."""
-    module = statement.module
-    where = ctx.program.modules.get(use.path, module)
-    parts = list(trace(ctx, where, use.node)) if use.node is not None else []
-    signs = {sign(inner) for _, part in parts for inner in ir.walk(part)} - {""}
-    if isinstance(use.node, ir.Node) and isinstance(use.node.parent, ir.Assign):
-        signs |= {_STEPS.get(use.node.parent.op, "")} - {""}
-    if not parts and statement.node is not None:
-        text = "\n".join(module.lines[statement.line - 1 : max(statement.end, statement.line)])
-        signs = {
-            "take" if sign == "-" else "give"
-            for sign in re.findall(rf"{re.escape(use.column)}\s*=[^,;\n]*?([-+])\s*[\w$:%({{?]", text)
-        }
-    return signs

@@ -18,11 +18,11 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name, live_statements, names_in
 from portraitist.audit.rules.credits.cancelled import cancelled
-from portraitist.audit.rules.credits.changes import CREDIT
+from portraitist.audit.rules.credits.changes import CREDIT, signs_of
 from portraitist.audit.rules.credits.counted import gives_blindly
 from portraitist.audit.rules.credits.effects import AMOUNT
 from portraitist.audit.rules.credits.given_back import failed_branch, given_back_later
-from portraitist.audit.rules.credits.ledger import Event, Ledger, named_kinds, signs_of
+from portraitist.audit.rules.credits.ledger import Event, Ledger, named_kinds
 from portraitist.audit.rules.credits.raced import conditioned
 from portraitist.audit.rules.credits.steps import Step, steps_of
 from portraitist.audit.rules.credits.unequal import in_any_case

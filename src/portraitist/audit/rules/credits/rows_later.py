@@ -16,9 +16,8 @@ from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in, trace
-from portraitist.audit.rules.credits.changes import CREDIT
-from portraitist.audit.rules.credits.counted import bounds, is_one
-from portraitist.audit.rules.credits.ledger import signs_of
+from portraitist.audit.rules.credits.changes import CREDIT, is_one, signs_of
+from portraitist.audit.rules.credits.counted import bounds
 from portraitist.audit.rules.credits.steps import goes_on
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import ORDER

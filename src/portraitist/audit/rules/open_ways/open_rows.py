@@ -16,9 +16,8 @@ from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.facts.denial import flat
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of
-from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
+from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning, signs_of
 from portraitist.audit.rules.credits.granted import proves_payment
-from portraitist.audit.rules.credits.ledger import signs_of
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.open_ways.sweeps import swept
