@@ -21,10 +21,11 @@ from portraitist.audit.rules.failures.answers import (
     unread_responses,
 )
 from portraitist.audit.rules.failures.as_success import as_success
+from portraitist.audit.rules.failures.fate import fates
 from portraitist.audit.rules.failures.handlers import left_out, nothing_for_an_answer, quiet_handlers
 from portraitist.audit.rules.failures.in_vain import in_vain
 from portraitist.audit.rules.failures.instead import instead
-from portraitist.audit.rules.failures.passed_over import beside, passed_over
+from portraitist.audit.rules.failures.passed_over import beside, passed_over, spans_of
 from portraitist.audit.rules.failures.put_in_place import nothing_kept, put_in_place
 from portraitist.audit.rules.failures.quiet import goes_round, tested_after, working
 from portraitist.audit.rules.failures.rows_without_files import rows_without_files
@@ -51,7 +52,6 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
     or that something else is taken for (`instead`, `taken_for`).
     """
     told = [*_told(ctx)]
-    yield from told
     ways = working(ctx)
     petty = (
         as_success(ctx, ways),
@@ -60,7 +60,9 @@ def fallback_swallow(ctx: Context) -> Iterator[Finding]:
         instead(ctx, ways),
         taken_for(ctx),
     )
-    yield from beside(told, *petty)
+    told += beside(told, *petty)
+    yield from told
+    yield from beside(told, fates(ctx, ways, spans_of(told)))
 
 
 def _told(ctx: Context) -> Iterator[Finding]:

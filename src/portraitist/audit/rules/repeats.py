@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.again.after_failure import started_again
 from portraitist.audit.rules.again.anew import begun_anew
 from portraitist.audit.rules.again.automatic import repeated_by_itself
 from portraitist.audit.rules.again.by_status import asked_again, begun_again
@@ -27,6 +28,7 @@ from portraitist.audit.rules.again.wrapped import (
     wrapped,
 )
 from portraitist.audit.rules.base import finding, last_name, names_in, place
+from portraitist.audit.rules.failures.passed_over import beside
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import calls_in
 
@@ -40,8 +42,16 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
     A helper that repeats every request it is given repeats the paid ones too. Where only a call that was turned away
     (429) is made again, nothing is paid twice. Also events that come again (`deliveries`), libraries that repeat by
     themselves (`automatic`), a second start for the first (`second`), helpers that are handed the work (`wrapped`), and
-    work that is begun anew by the next model or in another form (`anew`).
+    work that is begun anew by the next model or in another form (`anew`), or behind a failure that is followed to
+    another start (`after_failure`).
     """
+    told = [*_told(ctx)]
+    yield from told
+    yield from beside(told, started_again(ctx))
+
+
+def _told(ctx: Context) -> Iterator[Finding]:
+    """What is seen at the paid calls, and at what stands around them."""
     yield from paid_again(ctx)
     yield from repeated_by_itself(ctx)
     yield from _repeating_helpers(ctx)

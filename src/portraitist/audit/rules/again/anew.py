@@ -30,7 +30,7 @@ _OWN_FAULT = {401, 402, 403, 404, 409, 422, 429}
 def begun_anew(ctx: Context) -> Iterator[Finding]:
     """Everything of this file."""
     seen: set[ir.Node] = set()
-    for module, call, paid in _starts(ctx):
+    for module, call, paid in starts(ctx):
         for each in ir.ancestors(call):
             if isinstance(each, ir.Func):
                 break
@@ -48,7 +48,7 @@ def begun_anew(ctx: Context) -> Iterator[Finding]:
     yield from _in_another_form(ctx)
 
 
-def _starts(ctx: Context) -> Iterator[tuple[Module, ir.Call, ProviderCall]]:
+def starts(ctx: Context) -> Iterator[tuple[Module, ir.Call, ProviderCall]]:
     """The paid calls, and the calls of helpers on the way to them."""
     for call in ctx.creates():
         if ctx.role_at(call.module, call.call) in LIVE_ROLES:

@@ -123,10 +123,12 @@ def tried_before(call: ir.Call, func: ir.Func | None) -> ir.Try | None:
     attempt = handler.parent if handler is not None else None
     if handler is None or not isinstance(attempt, ir.Try) or ir.enclosing(handler, ir.Func) is not func:
         return None
-    refused = any(_REFUSED.search(each) for each in names_in(handler.catches)) or _lacks_loop(
-        handler, attempt
-    )
-    return None if refused or when_refused(call) else attempt
+    return None if is_before_start(handler, attempt) or when_refused(call) else attempt
+
+
+def is_before_start(handler: ir.Handler, attempt: ir.Try) -> bool:
+    """Whether a handler is for errors that are raised before anything is paid."""
+    return any(_REFUSED.search(each) for each in names_in(handler.catches)) or _lacks_loop(handler, attempt)
 
 
 def _lacks_loop(handler: ir.Handler, attempt: ir.Try) -> bool:

@@ -33,7 +33,7 @@ def unread_answers(ctx: Context, ways: Ways) -> Iterator[Finding]:
     for statement in live_statements(ctx, "write", "delete"):
         func = statement.func
         made = func in asked and statement.insert and ctx.role_at(statement.module, statement.node) == "src"
-        if func is None or not _answers_with_error(statement) or _BESIDE.search(statement.table):
+        if func is None or not answers_with_error(statement) or _BESIDE.search(statement.table):
             continue
         before = func not in ways.hooks and statement.line < ways.paid.get(func, asked.get(func, 0))
         behind = (func in ways or made) and not before
@@ -122,7 +122,7 @@ def _tells_failure(statement: Statement) -> bool:
     )
 
 
-def _answers_with_error(statement: Statement) -> bool:
+def answers_with_error(statement: Statement) -> bool:
     """Whether a statement is one of Supabase's client in JavaScript, that was not told to throw."""
     if statement.module.language != "javascript" or not isinstance(statement.node, ir.Call):
         return False

@@ -27,7 +27,7 @@ from portraitist.audit.rules.failures.looking import (
     shown,
     unseen,
     work_in,
-    work_of,
+    work_tried,
 )
 from portraitist.audit.rules.failures.put_in_place import taken_by, tells_failure
 from portraitist.audit.rules.failures.quiet import Ways, live_attempts, only_logs, served
@@ -68,7 +68,7 @@ def _set_instead(
     made = any(
         last_name(each.target) == put.target.id for part in attempt.body for each in ir.find(part, ir.Assign)
     )
-    work, _ = work_of(ctx, attempt, reads=True) if made else ("", None)
+    work, _ = ctx.once(work_tried, attempt) if made else ("", None)
     if work and is_untested(ctx, func, put, put.value):
         message = f"where {work} fails {put.target.id} becomes {shown(put.value)}, and nothing behind asks which it is"
         yield finding("fallback-swallow", module, handler, message, key=f"set {put.target.id}", weight=BARELY,

@@ -46,6 +46,11 @@ def work_of(ctx: Context, tried: ir.Try, *, reads: bool) -> tuple[str, ir.Node |
     return work_in(ctx, tried.body, reads=reads)
 
 
+def work_tried(ctx: Context, tried: ir.Try) -> tuple[str, ir.Node | None]:
+    """The same with what is only read; to be asked once of each."""
+    return work_in(ctx, tried.body, reads=True)
+
+
 def work_in(ctx: Context, body: Iterable[ir.Node], *, reads: bool) -> tuple[str, ir.Node | None]:
     """The same for what stands in some pieces of syntax."""
     found: list[tuple[int, str, ir.Node]] = []

@@ -28,6 +28,7 @@ from portraitist.audit.rules.failures.looking import (
     is_untested,
     unseen,
     work_of,
+    work_tried,
 )
 from portraitist.audit.rules.failures.quiet import (
     BESIDE,
@@ -43,15 +44,29 @@ from portraitist.audit.rules.syntax import NOTHING, is_way_out, way_out
 
 def beside(told: list[Finding], *more: Iterator[Finding]) -> Iterator[Finding]:
     """What more there is to tell, at lines of which nothing is told already."""
-    known: dict[str, list[tuple[int, int]]] = {}
+    known = spans_of(told)
+    for each in itertools.chain(*more):
+        if not is_known(known, each.path, each.line, each.end_line):
+            known.setdefault(each.path, []).append((each.line, each.end_line))
+            yield each
+
+
+Spans = dict[str, list[tuple[int, int]]]
+"""First and last lines, by file."""
+
+
+def spans_of(told: list[Finding]) -> Spans:
+    """The lines of which something is told."""
+    known: Spans = {}
     for each in told:
         known.setdefault(each.path, []).append((each.line, each.end_line))
-    for each in itertools.chain(*more):
-        spans = known.setdefault(each.path, [])
-        own = (each.line, each.end_line)
-        if not any(_lies_in(own, span) or _lies_in(span, own) for span in spans):
-            spans.append((each.line, each.end_line))
-            yield each
+    return known
+
+
+def is_known(known: Spans, path: str, first: int, last: int) -> bool:
+    """Whether something is told of all these lines, or of some of them alone."""
+    own = (first, last)
+    return any(_lies_in(own, span) or _lies_in(span, own) for span in known.get(path, ()))
 
 
 def _lies_in(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
@@ -115,7 +130,7 @@ def _answered(
     params = {each.name for each in func.params}
     if not is_empty(leave.value) and last_name(leave.value) not in params:
         return
-    work, _ = work_of(ctx, attempt, reads=True)
+    work, _ = ctx.once(work_tried, attempt)
     if work and isinstance(leave.value, ir.Name) and leave.value.id in params:
         message = f"{func.name} answers a failure of {work} with {leave.value.id}, which it was given"
         yield finding("fallback-swallow", module, handler, message, key=f"given {func.name}", weight=BARELY,

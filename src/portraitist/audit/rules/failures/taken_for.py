@@ -17,7 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, helpers_behind, last_name, leads_to, names_in, place
-from portraitist.audit.rules.failures.looking import ASIDE, asked_about, is_untested, work_of
+from portraitist.audit.rules.failures.looking import ASIDE, asked_about, is_untested, work_tried
 from portraitist.audit.rules.failures.quiet import goes_round, live_attempts, only_logs, served
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import DONE
@@ -270,7 +270,7 @@ def _stays(
         ]
         if not before or before[-1].value is None or is_nothing(before[-1].value):
             continue
-        work, _ = work_of(ctx, attempt, reads=True)
+        work, _ = ctx.once(work_tried, attempt)
         if work and is_untested(ctx, func, each, before[-1].value) and _goes_further(func, name, handler):
             message = f"where {work} fails {name} stays what it was set to before, and nothing behind asks which it is"
             yield finding("fallback-swallow", module, handler, message, key=f"stays {name}", weight=BARELY,
