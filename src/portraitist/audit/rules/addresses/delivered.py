@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, ProviderCall, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.addresses.behind import is_behind_copy
@@ -20,7 +21,7 @@ from portraitist.audit.rules.addresses.near import is_near
 from portraitist.audit.rules.base import finding, live_statements, module_of, names_in, place
 from portraitist.audit.rules.gravity import BARELY
 
-_NO_PICTURE = re.compile(
+NO_PICTURE = re.compile(
     r"weights|lora|model|train|zip|version|error|status|prompt|caption|text|description|cost|price|(^|_)id$"
     r"|(^|_)(original|temp|temporary|replicate|provider|source|raw|remote)_"
 )
@@ -84,24 +85,25 @@ def _handed(
 def _deliveries(ctx: Context, use: ColumnUse) -> Iterator[tuple[Held, tuple[Site, ...]]]:
     """The addresses that a column's value may hold, where its name or the model says that it is a picture's."""
     column = snake(use.column)
-    if use.node is None or _NO_PICTURE.search(column):
+    if use.node is None or NO_PICTURE.search(column):
         return
     named = column in ctx.words.picture_columns or PICTURE.search(column) is not None
     ways = [each for each in held(ctx, module_of(ctx, use), use.node) if each[0].address]
-    if not ways or _is_safe(ctx, module_of(ctx, use), use.node):
+    if not ways or is_safe(ctx, module_of(ctx, use), use.node):
         return
     for way, sites in sorted(ways, key=_order):
         keys = [snake(each) for each in way.path if isinstance(each, str)]
         pictures = isinstance(way.source, ProviderCall) and makes_pictures(way.source)
-        if any(_NO_PICTURE.search(each) for each in keys) or any(_is_safe(ctx, *each) for each in sites):
+        if any(NO_PICTURE.search(each) for each in keys) or any(is_safe(ctx, *each) for each in sites):
             continue
         if pictures or named or (keys and PICTURE.search(keys[-1])):
             yield way, sites
 
 
-def _is_safe(ctx: Context, module: Module, node: ir.Node) -> bool:
+def is_safe(ctx: Context, module: Module, node: ir.Node) -> bool:
     """Whether a value is kept only where a copy was made, or is about words."""
-    return _holds_words(node) or any(is_behind_copy(ctx, module, each) for each in ir.find(node, ir.Name))
+    names = [each for each in ir.find(node, ir.Name) if len(bindings_of(module, each)) > 1]
+    return _holds_words(node) or any(is_behind_copy(ctx, module, each) for each in names)
 
 
 def _holds_words(node: ir.Node) -> bool:

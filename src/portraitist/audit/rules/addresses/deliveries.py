@@ -15,7 +15,8 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import fillings, reaching
 from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Binding, Module
-from portraitist.audit.rules.addresses.loose import answers_text
+from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
+from portraitist.audit.rules.addresses.loose import ANSWERS, answers_text
 from portraitist.audit.rules.addresses.near import MAX_CALLERS, hears
 from portraitist.audit.rules.base import COMPREHENSIONS, last_name
 
@@ -233,27 +234,39 @@ class Follower:
         made = self.ctx.call_at.get(call)
         if made is not None:
             return frozenset(_answered(self.ctx, made))
-        func, name = call.func, last_name(call.func)
+        name = last_name(call.func)
         if hook := self._hook(call) if name in {"json", "get_json", "loads", "parse"} else None:
             return frozenset({Held(hook)}) | self._union(module, call.args)
+        given, targets = self._runs(module, call)
+        found: set[Held] = set()
+        for target in targets[:4]:
+            if target.module is not None and isinstance(target.node, ir.Func):
+                found |= self._given_back(module, given, target.module, target.node)
+        return frozenset(found) if targets else self._of_library(module, call, name)
+
+    def _runs(self, module: Module, call: ir.Call) -> tuple[ir.Call, list[Target]]:
+        """The functions of the repository that a call runs, with the call that hands them their arguments."""
         targets = [each for each in self.ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
-        if targets:
-            found: set[Held] = set()
-            for target in targets[:4]:
-                if target.module is not None and isinstance(target.node, ir.Func):
-                    found |= self._given_back(module, call, target.module, target.node)
-            return frozenset(found)
-        if isinstance(func, ir.Attr) and name in _EACH:
-            inner = [each for each in call.args if isinstance(each, ir.Func)]
-            if inner:
-                return self._union(module, (value for each in inner for value in returns(each)))
+        if targets or last_name(call.func) not in HANDING_ON or module.language != "python":
+            return call, targets
+        given = handed_on(call) or call
+        resolved = self.ctx.program.resolve(module, given.func)
+        return given, [each for each in resolved if isinstance(each.node, ir.Func)]
+
+    def _of_library(self, module: Module, call: ir.Call, name: str) -> Ways:
+        """What a call of a library gives back of what it is given: nothing, but for those that only hand it on."""
+        func = call.func
+        callbacks = [each for each in call.args if isinstance(each, ir.Func)]
+        hands_on = any(word in name.lower() for word in _GIVES_BACK) or name == "then"
+        if isinstance(func, ir.Attr) and name in _EACH and not callbacks:
             return self.value(module, func.obj)
+        if callbacks and (name in _EACH or hands_on):
+            return self._union(module, (value for each in callbacks for value in returns(each)))
         if isinstance(func, ir.Attr) and name in {"get", "pop"} and call.args:
             key = call.args[0].value if isinstance(call.args[0], ir.Lit) else None
             return member(self.value(module, func.obj), key if isinstance(key, str | int) else None)
-        callbacks = [each for each in call.args if isinstance(each, ir.Func)]
-        if callbacks and (any(word in name.lower() for word in _GIVES_BACK) or name == "then"):
-            return self._union(module, (value for each in callbacks for value in returns(each)))
+        if name in ANSWERS and call.args:
+            return self.value(module, call.args[0])
         if isinstance(func, ir.Attr) and name in _OWN:
             return self.value(module, func.obj)
         if name in _SAME:

@@ -79,7 +79,7 @@ def loose_addresses(ctx: Context, kept: list[Finding]) -> Iterator[Finding]:
     ways = working(ctx)
     yield from _in_memory(ctx, ways)
     if not ctx.once(keeps_later):
-        keeps = any(ctx.once(_keeps_fetched, each) for each in ctx.live)
+        keeps = any(ctx.once(keeps_fetched, each) for each in ctx.live)
         asking = set() if keeps else _asking(ctx, ways)
         told = [each for each in asking if told_in(ctx, each, kept)]
         yield from _answered(ctx, ways, {*asking, *ways.paid} - {*told})
@@ -104,7 +104,7 @@ def told_in(ctx: Context, func: ir.Func, findings: list[Finding]) -> list[Findin
     return [each for each in findings if each.path == path and func.line <= each.line <= func.end]
 
 
-def _keeps_fetched(ctx: Context, module: Module) -> bool:
+def keeps_fetched(ctx: Context, module: Module) -> bool:
     """Whether a function of the server, whoever calls it, fetches something and stores it."""
     if module.role != "src" or runs_in_browser(module) or module.path in ctx.dead_modules:
         return False

@@ -18,6 +18,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.addresses.behind import copied_at_all, is_behind_copy, parts_of
 from portraitist.audit.rules.addresses.delivered import delivered
 from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
+from portraitist.audit.rules.addresses.handed_out import handed_out
 from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, loose_addresses
 from portraitist.audit.rules.addresses.shown import shown_by_pages
 from portraitist.audit.rules.addresses.signed import signed_for_a_time
@@ -49,7 +50,9 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     yield from failed
     unmade = list(kept_unless_copied(ctx, [*kept, *loose, *failed]))
     yield from unmade
-    yield from delivered(ctx, [*kept, *loose, *failed, *unmade])
+    further = list(delivered(ctx, [*kept, *loose, *failed, *unmade]))
+    yield from further
+    yield from handed_out(ctx, [*kept, *loose, *failed, *unmade, *further])
     yield from shown_by_pages(ctx, loose)
     yield from signed_for_a_time(ctx)
 
