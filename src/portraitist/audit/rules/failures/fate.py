@@ -16,9 +16,9 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, live_statements, names_in
+from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
 from portraitist.audit.rules.failures.answers import answers_with_error
-from portraitist.audit.rules.failures.looking import ASIDE, WORKS_FOR, work_in, work_tried
+from portraitist.audit.rules.failures.looking import ASIDE, WORKS_FOR, work_in, work_of, work_tried
 from portraitist.audit.rules.failures.outcomes import (
     answer_of,
     effect_of,
@@ -63,7 +63,7 @@ def _caught(spot: _Spot, ways: Ways, attempt: ir.Try, handler: ir.Handler) -> It
     if (isinstance(last, ir.Return) and fails(last)) or ASIDE.search(func.name) or _is_expected(handler):
         return
     work, node = ctx.once(work_tried, attempt)
-    if not work or node is None:
+    if not work or node is None or (not work_of(ctx, attempt, reads=False)[0] and not _gives(attempt)):
         return
     walk = Walk(python=module.language == "python")
     way = where_caught(walk, attempt, node)
@@ -75,6 +75,23 @@ def _caught(spot: _Spot, ways: Ways, attempt: ir.Try, handler: ir.Handler) -> It
         return
     if fate is not None:
         yield _found(module, handler, work, fate)
+
+
+def _gives(attempt: ir.Try) -> bool:
+    """Whether something is left of an attempt that only asks; else it is a check in front of what comes."""
+    inner = {
+        name for part in attempt.body for each in ir.find(part, ir.Assign) if each.decl
+        for name in variables_in(each.target)
+    }  # fmt: skip
+    for part in attempt.body:
+        for made in ir.find(part, ir.Assign):
+            if not made.decl and not variables_in(made.target) <= inner:
+                return True
+        if any(not fails(each) and each.within is attempt.within for each in ir.find(part, ir.Return)):
+            return True
+        if any(last_name(each.func) in _ADDS for each in ir.find(part, ir.Call)):
+            return True
+    return False
 
 
 def _is_expected(handler: ir.Handler) -> bool:
