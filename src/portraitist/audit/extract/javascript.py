@@ -223,7 +223,7 @@ class Statements(Expressions):
         value = self.convert(node.child_by_field_name("value"))
         body = node.child_by_field_name("body")
         branches: list[ir.Node] = []
-        for case in body.named_children if body else []:
+        for case in (each for each in (body.named_children if body else []) if each.type != "comment"):
             label = case.child_by_field_name("value")
             statements = [each for each in case.named_children if each != label and each.type != "comment"]
             test = (

@@ -30,6 +30,7 @@ from portraitist.audit.rules.completion.made_up import made_up
 from portraitist.audit.rules.completion.plainly import taken_plainly
 from portraitist.audit.rules.completion.polled import waited_in_vain
 from portraitist.audit.rules.completion.results import done_without_result, of_both
+from portraitist.audit.rules.completion.told_empty import done_with_nothing
 from portraitist.audit.rules.completion.untaken import nothing_taken
 from portraitist.audit.rules.completion.words import done_at, gets_model, holds_model, is_done, says_done
 from portraitist.audit.rules.gravity import BARELY
@@ -38,6 +39,19 @@ from portraitist.audit.rules.state_words import DONE, LOST
 
 
 def no_retry(ctx: Context) -> Iterator[Finding]:
+    """Work that is marked done although nothing of it may have been stored.
+
+    What a run without an output does is followed way by way (`told_empty`); it is told where nothing else tells it.
+    """
+    known = list(_by_columns(ctx))
+    yield from known
+    places = {(each.path, line) for each in known for line in range(each.line, each.end_line + 1)}
+    for each in done_with_nothing(ctx):
+        if places.isdisjoint((each.path, line) for line in range(each.line, each.end_line + 1)):
+            yield each
+
+
+def _by_columns(ctx: Context) -> Iterator[Finding]:
     """A training is marked completed although no version may have been stored.
 
     Checks literals of done-states, and states tested to be one, next to model columns whose value may be null, or

@@ -155,11 +155,15 @@ def _put_right(ctx: Context, table: str, word: str, given: frozenset[str] | None
 def swept(ctx: Context, funcs: set[ir.Func]) -> bool:
     """Whether something ends the old open rows of a table whose state one of these functions writes."""
     tables = {name for name, made in ctx.once(_writers).items() if any(each.func in funcs for each in made)}
-    return any(ctx.once(_is_swept, each) for each in sorted(tables))
+    return any(is_swept(ctx, each) for each in sorted(tables))
+
+
+def is_swept(ctx: Context, table: str) -> bool:
+    """Whether a query asks for an open state of a table and for a time, and its function writes that state."""
+    return ctx.once(_is_swept, table)
 
 
 def _is_swept(ctx: Context, table: str) -> bool:
-    """Whether a query asks for an open state of a table and for a time, and its function writes that state."""
     changing = {each.func for each in writers(ctx, table)}
     words = {each.word for each in marks(ctx) if each.statement.table == table}
     return any(

@@ -32,6 +32,7 @@ from portraitist.audit.rules.states.second_reads import read_again, read_by_two
 from portraitist.audit.rules.states.stored_later import stored_later
 from portraitist.audit.rules.states.success_only import success_only
 from portraitist.audit.rules.states.thrown_away import thrown_away
+from portraitist.audit.rules.states.told_ends import ends_untold
 from portraitist.audit.rules.states.unasked import told_from_the_row
 from portraitist.audit.rules.states.unfinished import left_in_progress
 from portraitist.audit.rules.states.untold import untold
@@ -55,7 +56,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     (`success_only`), webhooks that are refused for what they lack (`demands`), wholes that wait for every part
     (`planned_parts`), and states that a store is handed too soon (`handed_marks`). And work whose answer nobody keeps
     (`thrown_away`), rows that have no state but a result (`wordless`), and rows that a request ends when it is not cut
-    off (`cut_requests`).
+    off (`cut_requests`). And answers of the provider that a row is not told of, followed way by way (`told_ends`).
     """
     yield from left_in_progress(ctx)
     yield from left_before_work(ctx)
@@ -85,4 +86,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from left_without_result(ctx)
     yield from cut_requests(ctx)
     yield from never_said(ctx)
-    yield from unknown_ends(ctx)
+    known = list(unknown_ends(ctx))
+    yield from known
+    places = {(each.path, each.line) for each in known}
+    yield from (each for each in ends_untold(ctx) if (each.path, each.line) not in places)

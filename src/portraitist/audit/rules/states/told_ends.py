@@ -1,0 +1,122 @@
+"""Part of the rule on states that stay open: answers of the provider after which a row is left as it is.
+
+The function that hears or asks, and its helpers, are followed for each answer (`answers`); what another function that
+hears or asks ends for the same table, or what sweeps old rows, is no concern of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context
+from portraitist.audit.model import Finding
+from portraitist.audit.rules.answers.ends import SUCCESS, Root, roots, swept_tables
+from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.states.marks import marks
+from portraitist.audit.rules.syntax import fails
+
+_SAID = {
+    "failed": "a failed run",
+    "canceled": "a canceled run",
+    "empty": "a run that succeeded without an output",
+    "other": "a run whose output has another form",
+    "refused": "a refusal of the status call, an unknown id too,",
+}
+
+
+def ends_untold(ctx: Context) -> Iterator[Finding]:
+    """Rows that success ends, and that a failure, a cancellation, an empty success or a refusal leaves as they are."""
+    every = roots(ctx)
+    open_ = {each.statement.table for each in marks(ctx)} if every else set()
+    seen: set[tuple[str, int, int]] = set()
+    for root in every:
+        done = root.done() - swept_tables(ctx)
+        for answer in _SAID if done else ():
+            if answer == "refused" and not _is_taken_for_work(root):
+                continue
+            left = done - root.ends(answer)
+            left = {each for each in left if "{" not in each}
+            left -= {table for each in every if each is not root for table in each.ends(answer)}
+            others = root.ends(answer) - root.ends("running")
+            if others:
+                left &= open_
+            left = left & open_ or left
+            if not left or _goes_elsewhere(ctx, root, answer):
+                continue
+            node, line, end = _where(root, answer, left)
+            func = node if isinstance(node, ir.Func) else node.within
+            module = ctx.program.module_of[func or root.func]
+            if (module.path, line, end) in seen:
+                continue
+            seen.add((module.path, line, end))
+            tables = ", ".join(sorted(left))
+            message = f"{_SAID[answer]} leaves the state in {tables} as it is"
+            weight = 44 if answer == "failed" and not others else BARELY
+            yield finding("stuck-status", module, node, message, key=f"{module.scope_name(root.func)} {answer}",
+                          weight=weight, line=line, end=end)  # fmt: skip
+
+
+def _is_taken_for_work(root: Root) -> bool:
+    """Whether a refused status call is no error to the function that asks: nobody hears of it."""
+    walk = root.walks["refused"]
+    left = [leave for each in walk.caught for part in each.body for leave in ir.find(part, ir.Return)]
+    return walk.asks and not root.hears and bool(walk.caught or not walk.broke) and not any(map(fails, left))
+
+
+def _goes_elsewhere(ctx: Context, root: Root, answer: str) -> bool:
+    """Whether this answer leaves by an error of its own, or runs into what may end the row unseen."""
+    own, good, still = (root.walks[each] for each in (answer, SUCCESS, "running"))
+    if set(own.thrown) - set(good.thrown) and answer != "refused":
+        return True
+    return any(not _of_statement(ctx, each) for each in own.guessed - still.guessed)
+
+
+def _of_statement(ctx: Context, call: ir.Node) -> bool:
+    """Whether a call is a link of a statement's chain."""
+    node: ir.Node | None = call
+    while isinstance(node, ir.Call | ir.Attr):
+        if node in ctx.statements_at:
+            return True
+        node = node.parent
+    return False
+
+
+def _where(root: Root, answer: str, left: set[str]) -> tuple[ir.Node, int, int]:
+    """The branch that this answer takes and success does not, else the branches that it passes by."""
+    walk = root.walks[answer]
+    if answer == "refused" and walk.caught:
+        written = [each.statement.node for each in root.walks[SUCCESS].effects]
+        around = {above for each in written for above in ir.ancestors(each) if isinstance(above, ir.Try)}
+        handler = next((each for each in walk.caught if each.parent in around), walk.caught[-1])
+        return handler, handler.line, handler.end
+    fine = root.walks[SUCCESS]
+    good = {**dict.fromkeys(fine.forks), **_own(root, fine.tests)}
+    broke = [each for each in walk.broke if each not in fine.broke]
+    if broke:
+        return broke[0], broke[0].line, broke[0].end
+    own = _own(root, walk.tests)
+    taken = [each for each, known in own.items() if known and good.get(each) is not True and each.then]
+    if taken:
+        return taken[-1], taken[-1].line, taken[-1].then[-1].end
+    last = [each for each, known in own.items() if not known and good.get(each) is not False and each.other]
+    if last and not isinstance(last[-1].other[0], ir.If):
+        return last[-1], last[-1].other[0].line, last[-1].other[-1].end
+    passed = [each for each, known in own.items() if not known and good.get(each, False) is not False]
+    writing = [each.statement.node for each in fine.effects if each.statement.table in left]
+    over = {above for each in writing for above in ir.ancestors(each)}
+    if passed:
+        by = next((each for each in passed if each in over), passed[0])
+        return by, by.line, by.end
+    written = [
+        each.statement.node for each in root.walks[SUCCESS].effects if each.statement.func is root.func
+    ]
+    here = written[0] if written else root.func
+    return here, here.line, here.end if written else here.line
+
+
+def _own(root: Root, tests: dict[ir.If, bool]) -> dict[ir.If, bool]:
+    """The tests that stand in the function itself, or all where it has none."""
+    inside = {each: known for each, known in tests.items() if root.func in set(ir.ancestors(each))}
+    return inside or tests
