@@ -30,6 +30,7 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.credits.apart import apart
 from portraitist.audit.rules.credits.ledger import Ledger
 from portraitist.audit.rules.credits.rows_later import asks_number, limits
+from portraitist.audit.rules.credits.siblings import siblings
 from portraitist.audit.rules.credits.steps import Step, goes_on, steps_of
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.requests import Given, below, is_given
@@ -66,6 +67,7 @@ def escaped(ctx: Context, ledger: Ledger, flows: list[Flow], hooks: list[ir.Func
     opened = [flow for flow, steps in ways if not _asks(ctx, flow, steps)]
     if opened:
         yield from _by_browser(ctx, opened)
+    yield from siblings(ctx, [flow for flow, _ in ways], opened)
     if ways and len(opened) == len(ways):
         yield from apart(ctx, ledger, opened)
     if flows:
