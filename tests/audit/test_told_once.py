@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from portraitist.audit.pipeline import Audit
 
 Auditor = Callable[[dict[str, str]], Audit]
@@ -151,3 +153,20 @@ def test_a_secret_in_two_places_is_told_once(audit_files: Auditor) -> None:
     found = [each for each in audit.findings if each.rule == "secret-in-repo"]
     assert len(found) == 2
     assert [each.path for each in found if each.rank is not None] == ["docs/one.md"]
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "secret", "name"),
+    [  # what is committed, the piece that must not be said, and the name that is
+        ("a.json", '{"private_key": "-----BEGIN PRIVATE KEY-----\\nMIab12==\\n"}', "MIab12", "private_key"),
+        (".env", "SESSION_SECRET=Zm9vYmFyYmF6Zm9v12345QQ==", "Zm9vYmFyYmF6Zm9v12345QQ", "SESSION_SECRET"),
+        ("notes.md", "c2VjcmV0IGtleQ81927==, r8_" + "Qz7" * 12 + "k", "c2VjcmV0IGtleQ81927", ""),
+        ("a.ts", 'const key = process.env.KEY || "r8_' + "Qz7" * 12 + 'k";', "Qz7Qz7", "key"),
+    ],
+)  # fmt: skip
+def test_no_piece_of_a_secret_is_taken_for_its_name(
+    audit_files: Auditor, path: str, line: str, secret: str, name: str
+) -> None:
+    [found] = [each for each in audit_files({path: line + "\n"}).findings if each.rule == "secret-in-repo"]
+    assert secret not in f"{found.message} {found.key}"
+    assert found.message == f"a secret{' in ' + name if name else ''} is committed (redacted)"

@@ -27,6 +27,10 @@ def add(ctx: Context) -> None:
                 ctx.facts.append(replace(fact, key=key, also=True))
 
 
+_CREATES = re.compile(r"POST /v1/(?:.*/)?(predictions|trainings)")
+"""The requests that the provider's client has a method for."""
+
+
 def _names(
     fact: Fact, tables: dict[str, list[TableDef]], holes: dict[tuple[str, str, int], str]
 ) -> Iterator[str]:
@@ -39,6 +43,8 @@ def _names(
         yield from _spellings(key)
     elif kind in {"replicate.call", "flow", "http"}:
         yield key.replace("async_", "")
+        if kind == "flow" and (made := _CREATES.fullmatch(key)):
+            yield f"{made.group(1)}.create"
         places = [fact.place] if kind != "flow" else fact.evidence[-1:]
         yield from (holes.get((each.path, key, each.line), "") for each in places)
     elif kind in {"poll", "persist"}:

@@ -27,7 +27,10 @@ _STORES = re.compile(r"upload|save|store|persist|mirror|copy|archive|rehost|inge
 def add(ctx: Context) -> None:
     """Adds the facts, behind all others."""
     known = {(each.kind, each.key, each.path, each.line) for each in ctx.facts}
-    ways = (_denying, _helpers_asking, _webhooks, _storing, _columns_set, _settings, _polling)
+    ways = (
+        *(_denying, _guards, _helpers_asking, _webhooks, _storing, _columns_set, _settings, _polling),
+        *(_waiting, _asked_again, _model_tables, _handlers),
+    )
     for module, node, kind, key in (place for way in ways for place in way(ctx)):
         if (kind, key, module.path, node.line) not in known:
             known.add((kind, key, module.path, node.line))
@@ -48,12 +51,51 @@ def _denying(ctx: Context) -> Iterator[_Place]:
         short = fact.key.rpartition(".")[2]
         for call in ir.find(func, ir.Call):
             if call.line == fact.line and ir.dotted(call.func).rpartition(".")[2] == short:
+                kept = ir.enclosing(call, ir.Assign)
+                if kept is not None and kept.line < call.line <= kept.line + 4:
+                    yield module, ir.Other(kept.line, call.line, []), "auth", fact.key
                 test = auth.test_of(module, func, call)
                 if test is not None and test.line - fact.end_line < 12:
                     yield module, ir.Other(test.line, test.line, []), "auth", fact.key
         for branch in ir.find(func, ir.If):
             if branch.line == fact.line:
                 yield from _answered_by(ctx, module, branch)
+                for attr in ir.find(branch.test, ir.Attr):
+                    if ir.plain_dotted(attr.obj) == "process.env":
+                        yield module, branch, "auth", attr.name
+
+
+GUARDS_DEEP = 2
+"""So many functions behind a guard's name are looked at: the guard, and the check that it leaves the answer to."""
+
+
+def _guards(ctx: Context) -> Iterator[_Place]:
+    """The definitions of the guards that stand before handlers, where they are here."""
+    for fact in ctx.of("auth"):
+        asked = [(ctx.program.modules[fact.path], fact.line, fact.key)]
+        for _ in range(GUARDS_DEEP):
+            found = [each for about in asked for each in _defined(ctx, *about)]
+            yield from ((module, func, "auth", func.name) for module, func in found if func.name)
+            checks = (each for module, func in found for each in auth.in_body(ctx, module, func))
+            asked = [(module, node.line, name) for name, module, node in checks]
+
+
+def _defined(ctx: Context, module: Module, line: int, key: str) -> Iterator[tuple[Module, ir.Func]]:
+    """The functions of the repository that a name on a line stands for."""
+    short = key.rpartition(".")[2]
+    for node in ctx.once(_by_line, module).get(line, ()):
+        if (node.id if isinstance(node, ir.Name) else node.name) == short:
+            for target in ctx.program.resolve(module, node):
+                if isinstance(target.node, ir.Func) and target.module is not None:
+                    yield target.module, target.node
+
+
+def _by_line(_ctx: Context, module: Module) -> dict[int, list[ir.Name | ir.Attr]]:
+    found: dict[int, list[ir.Name | ir.Attr]] = {}
+    named: list[ir.Name | ir.Attr] = [*module.all(ir.Name), *module.all(ir.Attr)]
+    for node in named:
+        found.setdefault(node.line, []).append(node)
+    return found
 
 
 def _answered_by(ctx: Context, module: Module, branch: ir.If) -> Iterator[_Place]:
@@ -182,6 +224,24 @@ def _in_folders(ctx: Context, module: Module, call: ir.Call) -> Iterator[_Place]
             yield module, call, "persist", folder
 
 
+def _handlers(ctx: Context) -> Iterator[_Place]:
+    """The line on which a decorated handler itself begins, for its route and its flows; its path without a prefix."""
+    heads: dict[tuple[str, int], int] = {}
+    for route in ctx.routes:
+        head, line = route.head, route.node.line
+        if route.is_http and head > line and route.home[0] is route.module:
+            heads[route.module.path, line] = head
+            yield route.module, ir.Other(head, head, []), "route", route.key
+        texts = (ir.text_of(each) or "" for each in ir.find(route.node, ir.Lit))
+        own = next((each for each in texts if each.startswith("/")), "")
+        if route.is_http and own not in {"", "/", route.path} and route.path.endswith(own):
+            yield route.module, ir.Other(line, line, []), "route", f"{route.method} {own}"
+    for fact in ctx.of("flow"):
+        if (fact.path, fact.line) in heads:
+            head = heads[fact.path, fact.line]
+            yield ctx.program.modules[fact.path], ir.Other(head, head, []), "flow", fact.key
+
+
 def _polling(ctx: Context) -> Iterator[_Place]:
     """The head of a function that asks again and again, by its own name."""
     for fact in ctx.of("poll"):
@@ -189,6 +249,53 @@ def _polling(ctx: Context) -> Iterator[_Place]:
         func = module.function_at(fact.line)
         if func is not None and func.name:
             yield module, ir.Other(func.line, func.line, []), "poll", func.name
+
+
+def _waiting(ctx: Context) -> Iterator[_Place]:
+    """The provider's own waiting, and timers of servers whose function asks the provider or the database."""
+    for each in ctx.calls:
+        if each.sdk and each.api == "wait":
+            yield each.module, each.call, "poll", "wait"
+    asking = {each.func for each in ctx.calls if each.purpose == "status"} | set(ctx.statements_under)
+    for module in ctx.live:
+        for timer in module.calls({"setInterval"}) if not module.path.endswith((".tsx", ".jsx")) else ():
+            for call in ir.find(timer, ir.Call):
+                for target in ctx.program.functions_called(call):
+                    func = target.node
+                    if isinstance(func, ir.Func) and func.name and _asks(ctx, func, asking):
+                        yield module, timer, "poll", func.name
+
+
+_TIMERS = re.compile(r"set(Interval|Timeout)|re(fresh|fetch)Interval")
+
+
+def _asked_again(ctx: Context) -> Iterator[_Place]:
+    """The status call of a route that a page's timer asks."""
+    texts = [each.file.text for each in ctx.live if _TIMERS.search(each.file.text)]
+    status = {each.func: each for each in ctx.calls if each.purpose == "status" and each.func is not None}
+    for route in ctx.routes if texts else ():
+        start = re.split(r"[{\[]", route.path)[0].rstrip("/")
+        for func in route.funcs if route.is_http and start.count("/") > 1 else ():
+            if func in status and any(start in text for text in texts):
+                yield status[func].module, status[func].call, "poll", status[func].api
+
+
+def _asks(ctx: Context, func: ir.Func, asking: set[ir.Func | None]) -> bool:
+    """Whether a function is one of these, or calls one of them itself."""
+    called = (each.node for call in ir.find(func, ir.Call) for each in ctx.program.functions_called(call))
+    return func in asking or any(each in asking for each in called)
+
+
+def _model_tables(ctx: Context) -> Iterator[_Place]:
+    """The table of models that a pinned one stands in, by its name."""
+    for fact in ctx.of("const"):
+        module = ctx.program.modules.get(fact.path)
+        if module is None:
+            continue
+        for table in module.all(ir.Obj):
+            named = table.parent
+            if isinstance(named, ir.Assign) and table.line <= fact.line <= table.end:
+                yield module, named, "const", ir.plain_dotted(named.target)
 
 
 _PATHS = re.compile(r"path|key|name|dest|target", re.I)

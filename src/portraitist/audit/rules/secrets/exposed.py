@@ -155,14 +155,33 @@ def _by_form(ctx: Context) -> Iterator[Finding]:
             if found and file.role == "test" and found.group().startswith("whsec_"):
                 real = None  # a signature's test vector needs a key; it opens nothing
             if real or (file.language == "env" and not example and _env_secret(line)):
-                named = re.search(r"[A-Za-z_]\w*(?=\s*[=:])", line)
-                key = named.group() if named else ""
+                key = _name_of(line[: found.start()] if found and real else line[: line.find("=") + 1])
                 message = f"a secret{' in ' + key if key else ''} is committed (redacted)"
-                weight = BARELY if _OPENS_NOTHING.match(key) else 91 if file.role != "test" else 38
+                nothing = _OPENS_NOTHING.match(key) or (
+                    found and _SIGNED_ADDRESS.search(line, 0, found.start())
+                )
+                weight = BARELY if nothing else 91 if file.role != "test" else 38
                 here = Place(file.path, number)
                 first = seen.setdefault(found.group() if found and real else line.strip(), here)
                 again = () if first is here else (first,)
                 yield Finding("secret-in-repo", file.path, number, number, message, key, "", again, weight)
+
+
+_NAMED = re.compile(r"([A-Za-z_]\w{0,39})[\"'`]?\s*(?::\s*[\w?]+\s*)?[:=]>?\s*[\"'`]?(?:\w+ )?$")
+_BEGINS = re.compile(r"\s*(?:export\s+)?(?:(?:const|let|var)\s+)?[\"']?([A-Za-z_]\w{0,39})[\"']?\s*[:=](?!=)")
+
+
+def _name_of(before: str) -> str:
+    """The name that a secret is given: the one right before it, or the one that its line begins with.
+
+    Never a piece of a secret: what stands behind its beginning is not looked at, nor a name with many digits.
+    """
+    found = _NAMED.search(before) or _BEGINS.match(before)
+    name = found.group(1) if found else ""
+    return "" if len(re.findall(r"\d", name)) > 2 else name
+
+
+_SIGNED_ADDRESS = re.compile(r"https?://\S*(AWSAccessKeyId|X-Amz-Credential)=$")
 
 
 def _telling_lines(file: SourceFile) -> Iterator[tuple[int, str]]:
@@ -183,7 +202,7 @@ def _telling_lines(file: SourceFile) -> Iterator[tuple[int, str]]:
 
 
 _OPENS_NOTHING = re.compile(r"AWS_ACCESS_KEY_ID|VERCEL_OIDC_TOKEN")
-"""Half of a pair, and a token that is gone within hours."""
+"""Half of a pair, and a token that is gone within hours. So is a signed address, which holds the same half."""
 
 
 def _env_secret(line: str) -> bool:
