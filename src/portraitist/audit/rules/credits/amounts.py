@@ -76,7 +76,7 @@ def _said(here: Given, amount: ir.Node) -> list[str]:
     """The fields of the request in an amount, or the amount's own names."""
     parts = list(_behind(here.module, amount, 0))
     fields = {each.name for each in parts if isinstance(each, ir.Attr) and is_given(here, each)}
-    return sorted(fields) or sorted(_names(here.module, amount))
+    return sorted(fields) or sorted(names_behind(here.module, amount))
 
 
 def _outputs(ctx: Context, flow: Flow, on_way: list[Given], seen: set[ir.Node]) -> Iterator[Finding]:
@@ -116,7 +116,7 @@ def _in_handler(ctx: Context, here: Given, node: ir.Node) -> tuple[Module, ir.No
     return here.module, node
 
 
-def _names(module: Module, node: ir.Node) -> set[str]:
+def names_behind(module: Module, node: ir.Node) -> set[str]:
     """The names that an amount is made of, the variables behind them included."""
     found: set[str] = set()
     for each in _behind(module, node, 0):
@@ -138,7 +138,7 @@ def _is_bounded(ctx: Context, here: Given, amount: ir.Node) -> bool:
             if func is not here.way[0]
             else set()
         )
-    names |= _names(here.module, amount)
+    names |= names_behind(here.module, amount)
     parts = list(_behind(here.module, amount, 0))
     if any(_clamped(part) for part in parts):
         return True

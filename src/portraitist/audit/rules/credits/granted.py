@@ -14,6 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, last_name, names_in, refusing_names, trace
+from portraitist.audit.rules.credits.amounts import names_behind
 from portraitist.audit.rules.credits.changes import CREDIT, meaning
 from portraitist.audit.rules.credits.effects import asked_for, done_in
 from portraitist.audit.rules.credits.ledger import named_kinds
@@ -99,11 +100,12 @@ def _first_sum(ctx: Context, route: Route) -> tuple[Given, ir.Node, int, bool] |
     for here in below(ctx, route):
         before.append(here)
         found = next(_sums(ctx, here), None)
-        if found is not None and not any(_has_reason(ctx, each) for each in before):
+        given = names_behind(found[0].module, found[1]) if found is not None else set()
+        if found is not None and not any(_has_reason(ctx, each, given) for each in before):
             return *found, False
         if found is not None:
             shown = [func for each in before for func in each.way if ctx.once(_asks_payments, func)]
-            others = any(_only_staff(each) or _takes(ctx, each) or _earns(each) for each in before)
+            others = any(_only_staff(each) or _takes(ctx, each, given) or _earns(each) for each in before)
             return (*found, True) if shown and not others and not any(map(_weighs, shown)) else None
     return None
 
@@ -136,11 +138,11 @@ def _sums(ctx: Context, here: Given) -> Iterator[Sum]:
             yield here, call, call.line
 
 
-def _has_reason(ctx: Context, here: Given) -> bool:
+def _has_reason(ctx: Context, here: Given, given: set[str]) -> bool:
     """Whether a payment is asked for on the way, only staff may come, or what is given was taken here before."""
     if any(ctx.once(_asks_payments, each) for each in here.way) or _only_staff(here):
         return True
-    return _takes(ctx, here) or _earns(here)
+    return _takes(ctx, here, given) or _earns(here)
 
 
 def _earns(here: Given) -> bool:
@@ -148,11 +150,21 @@ def _earns(here: Given) -> bool:
     return any(_EARNS.search(last_name(each.func)) for func in here.way for each in ir.find(func, ir.Call))
 
 
-def _takes(ctx: Context, here: Given) -> bool:
+def _takes(ctx: Context, here: Given, given: set[str]) -> bool:
+    """Whether something is taken on the way that may be what is given: by an amount made of one of the same names.
+
+    Plain numbers and amounts that are not known are believed to be.
+    """
     asked = (
         one for func in here.way for each in (func, *helpers_of(ctx, func)) for one in ir.find(each, ir.Func)
     )
-    return any(next(done_in(ctx, each, "take"), None) for each in asked)
+    for func in dict.fromkeys(asked):
+        for each in done_in(ctx, func, "take"):
+            module = ctx.program.module_of[func]
+            named = [names_behind(module, amount) for amount in each.amounts]
+            if func not in here.way or not named or any(not one or one & given for one in named):
+                return True
+    return False
 
 
 def _increments(here: Given, part: ir.Node) -> bool:

@@ -138,9 +138,12 @@ class _Walk:
         return False
 
     def _given_later(self, handler: ir.Handler) -> bool:
-        """Whether what follows a handler that does not leave may give back."""
-        leaves = any(isinstance(each, ir.Return) for part in handler.body for each in ir.walk(part))
-        return not leaves and any(each.line > handler.end for each in self.gives)
+        """Whether what follows a handler that does not leave may give back, or tries once more."""
+        leaves = (each for part in handler.body for each in ir.find(part, ir.Return))
+        if any(each.within is handler.within for each in leaves):
+            return False
+        around = (each for each in ir.ancestors(handler) if isinstance(each, ir.Loop | ir.Func))
+        return isinstance(next(around, None), ir.Loop) or any(each.line > handler.end for each in self.gives)
 
     def _failing(self, part: ir.Node) -> Iterator[ir.Node]:
         """The calls below a node, behind the take, that plainly may throw."""
