@@ -63,18 +63,43 @@ def _caught(spot: _Spot, ways: Ways, attempt: ir.Try, handler: ir.Handler) -> It
     if (isinstance(last, ir.Return) and fails(last)) or ASIDE.search(func.name) or _is_expected(handler):
         return
     work, node = ctx.once(work_tried, attempt)
+    if not work:
+        work, node = _made(attempt)
     if not work or node is None or (not work_of(ctx, attempt, reads=False)[0] and not _gives(attempt)):
         return
     walk = Walk(python=module.language == "python")
     way = where_caught(walk, attempt, node)
     try:
+        walk.stands_in = not _tries_again(handler, node)
         ends, further = walk.block(handler.body, [way])
+        walk.stands_in = False
         ends += walk.behind(attempt, further)
         fate = _unheard(spot, ways, ends) or _fate(spot, ends)
     except TiredError:
         return
     if fate is not None:
         yield _found(module, handler, work, fate)
+
+
+def _tries_again(handler: ir.Handler, failed: ir.Node) -> bool:
+    """Whether a handler calls what failed once more, by its name."""
+    name = last_name(failed.func) if isinstance(failed, ir.Call) else ""
+    return any(last_name(each.func) == name for part in handler.body for each in ir.find(part, ir.Call))
+
+
+def _made(attempt: ir.Try) -> tuple[str, ir.Node | None]:
+    """The first call of an attempt that by its name makes or asks something, wherever it leads."""
+    calls = (
+        each for part in attempt.body for each in ir.find(part, ir.Call) if each.within is attempt.within
+    )
+    found = next((each for each in calls if _MAKES.search(last_name(each.func))), None)
+    return (ir.dotted(found.func), found) if found is not None else ("", None)
+
+
+_MAKES = re.compile(
+    r"^_?(generate|analy[sz]e|detect|estimate|describe|caption|classify|transcribe|invoke|predict|render|upscale|enhance"
+    r"|download|swap|scan|query|(get|put|update|delete)_?item|train|deduct|charge|refund|debit|credit)(_|[A-Z]|$)"
+)
 
 
 def _gives(attempt: ir.Try) -> bool:

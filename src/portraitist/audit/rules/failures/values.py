@@ -27,7 +27,7 @@ class Partly(dict[str, Sure]):
 
 
 ERROR, TEXT, REFUSED = _Mark(), _Mark(), _Mark()
-"""What was caught or what an answer tells of its failure, words, and the status of an answer that refuses."""
+"""What was caught or what an answer tells of its failure, something true, and the status of an answer that refuses."""
 NOTHING = Sure(None)
 REFUSAL = Sure(
     Partly(ok=Sure(False), status=Sure(REFUSED), status_code=Sure(REFUSED), is_success=Sure(False))
@@ -86,7 +86,10 @@ class Values:
         """`a ? b : c`, `a or b`, and what stands in brackets."""
         if isinstance(node, ir.Cond):
             known = self.truth(self.of(node.test, names))
-            return None if known is None else self.of(node.then if known else node.other, names)
+            if known is None:
+                either = {self.truth(self.of(each, names)) for each in (node.then, node.other)}
+                return Sure(TEXT) if either == {True} else None
+            return self.of(node.then if known else node.other, names)
         if isinstance(node, ir.Bin):
             return self._operation(node, names)
         inside = node.parts if isinstance(node, ir.Other) else []

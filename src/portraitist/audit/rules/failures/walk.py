@@ -14,7 +14,7 @@ from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name
 from portraitist.audit.rules.failures.quiet import LOGS, goes_round, only_logs
-from portraitist.audit.rules.failures.values import Given, Sure, Values, member
+from portraitist.audit.rules.failures.values import ERROR, TEXT, Given, Sure, Values, member
 from portraitist.audit.rules.syntax import bodies_of, is_way_out
 
 _WAYS, _STEPS = 16, 400
@@ -38,6 +38,10 @@ class Way:
     asked: tuple[ir.If, ...] = ()
     dealt: bool = False
 
+    def also(self, node: ir.Node) -> Way:
+        """The way with one statement more; made often, so not by `replace`."""
+        return Way(self.names, self.touched, (*self.done, node), self.asked, self.dealt)
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -56,12 +60,13 @@ class TiredError(Exception):
 class Walk:
     """Follows one function; `given` says what a call gives where it fails, `python` which language it is.
 
-    With `all_ways` a test that is not decided never ends a way.
+    With `all_ways` a test that is not decided never ends a way; while `stands_in` holds, what is not known and has
+    nothing of the error in it stands for what failed.
     """
 
     def __init__(self, *, python: bool, given: Given | None = None, all_ways: bool = False) -> None:
         self.values = Values(given or {}, python=python)
-        self.all_ways, self.steps = all_ways, 0
+        self.all_ways, self.steps, self.stands_in = all_ways, 0, False
 
     def behind(self, node: ir.Node, ways: list[Way]) -> list[End]:
         """How the ways end that go on behind a statement, out to the end of its function."""
@@ -113,8 +118,8 @@ class Walk:
     def statement(self, node: ir.Node, way: Way) -> tuple[list[End], list[Way]]:
         """The same for one statement."""
         if isinstance(node, ir.Return):
-            value = self.values.of(node.value, way.names)
-            done = replace(way, done=(*way.done, node))
+            value = self._of(node.value, way)
+            done = way.also(node)
             return [End(THROWS if node.throws else GIVES, done, node, value)], []
         if isinstance(node, ir.Other) and is_way_out(node):
             return [End(node.kind, way, node)], []
@@ -136,7 +141,14 @@ class Walk:
             return [End(THROWS, way, node)], []
         if isinstance(node, ir.Assign):
             way = self._set(node, way)
-        return [], [replace(way, done=(*way.done, node))]
+        return [], [way.also(node)]
+
+    def _of(self, node: ir.Node | None, way: Way) -> Sure | None:
+        value = self.values.of(node, way.names)
+        if value is not None or not self.stands_in or node is None:
+            return value
+        errors = {name for name, each in way.names.items() if each == Sure(ERROR)}
+        return Sure(TEXT) if errors.isdisjoint(variables_in(node)) else None
 
     def _branch(self, node: ir.If, way: Way) -> tuple[list[End], list[Way]]:
         known = self.values.truth(self.values.of(node.test, way.names))
@@ -189,7 +201,7 @@ class Walk:
 
     def _set(self, node: ir.Assign, way: Way) -> Way:
         names = dict(way.names)
-        value = self.values.of(node.value, way.names)
+        value = self._of(node.value, way)
         if node.op != "=":
             value = None
         self._bind(names, node.target, value)
