@@ -13,6 +13,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
+from portraitist.audit.facts.db_common import call_name
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.credits.changes import CREDIT
@@ -28,7 +29,7 @@ _COUNTERS = re.compile(
 )
 """Columns that everybody who looks may move."""
 _OWN_DOING = re.compile(
-    r"session|otp|verif|token|code|visit|view|like|event|log|lead|subscri|feedback|analytic|vote|metric|click",
+    r"session|otp|verif|token|code|visit|view|like|event|log|lead|subscri|feedback|analytic|vote|metric|click|cache",
     re.I,
 )
 """Tables that those change who have no account."""
@@ -80,7 +81,7 @@ def _first(ctx: Context, route: Route, ways: list[ir.Func], worked: dict[str, Ro
     made = [
         each
         for each in dict.fromkeys(made)
-        if open_data.is_private(each) and open_data.unprotected(ctx, each)
+        if (open_data.is_private(each) or _is_by_name(each)) and open_data.unprotected(ctx, each)
     ]
     if (found := _of_work(made, worked, shown=FOR_ALL.search(route.path) is not None)) is not None:
         does = f"{open_data.DOES[found.kind]} {found.table} and asks nobody, as {worked[found.table].key}"
@@ -92,6 +93,16 @@ def _first(ctx: Context, route: Route, ways: list[ir.Func], worked: dict[str, Ro
     if (found := _listed(ctx, route, made)) is not None:
         return f"reads rows of {found.table}, whoever's they are, and asks nobody", _place(found), BARELY
     return _of_memory(ctx, route) or open_answers.answered(ctx, route, ways)
+
+
+def _is_by_name(statement: Statement) -> bool:
+    """Whether rows are changed by a name that everybody may know of somebody, and that proves nothing."""
+    adds = statement.insert or (isinstance(statement.node, ir.Call) and call_name(statement.node) == "upsert")
+    changes = statement.kind == "delete" or (statement.kind == "write" and not adds)
+    return changes and bool(statement.where) and all(_NAME.fullmatch(snake(each)) for each in statement.where)
+
+
+_NAME = re.compile(r"(user_?)?(e_?mail|name|handle)(_address)?|phone(_number)?|clerk_id")
 
 
 def _shows_form(ctx: Context, route: Route) -> bool:
@@ -112,19 +123,36 @@ def _of_work(made: list[Statement], worked: dict[str, Route], *, shown: bool) ->
 
 
 def _altered(ctx: Context, route: Route, ways: list[ir.Func], made: list[Statement]) -> Statement | None:
-    """What a route that does not only read changes or deletes; counters and balances aside."""
-    if route.method == "GET" or any(each.func in ways for each in ctx.calls):
+    """What a route changes or deletes, or adds to what is for sale or set; counters and balances aside.
+
+    A GET counts where it deletes, or where its address says that it alters something: whoever opens it does that.
+    """
+    if any(each.func in ways for each in ctx.calls):
         return None
     if any(ctx.once(proves_payment, each) for each in ways):
         return None
     for each in made:
+        offered = _OFFERED.search(each.table) is not None
         names = [snake(one.column) for one in each.columns]
         counted = bool(names) and all(_COUNTERS.search(one) for one in names)
-        counted = counted or any(CREDIT.search(one) for one in names)
-        alters = each.kind == "delete" or (each.kind == "write" and not each.insert and not counted)
-        if alters and not _OWN_DOING.search(each.table):
+        counted = not offered and (counted or any(CREDIT.search(one) for one in names))
+        alters = each.kind == "delete" or (
+            each.kind == "write" and not counted and (offered or not each.insert)
+        )
+        meant = route.method != "GET" or each.kind == "delete" or _DEED.search(route.path) is not None
+        if alters and meant and (offered or not _OWN_DOING.search(each.table)):
             return each
     return None
+
+
+_DEED = re.compile(r"delet|reset|fix|clear|clean|purge|migrat|backfill|repair|seed|sync|updat|remove", re.I)
+"""What an address is called that alters rows for whoever opens it."""
+
+_OFFERED = re.compile(
+    r"(plan|package|price|pricing|tier|product|coupon|promo|setting|config|configuration|feature_?flag)s?$",
+    re.I,
+)
+"""Tables of what is for sale and how the service is set: nobody but its owner has anything to change there."""
 
 
 def _read_one(ctx: Context, route: Route, made: list[Statement]) -> Statement | None:
