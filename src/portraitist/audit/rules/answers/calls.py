@@ -157,8 +157,11 @@ class Calls(Expressions):
         )
         found: object = None
         for position, func in enumerate(funcs[:3]):
-            if not (told or self.ctx.once(_matters, func, 2)):
-                return UNKNOWN
+            if not self.ctx.once(_matters, func, 2):
+                if _SETTLES.search(func.name):
+                    self.guessed.add(call)
+                if not told:
+                    return UNKNOWN
             inner: Names = dict(names) if func.within is self.stack[-1] else {}
             for param in func.params:
                 inner[param.name] = self._argument(call, func, param, given)

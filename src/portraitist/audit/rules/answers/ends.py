@@ -14,7 +14,7 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.rules.answers.calls import Effect
 from portraitist.audit.rules.answers.expressions import GivenUpError
-from portraitist.audit.rules.answers.values import OUTPUT, Told
+from portraitist.audit.rules.answers.values import OUTPUT, Told, of_output
 from portraitist.audit.rules.answers.walk import Walk
 from portraitist.audit.rules.base import askers, helpers_of
 from portraitist.audit.rules.state_words import LOST, RESTING, RUNNING
@@ -53,6 +53,15 @@ class Root:
         )
         return {each.statement.table for each in own if is_end(each)}
 
+    def touched(self, answer: str) -> set[str]:
+        """The tables of which rows that are there are changed or deleted after this answer."""
+        return {each.statement.table for each in self.walks[answer].effects if not each.statement.insert}
+
+    def results(self) -> set[str]:
+        """The tables whose rows get what a run made, on success alone, where no state is set."""
+        made = {each.statement.table for each in self.walks[SUCCESS].effects if is_result(each)}
+        return made - self.done() - self.touched("running")
+
     def done(self) -> set[str]:
         """The tables whose state success sets."""
         sets = {
@@ -76,6 +85,17 @@ def is_end(effect: Effect) -> bool:
     return not effect.statement.insert and any(
         not (isinstance(each, str) and each.lower() in RUNNING | RESTING) for each in words_of(effect)
     )
+
+
+def is_result(effect: Effect) -> bool:
+    """Whether a row that is there gets what the run made, as far as the columns' names say."""
+    return not effect.statement.insert and any(
+        value is not None and (of_output(value) or _RESULT.search(snake(use.column)))
+        for use, value in effect.columns
+    )
+
+
+_RESULT = re.compile(r"(^|_)(urls?|images?|videos?|output|result|version|weights|lora)(_(url|id|path))?$")
 
 
 def words_of(effect: Effect) -> list[object]:
@@ -108,7 +128,9 @@ def _roots(ctx: Context) -> list[Root]:
             walks = {}
             for name, told in ANSWERS.items():
                 walks[name] = Walk(ctx, told, func, hears=func in heard)
-                if name == SUCCESS and not any(is_end(each) for each in walks[name].effects):
+                if name == SUCCESS and not any(
+                    is_end(each) or is_result(each) for each in walks[name].effects
+                ):
                     break
             if len(walks) == len(ANSWERS):
                 found.append(Root(func, func in heard, walks))

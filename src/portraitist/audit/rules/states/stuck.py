@@ -32,7 +32,7 @@ from portraitist.audit.rules.states.second_reads import read_again, read_by_two
 from portraitist.audit.rules.states.stored_later import stored_later
 from portraitist.audit.rules.states.success_only import success_only
 from portraitist.audit.rules.states.thrown_away import thrown_away
-from portraitist.audit.rules.states.told_ends import ends_untold
+from portraitist.audit.rules.states.told_ends import ends_untold, ends_without_trace
 from portraitist.audit.rules.states.unasked import told_from_the_row
 from portraitist.audit.rules.states.unfinished import left_in_progress
 from portraitist.audit.rules.states.untold import untold
@@ -89,4 +89,6 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     known = list(unknown_ends(ctx))
     yield from known
     places = {(each.path, each.line) for each in known}
-    yield from (each for each in ends_untold(ctx) if (each.path, each.line) not in places)
+    yield from (
+        each for each in (*ends_untold(ctx), *ends_without_trace(ctx)) if (each.path, each.line) not in places
+    )

@@ -58,6 +58,24 @@ def ends_untold(ctx: Context) -> Iterator[Finding]:
                           weight=weight, line=line, end=end)  # fmt: skip
 
 
+def ends_without_trace(ctx: Context) -> Iterator[Finding]:
+    """Rows without a state that wait for what a run makes, and an end that changes none of them."""
+    every = roots(ctx)
+    for root in (each for each in every if each.results() and not each.done()):
+        for answer in ("failed", "canceled"):
+            left = {each for each in root.results() - root.touched(answer) if "{" not in each}
+            left -= {table for each in every if each is not root for table in each.touched(answer)}
+            if not left or _goes_elsewhere(ctx, root, answer):
+                continue
+            node, line, end = _where(root, answer, left)
+            func = node if isinstance(node, ir.Func) else node.within
+            module = ctx.program.module_of[func or root.func]
+            message = f"{_SAID[answer]} leaves no trace in {', '.join(sorted(left))}, whose row waits for the result"
+            yield finding("stuck-status", module, node, message, key=f"{module.scope_name(root.func)} traceless",
+                          weight=BARELY, line=line, end=end)  # fmt: skip
+            break
+
+
 def _is_taken_for_work(root: Root) -> bool:
     """Whether a refused status call is no error to the function that asks: nobody hears of it."""
     walk = root.walks["refused"]
