@@ -73,11 +73,18 @@ RULES: dict[str, Rule] = {
 
 def judge(ctx: Context) -> list[Finding]:
     """Every finding, gravest first, those that the report prints with their ranks."""
-    found: dict[tuple[str, str, str, str], Finding] = {}
+    found: dict[tuple[str, str, str, str], list[Finding]] = {}
     for rule in RULES.values():
         for each in rule(ctx):
-            found.setdefault((each.rule, each.path, each.scope, each.key), _stamped(each))
-    return gravity.ranked(ctx, [*found.values()])
+            same = found.setdefault((each.rule, each.path, each.scope, each.key), [])
+            if not any(each.line <= one.end_line and one.line <= each.end_line for one in same):
+                same.append(_stamped(each if not same else _once_more(each, len(same) + 1)))
+    return gravity.ranked(ctx, [each for same in found.values() for each in same])
+
+
+def _once_more(finding: Finding, number: int) -> Finding:
+    """The same thing at another place of its function: for whoever reads all there is, never printed."""
+    return replace(finding, key=f"{finding.key} #{number}", weight=gravity.BARELY)
 
 
 def _stamped(finding: Finding) -> Finding:
