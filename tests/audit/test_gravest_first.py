@@ -33,9 +33,8 @@ import { db } from "@/lib/clients";
 export async function POST(req: Request) {
   const session = await getServerSession();
   if (!session) return Response.json({}, { status: 401 });
-  const { credits } = await req.json();
-  const { data } = await db.from("profiles").select("credits").eq("id", session.user.id).single();
-  await db.from("profiles").update({ credits: data.credits + credits }).eq("id", session.user.id);
+  const { plan } = await req.json();
+  await db.from("profiles").update({ subscription_tier: plan }).eq("id", session.user.id);
   return Response.json({});
 }
 """

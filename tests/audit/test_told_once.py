@@ -114,17 +114,18 @@ def test_what_two_rows_of_a_file_keep_is_told_once(audit_files: Auditor) -> None
 
 STORES = """
 import { db, replicate } from "@/lib/clients";
+import { upload } from "@/lib/files";
 export async function keep(row: { image_url: string }) {
   await db.from("images").insert(row);
 }
 export async function paint() {
   const made = await replicate.run("a/b", { input: {} });
-  await keep({ image_url: made[0] });
+  await keep({ image_url: (await upload(made[0])) ?? made[0] });
 }
 export async function forgotten() {
   const made = await replicate.run("a/c", { input: {} });
   await keep({
-    image_url: made[0],
+    image_url: (await upload(made[0])) ?? made[0],
   });
 }
 """
@@ -141,10 +142,10 @@ export async function POST() {
 def test_what_stands_in_a_function_that_nothing_reaches_is_not_printed(audit_files: Auditor) -> None:
     files = {"lib/clients.ts": CLIENTS, "lib/stores.ts": STORES, "app/api/x/route.ts": PAINT}
     printed = [each for each in audit_files(files).findings if each.rank is not None]
-    assert [each.line for each in printed if each.rule == "temporary-url-persisted"] == [8]
+    assert [each.line for each in printed if each.rule == "temporary-url-persisted"] == [9]
     used = {**files, "app/api/x/route.ts": PAINT.replace("paint", "forgotten")}
     printed = [each for each in audit_files(used).findings if each.rank is not None]
-    assert [each.line for each in printed if each.rule == "temporary-url-persisted"] == [13]
+    assert [each.line for each in printed if each.rule == "temporary-url-persisted"] == [14]
 
 
 def test_a_secret_in_two_places_is_told_once(audit_files: Auditor) -> None:

@@ -197,24 +197,6 @@ def test_what_a_stranger_can_do_stands_before_what_is_lost_and_before_states(aud
     assert order == ["missing-auth", "shared-destination", "broken-import"]
 
 
-def test_one_thought_of_one_function_is_printed_once(audit_files: Auditor) -> None:
-    kept = """
-import Replicate from "replicate";
-import { prisma } from "@/lib/db";
-import { auth } from "@clerk/nextjs/server";
-export async function POST(request: Request) {
-  const { userId } = await auth();
-  if (!userId) return Response.json({}, { status: 401 });
-  const output = await new Replicate().run("a/b", { input: {} });
-  await prisma.image.create({ data: { userId, imageUrl: output[0], thumbnailUrl: output[0] } });
-  return Response.json({});
-}
-"""
-    audit = audit_files({"app/api/x/route.ts": kept})
-    assert len([each for each in audit.findings if each.rule == "temporary-url-persisted"]) == 2
-    assert len(_printed(audit, "temporary-url-persisted")) == 1
-
-
 def test_a_path_of_nobody_is_not_told_beside_the_open_action(audit_files: Auditor) -> None:
     action = """"use server";
 import { createClient } from "@/lib/server";
@@ -299,11 +281,11 @@ def test_a_public_variable_that_no_page_reads_comes_later(audit_files: Auditor) 
 
 
 def test_a_public_variable_that_nothing_bundles_is_not_printed(audit_files: Auditor) -> None:
-    server = "export const GET = () => fetch('https://x.example/' + process.env.NEXT_PUBLIC_REPLICATE_TOKEN);"
+    page = '"use client";\nexport default () => fetch("https://x.example/" + process.env.NEXT_PUBLIC_REPLICATE_TOKEN);'
     ranks = []
     for library in ("express", "next", "vite"):
         manifest = {"package.json": f'{{"dependencies": {{"{library}": "^5.0.0"}}}}'}
-        found = audit_files(manifest | {"app/api/y/route.ts": server, "app/api/x/route.ts": PAYS}).findings
+        found = audit_files(manifest | {"app/y/page.tsx": page, "app/api/x/route.ts": PAYS}).findings
         ranks += [each.rank is not None for each in found if each.rule == "client-exposed-token"]
     assert ranks == [False, True, True]
 
@@ -538,11 +520,17 @@ def test_one_destination_is_printed_once(audit_files: Auditor) -> None:
 STORED = """
 import sqlite3
 import replicate
+import storage
 db = sqlite3.connect("x")
 db.execute("create table pictures (id text, output_url text)")
+def copied(url):
+    try:
+        return storage.upload(url)
+    except Exception:
+        return None
 def make(id):
     output = replicate.run("a/b", input={})
-    db.execute("insert into pictures (id, output_url) values (?, ?)", (id, output[0]))
+    db.execute("insert into pictures (id, output_url) values (?, ?)", (id, copied(output[0]) or output[0]))
 make("1")
 """
 

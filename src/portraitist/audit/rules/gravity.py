@@ -248,7 +248,17 @@ def _is_same_route(first: Finding, other: Finding) -> bool:
 
 def _is_same_habit(first: Finding, other: Finding) -> bool:
     """Whether two files' findings of one rule come from the same further line: there both are mended."""
-    return first.rule not in _EACH_ITS_OWN and not set(first.evidence).isdisjoint(other.evidence)
+    shared = not set(first.evidence).isdisjoint(other.evidence)
+    return shared and (first.rule not in _EACH_ITS_OWN or _same_end(first, other))
+
+
+def _same_end(first: Finding, other: Finding) -> bool:
+    """Whether two open ways lead to one paid call: the graver stands for both."""
+    return (
+        " reaches " in first.message
+        and " reaches " in other.message
+        and first.evidence[-1:] == other.evidence[-1:]
+    )
 
 
 _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) /\S+")
@@ -291,6 +301,8 @@ def _is_told(finding: Finding, told: list[Finding]) -> bool:
             if each.rule == finding.rule and (_is_same_route(each, finding) or _is_same_habit(each, finding)):
                 return True
             continue
+        if each.rule == finding.rule and _same_end(each, finding):
+            return True
         pair = {each.rule, finding.rule}
         within = each.line <= finding.end_line and finding.line <= each.end_line
         if len(pair) == 1 and each.rule not in _EACH_ITS_OWN:
