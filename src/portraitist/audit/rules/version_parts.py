@@ -50,9 +50,20 @@ def version_parse_fragile(ctx: Context) -> Iterator[Finding]:
             )
 
 
+_GROUP = re.compile(r"(?<!\\)\((?!\?)")
+
+
 def _address_forms(module: Module) -> Iterator[Finding]:
-    for lit in module.all(ir.Lit):
-        if lit.kind == "regex" and re.search(r"replicate\\?\.com", str(lit.value)):
+    """Patterns that take a part out of an address; one that is only tested, or has no group, reads nothing."""
+    for lit in module.all(ir.Lit) if "replicate" in module.file.text else ():
+        pattern = str(lit.value)
+        if lit.kind == "regex" and re.search(r"replicate\\?\.com", pattern) and _GROUP.search(pattern):
+            made = lit.parent
+            name = ir.plain_dotted(made.target) if isinstance(made, ir.Assign) else ""
+            if isinstance(made, ir.Attr) and made.name == "test":
+                continue
+            if name and f"{name}.test(" in module.file.text:
+                continue
             message = "a version is read by a pattern for replicate.com addresses only"
             yield finding("version-parse-fragile", module, lit, message, key="regex", weight=45)
 

@@ -34,11 +34,23 @@ def steps_of(ctx: Context, ledger: Ledger, flow: Flow) -> list[Step]:
         for event in ledger.events(func):
             if event.line == line and event.end >= line and _leads_on(ctx, event.node, flow):
                 continue
-            step = Step(event, event.line < line, func, module)
+            before = event.line < line or _hands_on(ctx, module, event.node, flow)
+            step = Step(event, before, func, module)
             known = found.setdefault(event.node, step)
             if known is step or known.event.kind != event.kind:
                 steps.append(step)
     return steps
+
+
+def _hands_on(ctx: Context, module: Module, node: ir.Node, flow: Flow) -> bool:
+    """Whether a function of the way is handed to the call, which calls it: what the call does comes first, mostly."""
+    given = node.args if isinstance(node, ir.Call) else ()
+    return any(
+        target.node in flow.funcs
+        for each in given
+        if isinstance(each, ir.Name | ir.Attr)
+        for target in ctx.program.resolve(module, each)
+    )
 
 
 def goes_on(flow: Flow, module: Module, func: ir.Func) -> int:
