@@ -115,3 +115,33 @@ def test_what_can_be_argued_about_is_not_printed(
         ranks.append(_printed(audit_files(files), rule, path))
     assert [any(each) for each in ranks] == [True, False]
     assert ranks[1], "it is in the JSON all the same"
+
+
+RETRIES = """
+import Replicate from "replicate";
+const replicate = new Replicate();
+async function again<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await work();
+    } catch (error: any) {
+      const once = error instanceof Error && (error as any).response?.status === WORDS;
+      if (!once || attempt === 3) throw error;
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+  }
+}
+export async function POST() {
+  return Response.json(await again(() => replicate.predictions.create({ version: "v", input: {} })));
+}
+"""
+
+
+def test_a_repeat_of_what_was_refused_for_its_number_is_not_printed(audit_files: Auditor) -> None:
+    for words, printed in (("503", True), ("429", False)):
+        ranks = _printed(
+            audit_files({"app/api/x/route.ts": RETRIES.replace("WORDS", words)}),
+            "blind-post-retry",
+            "app/api/x/route.ts",
+        )
+        assert any(ranks) is printed

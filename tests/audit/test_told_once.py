@@ -159,7 +159,7 @@ def test_a_secret_in_two_places_is_told_once(audit_files: Auditor) -> None:
 @pytest.mark.parametrize(
     ("path", "line", "secret", "name"),
     [  # what is committed, the piece that must not be said, and the name that is
-        ("a.json", '{"private_key": "-----BEGIN PRIVATE KEY-----\\nMIab12==\\n"}', "MIab12", "private_key"),
+        ("a.json", '{"pem": "-----BEGIN PRIVATE KEY-----\\nMI' + "ab12" * 12 + '==\\n"}', "ab12ab12", "pem"),
         (".env", "SESSION_SECRET=Zm9vYmFyYmF6Zm9v12345QQ==", "Zm9vYmFyYmF6Zm9v12345QQ", "SESSION_SECRET"),
         ("notes.md", "c2VjcmV0IGtleQ81927==, r8_" + "Qz7" * 12 + "k", "c2VjcmV0IGtleQ81927", ""),
         ("a.ts", 'const key = process.env.KEY || "r8_' + "Qz7" * 12 + 'k";', "Qz7Qz7", "key"),

@@ -34,6 +34,8 @@ class Resolver:
         self.paths = {each.path for each in files}
         self.aliases: dict[str, list[tuple[str, str]]] = {}
         self.workspaces: dict[str, str] = {}
+        self.packages: set[str] = set()
+        """The packages that a manifest asks of a registry."""
         self.cache: dict[tuple[str, str, str], str | None] = {}
         self.folders = _folders(self.paths)
         for each in files:
@@ -59,7 +61,13 @@ class Resolver:
         self.aliases.setdefault(folder, []).extend(found)
 
     def _package(self, file: SourceFile) -> None:
-        name = _json(file.text).get("name")
+        manifest = _json(file.text)
+        for group in ("dependencies", "devDependencies", "peerDependencies"):
+            asked = manifest.get(group)
+            for package, version in asked.items() if isinstance(asked, dict) else ():
+                if not str(version).startswith(("workspace:", "file:", "link:", "portal:")):
+                    self.packages.add(package)
+        name = manifest.get("name")
         if isinstance(name, str) and name:
             self.workspaces[name] = str(PurePosixPath(file.path).parent)
 
@@ -82,6 +90,8 @@ class Resolver:
                 found = self._alias(pattern, target, module)
                 if found:
                     return found
+        if "/".join(module.split("/")[:2]) in self.packages:
+            return self._workspace(module)
         return self._workspace(module) or self._conventional(folders, module)
 
     def _alias(self, pattern: str, target: str, module: str) -> str | None:

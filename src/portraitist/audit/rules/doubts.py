@@ -32,11 +32,12 @@ def is_disputed(ctx: Context, finding: Finding) -> bool:
 _CONTESTED = {
     rule: re.compile(kinds)
     for rule, kinds in {
-        "missing-auth": r"^ANY / ",
+        "missing-auth": r"^ANY / |turns nobody away and asks for no payment",
+        "shared-destination": r"one configured name|is made of \w+ alone",
         "credit-before-check": r"^credits are (looked at .* never taken|taken before .* not given back)"
         r"|adds as many credits|^the request says (how many|what is to be paid)|from giving back twice"
         r"|runs before any look"
-        r"|asks for credits or a limit$",
+        r"|asks for credits or a limit$|until then any number of requests pass",
         "temporary-url-persisted": r"(keeps|answers with) the provider's temporary address($|, (and )?(nothing|which))",
         "no-retry": r"could not be extracted|nothing asks for it|becomes .* stores that as done",
         "stuck-status": r"^failed and canceled|is stored before it is queued|^the row of"
@@ -96,7 +97,7 @@ _ABSENT = re.compile(
     r"without a check that denies|asks nobody|turns nobody away|believes whoever|no signature is checked"
 )
 _DENIES = re.compile(
-    r"\b40[13]\b|\w*unauthori[sz]ed|\w*forbidden|unauthenticated|hmac|timing_?safe|compare_digest|constructEvent"
+    r"\b(40[13]|429)\b|rate_?limit|\w*unauthori[sz]ed|\w*forbidden|unauthenticated|hmac|timing_?safe|compare_digest|constructEvent"
     r"|(verif|validat|authenticat|authori[sz]|check|require|ensure|assert|guard|protect)\w{0,12}?_?"
     r"(auth|session|token|secret|webhook|signature|event|admin|access|permission|owner|login)",
     re.I,
@@ -148,11 +149,11 @@ _ROLES = re.compile(
 
 
 def _may_compare(ctx: Context, finding: Finding) -> bool:
-    """The owner, a role or the like is named on the way: something is compared, though not in this statement."""
+    """The owner, a role or a refusal is named on the way: something is compared, though not in this statement."""
     owner = _OWNER.search(finding.message)
     text = _all_code(ctx, finding)
     named = owner is not None and re.search(rf"\b{re.escape(owner.group(1))}\b", text) is not None
-    return named or (owner is not None and _ROLES.search(text) is not None)
+    return named or _ROLES.search(text) is not None
 
 
 _MEANT = re.compile(
@@ -202,8 +203,27 @@ _SETS_UP = re.compile(r"(^|[/_.-])(seed|test|tests|fixture|example|sample|demo)s
 
 
 def _is_set_up(_ctx: Context, finding: Finding) -> bool:
-    """What is written into data to try things out."""
-    return _SETS_UP.search(finding.path) is not None
+    """What is written into data to try things out, or is named for that."""
+    return _SETS_UP.search(finding.path) is not None or _TRIED.search(finding.message) is not None
+
+
+_TRIED = re.compile(r"local_?dev|development|(?<![a-z])(dev|test|demo|sample|dummy|placeholder)", re.I)
+_REFUSED = re.compile(r"\b429\b|rate_?limit|too_?many", re.I)
+_BROKEN = re.compile(
+    r"\b5(\d\d|xx)\b|>=\s*500|(?<!set)time_?d?_?out|econn|network|socket|fetch failed|connection", re.I
+)
+
+
+def _may_be_refused(ctx: Context, finding: Finding) -> bool:
+    """What is repeated may be what was refused for its number only, which starts and costs nothing."""
+    texts = [_all_code(ctx, finding)]
+    for place in finding.evidence:
+        module = ctx.program.modules.get(place.path)
+        func = module.function_at(place.line) if module is not None else None
+        if module is not None and func is not None:
+            texts.append(_code(module, func.line, func.end))
+    text = "\n".join(texts)
+    return _REFUSED.search(text) is not None and _BROKEN.search(text) is None
 
 
 _STRONG = re.compile(
@@ -229,6 +249,7 @@ _DOUBTS: dict[str, tuple[Callable[[Context, Finding], bool], ...]] = {
     "idor": (_is_for_all, _may_compare),
     "fallback-swallow": (_is_meant,),
     "credit-before-check": (_is_free,),
+    "blind-post-retry": (_may_be_refused,),
     "stuck-status": (_may_be_swept,),
     "secret-in-repo": (_is_set_up,),
     "client-exposed-token": (_may_stay_here,),

@@ -51,7 +51,7 @@ _METHODS = {
 }  # fmt: skip
 _CONVERTERS = re.compile(
     r"^(String|Number|parseInt|parseFloat|int|str|float|UUID|uuid|ObjectId|URL|URLSearchParams|decodeURIComponent|doc"
-    r"|(validate|parse|sanitize|clean|normali[sz]e|to|as)_?[A-Z]?\w*"
+    r"|(validate(?!\w*([Aa]uth|[Uu]ser|[Ss]ession|[Tt]oken|[Aa]ccess|[Cc]aller))|parse|sanitize|clean|normali[sz]e|to|as)_?[A-Z]?\w*"
     r"|join|resolve|(\w*[a-z_])?[pP]aths?"
     r"|(safe|read|get|load|extract)_?\w*(json|Json|body|Body|Params?|Payload|Query)\w*)$"
 )

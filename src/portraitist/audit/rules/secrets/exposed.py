@@ -151,7 +151,7 @@ def _by_form(ctx: Context) -> Iterator[Finding]:
             if len(line) > 2000:
                 continue
             found = ctx.words.patterns["secret"].search(line) if _MARKS.search(line) else None
-            real = found and not _NO_KEY.search(found.group())
+            real = found and not _NO_KEY.search(found.group()) and _has_body(file, number, line, found)
             if found and file.role == "test" and found.group().startswith("whsec_"):
                 real = None  # a signature's test vector needs a key; it opens nothing
             if real or (file.language == "env" and not example and _env_secret(line)):
@@ -165,6 +165,17 @@ def _by_form(ctx: Context) -> Iterator[Finding]:
                 first = seen.setdefault(found.group() if found and real else line.strip(), here)
                 again = () if first is here else (first,)
                 yield Finding("secret-in-repo", file.path, number, number, message, key, "", again, weight)
+
+
+_BODY = re.compile(r"[A-Z ]*(-----)?([\"'`+,\s]|\\+[nr])*(Proc-Type|[A-Za-z0-9+/]{40})")
+
+
+def _has_body(file: SourceFile, number: int, line: str, found: re.Match[str]) -> bool:
+    """Whether the heading of a private key has a key behind it: guides and programs write the heading alone."""
+    if not found.group().startswith("-----BEGIN"):
+        return True
+    following = file.text.split("\n")[number : number + 2]
+    return _BODY.match("\n".join([line[found.end() :], *following])) is not None
 
 
 _NAMED = re.compile(r"([A-Za-z_]\w{0,39})[\"'`]?\s*(?::\s*[\w?]+\s*)?[:=]>?\s*[\"'`]?(?:\w+ )?$")

@@ -41,16 +41,20 @@ def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
         if not any(
             same_path(route, fact.key)
             or _ends_in(fact.key, route)
+            or (text.startswith("{") and _ends_in(route, fact.key, 0))
             or (route.endswith("*") and fact.key.startswith(route[:-1]))
             for route in routes
         ):
             yield _at_the_address(fact, f"the webhook {fact.key} has no route", (), 70)
 
 
-def _ends_in(address: str, route: str) -> bool:
-    """Whether an address has a known route behind a prefix: `/app/api/hooks/replicate`."""
+def _ends_in(address: str, route: str, least: int = 1) -> bool:
+    """Whether an address has a known route behind a prefix: `/app/api/hooks/replicate`.
+
+    The other way round where a setting may hold more than the host: `{base}/training`, served below `/api/hooks`.
+    """
     parts, own = address.strip("/").split("/"), route.strip("/").split("/")
-    return 1 < len(own) < len(parts) and same_path(route, "/".join(parts[-len(own) :]))
+    return least < len(own) < len(parts) and same_path(route, "/" + "/".join(parts[-len(own) :]))
 
 
 def _shut_out(ctx: Context) -> Iterator[Finding]:
