@@ -51,7 +51,7 @@ def _leaves_open(ctx: Context, mark: Mark, leave: ir.Return) -> bool:
     """Whether the row is there at a way out, is not what the way out asks about, and nothing on the way changes it."""
     if not follows(ctx, mark, leave):
         return False
-    names = _answers(mark)
+    names = answers(mark)
     before = [each for each in ir.find(mark.func, ir.If) if each.end < mark.line and exits(each.then)]
     asked = [names_in(each.test) for each in before]
     above = list(ir.ancestors(leave))
@@ -75,7 +75,7 @@ def _leaves_open(ctx: Context, mark: Mark, leave: ir.Return) -> bool:
     return _branch_of(leave) is not mark.func and not settles(ctx, mark.statement.table, on_the_way)
 
 
-def _answers(mark: Mark) -> set[str]:
+def answers(mark: Mark) -> set[str]:
     """The names of what the statement that makes the row gives back, and of parts of it."""
     made = next((each for each in ir.ancestors(mark.node) if isinstance(each, ir.Assign | ir.Func)), None)
     names = variables_in(made.target) if isinstance(made, ir.Assign) else set()

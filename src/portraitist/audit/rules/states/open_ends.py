@@ -40,7 +40,8 @@ _OPEN = {
     "training", "processing", "generating", "running", "in_progress", "starting", "started", "pending", "queued",
     "created", "submitted", "waiting",
 }  # fmt: skip
-_GIVEN_ID = re.compile(r"(prediction|training|replicate|job|external|request)_?\w*id$")
+GIVEN_ID = re.compile(r"(prediction|training|replicate|job|external|request)_?\w*id$")
+"""A column, in snake case, that keeps the provider's id of the work."""
 MAX_STEPS = 3
 """How many callers up a route is looked for that asks the provider before it closes a row."""
 
@@ -168,7 +169,7 @@ def _is_left(call: ProviderCall) -> bool:
 
 def _is_default(ctx: Context, statement: Statement, told: bool) -> bool:
     """Whether a row that keeps the provider's id begins with the default of a state that others write."""
-    ids = any(_GIVEN_ID.search(snake(each.column)) for each in statement.columns)
+    ids = any(GIVEN_ID.search(snake(each.column)) for each in statement.columns)
     known = any(STATE_OR_PHASE.search(snake(each)) for each in columns_of(ctx, statement.table))
     return statement.insert and ids and known and told and not states_or_phases(statement)
 

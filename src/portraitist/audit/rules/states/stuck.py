@@ -20,6 +20,7 @@ from portraitist.audit.rules.states.endless import endless_waits
 from portraitist.audit.rules.states.error_answers import refusals_as_work
 from portraitist.audit.rules.states.handed_marks import handed_too_soon
 from portraitist.audit.rules.states.in_memory import kept_in_memory
+from portraitist.audit.rules.states.left_open import left_open
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.outcomes import never_said, unknown_ends
 from portraitist.audit.rules.states.own_steps import steps_that_fail
@@ -56,10 +57,13 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     (`success_only`), webhooks that are refused for what they lack (`demands`), wholes that wait for every part
     (`planned_parts`), and states that a store is handed too soon (`handed_marks`). And work whose answer nobody keeps
     (`thrown_away`), rows that have no state but a result (`wordless`), and rows that a request ends when it is not cut
-    off (`cut_requests`). And answers of the provider that a row is not told of, followed way by way (`told_ends`).
+    off (`cut_requests`). And every other way out behind a row's mark (`left_open`), and answers of the provider that
+    a row is not told of, followed way by way (`told_ends`).
     """
-    yield from left_in_progress(ctx)
-    yield from left_before_work(ctx)
+    told = [*left_in_progress(ctx), *left_before_work(ctx)]
+    yield from told
+    places = {(each.path, each.line) for each in told}
+    yield from (each for each in left_open(ctx) if (each.path, each.line) not in places)
     yield from open_ends(ctx)
     yield from failures_passed_over(ctx)
     yield from deaf_hooks(ctx)
