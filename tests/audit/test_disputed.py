@@ -24,6 +24,13 @@ export async function POST(request: Request) {
   return Response.json(await replicate.run("a/b", { input: {} }));
 }
 """
+DECLARED = """
+import { replicate } from "@/lib/clients";
+// WORDS
+export async function POST(request: Request) {
+  return Response.json(await replicate.run("a/b", { input: {} }));
+}
+"""
 LOOKS = """
 export async function look(request: Request) {
   WORDS
@@ -100,6 +107,7 @@ def _printed(audit: Audit, rule: str, path: str) -> list[bool]:
             "console.log(request.url)",
             "return helper.verifyToken(request)",
         ),
+        ("missing-auth", "app/api/x/route.ts", DECLARED, "the door", "public endpoint: visitors may ask"),
         ("idor", "app/api/x/route.ts", OWNED, "", "console.log(session.user.role);"),
         ("temporary-url-persisted", "app/api/x/route.ts", FLAT, "copied ?? output[0]", "output[0]"),
         ("fallback-swallow", "app/api/x/route.ts", SWALLOWED, "the row", "best effort: nobody needs the row"),

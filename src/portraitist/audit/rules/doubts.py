@@ -38,14 +38,17 @@ _CONTESTED = {
         r"|adds as many credits|^the request says (how many|what is to be paid)|from giving back twice"
         r"|runs before any look"
         r"|asks for credits or a limit$|until then any number of requests pass",
-        "temporary-url-persisted": r"(keeps|answers with) the provider's temporary address($|, (and )?(nothing|which))",
+        "temporary-url-persisted": r"(keeps|answers with) the provider's temporary address($|, (and )?(nothing|which))"
+        r"|^where the copy is not made",
+        "null-composite": r"may be (null|nothing)",
         "no-retry": r"could not be extracted|nothing asks for it|becomes .* stores that as done",
         "stuck-status": r"^failed and canceled|is stored before it is queued|^the row of"
         r"|without an output changes no state",
         "undefined-name": r"^the class |has no value here",
         "version-parse-fragile": r"read by a pattern",
         "mock-data": r"^a route for mock data",
-        "fallback-swallow": r"is only logged|only logs|the failed state cannot be written|is answered as if|to itself",
+        "fallback-swallow": r"is only logged|only logs|the failed state cannot be written|is answered as if|to itself"
+        r"|disappears in it",
     }.items()
 }
 """Sentences of which, of those printed before, judges called fewer than two of three right beyond dispute.
@@ -117,8 +120,32 @@ _SERVES_ALL = re.compile(
 
 def _is_for_all(ctx: Context, finding: Finding) -> bool:
     """A place where members look at, or speak of, what others have made."""
-    looks = " reads " in finding.message or _COUNTS.search(finding.path) is not None
+    looks = (
+        " reads " in finding.message
+        or " adds to " in finding.message
+        or _COUNTS.search(finding.path) is not None
+    )
     return looks and _SERVES_ALL.search(finding.path) is not None
+
+
+_DECLARED = re.compile(
+    r"no auth\w* (is )?(required|needed)|@?public[- ](end-?point|route|api|demo|by design)|open to (all|every)"
+    r"|without auth",
+    re.I,
+)
+
+
+def _is_declared(ctx: Context, finding: Finding) -> bool:
+    """The source says that whoever comes may ask here."""
+    return _DECLARED.search(_near(ctx, finding, 12, 4)) is not None
+
+
+_LETTERS = re.compile(r"notification|message", re.I)
+
+
+def _is_a_letter(_ctx: Context, finding: Finding) -> bool:
+    """A row for somebody else by its nature: a notice, a message."""
+    return "whoever asks" in finding.message and _LETTERS.search(finding.message) is not None
 
 
 _COUNTS = re.compile(r"view|activity|track|ping|heartbeat|event", re.I)
@@ -244,9 +271,9 @@ def _is_asked_for(ctx: Context, finding: Finding) -> bool:
 
 
 _DOUBTS: dict[str, tuple[Callable[[Context, Finding], bool], ...]] = {
-    "missing-auth": (_may_deny, _is_for_all, _is_called_back, _may_be_unused),
+    "missing-auth": (_may_deny, _is_for_all, _is_declared, _is_called_back, _may_be_unused),
     "webhook-unverified": (_may_deny,),
-    "idor": (_is_for_all, _may_compare),
+    "idor": (_is_for_all, _may_compare, _is_a_letter),
     "fallback-swallow": (_is_meant,),
     "credit-before-check": (_is_free,),
     "blind-post-retry": (_may_be_refused,),

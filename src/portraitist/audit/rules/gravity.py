@@ -261,6 +261,21 @@ def _same_end(first: Finding, other: Finding) -> bool:
     )
 
 
+_THING = re.compile(r"lets members set .* of their own row in \S+|service[-_ ]role", re.I)
+"""A hole in the database, and a key to it, that files tell again: a later migration, an example, a script."""
+
+
+def _same_thing(first: Finding, other: Finding) -> bool:
+    told, again = _THING.search(first.message), _THING.search(other.message)
+    if told is None or again is None:
+        return False
+    return _words_of(told.group()) == _words_of(again.group())
+
+
+def _words_of(text: str) -> str:
+    return re.sub(r"[-_ ]", "", text.lower())
+
+
 _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) /\S+")
 _ONCE = {"shared-destination"}
 """Rules whose findings are one thing in one product, however many routes lead there."""
@@ -300,8 +315,10 @@ def _is_told(finding: Finding, told: list[Finding]) -> bool:
         if each.path != finding.path:
             if each.rule == finding.rule and (_is_same_route(each, finding) or _is_same_habit(each, finding)):
                 return True
+            if each.rule == finding.rule and _same_thing(each, finding):
+                return True
             continue
-        if each.rule == finding.rule and _same_end(each, finding):
+        if each.rule == finding.rule and (_same_end(each, finding) or _same_thing(each, finding)):
             return True
         pair = {each.rule, finding.rule}
         within = each.line <= finding.end_line and finding.line <= each.end_line
