@@ -8,14 +8,10 @@ import pytest
 
 from portraitist.audit.pipeline import Audit
 
+from .studios import CLIENTS
+
 Auditor = Callable[[dict[str, str]], Audit]
 
-CLIENTS = """
-import Replicate from "replicate";
-import { createClient } from "@supabase/supabase-js";
-export const replicate = new Replicate();
-export const db = createClient(process.env.URL!, process.env.SUPABASE_SERVICE_ROLE_KEY!);
-"""
 DOOR = """
 import { replicate } from "@/lib/clients";
 import { look } from "@/lib/look";

@@ -7,14 +7,10 @@ from collections.abc import Callable
 from portraitist.audit.model import Finding
 from portraitist.audit.pipeline import Audit
 
+from .studios import CLIENTS
+
 Auditor = Callable[[dict[str, str]], Audit]
 
-CLIENTS = """
-import Replicate from "replicate";
-import { createClient } from "@supabase/supabase-js";
-export const replicate = new Replicate();
-export const db = createClient(process.env.URL!, process.env.SUPABASE_SERVICE_ROLE_KEY!);
-"""
 PAYS = """
 import { replicate } from "@/lib/clients";
 export async function POST() {
