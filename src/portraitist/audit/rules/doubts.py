@@ -171,7 +171,8 @@ def _may_be_unused(ctx: Context, finding: Finding) -> bool:
 
 _OWNER = re.compile(r"without (\w+)")
 _ROLES = re.compile(
-    r"\b(is_?admin|admin\w*|role|roles|workspace\w*|tenant\w*|has_?access|can_?\w+)\b|own(er|s|ed)", re.I
+    r"\b(is_?admin|admin\w*|role|roles|workspace\w*|tenant\w*|has_?access|can_?\w+|403|forbidden)\b|own(er|s|ed)",
+    re.I,
 )
 
 
