@@ -282,7 +282,6 @@ _ONCE = {"shared-destination"}
 _EACH_ITS_OWN = {
     "missing-auth",
     "webhook-unverified",
-    "idor",
     "credit-before-check",
     "secret-in-repo",
     "schema-drift",
