@@ -26,7 +26,7 @@ from portraitist.audit.rules.answers.values import (
     truth,
 )
 from portraitist.audit.rules.base import askers
-from portraitist.audit.rules.open_ways.middleware_values import UNKNOWN
+from portraitist.audit.rules.evaluator import UNKNOWN
 from portraitist.audit.rules.state_words import word_of
 
 _SETTLES = re.compile(

@@ -25,7 +25,7 @@ from portraitist.audit.rules.answers.values import (
     of_output,
     truth,
 )
-from portraitist.audit.rules.open_ways.middleware_values import UNKNOWN
+from portraitist.audit.rules.evaluator import UNKNOWN
 
 STEPS = 20_000
 """Expressions and statements looked at; more says nothing."""

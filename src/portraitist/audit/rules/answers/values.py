@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from portraitist.audit.rules.open_ways.middleware_values import UNKNOWN, Mark
+from portraitist.audit.rules.evaluator import UNKNOWN, Mark
 
 RUN, RESPONSE, ROW = Mark("run"), Mark("response"), Mark("row")
 """What the provider says of its work, the answer to a request that holds it, and something of the database's."""

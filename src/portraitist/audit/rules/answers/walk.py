@@ -21,7 +21,7 @@ from portraitist.audit.rules.answers.values import (
     of_output,
     truth,
 )
-from portraitist.audit.rules.open_ways.middleware_values import UNKNOWN
+from portraitist.audit.rules.evaluator import UNKNOWN
 
 _DEPTH = 5
 """Functions in each other; deeper ones say nothing."""

@@ -15,6 +15,7 @@ from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place
+from portraitist.audit.rules.evaluator import SLOW
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import (
     open_bots,
@@ -32,7 +33,6 @@ from portraitist.audit.rules.open_ways.actions import behind_page
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.open_ways.limits import limit_before
 from portraitist.audit.rules.open_ways.middleware import HANDS_OUT, lets_nobody_in, middleware_files
-from portraitist.audit.rules.open_ways.middleware_values import SLOW
 from portraitist.audit.rules.open_ways.open_files import TAKES, Deed
 from portraitist.audit.rules.open_ways.payment_returns import is_payment_return
 from portraitist.audit.rules.requests import within_reach

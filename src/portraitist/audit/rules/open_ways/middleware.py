@@ -11,16 +11,11 @@ from dataclasses import dataclass, replace
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.module import Module
+from portraitist.audit.rules.evaluator import NOBODY, UNKNOWN, Closure, GivenUpError, Mark, Value
 from portraitist.audit.rules.open_ways.middleware_values import (
     AWAY,
-    NOBODY,
     PASSES,
     REQUEST,
-    UNKNOWN,
-    Closure,
-    GivenUpError,
-    Mark,
-    Value,
     Values,
     covers,
     either,
