@@ -18,8 +18,8 @@ from portraitist.audit.rules.answers.values import OUTPUT, Told, of_output
 from portraitist.audit.rules.answers.walk import Walk
 from portraitist.audit.rules.base import askers, helpers_of
 from portraitist.audit.rules.state_words import LOST, RESTING, RUNNING
-from portraitist.audit.rules.states.marks import is_swept
 from portraitist.audit.rules.states.open_ends import hooks_of
+from portraitist.audit.rules.states.picked import is_swept
 
 SUCCESS = "succeeded"
 ANSWERS = {

@@ -14,15 +14,8 @@ from portraitist.audit.rules.base import callers_of, finding, helpers_of, leads_
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import RESTING, RUNNING
-from portraitist.audit.rules.states.marks import (
-    WAITED_FOR,
-    Mark,
-    marks,
-    put_right,
-    said,
-    states_of,
-    writers,
-)
+from portraitist.audit.rules.states.marks import WAITED_FOR, Mark, marks, said, states_of, writers
+from portraitist.audit.rules.states.picked import put_right
 
 
 def closed_when_asked(ctx: Context) -> Iterator[Finding]:

@@ -24,7 +24,8 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE
 from portraitist.audit.rules.states.detached import below_of, in_tasks, only_here
-from portraitist.audit.rules.states.marks import AGE, WAITED_FOR, Mark, marks, picks, put_right
+from portraitist.audit.rules.states.marks import WAITED_FOR, Mark, marks
+from portraitist.audit.rules.states.picked import AGE, picks, put_right
 from portraitist.audit.rules.syntax import COMPARISONS
 
 

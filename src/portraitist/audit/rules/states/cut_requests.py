@@ -17,7 +17,8 @@ from portraitist.audit.rules.failures.quiet import LOGS
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import RUNNING
 from portraitist.audit.rules.states.detached import below_of, in_tasks, only_here
-from portraitist.audit.rules.states.marks import WAITED_FOR, Mark, marks, put_right
+from portraitist.audit.rules.states.marks import WAITED_FOR, Mark, marks
+from portraitist.audit.rules.states.picked import put_right
 from portraitist.audit.rules.states.rounds import asking_loops
 from portraitist.audit.rules.states.unfinished import follows, site_in
 

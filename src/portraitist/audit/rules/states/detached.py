@@ -15,15 +15,9 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, callers_of, finding, helpers_of, last_name
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import RESTING, RUNNING
-from portraitist.audit.rules.states.marks import (
-    Mark,
-    marks,
-    put_right,
-    spelled,
-    states_of,
-    writers,
-)
+from portraitist.audit.rules.states.marks import Mark, marks, spelled, states_of, writers
 from portraitist.audit.rules.states.open_ends import hooks_of
+from portraitist.audit.rules.states.picked import put_right
 
 _STARTERS = {
     "add_task",

@@ -15,7 +15,8 @@ from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, names_in, on_requests
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.state_words import RUNNING
-from portraitist.audit.rules.states.marks import Mark, marks, may_be_undone, put_right, settles
+from portraitist.audit.rules.states.marks import Mark, marks, may_be_undone, settles
+from portraitist.audit.rules.states.picked import put_right
 from portraitist.audit.rules.states.unfinished import follows
 from portraitist.audit.rules.syntax import fails
 

@@ -30,13 +30,13 @@ from portraitist.audit.rules.states.marks import (
     is_kept,
     marks,
     may_be_undone,
-    put_right,
     said,
     settles,
     states_of,
     writers,
 )
 from portraitist.audit.rules.states.open_ends import GIVEN_ID
+from portraitist.audit.rules.states.picked import put_right
 
 MOST = 4
 """So many ways out behind one mark are told."""
@@ -55,7 +55,7 @@ def left_open(ctx: Context) -> Iterator[Finding]:
     ways = working(ctx)
     jobs = {func for flow in ctx.flows if flow.route and flow.route.method == "JOB" for func in flow.funcs}
     seen: set[ir.Node] = set()
-    for mark in _lifted(ctx) if ways.paid else ():
+    for mark in lifted(ctx) if ways.paid else ():
         until = ways.paid.get(mark.func, 0)
         if mark.end >= until or put_right(ctx, mark) or _may_be_told(ctx, mark):
             continue
@@ -86,8 +86,16 @@ _SAID = {
 }
 
 
-def _lifted(ctx: Context) -> Iterator[Mark]:
+def lifted(ctx: Context) -> list[Mark]:
     """The marks of rows that no provider's id makes known, also where a helper that only makes a row is called."""
+    return ctx.once(_lifted)
+
+
+def _lifted(ctx: Context) -> list[Mark]:
+    return list(_marks_on_ways(ctx))
+
+
+def _marks_on_ways(ctx: Context) -> Iterator[Mark]:
     paid = working(ctx).paid
     for mark in marks(ctx):
         if mark.statement.insert and any(_keeps_id(each) for each in _id_columns(mark.statement)):

@@ -16,21 +16,16 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import literals
 from portraitist.audit.rules.base import (
-    callers_of,
     helpers_behind,
     last_name,
     leads_to,
     live_statements,
     module_of,
-    names_in,
 )
 from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE, word_of
 
 WAITED_FOR = {"run", "async_run", "stream", "async_stream", "generateImage", "experimental_generateImage"}
 """Calls of the provider that answer when the work is done."""
-AGE = re.compile(
-    r"created_?at|updated_?at|started_?at|elapsed|stale|timed?_?out|minutes|expire|deadline", re.I
-)
 _SETTLES = re.compile(r"fail|mark|status|state|update|set_|rollback|delete|remove|release|cleanup", re.I)
 _LOGS = re.compile(r"^(console|log|logger|logging|sentry|os|shutil|fs|res|response|reply)\b|^print$", re.I)
 _COMMITS = {"commit", "save", "asave"}
@@ -90,6 +85,12 @@ def _writers(ctx: Context) -> dict[str, list[Statement]]:
     return found
 
 
+def _of_writers(ctx: Context, table: str) -> tuple[set[ir.Node], set[ir.Func | None]]:
+    """The writers of a table's state, as syntax, and their functions."""
+    changing = writers(ctx, table)
+    return {each.node for each in changing}, {each.func for each in changing}
+
+
 def marks(ctx: Context) -> list[Mark]:
     """Every place where live code marks a row as being worked on."""
     return ctx.once(_marks)
@@ -130,122 +131,12 @@ def spelled(ctx: Context, statement: Statement, use: ColumnUse) -> Iterator[Mark
             yield Mark(module_of(ctx, use), call, func, statement, use.column, said(use))
 
 
-def put_right(ctx: Context, mark: Mark) -> bool:
-    """Whether something picks rows by this state, or by their age, to change them or go on with them."""
-    given = frozenset(each.column for each in mark.statement.columns) if mark.statement.insert else None
-    return ctx.once(_put_right, mark.statement.table, mark.word, given)
-
-
-def _put_right(ctx: Context, table: str, word: str, given: frozenset[str] | None) -> bool:
-    changing = writers(ctx, table)
-    funcs = {each.func for each in changing}
-    asking = {each.func for each in ctx.calls if each.purpose in {"status", "training", "generation"}}
-    for each in changing:
-        if (picks(ctx, each, word) and not _is_of_one(each)) or _by_age(each):
-            return True
-    for each in live_statements(ctx, "read"):
-        wants = set() if given is None else _demanded(each) - given
-        if each.table == table and each.func is not None and not wants and picks(ctx, each, word):
-            called = callers_of(ctx, each.func)
-            if any(leads_to(ctx, one, funcs | asking) for one in {each.func, *called}):
-                return True
-    return False
-
-
-def swept(ctx: Context, funcs: set[ir.Func]) -> bool:
-    """Whether something ends the old open rows of a table whose state one of these functions writes."""
-    tables = {name for name, made in ctx.once(_writers).items() if any(each.func in funcs for each in made)}
-    return any(is_swept(ctx, each) for each in sorted(tables))
-
-
-def is_swept(ctx: Context, table: str) -> bool:
-    """Whether a query asks for an open state of a table and for a time, and its function writes that state."""
-    return ctx.once(_is_swept, table)
-
-
-def _is_swept(ctx: Context, table: str) -> bool:
-    changing = {each.func for each in writers(ctx, table)}
-    words = {each.word for each in marks(ctx) if each.statement.table == table}
-    return any(
-        each.table == table
-        and not _is_of_one(each)
-        and leads_to(ctx, each.func, changing)
-        and any(STATE.search(snake(one)) for one in each.where)
-        and _asks_age(each)
-        and any(picks(ctx, each, word) for word in words)
-        for each in live_statements(ctx, "read", "write", "delete")
-    )
-
-
-def _asks_age(statement: Statement) -> bool:
-    """Whether rows are asked for that are older than something: by a column's name, or `.lt("created_at", …)`."""
-    if any(AGE.search(snake(each)) for each in statement.where):
-        return True
-    older = (each for each in ir.find(statement.node, ir.Call) if last_name(each.func) in {"lt", "lte"})
-    return any(AGE.search(ir.text_of(each.args[0]) or "") for each in older if each.args)
-
-
-def picks(ctx: Context, statement: Statement, word: str) -> bool:
-    """Whether a statement's condition names a state and may ask for this word."""
-    texts = [text for each in ir.find(statement.node, ir.Lit) if (text := ir.text_of(each))]
-    if not any(STATE.search(snake(each)) for each in statement.where):
-        return any(re.search(rf"stat(us|e)\.\w+\..*\b{re.escape(word)}\b", each, re.I) for each in texts)
-    spelled = [one for each in texts for one in _COMPARED.findall(each)]
-    asked = [node for name, node in statement.where_values if STATE.search(snake(name))]
-    asked += _listed(statement)
-    words = {each.lower().replace("-", "_") for each in spelled}
-    for node in asked:
-        known = [str(each) for each in literals(ctx.ev.eval(statement.module, node))]
-        if not known and any(isinstance(each, ir.Name) for each in ir.walk(node)):
-            return True
-        known += [text for each in ir.find(node, ir.Lit) if (text := ir.text_of(each))]
-        words |= {each.lower().replace("-", "_") for each in known}
-    return not words or word in words
-
-
-def _listed(statement: Statement) -> list[ir.Node]:
-    """The lists in which SQLAlchemy looks for a state: `Job.status.in_([…])`."""
-    calls = (each for each in ir.find(statement.node, ir.Call) if last_name(each.func) == "in_" and each.args)
-    return [
-        each.args[0]
-        for each in calls
-        if isinstance(each.func, ir.Attr) and STATE.search(snake(last_name(each.func.obj)))
-    ]
-
-
-_COMPARED = re.compile(r"\bstat(?:us|e)\s*(?:=|<>|!=)\s*'([\w-]+)'", re.I)
-
-
-def _is_of_one(statement: Statement) -> bool:
-    """Whether a condition names a row, or what it belongs to, and not just its owner."""
-    return any(_ID.search(snake(each)) and not _OWNER.search(snake(each)) for each in statement.where)
-
-
-_ID = re.compile(r"(^|_)u?u?id$")
-_OWNER = re.compile(r"(^|_)(user|owner|member|account|profile|customer)_id$")
-
-
-def _demanded(statement: Statement) -> set[str]:
-    """The columns that a Supabase query wants to be there: `.not("prediction_id", "is", null)`."""
-    calls = (each for each in ir.find(statement.node, ir.Call) if last_name(each.func) in {"not", "not_"})
-    asked = ((ir.text_of(each.args[0]), each.args[-1]) for each in calls if len(each.args) == 3)
-    return {name for name, last in asked if name and isinstance(last, ir.Lit) and last.value is None}
-
-
-def _by_age(statement: Statement) -> bool:
-    """Whether a state is set where a row is too old."""
-    tests = (each.test for each in ir.ancestors(statement.node) if isinstance(each, ir.If))
-    return any(AGE.search(" ".join(names_in(each))) for each in tests)
-
-
 def settles(ctx: Context, table: str, nodes: Iterator[ir.Node], *, guessed: bool = True) -> bool:
     """Whether one of these pieces of syntax writes the table's state, or deletes the row.
 
     Where `guessed`, also whether one calls something outside the repository that by its name may do so unseen.
     """
-    changing = writers(ctx, table)
-    own = {each.node for each in changing}
-    funcs = {each.func for each in changing}
+    own, funcs = ctx.once(_of_writers, table)
     for node in nodes:
         if node in own:
             return True

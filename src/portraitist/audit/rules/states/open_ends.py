@@ -82,7 +82,7 @@ def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
     waited = {func for flow in ctx.flows if flow.call in left for func in flow.funcs} - ways.hooks
     begun = set(started)
     going = {func for flow in ctx.flows if flow.call in begun for func in flow.funcs} - ways.hooks
-    told = {func for flow in ctx.flows if _may_be_told(flow.call) for func in flow.funcs}
+    told = {func for flow in ctx.flows if may_be_told(flow.call) for func in flow.funcs}
     writes = list(live_statements(ctx, "write"))
     found: dict[tuple[ir.Func | None, str], Finding] = {}
     for statement in (each for each in writes if each.func in going):
@@ -144,7 +144,7 @@ def _further(ctx: Context, callers: set[ir.Func | None]) -> set[ir.Func | None]:
     return found
 
 
-def _may_be_told(call: ProviderCall) -> bool:
+def may_be_told(call: ProviderCall) -> bool:
     """Whether a call gives the address of a webhook, or sends something that is not known."""
     return bool(call.fields("webhook")) or not call.options or any(each.open for each in call.options)
 

@@ -30,8 +30,8 @@ from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import LOST
 from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_over_empty
-from portraitist.audit.rules.states.marks import swept
 from portraitist.audit.rules.states.open_ends import hooks_of
+from portraitist.audit.rules.states.picked import swept
 from portraitist.audit.rules.states.rest import is_open, rest_of
 from portraitist.audit.rules.syntax import COMPARISONS
 

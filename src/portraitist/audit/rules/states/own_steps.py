@@ -28,16 +28,9 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE
 from portraitist.audit.rules.states.detached import stands_alone, whole_of
-from portraitist.audit.rules.states.marks import (
-    Mark,
-    marks,
-    put_right,
-    said,
-    settles,
-    states_of,
-    writers,
-)
+from portraitist.audit.rules.states.marks import Mark, marks, said, settles, states_of, writers
 from portraitist.audit.rules.states.open_ends import hooks_of
+from portraitist.audit.rules.states.picked import put_right
 from portraitist.audit.rules.states.unfinished import climb, follows
 
 _TELLS = re.compile(r"^(delay|apply_async|send|send_task|enqueue(_job)?|add|trigger|publish|publishJSON)$")

@@ -16,7 +16,8 @@ from portraitist.audit.rules.base import finding, live_statements, names_in
 from portraitist.audit.rules.completion.words import done_at, is_done
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.states.marks import marks, put_right, states_of
+from portraitist.audit.rules.states.marks import marks, states_of
+from portraitist.audit.rules.states.picked import put_right
 from portraitist.audit.rules.syntax import ORDER
 
 _PLANNED = re.compile(r"total|expected|requested|planned|_per_|num_(images|outputs|photos)", re.I)

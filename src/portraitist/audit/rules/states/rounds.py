@@ -15,7 +15,8 @@ from portraitist.audit.link.values import literals
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, last_name, names_in, provider_behind
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.states.marks import Mark, marks, put_right, settles
+from portraitist.audit.rules.states.marks import Mark, marks, settles
+from portraitist.audit.rules.states.picked import put_right
 from portraitist.audit.rules.syntax import branches_around
 
 _SLEEPS = {"sleep", "delay", "wait", "setTimeout", "timeout", "pause"}

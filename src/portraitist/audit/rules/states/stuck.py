@@ -23,6 +23,7 @@ from portraitist.audit.rules.states.in_memory import kept_in_memory
 from portraitist.audit.rules.states.left_open import left_open
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.outcomes import never_said, unknown_ends
+from portraitist.audit.rules.states.own_runs import ended_by_its_run
 from portraitist.audit.rules.states.own_steps import steps_that_fail
 from portraitist.audit.rules.states.pages import polls_of_pages
 from portraitist.audit.rules.states.passed_failures import failures_passed_over
@@ -57,8 +58,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     (`success_only`), webhooks that are refused for what they lack (`demands`), wholes that wait for every part
     (`planned_parts`), and states that a store is handed too soon (`handed_marks`). And work whose answer nobody keeps
     (`thrown_away`), rows that have no state but a result (`wordless`), and rows that a request ends when it is not cut
-    off (`cut_requests`). And every other way out behind a row's mark (`left_open`), and answers of the provider that
-    a row is not told of, followed way by way (`told_ends`).
+    off (`cut_requests`), or that the run which made it ends alone, or nothing (`own_runs`). And every other way out
+    behind a row's mark (`left_open`), and answers of the provider that a row is not told of, way by way (`told_ends`).
     """
     told = [*left_in_progress(ctx), *left_before_work(ctx)]
     yield from told
@@ -89,6 +90,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from thrown_away(ctx)
     yield from left_without_result(ctx)
     yield from cut_requests(ctx)
+    yield from ended_by_its_run(ctx)
     yield from never_said(ctx)
     known = list(unknown_ends(ctx))
     yield from known

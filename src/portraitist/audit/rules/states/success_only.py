@@ -12,7 +12,8 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import askers, finding, leads_to, names_in
 from portraitist.audit.rules.failures.quiet import working
-from portraitist.audit.rules.states.marks import Mark, marks, put_right, settles
+from portraitist.audit.rules.states.marks import Mark, marks, settles
+from portraitist.audit.rules.states.picked import put_right
 
 
 def success_only(ctx: Context) -> Iterator[Finding]:

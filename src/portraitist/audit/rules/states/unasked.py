@@ -15,7 +15,8 @@ from portraitist.audit.rules.base import askers, finding, helpers_of, live_state
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import STATE
-from portraitist.audit.rules.states.marks import WAITED_FOR, marks, put_right, writers
+from portraitist.audit.rules.states.marks import WAITED_FOR, marks, writers
+from portraitist.audit.rules.states.picked import put_right
 
 
 def told_from_the_row(ctx: Context) -> Iterator[Finding]:

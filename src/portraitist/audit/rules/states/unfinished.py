@@ -14,7 +14,8 @@ from portraitist.audit.facts.flows import Flow
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.states.marks import Mark, is_kept, marks, put_right, settles
+from portraitist.audit.rules.states.marks import Mark, is_kept, marks, settles
+from portraitist.audit.rules.states.picked import put_right
 from portraitist.audit.rules.syntax import leaves_within
 
 

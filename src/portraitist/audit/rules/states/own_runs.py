@@ -1,0 +1,194 @@
+"""Part of the rule on states that stay open: rows that only the run which made them ends, or nothing at all.
+
+A run that is cut off (a restart, a time limit, a function that is frozen) leaves such a row as it is. What a watchdog
+outside the repository puts right is not seen, nor what a trigger of the database does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, ProviderCall, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.model import Finding, Place
+from portraitist.audit.rules.base import askers, callers_of, finding, leads_to, live_statements
+from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.state_words import RESTING, RUNNING
+from portraitist.audit.rules.states.graph import End, ends_of, loose_ends
+from portraitist.audit.rules.states.left_open import lifted
+from portraitist.audit.rules.states.marks import Mark, marks, states_of
+from portraitist.audit.rules.states.marks import said as said_of
+from portraitist.audit.rules.states.open_ends import GIVEN_ID, may_be_told
+from portraitist.audit.rules.states.picked import is_of_one, picks, put_right, word_allowed
+from portraitist.audit.rules.states.ways_in import tops
+
+
+def ended_by_its_run(ctx: Context) -> Iterator[Finding]:
+    """Rows marked as waiting or running on a request's way to paid work, every end of which lies on that way.
+
+    An end counts for the row where it may find it: a webhook where the call names one, a poll where the provider's id
+    is kept, a way that makes rows of its own where it asks for others' too. A deletion on demand ends no work.
+    """
+    seen: set[ir.Node] = set()
+    paid = working(ctx).paid
+    for mark in lifted(ctx) if paid else ():
+        if mark.node in seen or mark.end >= paid.get(mark.func, 0):
+            continue
+        own = _own_ends(ctx, mark)
+        if own and not ctx.once(_written_in_sql, mark.statement.table) and not put_right(ctx, mark):
+            seen.add(mark.node)
+            message = (
+                f"{mark.key} is {mark.word!r} from here on, and only this run ends it: cut off, it stays so"
+            )
+            yield _said(
+                mark, message, "own run", [Place(each.module.path, each.node.line) for each in own[:2]]
+            )
+    yield from _ended_by_nothing(ctx)
+
+
+def _own_ends(ctx: Context, mark: Mark) -> list[End]:
+    """Where the run that marks a row ends it; none where something else may."""
+    mine = tops(ctx, mark.func)
+    if not mine or _is_begun_again(ctx, mine) or not (mark.statement.insert or _is_last(ctx, mark, mine)):
+        return []
+    own: list[End] = []
+    for ends in (ends_of, loose_ends):
+        for each in ends(ctx, mark.statement.table, mark.column):
+            if _is_own(ctx, each, mine):
+                own.append(each)
+            elif _may_end(ctx, each, mark, mine):
+                return []
+    return own
+
+
+def _ended_by_nothing(ctx: Context) -> Iterator[Finding]:
+    """Rows marked as waiting or running, in tables that paid work or webhooks write, which no live code ever ends."""
+    ways = working(ctx)
+    tables = {each.table for each in live_statements(ctx, "write") if each.func in ways}
+    seen: set[ir.Node] = set()
+    for mark in marks(ctx):
+        table = mark.statement.table
+        if table not in tables or mark.node in seen or ctx.once(_written_in_sql, table):
+            continue
+        if all(
+            _is_on_demand(ctx, each)
+            for ends in (ends_of, loose_ends)
+            for each in ends(ctx, table, mark.column)
+        ):
+            seen.add(mark.node)
+            message = f"{mark.key} is {mark.word!r} from here on, and nothing in the repository ever ends it"
+            yield _said(mark, message, "unended", [])
+
+
+def _written_in_sql(ctx: Context, table: str) -> bool:
+    """Whether a function or a trigger of the database, as its SQL files define it, may write a table."""
+    name = re.escape(table)
+    writes = re.compile(rf"\b(update|insert\s+into|delete\s+from)\s+(only\s+)?(\w+\.)?[\"`]?{name}\b", re.I)
+    files = (each for each in ctx.tree.files if each.language == "sql" and each.role != "doc")
+    return any(table in each.text and writes.search(each.text) for each in files)
+
+
+def _said(mark: Mark, message: str, key: str, evidence: list[Place]) -> Finding:
+    return finding("stuck-status", mark.module, mark.node, message, key=f"{mark.key} {key}", weight=BARELY,
+                   line=mark.line, end=mark.end, evidence=evidence)  # fmt: skip
+
+
+def _is_on_demand(ctx: Context, end: End) -> bool:
+    """Whether an end is the deletion of rows by a request."""
+    ways = tops(ctx, end.func)
+    if end.statement is None or end.statement.kind != "delete" or not ways:
+        return False
+    return all(any(one.is_http for one in ctx.handled_by.get(each, ())) for each in ways)
+
+
+def _is_begun_again(ctx: Context, mine: frozenset[ir.Func]) -> bool:
+    """Whether anything but a request or a message may start the run: a queue or a timer may take it up again."""
+    for func in mine:
+        routes = ctx.handled_by.get(func, ())
+        bot = func.decorators and _MESSAGES.search(" ".join(ir.dotted(each) for each in func.decorators))
+        if not (routes or bot) or not all(each.is_http for each in routes):
+            return True
+    return False
+
+
+def _is_last(ctx: Context, mark: Mark, mine: frozenset[ir.Func]) -> bool:
+    """Whether nobody can begin anew with a row that is marked: its run made it, or turns away what is marked so."""
+    refused = not word_allowed(mark.node, mark.word)
+    return refused or all(_makes_its_own(ctx, mark.statement.table, each) for each in mine)
+
+
+_MESSAGES = re.compile(
+    r"(^|[.\s])(message|callback_query|on_message|message_handler|callback_query_handler|command)\b"
+)
+
+
+def _is_own(ctx: Context, end: End, mine: frozenset[ir.Func]) -> bool:
+    ways = tops(ctx, end.func)
+    return ways is not None and ways <= mine
+
+
+def _may_end(ctx: Context, end: End, mark: Mark, mine: frozenset[ir.Func]) -> bool:
+    """Whether an end on another way may be one of this row."""
+    ways = tops(ctx, end.func)
+    statement = end.statement
+    if ways is None or statement is None:
+        return True
+    others = ways - mine
+    if _is_on_demand(ctx, end):
+        return False
+    if not word_allowed(end.node, mark.word) or _names_others(ctx, statement, mark.word):
+        return False
+    calls = _calls_of(ctx, mark)
+    hooks = working(ctx).hooks
+    if others <= hooks:
+        return any(may_be_told(each) for each in calls)
+    if all(_asks_provider(ctx, end.func, each) for each in others - hooks):
+        return _keeps_id(ctx, mark, mine)
+    return not all(_makes_its_own(ctx, mark.statement.table, each) for each in others)
+
+
+def _names_others(ctx: Context, statement: Statement, word: str) -> bool:
+    """Whether a statement's condition names states, and not this one."""
+    return not picks(ctx, statement, word) and any(
+        snake(each).endswith(("status", "state")) for each in statement.where
+    )
+
+
+def _calls_of(ctx: Context, mark: Mark) -> list[ProviderCall]:
+    return [each.call for each in ctx.flows if mark.func in each.funcs]
+
+
+def _asks_provider(ctx: Context, func: ir.Func | None, top: ir.Func) -> bool:
+    """Whether a way, or the function that writes on it, asks the provider how work stands."""
+    asking = askers(ctx)
+    return any(leads_to(ctx, each, asking) for each in (func, top, *callers_of(ctx, func)))
+
+
+def _keeps_id(ctx: Context, mark: Mark, mine: frozenset[ir.Func]) -> bool:
+    """Whether the run stores the provider's id in the table."""
+    for each in live_statements(ctx, "write"):
+        if each.table == mark.statement.table and any(
+            GIVEN_ID.search(snake(one.column)) for one in each.columns
+        ):
+            ways = tops(ctx, each.func)
+            said = [word for one in states_of(each) if (word := said_of(one))]
+            if (ways is None or ways & mine) and all(each in RUNNING | RESTING for each in said):
+                return True
+    return False
+
+
+def _makes_its_own(ctx: Context, table: str, top: ir.Func) -> bool:
+    """Whether a way in inserts rows of a table, and asks for none by an id that it is told."""
+    made = False
+    for each in live_statements(ctx, "write", "read"):
+        if each.table != table or not (each.insert or each.kind == "read"):
+            continue
+        ways = tops(ctx, each.func)
+        if ways is None or top in ways:
+            if each.kind == "read" and is_of_one(each):
+                return False
+            made = made or each.insert
+    return made
