@@ -307,6 +307,19 @@ def refuses_in(ctx: Context, body: list[ir.Node]) -> bool:
     )
 
 
+def turns_away(ctx: Context, body: list[ir.Node]) -> bool:
+    """Whether a branch refuses for want of an identity: as `refuses_in`, but not by any other error."""
+    for part in body:
+        for node in ir.walk(part):
+            if isinstance(node, ir.Call) and _refuses(ctx, node):
+                return True
+            if isinstance(node, ir.Return) and (
+                _is_auth_error(node) if node.throws else _answers_code(node.value)
+            ):
+                return True
+    return False
+
+
 def _answers_code(value: ir.Node | None) -> bool:
     """`return jsonify(…), 401`."""
     items = value.items if isinstance(value, ir.Arr) else []

@@ -211,3 +211,13 @@ def _pattern(text: str) -> object:
         return re.compile(body.replace("\\/", "/"), re.I if "i" in flags else 0)
     except (re.error, OverflowError):
         return UNKNOWN
+
+
+def is_optional(node: ir.Attr | ir.Index) -> bool:
+    """Whether a chain breaks off before this link where something of it is nothing: `a?.b.c`."""
+    part: ir.Node = node
+    while isinstance(part, ir.Attr | ir.Index | ir.Call):
+        if not isinstance(part, ir.Call) and part.maybe:
+            return True
+        part = part.func if isinstance(part, ir.Call) else part.obj
+    return False

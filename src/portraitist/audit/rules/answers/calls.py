@@ -9,7 +9,7 @@ from typing import NamedTuple
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.link.calls import argument_for
-from portraitist.audit.rules.answers.expressions import BODY, Expressions, Names, is_optional
+from portraitist.audit.rules.answers.expressions import BODY, Expressions, Names
 from portraitist.audit.rules.answers.values import (
     OUTPUT,
     RESPONSE,
@@ -26,7 +26,7 @@ from portraitist.audit.rules.answers.values import (
     truth,
 )
 from portraitist.audit.rules.base import askers
-from portraitist.audit.rules.evaluator import UNKNOWN
+from portraitist.audit.rules.evaluator import UNKNOWN, is_optional
 from portraitist.audit.rules.state_words import word_of
 
 _SETTLES = re.compile(

@@ -25,7 +25,7 @@ from portraitist.audit.rules.answers.values import (
     of_output,
     truth,
 )
-from portraitist.audit.rules.evaluator import UNKNOWN
+from portraitist.audit.rules.evaluator import UNKNOWN, is_optional
 
 STEPS = 20_000
 """Expressions and statements looked at; more says nothing."""
@@ -231,16 +231,6 @@ class Expressions(ABC):
 
 
 _NEAR = 3
-
-
-def is_optional(node: ir.Attr | ir.Index) -> bool:
-    """Whether a chain breaks off before this link where something of it is nothing: `a?.b.c`."""
-    part: ir.Node = node
-    while isinstance(part, ir.Attr | ir.Index | ir.Call):
-        if not isinstance(part, ir.Call) and part.maybe:
-            return True
-        part = part.func if isinstance(part, ir.Call) else part.obj
-    return False
 
 
 def _compared_in(_ctx: Context, func: ir.Func) -> frozenset[str]:

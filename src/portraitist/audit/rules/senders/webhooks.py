@@ -31,6 +31,7 @@ from portraitist.audit.rules.senders.bots import unasked_updates
 from portraitist.audit.rules.senders.messengers import unsigned_messages
 from portraitist.audit.rules.senders.open_checks import only_logged, open_check
 from portraitist.audit.rules.senders.pretended import agrees, pretended
+from portraitist.audit.rules.senders.trusted import TRUSTED, trusted_where
 
 _TOLD = {"status", "output"}
 """What a handler that asks the provider itself does not read from the body."""
@@ -68,6 +69,7 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         if not (own or named) or not is_readable(route):
             continue
         lacks = _open_check(ctx, route) if _is_verified(ctx, route) else "anything"
+        lacks = lacks or trusted_where(ctx, route)
         acts = own or changed or (lacks in _LEFT_OUT and _compares_itself(ctx, route))
         acts = acts or (
             lacks == "anything" and any(one for func in route.funcs for one in pretended(ctx, func))
@@ -78,10 +80,12 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         message = f"{route.key} believes whoever calls it: no signature is checked"
         if lacks != "anything":
             message = f"{route.key} checks who sent its body only where {lacks}"
+        if lacks.startswith(TRUSTED):
+            message = f"{route.key} {lacks}"
         if lacks == _LOGGED:
             message = f"{route.key} only logs that its body is not signed as it should be, and goes on"
         evidence = fact.evidence if own and fact is not None else [changed] if changed is not None else []
-        quiet = not acts or _only_notes(ctx, route)
+        quiet = not acts or lacks.startswith(TRUSTED) or _only_notes(ctx, route)
         weight = BARELY if quiet else _WEIGHTS.get(lacks, 82 if own else 71)
         yield finding("webhook-unverified", *route.home, message, key=route.key, weight=weight,
                       end=route.head, evidence=evidence)  # fmt: skip

@@ -1,0 +1,120 @@
+"""Guards that a stranger walks past: ways whose every condition the caller or a missing setting chooses.
+
+Part of `missing-auth`. The ways are followed in `strangers`; what is at their end counts here: paid work, and rows of
+members that the caller picks. Where the hole is in a guard that stands before handlers, the guard is told too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from portraitist.audit import ir
+from portraitist.audit.facts.base import Context, Route, Statement
+from portraitist.audit.link.module import Module
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, is_readable
+from portraitist.audit.rules.evaluator import Value
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.open_ways.open_data import DOES, is_members
+from portraitist.audit.rules.open_ways.open_deeds import caller_pays
+from portraitist.audit.rules.requests import within_reach
+from portraitist.audit.rules.strangers.values import Sent
+from portraitist.audit.rules.strangers.ways import Way, way_through
+
+_ENTRIES = re.compile(
+    r"web-?hook|callback|log-?_?in|sign-?_?in|sign-?_?up|register|reset-?_?passw|forgot|verif|confirm|unsubscribe|/share|public"
+    r"|/auth(/|$)|oauth|health|invite|contact|waitlist|newsletter|session"
+    r"|checkout|payment|purchase|subscri",
+    re.I,
+)
+"""Routes by which people come in, or that have a rule of their own."""
+_BESIDE = re.compile(
+    r"(^|_)(log|event|audit|metric|rate_?limit|analytic|token|session|verification)s?(_|$)|logs?$|log(s|entr)",
+    re.I,
+)
+
+
+def past_guards(
+    ctx: Context, known: list[Finding], behind: Callable[[Context, Route], bool]
+) -> Iterator[Finding]:
+    """A guarded route that a stranger gets through by what the request says, or where a setting is missing.
+
+    `?auth=1`, a header that is only looked at for being there, a branch that asks nobody, a guard that lets everybody
+    pass where its secret, or the setting that turns it on, is not there. What depends on rows, on tokens that are
+    verified, or on what cannot be followed is never chosen by the caller. Whether a setting is missing where it
+    runs, and what a proxy takes out of headers, is not known.
+    """
+    paid = {flow.route: flow for flow in ctx.flows if flow.route is not None}
+    told = {(each.path, each.line) for each in known}
+    for route in ctx.routes:
+        if not route.is_http or not route.guarded_by or not is_readable(route):
+            continue
+        if ctx.role_at(route.module, route.node) not in LIVE_ROLES or not _may_do(ctx, route, route in paid):
+            continue
+        way = ctx.once(_way, route)
+        if way is None or (route in paid and way.deed.call is not None and caller_pays(ctx, paid[route])):
+            continue
+        if behind(ctx, route):
+            continue
+        if any(
+            each.path == route.home[0].path and each.line <= route.head <= each.end_line for each in known
+        ):
+            continue
+        does = f"reaches {way.deed.call.api}" if way.deed.call is not None else _does(way)
+        message = f"{route.key} {does} past its check of who calls where {way.told}"
+        at = Place(way.deed.module.path, way.deed.node.line)
+        yield finding("missing-auth", *route.home, message, key=f"past {route.key}", weight=BARELY, end=route.head,
+                      evidence=[at])  # fmt: skip
+        yield from _holes(way, route, told)
+
+
+def _holes(way: Way, route: Route, told: set[tuple[str, int]]) -> Iterator[Finding]:
+    """The last test of a guard in front of the handler by which the way is open, once."""
+    holes = [(module, test) for module, test, guarding in way.holes if guarding]
+    if not holes:
+        return
+    module, test = holes[-1]
+    if (module.path, test.line) not in told and not _is_known(told, module, test):
+        told.add((module.path, test.line))
+        message = f"this guard lets a stranger pass where {way.told}"
+        yield finding("missing-auth", module, test, message, key=f"hole {test.within.name if test.within else ''}",
+                      weight=BARELY, evidence=[Place(route.module.path, route.head)])  # fmt: skip
+
+
+def _is_known(told: set[tuple[str, int]], module: Module, test: ir.If) -> bool:
+    func = test.within
+    return func is not None and any(
+        path == module.path and func.line <= line <= func.end for path, line in told
+    )
+
+
+def _does(way: Way) -> str:
+    statement = way.deed.statement
+    return f"{DOES[statement.kind]} {statement.table}" if statement is not None else ""
+
+
+def _may_do(ctx: Context, route: Route, paid: bool) -> bool:
+    """Whether anything below a route is worth keeping from strangers."""
+    if paid:
+        return True
+    under = (each for func in within_reach(ctx, route) for each in ctx.statements_under.get(func, ()))
+    return not _ENTRIES.search(route.path) and any(_is_of_members(ctx, each) for each in under)
+
+
+def _is_of_members(ctx: Context, statement: Statement) -> bool:
+    return not _BESIDE.search(statement.table) and is_members(ctx, statement.table)
+
+
+def _way(ctx: Context, route: Route) -> Way | None:
+    shown = not _ENTRIES.search(route.path)
+
+    def counts(statement: Statement, where: list[Value]) -> bool:
+        """Whether a statement changes members' rows, or reads those that the caller picks."""
+        if not shown or not _is_of_members(ctx, statement):
+            return False
+        return statement.kind != "read" or any(
+            isinstance(each.what, Sent) and not each.what.is_token for each in where
+        )
+
+    return way_through(ctx, route, counts)
