@@ -28,6 +28,8 @@ Progress = Callable[[int, int], None]
 
 RECURSION = 20_000
 """Frames that deep but honest sources need; converters stop at their own depth long before."""
+KEPT = 2_000_000
+"""So many objects of earlier audits, some 300 MB, may stay before a process that audits again takes time to let them go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,14 @@ def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Au
 
 @contextmanager
 def _roomy() -> Iterator[None]:
-    """Deep recursion, and no garbage collection: everything built here lives until the report is out."""
+    """Deep recursion, and no garbage collection: everything built here lives until the report is out.
+
+    What earlier audits of this process left frozen is let go first, where that is much.
+    """
     before, collecting = sys.getrecursionlimit(), gc.isenabled()
+    if collecting and gc.get_freeze_count() > KEPT:
+        gc.unfreeze()
+        gc.collect()
     sys.setrecursionlimit(max(before, RECURSION))
     gc.disable()
     try:
