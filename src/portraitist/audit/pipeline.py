@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 RECURSION = 20_000
 """Frames that deep but honest sources need; converters stop at their own depth long before."""
 KEPT = 2_000_000
-"""So many objects of earlier audits, some 300 MB, may stay before a process that audits again takes time to let them go."""
+"""Objects of earlier audits, some 300 MB, that may stay before a process that audits again takes time to free them."""
 
 
 @dataclass(frozen=True, slots=True)
