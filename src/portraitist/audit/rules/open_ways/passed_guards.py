@@ -41,9 +41,10 @@ def past_guards(
     """A guarded route that a stranger gets through by what the request says, or where a setting is missing.
 
     `?auth=1`, a header that is only looked at for being there, a branch that asks nobody, a guard that lets everybody
-    pass where its secret, or the setting that turns it on, is not there. What depends on rows, on tokens that are
-    verified, or on what cannot be followed is never chosen by the caller. Whether a setting is missing where it
-    runs, and what a proxy takes out of headers, is not known.
+    pass where its secret, or the setting that turns it on, is not there. A guard that many routes share is told by
+    itself, and its routes too where no setting is asked for. What depends on rows, on tokens that are verified, or on
+    what cannot be followed is never chosen by the caller. Whether a setting is missing where it runs, and what a proxy
+    takes out of headers, is not known.
     """
     paid = {flow.route: flow for flow in ctx.flows if flow.route is not None}
     told = {(each.path, each.line) for each in known}
@@ -61,20 +62,26 @@ def past_guards(
             each.path == route.home[0].path and each.line <= route.head <= each.end_line for each in known
         ):
             continue
-        does = f"reaches {way.deed.call.api}" if way.deed.call is not None else _does(way)
-        message = f"{route.key} {does} past its check of who calls where {way.told}"
-        at = Place(way.deed.module.path, way.deed.node.line)
-        yield finding("missing-auth", *route.home, message, key=f"past {route.key}", weight=BARELY, end=route.head,
-                      evidence=[at])  # fmt: skip
-        yield from _holes(way, route, told)
+        hole = next(((module, test) for module, test, inside in reversed(way.holes) if inside), None)
+        if hole is not None:
+            yield from _hole(way, route, hole, told)
+        if hole is None or not way.settings:
+            yield _past(way, route)
 
 
-def _holes(way: Way, route: Route, told: set[tuple[str, int]]) -> Iterator[Finding]:
-    """The last test of a guard in front of the handler by which the way is open, once."""
-    holes = [(module, test) for module, test, guarding in way.holes if guarding]
-    if not holes:
-        return
-    module, test = holes[-1]
+def _past(way: Way, route: Route) -> Finding:
+    does = f"reaches {way.deed.call.api}" if way.deed.call is not None else _does(way)
+    message = f"{route.key} {does} past its check of who calls where {way.told}"
+    at = Place(way.deed.module.path, way.deed.node.line)
+    return finding("missing-auth", *route.home, message, key=f"past {route.key}", weight=BARELY, end=route.head,
+                   evidence=[at])  # fmt: skip
+
+
+def _hole(
+    way: Way, route: Route, hole: tuple[Module, ir.If], told: set[tuple[str, int]]
+) -> Iterator[Finding]:
+    """The last test of a guard by which the way is open, told once."""
+    module, test = hole
     if (module.path, test.line) not in told and not _is_known(told, module, test):
         told.add((module.path, test.line))
         message = f"this guard lets a stranger pass where {way.told}"

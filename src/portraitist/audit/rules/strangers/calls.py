@@ -107,7 +107,7 @@ class Calls(Texts):
             token = any(isinstance(each.what, Sent) and each.what.is_token for each in given.values())
             return Value(NOBODY, True) if token else Value(ROW)
         args = [given[each] for each in node.args]
-        known = self._known(node, module, name, held, args)
+        known = self._known(node, name, held, args)
         if known is not None:
             return known
         made = self._own(node, module, names, given)
@@ -137,9 +137,7 @@ class Calls(Texts):
             self.of(node, module, self.here) if node.within in self.stack[-1:] else Value(UNKNOWN)
         )
 
-    def _known(
-        self, node: ir.Call, module: Module, name: str, held: Value, args: list[Value]
-    ) -> Value | None:
+    def _known(self, node: ir.Call, name: str, held: Value, args: list[Value]) -> Value | None:
         """What the request, what was sent, a setting, or the framework's own calls give; None for others."""
         last, first = name.rpartition(".")[2], args[0].what if args else None
         if _ENVIRONMENT.match(name) and isinstance(first, str) and first.isupper():
@@ -162,13 +160,7 @@ class Calls(Texts):
             known = self.truth(self.follow(first, [Value(Sent(held.what.key))]))
             return Value(UNKNOWN if known is None else known, held.what.is_token)
         if isinstance(held.what, Sent):
-            found = self.of_text(held.what, last, first)
-            null = last == "get" and module.language == "javascript" and isinstance(found.what, Sent)
-            return (
-                Value(Sent(found.what.key, found.what.whole, null=True))
-                if null and isinstance(found.what, Sent)
-                else found
-            )
+            return self.of_text(held.what, last, first)
         if isinstance(held.what, Setting) and last in SAME | HOLDS:
             held = Value(self.worth(held.what))
             if held.what is None:

@@ -256,8 +256,8 @@ class Expressions(Evaluator):
         written = isinstance(right, str) and right not in _FLAGS
         left, right = (self.worth(each) if isinstance(each, Setting) else each for each in (left, right))
         if isinstance(left, Sent):
-            if unset and right is None and left.null:
-                return False
+            if unset and right is None:
+                return False  # though a key that is not sent may be the same as one that is not set
             if written and left.is_token:
                 return False  # a secret in the source is another risk
             return self._is_sent(left, right)

@@ -39,14 +39,10 @@ class PassedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the caller wrote, by where it stands: `header x-demo`; `whole` where that itself is always there.
-
-    `null` where nothing sent is JavaScript's null, which is not the same as a setting that is not there.
-    """
+    """What the caller wrote, by where it stands: `header x-demo`; `whole` where that itself is always there."""
 
     key: str
     whole: bool = False
-    null: bool = False
 
     @property
     def is_token(self) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 
 from portraitist.audit import ir
+from portraitist.audit.facts.auth import reads_identity
 from portraitist.audit.facts.base import Context, Route, Statement
-from portraitist.audit.facts.denial import turns_away
+from portraitist.audit.facts.denial import denies, turns_away
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.evaluator import UNKNOWN, Closure, GivenUpError, Value
@@ -54,12 +55,15 @@ class Walk(Calls):
         self.stack.append(func)
         self.entered.add(func)
         self.here = here
+        inner = len(self.stack) > 1 and self.ctx.once(_looks_who, func)
+        self.guarding += inner
         try:
             self._block(func.body, module, here)
         except _ReturnedError as returned:
             return returned.value
         finally:
             self.stack.pop()
+            self.guarding -= inner
             self.here = outer
         return Value(None)
 
@@ -202,6 +206,13 @@ class Walk(Calls):
             self.hung[key] = value
         elif key is not None and isinstance(held, dict):
             held[key] = value
+
+
+def _looks_who(ctx: Context, func: ir.Func) -> bool:
+    """Whether a helper is about who calls: it reads a session, or turns callers away."""
+    return denies(ctx, ctx.program.module_of[func], func) or any(
+        reads_identity(ctx, each) for each in ir.find(func, ir.Call)
+    )
 
 
 def _leaves(body: list[ir.Node]) -> bool:
