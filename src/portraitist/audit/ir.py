@@ -184,6 +184,8 @@ class Param(Node):
     default: Node | None = None
     annotation: Node | None = None
     rest: bool = False
+    decorators: tuple[str, ...] = ()
+    """The names of what decorates it, in a class of TypeScript: `Body` of `@Body() order`."""
 
     def children(self) -> Sequence[Node]:
         return _present(self.pattern, self.default, self.annotation)

@@ -133,6 +133,16 @@ class Converter:
         self.depth = depth
         return made
 
+    @staticmethod
+    def reached(body: list[ir.Node]) -> list[ir.Node]:
+        """The statements of a block up to a plain way out: behind it nothing runs, but functions are named there."""
+        for at, each in enumerate(body):
+            if type(each) is ir.Return:
+                if at + 1 < len(body):
+                    return [*body[: at + 1], *(one for one in body[at + 1 :] if isinstance(one, ir.Func))]
+                break
+        return body
+
     def named(self, node: Syntax) -> list[Syntax]:
         """The children of `node` but comments and tokens without a name."""
         methods = self.methods

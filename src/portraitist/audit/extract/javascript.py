@@ -56,7 +56,7 @@ class Statements(Expressions):
                 out.extend(self.declarators(child))
             else:
                 out.append(self.convert(child))
-        return out
+        return self.reached(out)
 
     def import_(self, node: Syntax) -> ir.Node:
         source = node.child_by_field_name("source")

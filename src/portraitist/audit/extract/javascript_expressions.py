@@ -270,7 +270,13 @@ class Expressions(Converter):
             self.convert(default) if default is not None else None,
             self.annotation(node.child_by_field_name("type")),
             rest,
+            self._decorators(node) if self.chars[node.start_byte] == "@" else (),
         )
+
+    def _decorators(self, node: Syntax) -> tuple[str, ...]:
+        """The names of a parameter's decorators."""
+        made = [self.convert(each) for each in node.named_children if each.type == "decorator"]
+        return tuple(ir.dotted(each).rpartition(".")[2] for each in made)
 
     def pattern(self, node: Syntax | None) -> ir.Node:
         """A binding target: a name, a member, or an object or array of targets."""

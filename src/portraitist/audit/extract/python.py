@@ -223,7 +223,7 @@ class Statements(Expressions):
 
     def block(self, node: Syntax | None) -> list[ir.Node]:
         """The statements of a block or module."""
-        return self.many(node.children) if node is not None else []
+        return self.reached(self.many(node.children)) if node is not None else []
 
     def nested(self, node: Syntax) -> ir.Node:
         return ir.Other(*self.span(node), self.block(node), "block")

@@ -134,6 +134,10 @@ _LITERAL = {"create table", "alter table", "generated types", DOCUMENT}
 """Sources of definitions that spell the columns as the database does."""
 
 
+_OF_EVERY_TABLE = {"rowid", "_rowid_", "oid", "ctid", "xmin"}
+"""What a database keeps beside each row by itself."""
+
+
 def _as_spelled(ctx: Context, statement: Statement) -> set[str] | None:
     """The columns in lower case where a client sends the very names it is given (`from("x")`), else None."""
     if not isinstance(statement.node, ir.Call) or not (statement.columns or statement.where_values):
@@ -182,6 +186,7 @@ def _not_defined(ctx: Context, statement: Statement, uses: Iterable[ColumnUse]) 
             (snake(name) in known if exact is None else name.lower() in exact)
             or relation
             or not re.match(r"^[A-Za-z_]\w*$", name)
+            or name.lower() in _OF_EVERY_TABLE
             or f"{snake(name)}_id" in known
             or (documented and snake(name).replace("_", "") not in alike)
             or (use.path != statement.module.path and _is_one_of_many(ctx, statement, use.path))

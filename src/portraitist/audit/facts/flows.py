@@ -13,6 +13,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.denial import exits
+from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.reach import Reach
 from portraitist.audit.model import Place
@@ -98,6 +99,8 @@ def _backwards(ctx: Context, call: ProviderCall) -> list[Flow]:
             continue  # a job goes on to who enqueues it, a handler to those that call it as a helper
         found.extend(_decorated(ctx, call, func, steps, funcs))
         for module, node in _sites(ctx, func):
+            if isinstance(node, ir.Call) and _kept_out(ctx, func, node, steps[0]):
+                continue
             owner = ir.enclosing(node, ir.Func)
             place = Place(module.path, node.line)
             longer = steps if isinstance(node, ir.Func) else _with(place, steps)
@@ -107,6 +110,32 @@ def _backwards(ctx: Context, call: ProviderCall) -> list[Flow]:
                 seen.add(owner)
                 queue.append((owner, longer, (owner, *funcs)))
     return found
+
+
+def _kept_out(ctx: Context, func: ir.Func, call: ir.Call, place: Place) -> bool:
+    """Whether a call says yes or no to a parameter that keeps a place of the function from it: `make(resume=True)`."""
+    if place.path != ctx.program.module_of[func].path:
+        return False
+    told = {
+        each.name: value.value
+        for each in func.params
+        if isinstance(value := argument_for(call, func, each), ir.Lit) and isinstance(value.value, bool)
+    }
+    return bool(told) and any(_passes_by(each, told, place.line) for each in ir.find(func, ir.If))
+
+
+def _passes_by(branch: ir.If, told: dict[str, bool], line: int) -> bool:
+    """Whether a branch on what a call says plainly leaves a line out: in its other arm, or behind its way out."""
+    test, yes = branch.test, True
+    if isinstance(test, ir.Bin) and test.op in {"not", "!"}:
+        test, yes = test.left, False
+    if not isinstance(test, ir.Name) or test.id not in told:
+        return False
+    taken, left = (branch.then, branch.other) if told[test.id] is yes else (branch.other, branch.then)
+    if any(each.line <= line <= each.end for each in left):
+        return True
+    last = taken[-1] if taken else None
+    return branch.end < line and isinstance(last, ir.Return)
 
 
 def _for_method(ctx: Context, route: Route, func: ir.Func, place: Place) -> bool:

@@ -45,7 +45,7 @@ def routes(ctx: Context) -> Iterator[Route]:
 
 
 def _of_file(ctx: Context, module: Module) -> Iterator[Route]:
-    path = module.path
+    path = _below_project(ctx, module.path)
     if (found := _APP_ROUTE.search(path)) or (found := _SVELTE.search(path)):
         yield from _exported_methods(ctx, module, _app_path(found.group("path") or ""))
     elif found := _SVELTE_PAGE.search(path):
@@ -70,6 +70,20 @@ def _of_file(ctx: Context, module: Module) -> Iterator[Route]:
         yield from _default(ctx, module, ["ANY"], f"/.netlify/functions/{found.group('name')}", "netlify")
     elif (found := _PLAIN_API.search(path)) and not _registers_routes(module):
         yield from _default(ctx, module, _tested_methods(module), _pages_path(found.group("path")), "vercel")
+
+
+def _below_project(ctx: Context, path: str) -> str:
+    """A path from the folder of its own Next project on, where more than one of its folders is named `app`."""
+    if path.count("app/") < 2 or len(_APPS.findall(path)) < 2:
+        return path
+    folders = path.split("/")[:-1]
+    above = ["/".join(folders[:at]) for at in range(len(folders), 0, -1)]
+    own = next((each for each in above if any(f"{each}/{one}" in ctx.tree.paths for one in _CONFIGS)), "")
+    return path.removeprefix(f"{own}/") if own else path
+
+
+_APPS = re.compile(r"(?:^|/)app(?=/)")
+_CONFIGS = ("next.config.js", "next.config.mjs", "next.config.ts", "next.config.cjs")
 
 
 def _form_actions(ctx: Context, module: Module, path: str) -> Iterator[Route]:

@@ -13,6 +13,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts import db_convex, sql
 from portraitist.audit.facts.base import Context, TableDef
 from portraitist.audit.facts.schema_classes import mapped, mapper_of, relations, renamed
+from portraitist.audit.facts.schema_loops import added_in_loops
 from portraitist.audit.facts.schema_text import DOCUMENT, documented_sql, generated_types
 from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
@@ -211,6 +212,7 @@ def _in_code(ctx: Context, module: Module) -> Iterator[TableDef]:
             yield from db_convex.definition(module, call)
     for cls in module.all(ir.Class):
         yield from _class_table(ctx, module, cls)
+    yield from added_in_loops(module)
     texts = (*module.all(ir.Lit), *module.all(ir.Tmpl)) if "table" in module.lowered else ()
     for lit in texts:
         text = _plain_text(lit)

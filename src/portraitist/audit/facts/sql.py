@@ -44,6 +44,11 @@ _WORDS = {
     "now",
     "case",
 }
+_WITH = re.compile(first("with") + r"\s+(?:recursive\s+)?[\w\"`]+\s*(?:\([^()]*\)\s*)?as\b", re.I)
+_PART = re.compile(
+    rf"(?:\bwith\s+(?:recursive\s+)?|,\s*)(?P<name>{_IDENT})\s*(?:\([^()]*\)\s*)?as\s+(?:(?:not\s+)?materialized\s*)?\(",
+    re.I,
+)
 _COLUMN = re.compile(rf"^(?:(?P<of>{_IDENT})\s*\.\s*)?(?!(?i:true|false|null)$)(?P<name>{_IDENT})$")
 _ALIAS = re.compile(
     rf"\s+(?:as\s+)?(?!(?:left|right|full|inner|cross|natural|join|on|where|order|group|limit|using)\b)(?P<alias>{_IDENT})",
@@ -102,9 +107,10 @@ def statements(text: str) -> list[SqlStatement]:
     """Every statement in `text`, in order."""
     clean = strip_comments(text)
     found: list[SqlStatement] = []
+    words = _WORDS | _named_here(clean)
     for match in _START.finditer(clean):
         table = bare(match.group("table"))
-        if table.lower() in _WORDS or table.isdigit():
+        if table.lower() in words or table.isdigit():
             continue
         if match.group("insert"):
             found.append(_insert(clean, match, table))
@@ -119,6 +125,13 @@ def statements(text: str) -> list[SqlStatement]:
             if made is not None:
                 found.append(made)
     return found
+
+
+def _named_here(text: str) -> set[str]:
+    """The names in lower case that a statement gives to parts of itself: `WITH firsts AS (…), days AS (…)`."""
+    if _WITH.search(text) is None:
+        return set()
+    return {bare(each.group("name")).lower() for each in _PART.finditer(text)}
 
 
 def _insert(text: str, match: re.Match[str], table: str) -> SqlStatement:

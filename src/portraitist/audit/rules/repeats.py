@@ -103,7 +103,7 @@ def _repeating_helpers(ctx: Context) -> Iterator[Finding]:
         while pending:
             target, depth = pending.pop()
             for request in ir.find(target.node, ir.Call) if target.node is not None and target.module else ():
-                sends = last_name(request.func).lower() in ctx.words.http_verbs
+                sends = last_name(request.func).lower() in ctx.words.http_verbs and not _only_asks(request)
                 loops = [each for each in ir.ancestors(request) if sends and is_repeated(ctx, each, request)]
                 if loops and request not in seen and target.module is not None:
                     seen.add(request)
@@ -112,6 +112,19 @@ def _repeating_helpers(ctx: Context) -> Iterator[Finding]:
                                   key=target.module.scope_name(request), weight=62, evidence=[place(call)])  # fmt: skip
                 if depth < MAX_HELPERS:
                     pending.extend((each, depth + 1) for each in ctx.program.functions_called(request))
+
+
+def _only_asks(request: ir.Call) -> bool:
+    """Whether a request is plainly a GET: by its verb, or as `fetch(url)` and `fetch(url, { headers })`."""
+    name = last_name(request.func).lower()
+    if name != "fetch" or not isinstance(request.func, ir.Name):
+        return name in {"get", "head"}
+    options = request.args[1] if len(request.args) > 1 else None
+    if not isinstance(options, ir.Obj):
+        return options is None
+    method = options.get("method")
+    spread = any(each.spread for each in options.props)
+    return not spread and (method is None or ir.text_of(method) == "GET")
 
 
 def _repeating_tasks(ctx: Context) -> Iterator[Finding]:

@@ -132,6 +132,8 @@ def _parameters(ctx: Context, route: Route, module: Module, func: ir.Func) -> It
     else:
         injected = [param for param, _, _ in dependencies(ctx, module, func)]
         params = [each for each in func.params if each not in injected and not _is_added(route, func, each)]
+        if route.framework == "nest" and any(each.decorators for each in func.params):
+            params = [each for each in params if not _GIVEN_BY_NEST.isdisjoint(each.decorators)]
     for each in params:
         default = ir.dotted(each.default) if each.default is not None else ""
         annotation = ir.dotted(each.annotation) if each.annotation is not None else ""
@@ -140,6 +142,13 @@ def _parameters(ctx: Context, route: Route, module: Module, func: ir.Func) -> It
         yield from _bound(each, lambda key: key not in {"ctx", "context", *_OTHERS})
     if route.framework == "python":
         yield "request"
+
+
+_GIVEN_BY_NEST = {
+    "Body", "RawBody", "Query", "Param", "Params", "Req", "Request", "UploadedFile", "UploadedFiles", "Args",
+    "QueryParam", "QueryParams", "BodyParam", "MessageBody", "Payload", "PathParams", "BodyParams",
+}  # fmt: skip
+"""Decorators of parameters that the caller fills; one of the repository's own hands over what a guard has found out."""
 
 
 def _is_added(route: Route, func: ir.Func, param: ir.Param) -> bool:

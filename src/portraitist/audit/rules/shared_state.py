@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.auth import dependencies
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.calls import argument_for
@@ -82,7 +83,8 @@ def _is_requests(ctx: Context, module: Module, func: ir.Func, value: ir.Node | N
     if value is None or isinstance(value, ir.Lit):
         return False
     handles = func in ctx.handled_by
-    params = frozenset(each.name for each in func.params)
+    injected = {param for param, _, _ in dependencies(ctx, module, func)}
+    params = frozenset(each.name for each in func.params if each not in injected)
     if handles and is_given(Given(module, func, params | {"request"}, (func,)), value):
         return True
     root = ir.root_of(value)

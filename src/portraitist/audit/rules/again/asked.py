@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.module import Module
-from portraitist.audit.rules.base import last_name, names_in
+from portraitist.audit.rules.base import helpers_of, last_name, names_in
 from portraitist.audit.rules.syntax import JOINS, is_way_out, tests_of
 
 _DONE = re.compile(
@@ -144,8 +144,15 @@ def _asked_of(ctx: Context, value: ir.Node) -> Iterator[Statement]:
     for each in ir.walk(value):
         yield from ctx.statements_at.get(each, ())
         for target in ctx.program.functions_called(each) if isinstance(each, ir.Call) else ():
-            if isinstance(target.node, ir.Func):
-                yield from ctx.statements_under.get(target.node, ())
+            for func in _below(ctx, target.node) if isinstance(target.node, ir.Func) else ():
+                yield from ctx.statements_under.get(func, ())
+
+
+def _below(ctx: Context, func: ir.Func) -> list[ir.Func]:
+    """A function and those that it calls, two calls deep: a service that asks a table's own file."""
+    found = dict.fromkeys([func, *helpers_of(ctx, func)])
+    found.update(dict.fromkeys(one for each in [*found] for one in helpers_of(ctx, each)))
+    return [*found]
 
 
 def _by_state(statement: Statement) -> bool:

@@ -51,4 +51,4 @@ def begun_again(func: ir.Node, call: ProviderCall) -> bool:
 def names_attempts(loop: ir.Loop) -> bool:
     """Whether a loop counts attempts, by the names in its head."""
     names = " ".join(names_in(loop.target) | names_in(loop.source) | names_in(loop.test))
-    return re.search(r"attempt|retr(y|ies)|tries", names, re.I) is not None
+    return re.search(r"attempt|retr(y|ies)|(?<![a-z])tries|(?-i:Tries)", names, re.I) is not None

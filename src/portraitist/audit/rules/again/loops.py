@@ -20,7 +20,15 @@ def repeats(loop: ir.Node, call: ir.Node) -> bool:
     if not isinstance(loop, ir.Loop) or loop.target is not None:
         return _counts_attempts(loop, call)
     tries = [one for one in ir.find(loop, ir.Try) if stands_in_attempt(one, call)]
-    return bool(tries) and (goes_round(loop) or leaves(tries[0], call))
+    return bool(tries) and (goes_round(loop) or leaves(tries[0], call)) and not _ends_the_loop(tries[0], loop)
+
+
+def _ends_the_loop(attempt: ir.Try, loop: ir.Loop) -> bool:
+    """Whether whatever fails leaves the loop: each handler ends in a way out, and none goes on to another round."""
+    inside = [one for each in attempt.handlers for part in each.body for one in ir.walk(part)]
+    if any(map(is_next_round, inside)) or ir.enclosing(attempt, ir.Loop) is not loop:
+        return False
+    return all(each.body and is_way_out(each.body[-1]) for each in attempt.handlers)
 
 
 def _counts_attempts(loop: ir.Node, call: ir.Node) -> bool:

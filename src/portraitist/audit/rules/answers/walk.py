@@ -205,6 +205,7 @@ class Walk(Calls):
     def _caught(self, node: ir.Try, names: Names, before: Names, ends: set[str]) -> set[str]:
         """Runs the handlers of an attempt: for sure where it failed, else by chance, as anything may fail."""
         tests, thrown, chance = dict(self.tests), len(self.thrown), self.chance
+        _join(before, [dict(before), names])  # what was set on the way may be set, or not
         bodies = [each.body for each in node.handlers]
         if not ends:
             self.caught.append(node.handlers[0])

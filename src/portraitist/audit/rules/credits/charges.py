@@ -40,11 +40,12 @@ from portraitist.audit.rules.credits.granted import given_for_the_asking
 from portraitist.audit.rules.credits.later import left_to_others
 from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Ledger, named_kinds
 from portraitist.audit.rules.credits.nobody_asked import has_no_member
+from portraitist.audit.rules.credits.one_at_a_time import lets_one_in
 from portraitist.audit.rules.credits.priced import priced_by_request
 from portraitist.audit.rules.credits.raced import raced
 from portraitist.audit.rules.credits.refunds import refunds
 from portraitist.audit.rules.credits.rows_later import asks_number, by_rows, limits
-from portraitist.audit.rules.credits.steps import Step, goes_on, steps_of
+from portraitist.audit.rules.credits.steps import Step, answers_of, goes_on, steps_of
 from portraitist.audit.rules.credits.thrown import kept_when_thrown
 from portraitist.audit.rules.credits.unequal import unequal
 from portraitist.audit.rules.credits.unheeded import unheeded
@@ -174,7 +175,9 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> I
                     flow, asked, left[0].replace("looked at", "asked for here"), BARELY, key="asked "
                 )
         return
-    takes = [each for each in steps if each.event.kind == "take"]
+    takes = [each for each in steps if each.event.kind == "take" and not in_handler(each.event.node)]
+    if not takes:
+        return  # what is done about a failure takes nothing, whatever it is called
     checks = [each for each in steps if each.event.kind == "check"]
     early = [each for each in takes if each.before]
     if early:
@@ -193,7 +196,7 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> I
         )
         message = f"credits are taken here, and nothing looked at them before the paid {flow.call.purpose}"
         yield _at_step(flow, takes[0], message, BARELY, key="taken ")
-    else:
+    elif not any(ctx.once(lets_one_in, each) for each in flow.funcs):
         yield _at_step(
             flow,
             takes[0],
@@ -336,8 +339,7 @@ def _in_transaction(call: ir.Call) -> bool:
 def _leaves_without(ledger: Ledger, take: Step) -> ir.Return | None:
     """An error answered behind a take, in a branch that gives nothing back and does not ask for the take's answer."""
     gives = {each.node for each in ledger.events(take.func) if each.kind == "give"}
-    made = ir.enclosing(take.event.node, ir.Assign)
-    names = variables_in(made.target) if made is not None else set()
+    names = answers_of(take)
     for leave in ir.find(take.func, ir.Return):
         branch = way_out_of(leave)
         caught = in_handler(leave)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
-from portraitist.audit.facts.denial import exits
+from portraitist.audit.facts.denial import exits, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.calls import returns
@@ -93,7 +93,7 @@ def _by_rows(ctx: Context, flow: Flow) -> Iterator[Told]:
     for func in flow.funcs:
         module = ctx.program.module_of[func]
         for read, test in ctx.once(limits, func) if ctx.role_at(module, func) in LIVE_ROLES else ():
-            if not _too_many(read, test):
+            if not _too_many(ctx, read, test):
                 continue
             for again in _written_again(ctx, flow, read, told):
                 message = (
@@ -111,7 +111,7 @@ def _by_rows(ctx: Context, flow: Flow) -> Iterator[Told]:
                               end=test.test.end, evidence=[Place(gone.module.path, gone.line)]), test  # fmt: skip
 
 
-def _too_many(read: Statement, test: ir.If) -> bool:
+def _too_many(ctx: Context, read: Statement, test: ir.If) -> bool:
     """Whether a test turns away those who have many rows, not those who have too few."""
     made = ir.enclosing(read.node, ir.Assign)
     names = variables_in(made.target) if made is not None else set()
@@ -119,6 +119,7 @@ def _too_many(read: Statement, test: ir.If) -> bool:
         names & names_in(more)
         for each in ir.find(test.test, ir.Bin)
         if each.right is not None and each.op in ORDER
+        if not (isinstance(each.right, ir.Lit) and each.right.value == 0) or refuses_in(ctx, test.then)
         for more in (each.left if each.op in {">", ">="} else each.right,)
     )
 

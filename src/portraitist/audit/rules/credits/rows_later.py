@@ -51,10 +51,23 @@ def limits(ctx: Context, func: ir.Func) -> list[tuple[Statement, ir.If]]:
         names = variables_in(made.target) if each.kind == "read" and made is not None else set()
         for test in tests if names else ():
             asked = _number_asked(test, names)
-            if test.line >= each.line and asked is not None and _COUNTS.search(text + " " + asked):
+            if (
+                test.line >= each.line
+                and in_sight(made, test)
+                and asked is not None
+                and _COUNTS.search(text + " " + asked)
+            ):
                 found.append((each, test))
                 break
     return found
+
+
+def in_sight(made: ir.Assign | None, test: ir.Node) -> bool:
+    """Whether a test may see what was declared: not in another case of a switch."""
+    around = ir.ancestors(made) if made is not None else ()
+    cases = (each for each in around if isinstance(each.parent, ir.Other) and each.parent.kind == "switch")
+    case = next(cases, None)
+    return case is None or case in ir.ancestors(test)
 
 
 def asks_number(_ctx: Context, func: ir.Func) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.flows import Flow
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.credits.ledger import Event, Ledger
 
@@ -40,6 +41,17 @@ def steps_of(ctx: Context, ledger: Ledger, flow: Flow) -> list[Step]:
             if known is step or known.event.kind != event.kind:
                 steps.append(step)
     return steps
+
+
+def answers_of(take: Step) -> set[str]:
+    """The names that hold the answer of a taking, or a part of it: `failed` of `const failed = answer.error`."""
+    made = ir.enclosing(take.event.node, ir.Assign)
+    names = variables_in(made.target) if made is not None else set()
+    for each in ir.find(take.func, ir.Assign) if names else ():
+        root = ir.root_of(each.value) if isinstance(each.value, ir.Attr | ir.Index | ir.Name) else None
+        if isinstance(root, ir.Name) and root.id in names and each.line >= take.event.line:
+            names |= variables_in(each.target)
+    return names
 
 
 def _hands_on(ctx: Context, module: Module, node: ir.Node, flow: Flow) -> bool:

@@ -158,8 +158,13 @@ def _is_bought(statement: Statement, use: ColumnUse, here: Given | None) -> bool
     if not _BOUGHT.search(snake(use.column)) and not begun:
         return False
     if isinstance(use.value, Known):
-        return bool(_GRANTED.match(str(use.value.value)))
+        signs_up = statement.insert and _PEOPLE.search(snake(statement.table)) is not None
+        return bool(_GRANTED.match(str(use.value.value))) and not (signs_up and use.value.value is not True)
     return not statement.insert and here is not None and is_given(here, use.node)
+
+
+_PEOPLE = re.compile(r"(^|_)(users?|profiles?|accounts?|members?|customers?|people)$")
+"""Tables of which a new row is a new member: the plan that it begins with is what everybody begins with."""
 
 
 def marks_paid(node: ir.Node) -> Iterator[ir.Assign]:

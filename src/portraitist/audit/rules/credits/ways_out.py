@@ -14,13 +14,12 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.flows import Flow
-from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name
 from portraitist.audit.rules.credits.changes import CREDIT, balance, sign
 from portraitist.audit.rules.credits.given_back import given_back_later
 from portraitist.audit.rules.credits.ledger import Ledger
-from portraitist.audit.rules.credits.steps import Step
+from portraitist.audit.rules.credits.steps import Step, answers_of
 from portraitist.audit.rules.exits import WaysOut
 from portraitist.audit.rules.gravity import BARELY
 
@@ -80,8 +79,7 @@ def kept(ctx: Context, ledger: Ledger, flow: Flow, steps: list[Step], take: Step
         for each in ledger.events(take.func)
         if each.kind == "give" and each.node is not take.event.node
     }
-    made = ir.enclosing(take.event.node, ir.Assign)
-    told = variables_in(made.target) if made is not None else set()
+    told = answers_of(take)
     weight = 47 if sure else BARELY
     ways = _Takes(ctx, take.func, take.event.node, gives, told).run()
     if not _is_stored(ctx, take):

@@ -17,7 +17,15 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, names_in
-from portraitist.audit.rules.failures.quiet import BESIDE, FAILS, Ways, goes_round, live_attempts, only_logs
+from portraitist.audit.rules.failures.quiet import (
+    BESIDE,
+    FAILS,
+    Ways,
+    goes_round,
+    live_attempts,
+    only_logs,
+    tries_in_turn,
+)
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import (
     NOTHING,
@@ -232,6 +240,7 @@ def _skipped(module: Module, func: ir.Func, loop: ir.Loop, paid: int) -> Iterato
     if loop.end >= paid or not any(_FETCHES.search(ir.dotted(each.func)) for each in ir.find(loop, ir.Call)):
         return
     counted = any(loop.end < each.line < paid and _leaves(each) for each in ir.find(func, ir.If))
+    counted = counted or tries_in_turn(loop)
     for skip in () if counted else _skips(loop):
         branch = skip.parent
         rest = (
@@ -257,7 +266,7 @@ def _skips(loop: ir.Loop) -> Iterator[ir.Other]:
             and skip in branch.then
             and FAILS.search(" ".join(names_in(branch.test)))
         )
-        if is_next_round(skip) and failed:
+        if is_next_round(skip) and failed and ir.enclosing(skip, ir.Loop) is loop:
             yield skip
 
 

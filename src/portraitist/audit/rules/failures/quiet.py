@@ -106,6 +106,16 @@ def goes_round(loop: ir.Loop) -> bool:
     return loop.target is None and not counts
 
 
+def tries_in_turn(loop: ir.Loop) -> bool:
+    """Whether the first that can be fetched ends a loop: it goes over several addresses of one thing."""
+    return any(
+        each.kind == "break_statement"
+        and ir.enclosing(each, ir.Loop) is loop
+        and isinstance(each.parent, ir.Try | ir.Loop)
+        for each in ir.find(loop, ir.Other)
+    )
+
+
 def only_logs(body: Iterable[ir.Node]) -> bool:
     """Whether statements do nothing but log: no way out, no other call, nothing set but the text of the error."""
     for each in body:

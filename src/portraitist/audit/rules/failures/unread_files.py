@@ -18,7 +18,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import COMPREHENSIONS, finding, last_name, names_in
 from portraitist.audit.rules.failures.answers import error_of
 from portraitist.audit.rules.failures.looking import work_of
-from portraitist.audit.rules.failures.quiet import Ways, on_paid_ways, only_logs, served
+from portraitist.audit.rules.failures.quiet import Ways, on_paid_ways, only_logs, served, tries_in_turn
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler, is_nothing, leaves_within, taker_of, tests_of
 
@@ -273,6 +273,9 @@ def _left_out(ctx: Context, ways: Ways) -> Iterator[Finding]:
         for attempt in ir.find(func, ir.Try):
             handler = attempt.handlers[-1] if attempt.handlers else None
             if handler is None or attempt.end >= paid or not _is_of_many(attempt, func):
+                continue
+            loop = ir.enclosing(attempt, ir.Loop)
+            if loop is not None and tries_in_turn(loop):
                 continue
             reads = [each for part in attempt.body for each in ir.find(part, ir.Call)]
             if not any(_FETCHES.search(ir.dotted(each.func)) for each in reads) or not _leaves_it_out(

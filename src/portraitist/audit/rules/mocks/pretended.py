@@ -204,7 +204,7 @@ def says_so(func: ir.Func) -> bool:
     """Whether a function or its class is itself named for a mock."""
     held = (last_name(each.target) for each in ir.ancestors(func) if isinstance(each, ir.Assign))
     names = snake("_".join((func.owner, func.name, *held)))
-    return re.search(rf"(^|_)({_MOCK_WORDS}|demo|test)(_|$)", names) is not None
+    return re.search(rf"(^|_)({_MOCK_WORDS}|demo|test|in_memory)(_|$)", names) is not None
 
 
 def switched(node: ir.Node) -> bool:

@@ -32,6 +32,8 @@ _PY_GLOBALS = frozenset(dir(builtins)) | {
 }
 
 
+_TYPEOF = re.compile(r"\btypeof\s+(\w+)")
+"""What JavaScript asks for by its name may be loaded while it runs."""
 _GLOBAL = re.compile(r"^\s*global\s+([\w, ]+)", re.M)
 """Python's way to set a module's name in a function."""
 
@@ -62,7 +64,10 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
         if provided and module.language == "javascript":
             continue
         types = set(re.findall(r"(?:interface|type|namespace|declare\s+\w+)\s+(\w+)", module.file.text))
+        types.update(_TYPEOF.findall(module.file.text))
         types.update(name.strip() for line in _GLOBAL.findall(module.file.text) for name in line.split(","))
+        if module.language == "javascript":
+            types |= ctx.once(_on_windows) if _is_plain_script(module) else set()
         seen: set[tuple[ir.Func | None, str]] = set()
         for name in module.all(ir.Name):
             used = isinstance(name.parent, ir.Call | ir.Attr) and (
@@ -97,6 +102,24 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
                 key=name.id,
                 weight=64,
             )
+
+
+def _is_plain_script(module: Module) -> bool:
+    """Whether a page loads a file as it is: it neither imports nor exports, and shares its names with the others."""
+    return next(iter(module.all(ir.Import)), None) is None and next(iter(module.all(ir.Export)), None) is None
+
+
+def _on_windows(ctx: Context) -> set[str]:
+    """The names of all plain scripts, and those that any file puts on `window`."""
+    plain = (each for each in ctx.live if each.language == "javascript" and _is_plain_script(each))
+    names = {name for each in plain for name in each.top.names}
+    texts = (
+        each.file.text for each in ctx.live if each.language == "javascript" and "window" in each.file.text
+    )
+    return names | {name for text in texts for name in _ON_WINDOW.findall(text)}
+
+
+_ON_WINDOW = re.compile(r"\b(?:window|globalThis|self)\.(\w+)\s*=(?!=)")
 
 
 def _is_asked_for(name: ir.Name) -> bool:

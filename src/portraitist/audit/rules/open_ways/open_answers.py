@@ -58,6 +58,9 @@ def signs_for(ctx: Context, route: Route) -> Told | None:
             if call.within is not here.func or not call.args or not isinstance(call.args[0], ir.Obj):
                 continue
             named = [each for each in call.args[0].props if _WHO.search(each.key or "")]
+            ids = [each for each in named if _ID.search(each.key or "")]
+            if ids and all(isinstance(_told(here, each.value), ir.Lit) for each in ids):
+                continue  # the same somebody for everybody
             if not any(is_given(here, each.value) for each in named):
                 continue
             if not _SIGNERS.match(ctx.program.origin(here.module, call.func)):
@@ -69,6 +72,20 @@ def signs_for(ctx: Context, route: Route) -> Told | None:
                 does = "signs a token for whoever the request names and asks for no proof"
                 return does, Place(here.module.path, call.line), 86
     return None
+
+
+_ID = re.compile(r"id$|^sub$", re.I)
+
+
+def _told(here: Given, node: ir.Node) -> ir.Node:
+    """What a value is: of `user.id`, the entry of the object that `user` was set to."""
+    values = (
+        [each.value for each in bindings_of(here.module, node.obj) if not each.keys]
+        if isinstance(node, ir.Attr) and isinstance(node.obj, ir.Name)
+        else []
+    )
+    made = (each.get(node.name) for each in values if isinstance(each, ir.Obj))  # type: ignore[attr-defined]
+    return next((each for each in made if each is not None), node)
 
 
 def _of_disk(ctx: Context, route: Route) -> Told | None:

@@ -30,7 +30,7 @@ def tests_payment(test: ir.Bin, ids: set[str]) -> bool:
 def is_told_owner(ctx: Context, call: ir.Call) -> bool:
     """`ensure_own(row.user_id, current_user)`: a helper that is given the row's owner beside who is asking."""
     owners = ctx.words.owner_columns - {"user", "uid"}
-    if _SETS_OFF.match(last_name(call.func)):
+    if SETS_OFF.match(last_name(call.func)):
         return False
     told = [isinstance(each, ir.Attr) and snake(each.name) in owners for each in call.args]
     return len(told) > 1 and any(told) and not all(told)
@@ -43,7 +43,7 @@ _LOOKS_AT_NOTHING = {"log", "error", "info", "warn", "json", "eq", "and", "where
 """Methods that are given an id beside other things, and ask nobody."""
 WHO_ASKS = re.compile(r"user|owner|session|account|member|auth|profile|customer|(?<!u)uid", re.I)
 """Names for whoever asks; a UUID may be anything's."""
-_SETS_OFF = re.compile(
+SETS_OFF = re.compile(
     r"(process|start|run|send|enqueue|queue|schedule|log|track|notify|emit|record|upload|generate|dispatch|trigger)"
     r"(?!(?-i:[a-z]))(?!\w*(owned|check|verif|access))",
     re.I,
@@ -80,7 +80,7 @@ def asks_for_own(call: ir.Call, ids: set[str]) -> bool:
     arguments = [*call.args, *([call.kw] if call.kw else [])]
     given = [variables_in(each) for each in arguments]
     name = last_name(call.func)
-    if _SETS_OFF.match(name) or _MAKES_NAMES.search(ir.dotted(call.func)):
+    if SETS_OFF.match(name) or _MAKES_NAMES.search(ir.dotted(call.func)):
         return False
     if isinstance(call.func, ir.Attr) and call.func.name in _LOOKS_AT_NOTHING:
         return False

@@ -11,10 +11,11 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.db_common import from_call
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import unasked
+from portraitist.audit.rules.base import last_name, unasked
 from portraitist.audit.rules.open_ways import open_deeds
 from portraitist.audit.rules.open_ways.open_files import DELETES, GIVES
 from portraitist.audit.rules.others.callers import are_known
+from portraitist.audit.rules.others.checks import SETS_OFF
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _KEEPS = {"upload", "createSignedUploadUrl", "createSignedUrl", "createSignedUrls", "download", "remove"}
@@ -30,12 +31,14 @@ def handed_out(ctx: Context, route: Route, kept: dict[str, Place]) -> Iterator[F
     """
     if not kept or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
         return
-    for here in below(ctx, route):
+    way = below(ctx, route)
+    for here in way:
         if not are_known(ctx, route, here.way):
             continue
+        above = [each for each in way if each.func in here.way]
         if any(ctx.once(_compares, each) for each in here.way):
             continue
-        if _asks_owner(ctx, here):
+        if any(_asks_owner(ctx, each) or _hands_both(ctx, each) for each in above):
             continue
         for deed in ctx.once(open_deeds.deeds).get(here.func, ()):
             does = _DOES.get(deed.does)
@@ -47,9 +50,23 @@ def handed_out(ctx: Context, route: Route, kept: dict[str, Place]) -> Iterator[F
                               weight=63, evidence=[kept[deed.what]])  # fmt: skip
 
 
+def _hands_both(ctx: Context, here: Given) -> bool:
+    """`deleteUserFile(session.user.id, key)`: a helper of the repository that is told who asks beside the key."""
+    for call in ir.find(here.func, ir.Call):
+        given = [is_given(here, each) for each in call.args]
+        names = (
+            each
+            for each, told in zip(call.args, given, strict=True)
+            if not told and any(_WHO.search(one) for one in _names(each))
+        )
+        if any(given) and next(names, None) is not None and ctx.program.functions_called(call):
+            return not SETS_OFF.match(last_name(call.func))
+    return False
+
+
 def _asks_owner(ctx: Context, here: Given) -> bool:
-    """Whether what the request names is looked for as somebody's on the way: it may be the file's row."""
-    for each in (one for func in here.way for one in ctx.statements_under.get(func, ())):
+    """Whether what the request names is looked for as somebody's: it may be the file's row."""
+    for each in ctx.statements_under.get(here.func, ()):
         named = any(is_given(here, node) for _, node in each.where_values)
         if named and {snake(one) for one in each.where} & ctx.words.owner_columns:
             return True
@@ -79,12 +96,18 @@ def _names(node: ir.Node) -> list[str]:
     ]
 
 
-def _compares(_ctx: Context, func: ir.Func) -> bool:
-    """`key.startsWith(user.id)` and the like."""
+def _compares(ctx: Context, func: ir.Func) -> bool:
+    """`key.startsWith(user.id)` and the like, and `key.startsWith(prefix)` where that was made of who asks."""
+    module = ctx.program.module_of[func]
     return any(
         isinstance(call.func, ir.Attr)
         and call.func.name in _COMPARES
-        and any(_WHO.search(name) for each in call.args for name in _names(each))
+        and any(
+            _WHO.search(name)
+            for arg in call.args
+            for each in (arg, *_written(module, arg))
+            for name in _names(each)
+        )
         for call in ir.find(func, ir.Call)
     )
 

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import bindings_of
+from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import last_name, refusing_names, unasked
+from portraitist.audit.rules.base import last_name, live_statements, refusing_names, unasked
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others.accounts import tests_name
 from portraitist.audit.rules.others.callers import are_known
@@ -58,9 +61,44 @@ def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
             )
             site = (statement.module, statement.node)
             weight = 61 if statement.kind == "read" else 72
+            weight = weight if statement.table in ctx.once(_of_askers) else BARELY
             yield unasked("idor", route, site, message, key=f"owner {route.key}", weight=weight,
                           evidence=[Place(route.module.path, route.node.line)])  # fmt: skip
             return
+
+
+def _of_askers(ctx: Context) -> set[str]:
+    """The tables whose rows are somewhere asked for, or made, as those of who asks: these are known to be theirs."""
+    found: set[str] = set()
+    for each in live_statements(ctx, "read", "write", "delete"):
+        written = [(one.column, one.node) for one in each.columns if each.insert]
+        for column, node in (*written, *each.where_values) if each.table not in found else ():
+            mine = snake(column) in _MINE or (
+                snake(column) in open_data.IDS and open_data.PEOPLE.search(each.table)
+            )
+            if mine and node is not None and _is_asker(each.module, node):
+                found.add(each.table)
+    return found
+
+
+_ASKER = re.compile(
+    r"(user|session|auth|profile|viewer|identity|claims|account|jwt|token)\w*(\.\w+)*\.(id|_id|uid|sub|user_?id|subject)$",
+    re.I,
+)
+
+
+def _is_asker(module: Module, node: ir.Node) -> bool:
+    """`session.user.id`, or a name that was made of it or of what a reader of sessions answers."""
+    if _ASKER.search(ir.dotted(node)):
+        return True
+    for each in bindings_of(module, node) if isinstance(node, ir.Name) else ():
+        if each.value is None:
+            continue
+        if _ASKER.search(".".join((ir.dotted(each.value), *map(str, each.keys)))):
+            return True
+        if isinstance(each.value, ir.Call) and WHO_ASKS.search(ir.dotted(each.value.func)):
+            return True
+    return False
 
 
 def _asks_machines(ctx: Context, func: ir.Func) -> bool:

@@ -10,6 +10,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.http import address_nodes, is_request
 from portraitist.audit.link.bindings import bindings_of
+from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, names_in, trace
 from portraitist.audit.rules.requests import Given, below, is_given
@@ -50,13 +51,38 @@ def sent_to_a_given_address(ctx: Context) -> Iterator[Finding]:
 
 
 def _hands_out(ctx: Context, here: Given, call: ir.Call) -> bool:
-    return is_request(ctx, here.module, call) and _goes_anywhere(here, call) and _carries(ctx, here, call)
+    return (
+        is_request(ctx, here.module, call) and _goes_anywhere(ctx, here, call) and _carries(ctx, here, call)
+    )
 
 
-def _goes_anywhere(here: Given, call: ir.Call) -> bool:
-    """Whether the request gives the address whole: no host of ours stands before it."""
+def _goes_anywhere(ctx: Context, here: Given, call: ir.Call) -> bool:
+    """Whether the request gives the address whole: no host, and no head of a path, of ours stands before it."""
     nodes = address_nodes(call)[:1]
-    return any(not isinstance(each, ir.Tmpl | ir.Bin | ir.Obj) and _whole(here, each) for each in nodes)
+    return any(
+        not isinstance(each, ir.Tmpl | ir.Bin | ir.Obj)
+        and _whole(here, each)
+        and not _has_head(ctx, here, each)
+        for each in nodes
+    )
+
+
+def _has_head(ctx: Context, here: Given, node: ir.Node) -> bool:
+    """Whether a function on the way hands an address over that begins with a text: `ask(f"/items/{item}")`."""
+    for func in reversed(here.way):
+        param = next(
+            (each for each in func.params if isinstance(node, ir.Name) and each.name == node.id), None
+        )
+        sites = [each.call for each in ctx.program.callers.get(func, ()) if each.call.within in here.way]
+        handed = [argument_for(each, func, param) for each in sites] if param is not None else []
+        heads = [each.parts[0] for each in handed if isinstance(each, ir.Tmpl) and each.parts]
+        if any(isinstance(each, ir.Lit) for each in heads):
+            return True
+        further = next((each for each in handed if isinstance(each, ir.Name)), None)
+        if further is None:
+            return False
+        node = further
+    return False
 
 
 def _whole(here: Given, node: ir.Node) -> bool:

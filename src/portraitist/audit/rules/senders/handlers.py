@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.weights import same_path
 from portraitist.audit.model import LIVE_ROLES, Fact, Finding, Place
-from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.base import finding, names_in
 from portraitist.audit.rules.open_ways.middleware import lets_nobody_in
 
 _SHUT_OUT = 74
@@ -86,3 +86,11 @@ def _shut_out(ctx: Context) -> Iterator[Finding]:
 def _at_the_address(fact: Fact, message: str, evidence: tuple[Place, ...], weight: int) -> Finding:
     return Finding("webhook-missing-handler", fact.path, fact.line, fact.line, message, fact.key, fact.scope, evidence,
                    weight)  # fmt: skip
+
+
+def hears_event(route: Route) -> bool:
+    """Whether a handler names what services send: an event, a status, a payload, a signature, a prediction."""
+    return any(_EVENT.search(each) for func in route.funcs for each in names_in(func) if " " not in each)
+
+
+_EVENT = re.compile(r"event|status|payload|signature|web_?hook|prediction|training|delivery", re.I)

@@ -148,6 +148,9 @@ class Walk:
 
     def _branches(self, module: Module, branch: ir.If, end: _End) -> Iterator[ir.Node]:
         known = self.truth(module, branch.test)
+        if known is None and exits(branch.then) and self._refuses_where_set(module, branch.test):
+            end.reached = end.refused = True
+            return
         yield from self._evaluated(module, branch.test)
         if known is None:
             for part in (branch.then, branch.other):
@@ -160,6 +163,19 @@ class Walk:
         if not chosen.reached and exits(branch.then if known else branch.other):
             chosen.reached = chosen.refused = True
         end.reached, end.refused = chosen.reached, chosen.refused
+
+    def _refuses_where_set(self, module: Module, test: ir.Node) -> bool:
+        """`expected && (!sent || sent !== expected)`: what was not sent is refused wherever there is a secret."""
+        if (
+            self.of_settings
+            or not isinstance(test, ir.Bin)
+            or test.op not in {"and", "&&"}
+            or test.right is None
+        ):
+            return False
+        settings = Walk(self.ctx, SECRET, True, self.checks)
+        sides = ((test.left, test.right), (test.right, test.left))
+        return any(settings.is_missing(module, one) and self.truth(module, other) for one, other in sides)
 
     def _evaluated(self, module: Module, node: ir.Node) -> Iterator[ir.Node]:
         """The parts of an expression that are worked out: not behind `missing &&`."""

@@ -32,7 +32,7 @@ from portraitist.audit.rules.base import (
 )
 from portraitist.audit.rules.failures.quiet import Ways, working
 from portraitist.audit.rules.mocks.pretended import says_so
-from portraitist.audit.rules.state_words import RESTING, STATE_OR_PHASE
+from portraitist.audit.rules.state_words import DONE, RESTING, STATE_OR_PHASE
 from portraitist.audit.rules.states.marks import WAITED_FOR
 from portraitist.audit.rules.syntax import names_error
 
@@ -99,6 +99,8 @@ def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
         known = bool(marks) or _is_default(ctx, statement, bool(others))
         if not known or chosen or any(each.func not in ways for each in others):
             continue
+        if any(_completes(each, statement) for each in others):
+            continue
         ends = [each for each in others if each.func in ways.hooks and statement.func in told]
         if statement.func not in waited and not (ends and _by_hooks_alone(ctx, ways, others)):
             continue
@@ -115,6 +117,15 @@ def _only_told(ctx: Context, ways: Ways) -> Iterator[Finding]:
             evidence=[Place(ends[0].module.path, ends[0].line)] if ends else [],
         )  # fmt: skip
     yield from found.values()
+
+
+def _completes(end: Statement, begun: Statement) -> bool:
+    """Whether the function that begins a row says further down that its work is done: it waits for it."""
+    later = end.func is begun.func and end.line > begun.end and not end.insert
+    return later and any(
+        isinstance(each.value, Known) and str(each.value.value).lower() in DONE
+        for each in states_or_phases(end)
+    )
 
 
 def _pretends(statement: Statement) -> bool:

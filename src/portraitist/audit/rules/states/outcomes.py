@@ -43,7 +43,7 @@ def unknown_ends(ctx: Context) -> Iterator[Finding]:
             words = _status_words(func)
             if "succeeded" not in words or _status_words_outer(func) or _asks_helper(ctx, func):
                 continue
-            if _of_own_row(ctx, module, words["succeeded"]):
+            if _of_own_row(ctx, module, words["succeeded"]) or _of_payment(module, words["succeeded"]):
                 continue
             if ctx.role_at(module, func) in LIVE_ROLES and _watches(ctx, module, func):
                 yield from _unhandled(ctx, module, func, words)
@@ -138,6 +138,24 @@ def _of_own_row(ctx: Context, module: Module, word: ir.Node) -> bool:
     held = test.left.obj if isinstance(test.left, ir.Attr) else None
     values = (each.value for each in bindings_of(module, held) if each.value is not None)
     return any(ctx.statements_at.get(part) for value in values for part in ir.walk(value))
+
+
+_PAYS = re.compile(r"pay(?!load)|invoice|checkout|charge|stripe|subscription|refund", re.I)
+
+
+def _of_payment(module: Module, word: ir.Node) -> bool:
+    """`status = await check_payment(id)`: another service's word, which has other ends."""
+    test = word.parent
+    asked = test.left if isinstance(test, ir.Bin) else None
+    root = ir.root_of(asked) if asked is not None else None
+    values = (
+        [each.value for each in bindings_of(module, root) if each.value is not None]
+        if root is not None
+        else []
+    )
+    said = " ".join((ir.dotted(asked) if asked is not None else "", *map(ir.dotted, values)))
+    said += " ".join(ir.dotted(each.func) for value in values for each in ir.find(value, ir.Call))
+    return _PAYS.search(said) is not None
 
 
 def _says_otherwise(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.Node]) -> bool:
