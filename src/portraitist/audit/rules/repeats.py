@@ -18,6 +18,7 @@ from portraitist.audit.rules.again.by_status import asked_again, begun_again
 from portraitist.audit.rules.again.deliveries import paid_again
 from portraitist.audit.rules.again.errors import never_leave, only_answered
 from portraitist.audit.rules.again.loops import end_of
+from portraitist.audit.rules.again.on_snapshot import started_on_snapshot
 from portraitist.audit.rules.again.other_ways import sent_by_another
 from portraitist.audit.rules.again.second import second_attempts
 from portraitist.audit.rules.again.wrapped import (
@@ -43,11 +44,11 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
     (429) is made again, nothing is paid twice. Also events that come again (`deliveries`), libraries that repeat by
     themselves (`automatic`), a second start for the first (`second`), helpers that are handed the work (`wrapped`), and
     work that is begun anew by the next model or in another form (`anew`), or behind a failure that is followed to
-    another start (`after_failure`).
+    another start (`after_failure`), or that requests side by side all start (`on_snapshot`).
     """
     told = [*_told(ctx)]
     yield from told
-    yield from beside(told, started_again(ctx))
+    yield from beside(told, started_again(ctx), started_on_snapshot(ctx))
 
 
 def _told(ctx: Context) -> Iterator[Finding]:

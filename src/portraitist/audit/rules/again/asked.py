@@ -86,7 +86,7 @@ def _tells(ctx: Context, module: Module, atom: ir.Node, there: bool) -> bool:
     for key, value, stated in _sources(module, atom, None, False):
         for statement in _asked_of(ctx, value):
             if statement.kind == "write":
-                kept = statement.insert and not there and _may_collide(ctx, statement)
+                kept = statement.insert and not there and may_collide(ctx, statement)
                 if kept if key == "error" else _by_state(statement):
                     return True
             elif (
@@ -181,7 +181,7 @@ def _keeps_out(ctx: Context, statement: Statement, node: ir.Node, above: set[ir.
         return _by_state(statement) or bool(_KEYED.search(text))
     if not statement.insert or not any(_UNIQUE.search(snake(each.column)) for each in statement.columns):
         return False
-    if not _may_collide(ctx, statement):
+    if not may_collide(ctx, statement):
         return False
     if statement.module.language == "python":
         return True  # one session, one commit
@@ -192,7 +192,7 @@ def _keeps_out(ctx: Context, statement: Statement, node: ir.Node, above: set[ir.
     return whole or (throws and statement.line < node.line)
 
 
-def _may_collide(ctx: Context, statement: Statement) -> bool:
+def may_collide(ctx: Context, statement: Statement) -> bool:
     """Whether a second row with the same key may be refused: no, where the schema calls the key unique nowhere.
 
     A table or a key that no schema of the repository defines may be unique.

@@ -33,6 +33,7 @@ from portraitist.audit.rules.credits.background import marked_failed, queued_and
 from portraitist.audit.rules.credits.bots import of_members
 from portraitist.audit.rules.credits.charged_twice import charged_twice
 from portraitist.audit.rules.credits.counted import counted_first, given_twice
+from portraitist.audit.rules.credits.decided import decided
 from portraitist.audit.rules.credits.escaped import escaped
 from portraitist.audit.rules.credits.flags import decided_by_request
 from portraitist.audit.rules.credits.given_back import failed_branch, given_back_later
@@ -50,6 +51,7 @@ from portraitist.audit.rules.credits.thrown import kept_when_thrown
 from portraitist.audit.rules.credits.unequal import unequal
 from portraitist.audit.rules.credits.unheeded import unheeded
 from portraitist.audit.rules.credits.ways_out import kept
+from portraitist.audit.rules.failures.passed_over import beside
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler
 
@@ -73,20 +75,23 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     Judged for each way from a route to the paid call: a call that nothing asks before while another paid route's
     credits are asked; a take behind the call (requests side by side all pass the check) or before the check; a take
     before the call that no code on the way gives back when it fails; credits that are looked at and never taken on
-    the way or by a webhook. A check in a guard, a plan or a payment that is asked counts as a check, and so
-    does a state that lets a call be made once.
-    Also credits that a member is given for the asking (`granted`) or loses twice (`charged_twice`), and balances that
-    are lowered in memory (`raced`), limits that count rows (`rows_later`), what is sold and given unpaid (`unpaid`),
-    prices and flags that the request says itself (`priced`, `flags`), refunds that are wrong or missing (`refunds`),
-    and limits that nobody needs to keep to (`escaped`).
+    the way or by a webhook. A check in a guard, a plan or a payment counts as one, and so does a state that lets once.
+    Also credits given for the asking (`granted`) or lost twice (`charged_twice`), balances lowered in memory (`raced`),
+    limits that count rows (`rows_later`), what is sold unpaid (`unpaid`), prices and flags that the request says itself
+    (`priced`, `flags`), wrong refunds (`refunds`), limits that nobody needs to keep to (`escaped`), two at once (`decided`).
     """
+    ledger, flows = Ledger(ctx), of_members(ctx)
+    yield from (told := [*_told(ctx, ledger, flows)])
+    yield from beside(told, decided(ctx, ledger, flows))
+
+
+def _told(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]:
+    """What is seen on the ways to paid calls, and where credits are given or lost."""
     yield from given_for_the_asking(ctx)
     yield from priced_by_request(ctx)
     yield from counted_first(ctx)
     yield from counted_again(ctx)
-    ledger = Ledger(ctx)
     yield from given_twice(ctx, ledger)
-    flows = of_members(ctx)
     hooks = _hook_handlers(ctx)
     seen: dict[str, list[Finding]] = {}
     ways: tuple[Iterator[Finding], ...] = (by_rows(ctx, flows),)

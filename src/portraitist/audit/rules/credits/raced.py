@@ -115,6 +115,8 @@ def _difference(module: Module, node: ir.Node | None, depth: int = 0, op: str = 
         return node.parent.target
     if isinstance(node, ir.Name):
         made = [each.value for each in reaching(module, node) if not each.keys]
+        if any(each is not None and _steps(each, op) for each in made):
+            return next((each for each in made if each is not None and not _steps(each, op)), None)
         return next(
             (less for each in made if (less := _difference(module, each, depth + 1, op)) is not None), None
         )
@@ -126,9 +128,16 @@ def _difference(module: Module, node: ir.Node | None, depth: int = 0, op: str = 
     return node.left if isinstance(node, ir.Bin) and node.op == op and node.right is not None else None
 
 
+def _steps(value: ir.Node, op: str) -> bool:
+    """Whether a value is what a variable is lowered or raised by: `left -= cost`."""
+    return isinstance(value.parent, ir.Assign) and value.parent.op == f"{op}="
+
+
 def _read_before(ctx: Context, module: Module, less: ir.Node, depth: int = 0) -> ir.Node | None:
     """Where the number that is lowered was read into a variable: by a statement, or a helper that asks for it."""
-    inner = next(ir.find(less, ir.Name), None) if isinstance(less, ir.Bin | ir.Call) else None
+    plain = isinstance(less, ir.Call) and less.args and isinstance(less.func, ir.Name)
+    asked = less.args[0] if isinstance(less, ir.Call) and plain else less
+    inner = next(ir.find(asked, ir.Name), None) if isinstance(less, ir.Bin | ir.Call) else None
     root = inner or ir.root_of(less)
     if not isinstance(root, ir.Name) or root.within is None:
         return None
@@ -137,8 +146,8 @@ def _read_before(ctx: Context, module: Module, less: ir.Node, depth: int = 0) ->
         for call in ir.find(value, ir.Call) if value is not None else ():
             if call.within is root.within and (call in ctx.once(_reads) or _is_reader(ctx, call)):
                 return call
-        plain = value is not None and not any(ir.find(value, ir.Call)) and depth < MAX_STEPS
-        for name in ir.find(value, ir.Name) if value is not None and plain else ():
+        bare = value is not None and not any(ir.find(value, ir.Call)) and depth < MAX_STEPS
+        for name in ir.find(value, ir.Name) if value is not None and bare else ():
             read = _read_before(ctx, module, name, depth + 1) if name.id != root.id else None
             if read is not None:
                 return read
