@@ -167,3 +167,27 @@ def test_no_piece_of_a_secret_is_taken_for_its_name(
     [found] = [each for each in audit_files({path: line + "\n"}).findings if each.rule == "secret-in-repo"]
     assert secret not in f"{found.message} {found.key}"
     assert found.message == f"a secret{' in ' + name if name else ''} is committed (redacted)"
+
+
+def test_a_secret_within_an_address_is_told_once(audit_files: Auditor) -> None:
+    key = "2Jr3_bfqE9Z-k998wuKCIDlW3a8"
+    env = f"CLOUDINARY_API_SECRET={key}\nCLOUDINARY_URL=cloudinary://512635148385397:{key}@a\n"
+    found = [each for each in audit_files({".env.cloudinary": env}).findings if each.rule == "secret-in-repo"]
+    assert [(each.line, each.rank) for each in found] == [(1, 1), (2, None)]
+
+
+OPEN_ROUTES = """
+const express = require("express");
+const Replicate = require("replicate");
+const app = express();
+app.post("/one", async (req, res) => res.json(await new Replicate().run("a/b", { input: req.body })));
+app.post("/two", async (req, res) => res.json(await new Replicate().run("a/c", { input: req.body })));
+app.listen(3000);
+"""
+
+
+def test_open_ways_of_one_file_are_told_once(audit_files: Auditor) -> None:
+    found = [each for each in audit_files({"server.js": OPEN_ROUTES}).findings if each.rule == "missing-auth"]
+    assert len(found) == 2
+    [told] = [each for each in found if each.rank is not None]
+    assert [each for each in found if each.rank is None][0].place in told.evidence

@@ -12,6 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts import asking, denial, routes_trpc
 from portraitist.audit.facts.auth_optional import asks_nobody, lets_pass, lets_strangers, may_be_nobody
 from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.mounts import listed
 from portraitist.audit.link.bindings import bindings_of, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
@@ -100,6 +101,8 @@ def _guard(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> str:
     if isinstance(node, ir.Func):
         denies = denial.denies(ctx, module, node) or in_body(ctx, module, node)
         return (node.name or "anonymous") if denies else ""
+    if depth < 3 and (parts := listed(ctx, module, node)):
+        return next((one for where, part in parts if (one := _guard(ctx, where, part, depth + 1))), "")
     name = ir.plain_dotted(node.func if isinstance(node, ir.Call) else node)
     if routes_trpc.is_procedure(name):
         before = routes_trpc.middleware(ctx, module, node)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from portraitist.audit import ir
 from portraitist.audit.facts import db_chain, db_common, db_python, db_sql
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
+from portraitist.audit.facts.schema_classes import OPEN
 from portraitist.audit.facts.schema_text import DOCUMENT
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold, is_null
@@ -130,6 +131,22 @@ def _line_of(module: Module, use: ColumnUse, statement: Statement) -> int:
     return next((each for each in lines if spelled.search(module.text(each))), use.line)
 
 
+_RELATIONAL = {"create table", "alter table", "prisma", "drizzle", "class", "generated types", DOCUMENT}
+_DOCUMENTS = re.compile(r"^(set|add|update|get|delete)Docs?$|Document$")
+_COLLECTIONS = {"collection", "collectionGroup", "doc", "document"}
+
+
+def _is_elsewhere(ctx: Context, statement: Statement) -> bool:
+    """Whether a statement speaks to a store of documents while every definition of that name is a table of rows."""
+    node = statement.node
+    if not isinstance(node, ir.Call) or any(
+        each.source not in _RELATIONAL for each in ctx.tables[statement.table]
+    ):
+        return False
+    names = {db_common.call_name(each) for each in db_common.chain_calls(node)}
+    return not _COLLECTIONS.isdisjoint(names) or any(_DOCUMENTS.search(each) for each in names)
+
+
 _LITERAL = {"create table", "alter table", "generated types", DOCUMENT}
 """Sources of definitions that spell the columns as the database does."""
 
@@ -174,7 +191,9 @@ def _is_one_of_many(ctx: Context, statement: Statement, path: str) -> bool:
 def _not_defined(ctx: Context, statement: Statement, uses: Iterable[ColumnUse]) -> None:
     created = any(each.source != "alter table" for each in ctx.tables.get(statement.table, []))
     known = {snake(each) for each in columns_of(ctx, statement.table)}
-    if not known or not created:
+    if not known or not created or _is_elsewhere(ctx, statement):
+        return
+    if any(OPEN in each.property_names for each in ctx.tables[statement.table]):
         return
     documented = all(each.source == DOCUMENT for each in ctx.tables[statement.table])
     alike = {each.replace("_", "") for each in known} if documented else set()

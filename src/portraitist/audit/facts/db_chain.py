@@ -105,6 +105,10 @@ def _statement(
             return
 
 
+_ARGUMENTS = {"where", "data", "select", "include", "omit", "create", "update", "orderBy", "skipDuplicates"}
+"""What Prisma's calls are given beside the columns; a helper of that name may seem to hand columns on."""
+
+
 def _prisma(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr) -> Statement | None:
     if func.name not in _PRISMA or not isinstance(func.obj, ir.Attr):
         return None
@@ -134,7 +138,12 @@ def _prisma(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: i
             ctx, module, options.get("update")
         )
     if model is not None:
-        columns = tuple(each for each in columns if model.property_names.get(each.column) != "@relation")
+        columns = tuple(
+            each
+            for each in columns
+            if model.property_names.get(each.column) != "@relation"
+            and (each.column in model.columns or each.column not in _ARGUMENTS)
+        )
     where = options.get("where") if isinstance(options, ir.Obj) else None
     kind = _PRISMA[func.name]
     table = model.name if model is not None else func.obj.name

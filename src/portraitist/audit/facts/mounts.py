@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import loads_module
 from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Binding, Module
 
@@ -146,6 +147,12 @@ def _entry(ctx: Context, module: Module, name: str, depth: int) -> list[ir.Node]
     return [made for each in bindings[-3:] for made in _bound(ctx, module, each, depth + 1)]
 
 
+def listed(ctx: Context, module: Module, node: ir.Node) -> list[Guard]:
+    """What stands in a list of middleware, written in place or by a name, here or in the file it is imported from."""
+    found = definitions(ctx, module, node) if isinstance(node, ir.Name) else [(module, node)]
+    return [(where, part) for where, each in found if isinstance(each, ir.Arr) for part in each.items]
+
+
 def definitions(ctx: Context, module: Module, name: ir.Name) -> list[tuple[Module, ir.Node]]:
     """What a name is bound to, here or in the module it is imported from."""
     looked = module.lookup(name.id, name)
@@ -153,6 +160,9 @@ def definitions(ctx: Context, module: Module, name: ir.Name) -> list[tuple[Modul
 
 
 def _values(ctx: Context, module: Module, binding: Binding, depth: int) -> list[tuple[Module, ir.Node]]:
+    if binding.kind == "assign" and binding.keys and loads_module(binding.value):
+        loaded = ir.text_of(binding.value.args[0]) if isinstance(binding.value, ir.Call) else None
+        return _exported_values(ctx, module, loaded, str(binding.keys[0]), depth) if loaded else []
     if binding.kind == "assign" and binding.value is not None:
         return [(module, binding.value)]
     if binding.kind == "import" and isinstance(binding.node, ir.Import) and binding.keys:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from portraitist.audit import ir
 from portraitist.audit.facts import db_convex, sql
 from portraitist.audit.facts.base import Context, TableDef
-from portraitist.audit.facts.schema_classes import mapped, mapper_of, relations, renamed
+from portraitist.audit.facts.schema_classes import inherited, mapped, mapper_of, relations, renamed
 from portraitist.audit.facts.schema_loops import added_in_loops
 from portraitist.audit.facts.schema_text import DOCUMENT, documented_sql, generated_types
 from portraitist.audit.link.bindings import bindings_of
@@ -305,7 +305,8 @@ def _class_table(ctx: Context, module: Module, cls: ir.Class) -> Iterator[TableD
     if table:
         columns = dict(_class_columns(module, fields, entity is not None))
         line = entity.line if entity is not None else cls.line
-        named = {"@class": cls.name, **renamed(fields), **relations(fields)}
+        above = inherited(ctx, module, cls) if bases else {}
+        named = {**above, "@class": cls.name, **renamed(fields), **relations(fields)}
         yield TableDef(table, module.path, line, columns, "class", named, cls.end)
 
 

@@ -77,3 +77,38 @@ def relations(fields: list[ir.Assign]) -> dict[str, str]:
         if isinstance(each.target, ir.Name)
         and name.rpartition(".")[2].lower() in {"relationship", "relation"}
     }
+
+
+OPEN = "@open"
+"""Marks a table that has columns from a library's class: nobody here knows all of them."""
+_LIBRARIES = ("fastapi_users", "advanced_alchemy", "sqlalchemy_mixins", "flask_security", "authlib", "mptt")
+_DEEPEST = 5
+
+
+def inherited(ctx: Context, module: Module, cls: ir.Class, depth: int = 0) -> dict[str, str]:
+    """The columns that a mapped class has from its bases and mixins, by their own names, in whatever file."""
+    found: dict[str, str] = {}
+    for base in cls.bases if depth < _DEEPEST else ():
+        for target in ctx.program.resolve(module, base):
+            if target.origin.startswith(_LIBRARIES):
+                found[OPEN] = OPEN
+            if isinstance(target.node, ir.Class) and target.module is not None and target.node is not cls:
+                found |= inherited(ctx, target.module, target.node, depth + 1)
+                found |= {name: name for each in target.node.body for name in _column_of(each)}
+    return found
+
+
+def _column_of(node: ir.Node) -> list[str]:
+    """`id = Column(…)`, `id: Mapped[int]`, and `@declared_attr def id(cls)` of a mixin."""
+    if isinstance(node, ir.Func):
+        return (
+            [node.name] if any(ir.dotted(each).endswith("declared_attr") for each in node.decorators) else []
+        )
+    if not isinstance(node, ir.Assign) or not isinstance(node.target, ir.Name):
+        return []
+    made = ir.dotted(node.value.func).rpartition(".")[2] if isinstance(node.value, ir.Call) else ""
+    typed = node.annotation is not None and "Mapped" in {
+        each.id for each in ir.find(node.annotation, ir.Name)
+    }
+    is_column = typed or made in {"Column", "mapped_column", "ForeignKey"} or made.endswith("Field")
+    return [node.target.id] if is_column and not node.target.id.startswith("__") else []

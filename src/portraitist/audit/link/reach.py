@@ -52,9 +52,13 @@ def _stem(path: str) -> str:
 _SUFFIX = re.compile(r"\.[cm]?[jt]sx?$")
 
 
+_MOUNTS = re.compile(r"readdir|\bglob\b|\.use\(|\.register\(|autoload", re.I)
+
+
 def _loads_by_place(module: Module) -> bool:
     """Whether a file that speaks of routes loads what only a run can tell: `require(join(folder, name))`."""
-    if "rout" not in module.file.text.lower():
+    text = module.file.text
+    if "rout" not in text.lower() or not _MOUNTS.search(text):
         return False
     loads = (
         each for each in module.calls({"require", "import"}) if isinstance(each.func, ir.Name) and each.args

@@ -91,9 +91,10 @@ def _joined(ctx: Context, funcs: tuple[ir.Func, ...]) -> str:
 def _near(ctx: Context, finding: Finding, before: int = 3, after: int = 3) -> str:
     """The lines around a finding, their comments too."""
     module = ctx.program.modules.get(finding.path)
-    if module is None:
-        return ""
-    return "\n".join(module.lines[max(0, finding.line - 1 - before) : finding.end_line + after])
+    files = (*ctx.tree.files, *ctx.tree.others) if module is None else ()
+    text = next((each.text for each in files if each.path == finding.path), "")
+    lines = text.split("\n") if module is None else module.lines
+    return "\n".join(lines[max(0, finding.line - 1 - before) : finding.end_line + after])
 
 
 _ABSENT = re.compile(
@@ -129,7 +130,8 @@ def _is_for_all(ctx: Context, finding: Finding) -> bool:
 
 
 _DECLARED = re.compile(
-    r"no auth\w* (is )?(required|needed)|@?public[- ](end-?point|route|api|demo|by design)|open to (all|every)"
+    r"no auth\w* (is )?(required|needed)|@?public[- ](end-?point|route|api|demo|by design)"
+    r"|open to (all|every)|public(ly)? read\b"
     r"|without auth",
     re.I,
 )
@@ -138,6 +140,23 @@ _DECLARED = re.compile(
 def _is_declared(ctx: Context, finding: Finding) -> bool:
     """The source says that whoever comes may ask here."""
     return _DECLARED.search(_near(ctx, finding, 12, 4)) is not None
+
+
+_LIKED = re.compile(r"(^|[/_.-])(like|vote|clap|favou?rite|follow|view|rate|rating)s?([/_.-]|$)", re.I)
+
+
+def _is_of_others(_ctx: Context, finding: Finding) -> bool:
+    """A place whose very purpose is the rows of others: to like them, to count who looked."""
+    return _LIKED.search(finding.path) is not None
+
+
+_COLUMN_OF = re.compile(r"lets members set .* of their own row in (\w+)$")
+
+
+def _is_left_behind(ctx: Context, finding: Finding) -> bool:
+    """A table that no code names any more, though its policies are as open as ever."""
+    table = _COLUMN_OF.search(finding.message) if ctx.statements else None
+    return table is not None and not any(table.group(1) in each.file.text for each in ctx.live)
 
 
 _LETTERS = re.compile(r"notification|message", re.I)
@@ -272,9 +291,9 @@ def _is_asked_for(ctx: Context, finding: Finding) -> bool:
 
 
 _DOUBTS: dict[str, tuple[Callable[[Context, Finding], bool], ...]] = {
-    "missing-auth": (_may_deny, _is_for_all, _is_declared, _is_called_back, _may_be_unused),
+    "missing-auth": (_may_deny, _is_for_all, _is_declared, _is_called_back, _may_be_unused, _is_left_behind),
     "webhook-unverified": (_may_deny,),
-    "idor": (_is_for_all, _may_compare, _is_a_letter),
+    "idor": (_is_for_all, _is_of_others, _may_compare, _is_a_letter),
     "fallback-swallow": (_is_meant,),
     "credit-before-check": (_is_free,),
     "blind-post-retry": (_may_be_refused,),

@@ -6,6 +6,7 @@ wrapper or a framework does about an error is not seen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -141,7 +142,7 @@ class WaysOut:
         """The calls below a node, behind the take, that plainly may throw."""
         for call in ir.find(part, ir.Call):
             new = call.line > self.take.end and call not in self.gives and not in_handler(call)
-            if new and not _is_caught_at_once(call) and self._throws(call):
+            if new and not is_caught_at_once(call) and self._throws(call):
                 yield call
 
     def _throws(self, call: ir.Call) -> bool:
@@ -155,6 +156,7 @@ class WaysOut:
         return any(
             each.throws and each.within is helper
             for helper in helpers_behind(self.ctx, call)
+            if not self.ctx.once(_asks_settings_alone, helper)
             for each in ir.find(helper, ir.Return)
         )
 
@@ -204,7 +206,25 @@ class WaysOut:
         return any(self.undoes(part) for each in around for part in each.final)
 
 
-def _is_caught_at_once(call: ir.Call) -> bool:
+_SETTINGS = re.compile(
+    r"process\.env|import\.meta\.env|environ|getenv|Deno\.env|\benv\.|settings\."
+    r"|\bif\s*\(?\s*(!|not )\s*[A-Z][A-Z0-9_]{5,}\b"
+)
+
+
+def _asks_settings_alone(ctx: Context, func: ir.Func) -> bool:
+    """Whether a helper makes something of its settings, a client mostly: it fails at every request or at none."""
+    module = ctx.program.module_of[func]
+    if func.params or not _SETTINGS.search("\n".join(module.lines[func.line - 1 : func.end])):
+        return False
+    calls = ir.find(func, ir.Call)
+    return not any(
+        each in ctx.call_at or each in ctx.statements_at or ir.plain_dotted(each.func) in _FETCHES
+        for each in calls
+    )
+
+
+def is_caught_at_once(call: ir.Call) -> bool:
     """`await work().catch(…)`, or work below an `allSettled`: nothing around it hears of the error."""
     below: ir.Node = call
     for each in ir.ancestors(call):

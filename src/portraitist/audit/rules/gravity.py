@@ -108,13 +108,14 @@ def ranked(ctx: Context, found: list[Finding]) -> list[Finding]:
             own = min(own, KEYS)
         return (later, -own - 10 * gift, _of_its_kind(each), each.path, each.line, each.rule, each.key)
 
-    apart = _scripts(ctx) | _unserved(ctx)
+    apart, unserved = _scripts(ctx), _unserved(ctx)
     printable = {
         id(each)
         for each in found
         if weight(each) >= WORTH_PRINTING
         and not _is_never_read(ctx, each)
         and (each.path not in apart or each.rule in IN_SCRIPTS)
+        and (each.path not in unserved or each.rule == "secret-in-repo")
         and (_stands_anyway(each) or not _is_dead(ctx, each))
     }
     return _with_ranks(ctx, sorted(found, key=order), printable)
@@ -170,42 +171,71 @@ def _is_dead(ctx: Context, finding: Finding) -> bool:
 
 
 def _scripts(ctx: Context) -> set[str]:
-    """The files that nobody but their owner runs, in a repository whose paid calls stand elsewhere."""
+    """The files that nobody but their owner runs, in a repository whose paid calls stand elsewhere.
+
+    No import can name a Python file with a dash in its name.
+    """
     apart = {each.path for each in ctx.modules if each.role != "src" or _CONFIGURES.search(each.path)}
+    apart |= {
+        each.path
+        for each in ctx.modules
+        if each.language == "python" and not PurePosixPath(each.path).stem.replace(".", "_").isidentifier()
+    }
     return apart if any(each.module.path not in apart for each in ctx.calls) else set()
 
 
 _ROUTERS = {"APIRouter", "Blueprint"}
 _SERVES = re.compile(r"include_router|register_blueprint|\.mount\(|import_module|pkgutil|add_url_rule")
+_BY_PLACE = re.compile(r"import_module|pkgutil|__import__|glob\(|listdir|walk_packages")
+"""What may put routers into an application that no import names."""
 
 
 def _unserved(ctx: Context) -> set[str]:
-    """Python files with routers that no other file can put into an application: none that serves names them."""
+    """Python files with routers that no other file can put into an application: none that serves imports them."""
     serving = [each for each in ctx.modules if each.language == "python" and _SERVES.search(each.file.text)]
-    found: set[str] = set()
-    for module in ctx.modules if serving else ():
-        made = [each for each in module.calls(_ROUTERS) if each.within is None]
-        names = {ir.plain_dotted(each.parent.target) for each in made if isinstance(each.parent, ir.Assign)}
-        stem = PurePosixPath(module.path).stem
-        words = [re.compile(rf"\b{re.escape(stem if name == 'router' else name)}\b") for name in names]
-        if words and not any(
-            one.search(each.file.text) for one in words for each in _others(ctx, serving, module)
-        ):
-            found.add(module.path)
-    return found
+    if not serving or any(_BY_PLACE.search(each.file.text) for each in serving):
+        return set()
+    served = {each.path for each in serving}
+    lost = {name for each in serving for name in _lost_imports(ctx, each)}
+    made = [each for each in ctx.modules if any(one.within is None for one in each.calls(_ROUTERS))]
+    return {
+        each.path
+        for each in made
+        if PurePosixPath(each.path).stem not in lost and not _is_within(ctx, each.path, served)
+    }
 
 
-def _others(ctx: Context, serving: list[Module], module: Module) -> list[Module]:
-    """The files that may serve a router: those that put any into an application, and the packages between."""
-    between = [each for each in ctx.modules if each.path.endswith("__init__.py")]
-    return [module] if module in serving else [*serving, *between]
+def _lost_imports(ctx: Context, module: Module) -> set[str]:
+    """The last names of the imports of which nobody knows where they lead: they may be any file of that name."""
+    found = ctx.program.resolver
+    lost = (
+        each
+        for each in module.all(ir.Import)
+        if found.resolve(module.path, each.module, module.language) is None
+    )
+    return {
+        word for each in lost for word in (each.module.rpartition(".")[2], *(name for name, _ in each.names))
+    }
+
+
+def _is_within(ctx: Context, path: str, served: set[str]) -> bool:
+    """Whether a file is one of those that serve, or is imported by one, or by what one imports."""
+    seen, pending = {path}, [path]
+    while pending:
+        here = pending.pop()
+        if here in served:
+            return True
+        more = ctx.reached.importers.get(here, set()) - seen
+        seen |= more
+        pending.extend(more)
+    return False
 
 
 def _with_ranks(ctx: Context, ordered: list[Finding], printable: set[int]) -> list[Finding]:
     """The findings with their ranks; one that can be disputed has none.
 
-    One that says what a ranked one says is a further place of that; one that is the same hole as a ranked one, or
-    follows from it (its place is the evidence), needs no rank of its own.
+    One that says what a ranked one says is a further place of that, another open way of its file too; one that is
+    the same hole as a ranked one, or follows from it (its place is the evidence), needs no rank of its own.
     """
     counts: dict[str, int] = {}
     said: dict[tuple[str, str], int] = {}
@@ -215,7 +245,7 @@ def _with_ranks(ctx: Context, ordered: list[Finding], printable: set[int]) -> li
     for each in ordered:
         most = MOST if each.weight >= GRAVE else 2 if each.weight >= LIGHT else 1
         most = 1 if each.rule in _ONCE else most
-        first = said.get((each.rule, each.message))
+        first = said.get((each.rule, each.message), said.get((each.rule, _alike(each))))
         follows = any((each.rule, place) in places for place in each.evidence)
         named = any(one.rule == each.rule and each.place in one.evidence for one in told)
         if follows or named or _is_told(each, told):
@@ -229,7 +259,7 @@ def _with_ranks(ctx: Context, ordered: list[Finding], printable: set[int]) -> li
             and id(each) in printable
             and not is_disputed(ctx, each)
         ):
-            said[each.rule, each.message] = len(out)
+            said[each.rule, each.message] = said[each.rule, _alike(each)] = len(out)
             counts[each.rule] = counts.get(each.rule, 0) + 1
             places.add((each.rule, each.place))
             told.append(each)
@@ -237,6 +267,18 @@ def _with_ranks(ctx: Context, ordered: list[Finding], printable: set[int]) -> li
         else:
             out.append(each)
     return out
+
+
+def _alike(finding: Finding) -> str:
+    """What open ways of one file have in common, whose guard is missing in one place: all but the route's own name."""
+    head = _OWN_NAME.match(finding.message) if finding.rule == "missing-auth" else None
+    if head is None:
+        return finding.message
+    said = finding.message[head.end() :]
+    return f"{finding.path}:{'asks nobody' if said.endswith(' and asks nobody') else said}"
+
+
+_OWN_NAME = re.compile(r"(ACTION |[A-Z]+ /)\S* ")
 
 
 def _is_same_route(first: Finding, other: Finding) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold
 from portraitist.audit.model import Finding, Place
@@ -52,6 +53,8 @@ def _any_signs(ctx: Context) -> bool:
 
 def _kept(ctx: Context, statement: Statement, use: ColumnUse) -> Iterator[Finding]:
     module = module_of(ctx, use)
+    if _is_key_first(module, use.node):
+        return
     for where, part in trace(ctx, module, use.node, helpers=True):
         said = _runs_out(ctx, where, part)
         if said:
@@ -61,6 +64,25 @@ def _kept(ctx: Context, statement: Statement, use: ColumnUse) -> Iterator[Findin
             yield finding("temporary-url-persisted", *here, f"{key} keeps {said}", key=f"signed {key}", weight=56,
                           evidence=places)  # fmt: skip
             return
+
+
+_KEY = re.compile(r"(^|_)(path|key|filename|storage_id)$")
+
+
+def _is_key_first(module: Module, node: ir.Node | None) -> bool:
+    """`storagePath || url`: where there is a signed address there is the file's own key, and the row keeps that."""
+    made = (
+        [each.value for each in reaching(module, node) if not each.keys]
+        if isinstance(node, ir.Name)
+        else [node]
+    )
+    for each in made:
+        first = each
+        while isinstance(first, ir.Bin) and first.op == "or":
+            first = first.left
+        if first is not None and first is not each and _KEY.search(snake(last_name(first))):
+            return True
+    return False
 
 
 def _runs_out(ctx: Context, module: Module, part: ir.Node) -> str:

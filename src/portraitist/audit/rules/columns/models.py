@@ -32,6 +32,7 @@ from portraitist.audit.rules.columns.missing_tables import missing_tables
 from portraitist.audit.rules.columns.other_things import other_things
 from portraitist.audit.rules.columns.retrained import overwritten
 from portraitist.audit.rules.columns.spellings import spelled_twice
+from portraitist.audit.rules.columns.told_elsewhere import told_elsewhere
 from portraitist.audit.rules.columns.two_things import two_things
 from portraitist.audit.rules.columns.unfound import never_found
 from portraitist.audit.rules.columns.unmade_tables import unmade_tables, unmodelled
@@ -362,23 +363,25 @@ def schema_drift(ctx: Context) -> Iterator[Finding]:
         if fact.role in {"src", "script"}:
             missing.setdefault((fact.path, fact.key.partition(".")[0]), []).append(fact)
     for (path, table), facts in sorted(missing.items()):
-        first = facts[0]
-        names = list(dict.fromkeys(each.key.partition(".")[2] for each in facts))
+        told = told_elsewhere(ctx, table)
+        asked = list(dict.fromkeys(each.key.partition(".")[2] for each in facts))
+        names = [each for each in asked if each.lower() not in told] or asked
         message = (
             f"{table} has no column {', '.join(names[:4])}{'…' if len(names) > 4 else ''} in any definition"
         )
-        evidence = (*first.evidence, *(each.place for each in facts[1:6]))
-        key = f"{table}.{names[0]}"
+        first = next(each for each in facts if each.key == f"{table}.{names[0]}")
+        grave = names[0].lower() not in told and _may_be_one(path, first)
+        evidence = (*first.evidence, *(each.place for each in facts[:6] if each is not first))
         yield Finding(
             "schema-drift",
             path,
             first.line,
             first.end_line,
             message,
-            key,
+            first.key,
             first.scope,
             evidence,
-            50 if _may_be_one(path, first) else BARELY,
+            50 if grave else BARELY,
             fix="schema-drift.missing",
         )
         yield from _missing_again(facts)

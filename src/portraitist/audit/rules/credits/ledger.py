@@ -48,6 +48,8 @@ _GIVES = re.compile(
 MAX_DEPTH = 3
 """How many helpers below a function what they do still counts as its own."""
 
+_RATE = re.compile(r"rate[-_]?limit|throttl|(?<![a-z])limiter", re.I)
+
 Kinds = frozenset[str]
 NOTHING: Kinds = frozenset()
 
@@ -111,8 +113,12 @@ class Ledger:
         return asked
 
     def _add(self, func: ir.Func | None, event: Event) -> None:
-        if func is not None:
+        if func is not None and not (event.kind in {"take", "give"} and self._limits_rate(func)):
             self.own.setdefault(func, []).append(event)
+
+    def _limits_rate(self, func: ir.Func) -> bool:
+        """Whether a function keeps count of requests: what it takes comes back with time, and is nobody's."""
+        return any(_RATE.search(each) for each in (func.name, self.ctx.program.module_of[func].path))
 
     def _propagated(self) -> dict[ir.Func, Kinds]:
         """The kinds of events in each function and in those it calls, up to `MAX_DEPTH` of them."""

@@ -107,6 +107,12 @@ def _behind(node: ir.Node, attempt: ir.Try) -> Iterator[ir.Node]:
         below = each
 
 
+_NOTED = re.compile(
+    r"refund|used|spent|cost|price|amount|charged|granted|deducted|required|awarded|purchased"
+)
+"""Columns and values that say how much one piece of work took or gave back, and are no balance."""
+
+
 def _set_back(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
     """A balance that is set, when the work has failed, to what it was when it was read before the take."""
     for statement in live_statements(ctx, "write"):
@@ -116,9 +122,11 @@ def _set_back(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
         for use in statement.columns:
             value = use.node
             plain = isinstance(value, ir.Attr | ir.Name) and use.path == statement.module.path
+            name = ir.dotted(value) if value is not None else ""
             if not plain or not CREDIT.search(snake(use.column)) or signs_of(ctx, statement, use):
                 continue
-            name = ir.dotted(value) if value is not None else ""
+            if _NOTED.search(snake(use.column)) or _NOTED.search(snake(name)):
+                continue
             takes = [
                 each
                 for each in ledger.events(outermost(func))

@@ -28,7 +28,10 @@ _BACK = re.compile(
     r"|void_\w*(hold|reserv|charge)|settle|reconcile"
 )
 """Names, in snake case, of what may give back."""
-_NO_CREDIT = re.compile(r"insufficient|not_?enough|no_?(credit|token)|payment_?required|quota|limit", re.I)
+_NO_CREDIT = re.compile(
+    r"insufficient|not_?enough|no_?(credit|token)|payment_?required|quota|limit|content_?policy|policy_?violation",
+    re.I,
+)
 _REFUSES = {402, 429}
 
 

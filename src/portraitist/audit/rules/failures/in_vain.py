@@ -15,6 +15,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, last_name, leads_to, live_statements, place
+from portraitist.audit.rules.exits import is_caught_at_once
 from portraitist.audit.rules.failures.quiet import BESIDE, Ways, live_sites, only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import STATE
@@ -123,6 +124,8 @@ def _only_asks(
     """Whether an attempt asks the provider for a run's state, itself or in a helper, and starts none."""
     asks = False
     for call in calls_in(attempt.body):
+        if is_caught_at_once(call):
+            continue
         known = ctx.call_at.get(call)
         asks = asks or (known is not None and known.purpose == "status")
         if known is not None and known.creates:

@@ -12,7 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import refusing_names, unasked
+from portraitist.audit.rules.base import last_name, live_statements, refusing_names, unasked
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others import rows
 from portraitist.audit.rules.others.callers import are_known
@@ -45,7 +45,7 @@ def of_parents(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
         if any(rows.PROGRAMS.search(each) for func in here.way for each in ctx.once(refusing_names, func)):
             continue
         for statement, column, parent in made:
-            if compares(ctx, statement, here.way):
+            if compares(ctx, statement, here.way) or _is_ones_own(ctx, here, statement):
                 continue
             if asks_for_parent(ctx, here.way, statement, frozenset({(column, parent)})):
                 continue
@@ -60,6 +60,29 @@ def of_parents(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
                           key=f"part {statement.table} {route.key}", weight=weight,
                           evidence=[whose, Place(route.module.path, route.node.line)])  # fmt: skip
             return
+
+
+def _is_ones_own(ctx: Context, here: Given, statement: Statement) -> bool:
+    """Whether a row that is added carries who is logged in, and whoever reads such rows asks for one's own."""
+    owners = ctx.words.owner_columns
+    if not statement.insert or not any(
+        snake(each.column) in owners and each.node is not None and not is_given(here, each.node)
+        for each in statement.columns
+    ):
+        return False
+    reads = [each for each in live_statements(ctx, "read") if each.table == statement.table]
+    return bool(reads) and all(_asks_owner(each, owners) for each in reads)
+
+
+def _asks_owner(statement: Statement, owners: frozenset[str] | set[str]) -> bool:
+    """Whether rows are read by their owner, also by conditions that are put together before."""
+    if any(snake(each) in owners for each in statement.where):
+        return True
+    func = statement.func
+    tests = (
+        (each for each in ir.find(func, ir.Call) if last_name(each.func) == "eq") if func is not None else ()
+    )
+    return any(snake(last_name(each.args[0])) in owners for each in tests if each.args)
 
 
 def _named(ctx: Context, here: Given, statement: Statement, owned: Owners) -> tuple[str, str]:

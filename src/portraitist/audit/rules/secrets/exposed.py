@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
@@ -134,11 +135,30 @@ def secret_in_repo(ctx: Context) -> Iterator[Finding]:
     The secret itself is never printed.
     """
     known: set[tuple[str, int]] = set()
+    texts = {each.path: each.text for each in (*ctx.tree.files, *ctx.tree.others)}
+    first: dict[str, Place] = {}
     ways = (spelled.spelled(ctx), committed.committed(ctx), signing.known_keys(ctx), doors.open_doors(ctx))
     for each in (*_by_form(ctx), *itertools.chain.from_iterable(ways)):
         if (each.path, each.line) not in known:
             known.add((each.path, each.line))
-            yield each
+            yield _again(each, texts.get(each.path, ""), first)
+
+
+_PIECE = re.compile(r"(?!eyJ)[\w-]{20,}")
+"""A part of a line that may be a secret; the heads of two tokens are the same whatever they say."""
+
+
+def _again(finding: Finding, text: str, first: dict[str, Place]) -> Finding:
+    """The finding, with the place where the same secret was found before: in an address, under another name."""
+    if not finding.message.endswith("(redacted)"):
+        return finding
+    line = text.split("\n")[finding.line - 1 : finding.line]
+    pieces = [each for each in _PIECE.findall("".join(line)) if len(re.findall(r"\d", each)) > 2]
+    before = next((first[each] for each in pieces if each in first), None)
+    for each in pieces:
+        first.setdefault(each, finding.place)
+    told = before is None or before in finding.evidence
+    return finding if told else replace(finding, evidence=(*finding.evidence, before))
 
 
 def _by_form(ctx: Context) -> Iterator[Finding]:

@@ -9,10 +9,10 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.http import address_nodes, is_request
-from portraitist.audit.link.bindings import bindings_of
+from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, names_in, trace
+from portraitist.audit.rules.base import finding, helpers_behind, names_in, trace
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _SECRET = re.compile(r"(api|access|auth|replicate|service)_?(api_?)?(token|key)$|secret", re.I)
@@ -31,7 +31,7 @@ _HOSTS = {
 
 
 def sent_to_a_given_address(ctx: Context) -> Iterator[Finding]:
-    """A request with a secret in its headers whose whole address is the word of who asked.
+    """A request with a secret in its headers whose host is the word of who asked.
 
     Not where the address is tested on the way and the function leaves; a proxy that lets nothing out is not seen.
     """
@@ -39,9 +39,10 @@ def sent_to_a_given_address(ctx: Context) -> Iterator[Finding]:
         if not route.is_http or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
             continue
         way: dict[ir.Func, None] = {}
-        for here in below(ctx, route):
+        reached = below(ctx, route)
+        for here in reached:
             way.update(dict.fromkeys(here.way))
-            sent = [each for each in ir.find(here.func, ir.Call) if _hands_out(ctx, here, each)]
+            sent = [each for each in ir.find(here.func, ir.Call) if _hands_out(ctx, reached, here, each)]
             if sent and any(_tests_host(each) for each in way):
                 break
             for call in sent:
@@ -50,44 +51,72 @@ def sent_to_a_given_address(ctx: Context) -> Iterator[Finding]:
                               weight=80, evidence=[Place(route.module.path, route.node.line)])  # fmt: skip
 
 
-def _hands_out(ctx: Context, here: Given, call: ir.Call) -> bool:
-    return (
-        is_request(ctx, here.module, call) and _goes_anywhere(ctx, here, call) and _carries(ctx, here, call)
-    )
+def _hands_out(ctx: Context, way: list[Given], here: Given, call: ir.Call) -> bool:
+    if not is_request(ctx, here.module, call) or not _carries(ctx, here, call):
+        return False
+    return any(_names_host(ctx, way, here, each) for each in address_nodes(call)[:1])
 
 
-def _goes_anywhere(ctx: Context, here: Given, call: ir.Call) -> bool:
-    """Whether the request gives the address whole: no host, and no head of a path, of ours stands before it."""
-    nodes = address_nodes(call)[:1]
-    return any(
-        not isinstance(each, ir.Tmpl | ir.Bin | ir.Obj)
-        and _whole(here, each)
-        and not _has_head(ctx, here, each)
-        for each in nodes
-    )
+_HAS_HOST = re.compile(r"^(?!https?:/{0,2}$|$)")
+"""A text after which no host can follow any more."""
+_ENOUGH = 6
 
 
-def _has_head(ctx: Context, here: Given, node: ir.Node) -> bool:
-    """Whether a function on the way hands an address over that begins with a text: `ask(f"/items/{item}")`."""
-    for func in reversed(here.way):
-        param = next(
-            (each for each in func.params if isinstance(node, ir.Name) and each.name == node.id), None
-        )
-        sites = [each.call for each in ctx.program.callers.get(func, ()) if each.call.within in here.way]
-        handed = [argument_for(each, func, param) for each in sites] if param is not None else []
-        heads = [each.parts[0] for each in handed if isinstance(each, ir.Tmpl) and each.parts]
-        if any(isinstance(each, ir.Lit) for each in heads):
+def _names_host(ctx: Context, way: list[Given], here: Given, node: ir.Node | None, depth: int = 0) -> bool:
+    """Whether the host of an address is the request's word, in one of the ways in which the address is made.
+
+    What stands before decides: behind a text with a host or a path only the rest is given. A parameter is worth what
+    the callers on the way hand over.
+    """
+    if node is None or depth > _ENOUGH or isinstance(node, ir.Obj | ir.Lit):
+        return False
+    if isinstance(node, ir.Attr) and node.name in _OWN:
+        return False
+    if isinstance(node, ir.Cond):
+        return any(_names_host(ctx, way, here, each, depth + 1) for each in (node.then, node.other))
+    if isinstance(node, ir.Bin) and node.op == "or":
+        return any(_names_host(ctx, way, here, each, depth + 1) for each in node.children())
+    if isinstance(node, ir.Tmpl | ir.Bin):
+        for each in node.children():
+            if _HAS_HOST.match(ir.text_of(each) or ""):
+                return False
+            if not isinstance(each, ir.Lit):
+                return _names_host(ctx, way, here, each, depth + 1)
+        return False
+    if isinstance(node, ir.Name):
+        return _variable_names_host(ctx, way, here, node, depth)
+    return is_given(here, node)
+
+
+def _variable_names_host(ctx: Context, way: list[Given], here: Given, name: ir.Name, depth: int) -> bool:
+    for each in reaching(here.module, name):
+        if each.kind == "param" and each.node in here.func.params:
+            if name.id in here.names and _handed_host(ctx, way, here, each.node, depth):
+                return True
+        elif each.value is None or each.keys or not isinstance(each.value, _MADE):
+            if is_given(here, name):
+                return True
+        elif _names_host(ctx, way, here, each.value, depth + 1):
             return True
-        further = next((each for each in handed if isinstance(each, ir.Name)), None)
-        if further is None:
-            return False
-        node = further
     return False
 
 
-def _whole(here: Given, node: ir.Node) -> bool:
-    made = [each.value for each in bindings_of(here.module, node) if each.value is not None]
-    return is_given(here, node) and not any(isinstance(each, ir.Tmpl | ir.Bin) for each in made)
+_MADE = (ir.Lit, ir.Tmpl, ir.Bin, ir.Cond, ir.Name, ir.Attr)
+_OWN = {"origin", "host", "protocol", "base_url", "url_root", "host_url"}
+"""Members of a request that say where it came in: the server's own address."""
+
+
+def _handed_host(ctx: Context, way: list[Given], here: Given, param: ir.Node, depth: int) -> bool:
+    """Whether a function before this one hands it an address whose host is given; a handler's own parameter is."""
+    if len(here.way) < 2 or not isinstance(param, ir.Param):
+        return True
+    before = next((each for each in way if each.func is here.way[-2]), None)
+    calls = ir.find(before.func, ir.Call) if before is not None else ()
+    return any(
+        _names_host(ctx, way, before, argument_for(call, here.func, param), depth + 1)
+        for call in calls
+        if before is not None and here.func in helpers_behind(ctx, call)
+    )
 
 
 def _carries(ctx: Context, here: Given, call: ir.Call) -> bool:

@@ -100,11 +100,19 @@ def _named_in(node: ir.Node) -> set[str]:
 
 
 def _names_of(module: Module, folder: ir.Node) -> set[str]:
-    """The settings and variables by which a folder is called."""
-    found = _named_in(folder)
+    """The settings and variables by which a folder is called, and not those that it only lies below."""
+    found = _plain_names(folder)
     for each in (one.value for name in ir.find(folder, ir.Name) for one in bindings_of(module, name)):
-        found |= _named_in(each) if each is not None else set()
+        found |= _plain_names(each) if each is not None else set()
     return {each for each in found if re.search(r"path|dir|folder|root", each, re.I) and len(each) > 6}
+
+
+def _plain_names(folder: ir.Node) -> set[str]:
+    """The names of which a folder is made, where no text makes another folder of them."""
+    deeper = any(
+        isinstance(each.value, str) and not _HERE.match(each.value) for each in ir.find(folder, ir.Lit)
+    )
+    return set() if deeper else _named_in(folder) - {"__dirname"}
 
 
 def _kept_in(ctx: Context, module: Module, folder: ir.Node) -> tuple[Module, int, str] | None:

@@ -64,7 +64,7 @@ def _fallbacks(ctx: Context) -> Iterator[Finding]:
             if name:
                 given.setdefault((module, either.end), (either.line, name, ir.text_of(either.right) or ""))
     for (module, end), (line, name, text) in given.items():
-        if refused(ctx, module, line, name, text):
+        if refused(ctx, module, line, name, text) or _opens_nothing(module, line, end):
             continue
         aside = _ASIDE.search(module.path) is not None and not any(True for _ in module.calls(_KEYED))
         if not aside:
@@ -133,6 +133,29 @@ def _plain_keys(ctx: Context) -> Iterator[Finding]:
 def _known(path: str, lines: tuple[int, int], name: str) -> Finding:
     message = f"where {name} is not set, what it signs is signed with a text that everybody who reads this code knows"
     return Finding("secret-in-repo", path, *lines, message, name, "", (), 60)
+
+
+def _opens_nothing(module: Module, line: int, end: int) -> bool:
+    """Whether the text serves one look at a token alone that may as well be left out, and whose word nobody takes.
+
+    `if (token) { verify(token, SECRET || "…") }`: whoever brings no token gets as far.
+    """
+    for call in module.calls({"verify", "decode"}):
+        if not (call.line <= line and end <= call.end and call.args):
+            continue
+        whole = next((each for each in ir.ancestors(call) if isinstance(each, ir.Assign | ir.Return)), None)
+        held = variables_in(whole.target) if isinstance(whole, ir.Assign) and whole.end == call.end else set()
+        func, brought = call.within, variables_in(call.args[0])
+        if isinstance(whole, ir.Return) or func is None or (whole is not None and not held):
+            continue
+        taken = any(each.id in held and each.line > call.end for each in ir.find(func, ir.Name))
+        around = (each for each in ir.ancestors(call) if isinstance(each, ir.If) and each.within is func)
+        maybe = any(
+            isinstance(each.test, ir.Name) and each.test.id in brought and not each.other for each in around
+        )
+        if maybe and not taken:
+            return True
+    return False
 
 
 def _plain(path: str, line: int, name: str, *, grave: bool) -> Finding:

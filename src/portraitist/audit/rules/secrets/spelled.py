@@ -29,7 +29,7 @@ _PUBLIC_NAME = re.compile(
     r"anon|public|publishable|client_?id|site_?key|placeholder|label|test|mock|example|hint", re.I
 )
 _NO_SECRET = re.compile(
-    r"your|xxx|example|placeholder|<|>|\.\.\.|here$|insert|todo|dummy|1234567|\{|\$|^(pk_|pi_|seti_|cs_|pub|phc_|AIza|0x|https?:|/|\.|sha\d|test)"
+    r"your|xxx|example|placeholder|change[-_]?(me|this|it|in)|<|>|\.\.\.|here$|insert|todo|dummy|1234567|\{|\$|^(pk_|pi_|seti_|cs_|pub|phc_|AIza|0x|https?:|/|\.|sha\d|test)"
     r"|^[a-z]+([_.:-][a-z]+)*[_.:-]?\d{1,4}$"
     r"|^test|pass|(?-i:^[A-Z][A-Z0-9_]+$)|^[a-z]+([_.:-][a-z]+)*$|\s",
     re.I,
@@ -138,10 +138,21 @@ def _is_secret(name: str, lit: ir.Lit) -> bool:
 
 def _looks_secret(value: str) -> bool:
     """Whether a text is none of the plain words, names and holes that stand where a secret will."""
-    text = value.removeprefix("Bearer ").removeprefix("Token ").removeprefix("Basic ")
+    text = _plain(value.removeprefix("Bearer ").removeprefix("Token ").removeprefix("Basic "))
     if _NO_SECRET.search(text) or _is_everybodys(text):
         return False
     return len(re.findall(r"\d", text)) > 2 and bool(re.search(r"[A-Za-z]{2}", text))
+
+
+_CODED = re.compile(r"(?:[A-Za-z0-9+/]{4}){3,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
+
+
+def _plain(text: str) -> str:
+    """What a value says, also where it is written in base64, as in the secrets of Kubernetes."""
+    if not _CODED.match(text):
+        return text
+    said = base64.b64decode(text)
+    return said.decode("ascii").strip() if all(32 <= each < 127 or each == 10 for each in said) else text
 
 
 def _is_everybodys(text: str) -> bool:

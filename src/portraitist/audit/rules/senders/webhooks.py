@@ -30,7 +30,7 @@ from portraitist.audit.rules.requests import below, is_given, of_chosen_row
 from portraitist.audit.rules.senders.bots import unasked_updates
 from portraitist.audit.rules.senders.handlers import hears_event
 from portraitist.audit.rules.senders.messengers import unsigned_messages
-from portraitist.audit.rules.senders.open_checks import only_logged, open_check
+from portraitist.audit.rules.senders.open_checks import NOTHING, only_logged, open_check
 from portraitist.audit.rules.senders.pretended import agrees, pretended
 from portraitist.audit.rules.senders.trusted import TRUSTED, trusted_where
 
@@ -79,7 +79,7 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         if not lacks or not (acts or handed):
             continue
         message = f"{route.key} believes whoever calls it: no signature is checked"
-        if lacks != "anything":
+        if lacks not in {"anything", NOTHING}:
             message = f"{route.key} checks who sent its body only where {lacks}"
         if lacks.startswith(TRUSTED):
             message = f"{route.key} {lacks}"
@@ -125,9 +125,9 @@ def _only_notes_in(ctx: Context, func: ir.Func, depth: int = 0) -> bool:
 
 
 _LOGGED = "nothing but the log"
-_LEFT_OUT = {_LOGGED, "a signature was sent"}
+_LEFT_OUT = {_LOGGED, "a signature was sent", NOTHING}
 """What says that the body should be checked, whatever the handler then does."""
-_WEIGHTS = {_LOGGED: 78, "the secret is set": 58, "a signature was sent": 74}
+_WEIGHTS = {_LOGGED: 78, "the secret is set": 58, "a signature was sent": 74, NOTHING: 74}
 
 
 def _hands_on(ctx: Context, route: Route) -> bool:

@@ -14,7 +14,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.base import finding, last_name, names_in, runs_in_browser
 from portraitist.audit.rules.gravity import BARELY
 
 _PROGRESS = re.compile(r"progress|percent", re.I)
@@ -47,7 +47,7 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
         seen: set[ir.Func | None] = set()
         for node, name, value in _progresses(module):
             func = ir.enclosing(node, ir.Func)
-            if func in seen or ctx.role_at(module, node) not in LIVE_ROLES:
+            if func in seen or ctx.role_at(module, node) not in LIVE_ROLES or not _goes_anywhere(node):
                 continue
             source = "the clock" if _by_clock(module, value) else _by_questions(value)
             if source:
@@ -72,6 +72,30 @@ def _progresses(module: Module) -> Iterator[tuple[ir.Node, str, ir.Node]]:
         name = last_name(call.func)
         if call.args and _TELLS.match(name) and not isinstance(call.args[-1], ir.Func):
             yield from ((call, name, each) for each in call.args if isinstance(each, ir.Call | ir.Bin))
+
+
+_LOGS = re.compile(r"^(console|log|logger|logging)\b|^print$")
+
+
+def _goes_anywhere(node: ir.Node) -> bool:
+    """Whether a progress is used for more than a line of the log: a variable that nothing reads is not."""
+    name = node.target if isinstance(node, ir.Assign) else None
+    if not isinstance(name, ir.Name) or name.within is None:
+        return True
+    return any(
+        each.id == name.id and each is not name and not _is_for_itself(each)
+        for each in ir.find(name.within, ir.Name)
+    )
+
+
+def _is_for_itself(name: ir.Name) -> bool:
+    """Whether a variable is only set here, to what it was or anew, or written to the log."""
+    for each in ir.ancestors(name):
+        if isinstance(each, ir.Assign):
+            return isinstance(each.target, ir.Name) and each.target.id == name.id
+        if isinstance(each, ir.Call) and _LOGS.search(ir.dotted(each.func)):
+            return True
+    return False
 
 
 def _is_fixed(node: ir.Node, value: ir.Node) -> bool:
@@ -154,7 +178,7 @@ _WHOLE = 50
 
 def _weight(module: Module) -> int:
     """A page's bar is an estimate for the eye; what a server stores or answers is believed."""
-    return BARELY if module.path.endswith((".tsx", ".jsx")) else 47
+    return BARELY if module.path.endswith((".tsx", ".jsx")) or runs_in_browser(module) else 47
 
 
 def _moved_by_timer(ctx: Context, module: Module) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.state_words import LOST, STATE
 from portraitist.audit.rules.states.marks import states_of
+from portraitist.audit.rules.syntax import COMPARISONS
 
 _FAILED = LOST | {"fail", "aborted", "timeout"}
 _DONE = {"completed", "complete", "succeeded", "success", "ready", "done", "finished"}
@@ -106,7 +107,7 @@ def _derived_in(
 ) -> Iterator[Finding]:
     for prop in (each for each in ir.find(func, ir.Prop) if each.key and STATE.search(snake(each.key))):
         told = prop.value
-        if not isinstance(told, ir.Cond):
+        if not isinstance(told, ir.Cond) or _compares(told.test):
             continue
         done, open_ = (ir.text_of(each) or "" for each in (told.then, told.other))
         if done.lower() not in _DONE or open_.lower().replace("-", "_") not in _UNDER_WAY:
@@ -121,6 +122,15 @@ def _derived_in(
             f"answers {open_!r} as long as {min(named)} is empty: work that failed looks like work under way"
         )
         yield finding("stuck-status", module, prop, message, key=route.key, weight=50)
+
+
+def _compares(test: ir.Node) -> bool:
+    """Whether a test compares two things, `done === total`, and does not ask whether one of them is there."""
+    return any(
+        each.op in COMPARISONS
+        and not any(isinstance(one, ir.Lit) and one.value in (None, "", 0) for one in each.children())
+        for each in ir.find(test, ir.Bin)
+    )
 
 
 def _filled(ctx: Context) -> set[str]:
