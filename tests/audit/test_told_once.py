@@ -190,4 +190,4 @@ def test_open_ways_of_one_file_are_told_once(audit_files: Auditor) -> None:
     found = [each for each in audit_files({"server.js": OPEN_ROUTES}).findings if each.rule == "missing-auth"]
     assert len(found) == 2
     [told] = [each for each in found if each.rank is not None]
-    assert [each for each in found if each.rank is None][0].place in told.evidence
+    assert next(each for each in found if each.rank is None).place in told.evidence
