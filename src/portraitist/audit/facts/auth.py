@@ -101,8 +101,8 @@ def _guard(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> str:
     if isinstance(node, ir.Func):
         denies = denial.denies(ctx, module, node) or in_body(ctx, module, node)
         return (node.name or "anonymous") if denies else ""
-    if depth < 3 and (parts := listed(ctx, module, node)):
-        return next((one for where, part in parts if (one := _guard(ctx, where, part, depth + 1))), "")
+    if depth < 3 and (several := listed(ctx, module, node)):
+        return next((one for where, each in several if (one := _guard(ctx, where, each, depth + 1))), "")
     name = ir.plain_dotted(node.func if isinstance(node, ir.Call) else node)
     if routes_trpc.is_procedure(name):
         before = routes_trpc.middleware(ctx, module, node)

@@ -275,9 +275,10 @@ def _alike(finding: Finding) -> str:
     if head is None:
         return finding.message
     said = finding.message[head.end() :]
-    return f"{finding.path}:{'asks nobody' if said.endswith(' and asks nobody') else said}"
+    return f"{finding.path}:{'changes' if _CHANGES.match(said) else said}"
 
 
+_CHANGES = re.compile(r"(changes|adds to|deletes from) .* and asks nobody$")
 _OWN_NAME = re.compile(r"(ACTION |[A-Z]+ /)\S* ")
 
 

@@ -157,8 +157,9 @@ def _again(finding: Finding, text: str, first: dict[str, Place]) -> Finding:
     before = next((first[each] for each in pieces if each in first), None)
     for each in pieces:
         first.setdefault(each, finding.place)
-    told = before is None or before in finding.evidence
-    return finding if told else replace(finding, evidence=(*finding.evidence, before))
+    if before is None or before in finding.evidence:
+        return finding
+    return replace(finding, evidence=(*finding.evidence, before))
 
 
 def _by_form(ctx: Context) -> Iterator[Finding]:
