@@ -16,7 +16,7 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import helpers_behind, last_name, leads_to, live_statements, runs_in_browser
-from portraitist.audit.rules.state_words import RESTING, RUNNING
+from portraitist.audit.rules.state_words import LOST, RESTING, RUNNING
 from portraitist.audit.rules.states.marks import spelled, states_of, writers
 
 _TELLS = re.compile(
@@ -33,6 +33,12 @@ class End:
     node: ir.Node
     func: ir.Func | None
     statement: Statement | None
+    word: str = ""
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether rows are deleted, or set to a word for work that came to nothing."""
+        return self.word in LOST or (self.statement is not None and self.statement.kind == "delete")
 
 
 def ends_of(ctx: Context, table: str, column: str) -> list[End]:
@@ -57,7 +63,9 @@ def _ends_of(ctx: Context, table: str, column: str) -> list[End]:
         uses = [use for use in states_of(each) if snake(use.column) == column]
         said = [one for use in uses for one in spelled(ctx, each, use)]
         found += [
-            End(one.module, one.node, one.func, each) for one in said if one.word not in RUNNING | RESTING
+            End(one.module, one.node, one.func, each, one.word)
+            for one in said
+            if one.word not in RUNNING | RESTING
         ]
     return found
 
@@ -83,7 +91,7 @@ def _loose(ctx: Context, column: str) -> list[End]:
             word = (ir.text_of(value) or "").lower().replace("-", "_")
             open_ = not word or word in RUNNING | RESTING
             if not open_ and not _is_told(ctx, node) and _stores(node.within):
-                found.append(End(module, node, node.within, None))
+                found.append(End(module, node, node.within, None, word))
     return found
 
 

@@ -23,7 +23,7 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.exits import WayOut, WaysOut
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.state_words import LOST
+from portraitist.audit.rules.state_words import LOST, RUNNING
 from portraitist.audit.rules.states.early_ways_out import answers
 from portraitist.audit.rules.states.marks import (
     Mark,
@@ -33,10 +33,12 @@ from portraitist.audit.rules.states.marks import (
     said,
     settles,
     states_of,
+    tables_of_work,
     writers,
 )
 from portraitist.audit.rules.states.open_ends import GIVEN_ID
-from portraitist.audit.rules.states.picked import put_right
+from portraitist.audit.rules.states.picked import makes_its_own, put_right, word_allowed
+from portraitist.audit.rules.states.ways_in import tops
 
 MOST = 4
 """So many ways out behind one mark are told."""
@@ -55,8 +57,8 @@ def left_open(ctx: Context) -> Iterator[Finding]:
     ways = working(ctx)
     jobs = {func for flow in ctx.flows if flow.route and flow.route.method == "JOB" for func in flow.funcs}
     seen: set[ir.Node] = set()
-    for mark in lifted(ctx) if ways.paid else ():
-        until = ways.paid.get(mark.func, 0)
+    for mark in (*lifted(ctx), *_of_other_work(ctx)) if ways.paid else ():
+        until = ways.paid.get(mark.func, mark.func.end)
         if mark.end >= until or put_right(ctx, mark) or _may_be_told(ctx, mark):
             continue
         found = [
@@ -114,6 +116,19 @@ def _marks_on_ways(ctx: Context) -> Iterator[Mark]:
         yield from (each for each in near if each.func in paid)
 
 
+def _of_other_work(ctx: Context) -> Iterator[Mark]:
+    """The marks for work of another provider, or of a queue, in tables that paid work or its webhooks write too.
+
+    Where the function itself ends the row somewhere behind: then it is its own to end on the other ways out.
+    """
+    ways, asking = working(ctx), askers(ctx)
+    tables = tables_of_work(ctx)
+    for mark in marks(ctx):
+        known = mark.func in ways or leads_to(ctx, mark.func, asking) or mark.statement.table not in tables
+        if not known and mark.word in RUNNING and not _id_columns(mark.statement) and _ends(ctx, mark):
+            yield mark
+
+
 def _id_columns(statement: Statement) -> list[ir.Node | None]:
     return [each.node for each in statement.columns if GIVEN_ID.search(snake(each.column))]
 
@@ -153,6 +168,8 @@ def _may_be_told(ctx: Context, mark: Mark) -> bool:
         routes = ctx.handled_by.get(each.func, ()) if each.func is not None else ()
         if each.kind == "delete" or each.insert or each.func in ways or leads_to(ctx, each.func, asking):
             continue
+        if not word_allowed(each.node, mark.word) or _ends_its_own(ctx, each):
+            continue
         used = any(
             one.method != "ACTION" or ctx.program.callers.get(each.func)
             for one in routes
@@ -161,6 +178,12 @@ def _may_be_told(ctx: Context, mark: Mark) -> bool:
         if used and any(said(use) in LOST or not said(use) for use in states_of(each)):
             return True
     return False
+
+
+def _ends_its_own(ctx: Context, statement: Statement) -> bool:
+    """Whether every way to a statement makes rows of its own, and asks for none that it is told of."""
+    above = tops(ctx, statement.func)
+    return bool(above) and all(makes_its_own(ctx, statement.table, each) for each in above or ())
 
 
 def _is_left(ctx: Context, mark: Mark, way: WayOut, jobs: set[ir.Func]) -> bool:

@@ -16,13 +16,16 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import literals
 from portraitist.audit.rules.base import (
+    callers_of,
     helpers_behind,
     last_name,
     leads_to,
     live_statements,
     module_of,
 )
+from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.state_words import RESTING, RUNNING, STATE, word_of
+from portraitist.audit.rules.states.defaults import begins_as
 
 WAITED_FOR = {"run", "async_run", "stream", "async_stream", "generateImage", "experimental_generateImage"}
 """Calls of the provider that answer when the work is done."""
@@ -91,6 +94,21 @@ def _of_writers(ctx: Context, table: str) -> tuple[set[ir.Node], set[ir.Func | N
     return {each.node for each in changing}, {each.func for each in changing}
 
 
+def tables_of_work(ctx: Context) -> set[str]:
+    """The tables that functions on the way to paid work, or below webhooks, write, themselves or by a helper."""
+    return ctx.once(_tables_of_work)
+
+
+def _tables_of_work(ctx: Context) -> set[str]:
+    ways = working(ctx)
+    own = ways.paid.keys() | ways.hooks
+    return {
+        each.table
+        for each in live_statements(ctx, "write")
+        if each.func in own or not own.isdisjoint(callers_of(ctx, each.func))
+    }
+
+
 def marks(ctx: Context) -> list[Mark]:
     """Every place where live code marks a row as being worked on."""
     return ctx.once(_marks)
@@ -101,6 +119,11 @@ def _marks(ctx: Context) -> list[Mark]:
     for statement in (each for made in ctx.once(_writers).values() for each in made):
         for use in states_of(statement):
             found += [each for each in spelled(ctx, statement, use) if _says_open(each)]
+    work = tables_of_work(ctx)
+    for statement in live_statements(ctx, "write"):
+        begun = begins_as(ctx, statement) if statement.table in work else None
+        if begun is not None and statement.func is not None:
+            found.append(Mark(statement.module, statement.node, statement.func, statement, *begun))
     return found
 
 

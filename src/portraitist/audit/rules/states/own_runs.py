@@ -19,10 +19,10 @@ from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import RESTING, RUNNING
 from portraitist.audit.rules.states.graph import End, ends_of, loose_ends
 from portraitist.audit.rules.states.left_open import lifted
-from portraitist.audit.rules.states.marks import Mark, marks, states_of
+from portraitist.audit.rules.states.marks import Mark, marks, states_of, tables_of_work
 from portraitist.audit.rules.states.marks import said as said_of
 from portraitist.audit.rules.states.open_ends import GIVEN_ID, may_be_told
-from portraitist.audit.rules.states.picked import is_of_one, picks, put_right, word_allowed
+from portraitist.audit.rules.states.picked import makes_its_own, picks, put_right, word_allowed
 from portraitist.audit.rules.states.ways_in import tops
 
 
@@ -54,20 +54,49 @@ def _own_ends(ctx: Context, mark: Mark) -> list[End]:
     mine = tops(ctx, mark.func)
     if not mine or _is_begun_again(ctx, mine) or not (mark.statement.insert or _is_last(ctx, mark, mine)):
         return []
-    own: list[End] = []
+    kinds = _kinds(ctx, mark, mine, {OWN})
+    return kinds.get(OWN, [])
+
+
+def _kinds(ctx: Context, mark: Mark, mine: frozenset[ir.Func], allowed: set[str]) -> dict[str, list[End]]:
+    """The ends of a row by who comes to them; empty where one is not among these."""
+    found: dict[str, list[End]] = {}
     for ends in (ends_of, loose_ends):
         for each in ends(ctx, mark.statement.table, mark.column):
-            if _is_own(ctx, each, mine):
-                own.append(each)
-            elif _may_end(ctx, each, mark, mine):
-                return []
-    return own
+            kind = _kind(ctx, each, mark, mine)
+            if kind and kind not in allowed:
+                return {}
+            if kind:
+                found.setdefault(kind, []).append(each)
+    return found
+
+
+def ended_from_outside(ctx: Context) -> Iterator[Finding]:
+    """Rows of started work that only the provider's webhook ends, or only a page that asks; its run may lose it."""
+    paid, seen = working(ctx).paid, set()
+    for mark in marks(ctx) if paid else ():
+        mine = tops(ctx, mark.func)
+        if mark.func not in paid or mark.node in seen or not mine or mine & working(ctx).hooks:
+            continue
+        for kind, who in _WHO.items():
+            every = _kinds(ctx, mark, mine, {OWN, kind})
+            found = every.get(kind, []) if all(each.is_loss for each in every.get(OWN, ())) else []
+            if found and not ctx.once(_written_in_sql, mark.statement.table) and not put_right(ctx, mark):
+                seen.add(mark.node)
+                yield _said(mark, f"{mark.key} is {mark.word!r} from here on, and {who}", kind,
+                            [Place(each.module.path, each.node.line) for each in found[:2]])  # fmt: skip
+
+
+OWN, HOOK, ASKED, OTHERS = "own run", "told", "asked", "others"
+_WHO = {
+    HOOK: "only a webhook of the provider ends started work: a lost one leaves it so",
+    ASKED: "only a request that asks the provider ends started work: where nobody asks, it stays so",
+}
 
 
 def _ended_by_nothing(ctx: Context) -> Iterator[Finding]:
     """Rows marked as waiting or running, in tables that paid work or webhooks write, which no live code ever ends."""
-    ways = working(ctx)
-    tables = {each.table for each in live_statements(ctx, "write") if each.func in ways}
+    tables = tables_of_work(ctx)
     seen: set[ir.Node] = set()
     for mark in marks(ctx):
         table = mark.statement.table
@@ -117,7 +146,7 @@ def _is_begun_again(ctx: Context, mine: frozenset[ir.Func]) -> bool:
 def _is_last(ctx: Context, mark: Mark, mine: frozenset[ir.Func]) -> bool:
     """Whether nobody can begin anew with a row that is marked: its run made it, or turns away what is marked so."""
     refused = not word_allowed(mark.node, mark.word)
-    return refused or all(_makes_its_own(ctx, mark.statement.table, each) for each in mine)
+    return refused or all(makes_its_own(ctx, mark.statement.table, each) for each in mine)
 
 
 _MESSAGES = re.compile(
@@ -125,29 +154,29 @@ _MESSAGES = re.compile(
 )
 
 
-def _is_own(ctx: Context, end: End, mine: frozenset[ir.Func]) -> bool:
-    ways = tops(ctx, end.func)
-    return ways is not None and ways <= mine
-
-
-def _may_end(ctx: Context, end: End, mark: Mark, mine: frozenset[ir.Func]) -> bool:
-    """Whether an end on another way may be one of this row."""
+def _kind(ctx: Context, end: End, mark: Mark, mine: frozenset[ir.Func]) -> str:
+    """Who comes to an end: the run itself, a webhook, a request that asks the provider, others; "" where not here."""
     ways = tops(ctx, end.func)
     statement = end.statement
+    if ways is not None and ways <= mine:
+        return OWN
     if ways is None or statement is None:
-        return True
+        return OTHERS
     others = ways - mine
     if _is_on_demand(ctx, end):
-        return False
+        return ""
     if not word_allowed(end.node, mark.word) or _names_others(ctx, statement, mark.word):
-        return False
-    calls = _calls_of(ctx, mark)
+        return ""
     hooks = working(ctx).hooks
     if others <= hooks:
-        return any(may_be_told(each) for each in calls)
+        return HOOK if any(may_be_told(each) for each in _calls_of(ctx, mark)) else ""
     if all(_asks_provider(ctx, end.func, each) for each in others - hooks):
-        return _keeps_id(ctx, mark, mine)
-    return not all(_makes_its_own(ctx, mark.statement.table, each) for each in others)
+        if not _keeps_id(ctx, mark, mine):
+            return ""
+        routes = [each for func in others for each in ctx.handled_by.get(func, ())]
+        asked = not others & hooks and len(routes) >= len(others) and all(each.is_http for each in routes)
+        return ASKED if asked else OTHERS
+    return "" if all(makes_its_own(ctx, mark.statement.table, each) for each in others) else OTHERS
 
 
 def _names_others(ctx: Context, statement: Statement, word: str) -> bool:
@@ -168,27 +197,22 @@ def _asks_provider(ctx: Context, func: ir.Func | None, top: ir.Func) -> bool:
 
 
 def _keeps_id(ctx: Context, mark: Mark, mine: frozenset[ir.Func]) -> bool:
-    """Whether the run stores the provider's id in the table."""
+    """Whether the run stores the provider's id in the table, in a column of its own or within one."""
     for each in live_statements(ctx, "write"):
-        if each.table == mark.statement.table and any(
-            GIVEN_ID.search(snake(one.column)) for one in each.columns
+        if each.table != mark.statement.table or not any(
+            GIVEN_ID.search(snake(one)) for one in _stored(each)
         ):
-            ways = tops(ctx, each.func)
-            said = [word for one in states_of(each) if (word := said_of(one))]
-            if (ways is None or ways & mine) and all(each in RUNNING | RESTING for each in said):
-                return True
+            continue
+        ways = tops(ctx, each.func)
+        said = [word for one in states_of(each) if (word := said_of(one))]
+        if (ways is None or ways & mine) and all(one in RUNNING | RESTING for one in said):
+            return True
     return False
 
 
-def _makes_its_own(ctx: Context, table: str, top: ir.Func) -> bool:
-    """Whether a way in inserts rows of a table, and asks for none by an id that it is told."""
-    made = False
-    for each in live_statements(ctx, "write", "read"):
-        if each.table != table or not (each.insert or each.kind == "read"):
-            continue
-        ways = tops(ctx, each.func)
-        if ways is None or top in ways:
-            if each.kind == "read" and is_of_one(each):
-                return False
-            made = made or each.insert
-    return made
+def _stored(statement: Statement) -> Iterator[str]:
+    """The columns that a statement sets, and the keys of objects that it spells."""
+    yield from (each.column for each in statement.columns)
+    for each in statement.columns:
+        for part in ir.find(each.node, ir.Prop) if each.node is not None else ():
+            yield part.key or ""

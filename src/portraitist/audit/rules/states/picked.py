@@ -242,3 +242,17 @@ _ANSWER = re.compile(
 
 def _plain(word: str) -> str:
     return word.lower().replace("-", "_")
+
+
+def makes_its_own(ctx: Context, table: str, top: ir.Func) -> bool:
+    """Whether a way in inserts rows of a table, and asks for none by an id that it is told."""
+    made = False
+    for each in live_statements(ctx, "write", "read"):
+        if each.table != table or not (each.insert or each.kind == "read"):
+            continue
+        ways = tops(ctx, each.func)
+        if ways is None or top in ways:
+            if each.kind == "read" and is_of_one(each):
+                return False
+            made = made or each.insert
+    return made

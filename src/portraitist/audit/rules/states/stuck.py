@@ -23,7 +23,7 @@ from portraitist.audit.rules.states.in_memory import kept_in_memory
 from portraitist.audit.rules.states.left_open import left_open
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.outcomes import never_said, unknown_ends
-from portraitist.audit.rules.states.own_runs import ended_by_its_run
+from portraitist.audit.rules.states.own_runs import ended_by_its_run, ended_from_outside
 from portraitist.audit.rules.states.own_steps import steps_that_fail
 from portraitist.audit.rules.states.pages import polls_of_pages
 from portraitist.audit.rules.states.passed_failures import failures_passed_over
@@ -58,14 +58,17 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     (`success_only`), webhooks that are refused for what they lack (`demands`), wholes that wait for every part
     (`planned_parts`), and states that a store is handed too soon (`handed_marks`). And work whose answer nobody keeps
     (`thrown_away`), rows that have no state but a result (`wordless`), and rows that a request ends when it is not cut
-    off (`cut_requests`), or that the run which made it ends alone, or nothing (`own_runs`). And every other way out
-    behind a row's mark (`left_open`), and answers of the provider that a row is not told of, way by way (`told_ends`).
+    off (`cut_requests`), or that the run which made it ends alone, one other way, or nothing (`own_runs`). And every
+    other way out behind a row's mark (`left_open`), and answers of the provider that a row is not told of, way by way
+    (`told_ends`).
     """
     told = [*left_in_progress(ctx), *left_before_work(ctx)]
     yield from told
     places = {(each.path, each.line) for each in told}
     yield from (each for each in left_open(ctx) if (each.path, each.line) not in places)
-    yield from open_ends(ctx)
+    alone = [*open_ends(ctx), *closed_when_asked(ctx), *ended_by_its_run(ctx)]
+    yield from alone
+    yield from (each for each in ended_from_outside(ctx) if not any(_overlap(each, one) for one in alone))
     yield from failures_passed_over(ctx)
     yield from deaf_hooks(ctx)
     yield from endless_waits(ctx)
@@ -75,7 +78,6 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from read_again(ctx)
     yield from read_by_two(ctx)
     yield from steps_that_fail(ctx)
-    yield from closed_when_asked(ctx)
     yield from counted_waits(ctx)
     yield from kept_in_memory(ctx)
     yield from put_back(ctx)
@@ -90,7 +92,6 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from thrown_away(ctx)
     yield from left_without_result(ctx)
     yield from cut_requests(ctx)
-    yield from ended_by_its_run(ctx)
     yield from never_said(ctx)
     known = list(unknown_ends(ctx))
     yield from known
@@ -98,3 +99,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from (
         each for each in (*ends_untold(ctx), *ends_without_trace(ctx)) if (each.path, each.line) not in places
     )
+
+
+def _overlap(one: Finding, other: Finding) -> bool:
+    """Whether two findings stand at one place."""
+    return one.path == other.path and one.line <= other.end_line and other.line <= one.end_line
