@@ -92,24 +92,29 @@ class Evaluator(ABC):
         self.looked_at += 1
         if self.looked_at > EXPRESSIONS:
             raise GivenUpError
-        if isinstance(node, ir.Lit):
-            return Value(_pattern(str(node.value)) if node.kind == "regex" else node.value)
-        if isinstance(node, ir.Name):
-            return names[node.id] if node.id in names else self.named(node.id, module)
-        if isinstance(node, ir.Func):
-            return Value(Closure(node, module, names))
-        if isinstance(node, ir.Attr):
-            return self.attribute(node, module, names)
-        if isinstance(node, ir.Call):
-            return self.called(node, module, names)
-        if isinstance(node, ir.Bin):
-            return self.operation(node, module, names)
+        kind = type(node)  # asked so often that `isinstance` would be felt
+        if kind is ir.Name:
+            return names[node.id] if node.id in names else self.named(node.id, module)  # type: ignore[attr-defined]
+        if kind is ir.Attr:
+            return self.attribute(node, module, names)  # type: ignore[arg-type]
+        if kind is ir.Call:
+            return self.called(node, module, names)  # type: ignore[arg-type]
+        if kind is ir.Lit:
+            return self.literal(node)  # type: ignore[arg-type]
+        if kind is ir.Func:
+            return Value(Closure(node, module, names))  # type: ignore[arg-type]
+        if kind is ir.Bin:
+            return self.operation(node, module, names)  # type: ignore[arg-type]
         if isinstance(node, ir.Cond):
             test = self.of(node.test, module, names)
             ways = {True: [node.then], False: [node.other], None: [node.then, node.other]}[self.truth(test)]
             found = [self.of(each, module, names) for each in ways]
             return self.either([Value(each.what, each.asked or test.asked) for each in found])
         return self.made(node, module, names)
+
+    def literal(self, node: ir.Lit) -> Value:
+        """What is written."""
+        return Value(_pattern(str(node.value)) if node.kind == "regex" else node.value)
 
     def attribute(self, node: ir.Attr, module: Module, names: Names) -> Value:
         """`a.b`."""
@@ -160,8 +165,14 @@ class Evaluator(ABC):
                 module, name = other, _local(other, str(made.keys[0]))
                 continue
             constant = made.value is not None and (made.decl == "const" or module.language == "python")
-            return self.of(made.value, module, {}) if constant and made.value is not None else Value(UNKNOWN)
+            return (
+                self.constant(made.value, module) if constant and made.value is not None else Value(UNKNOWN)
+            )
         return Value(UNKNOWN)
+
+    def constant(self, node: ir.Node, module: Module) -> Value:
+        """What a constant of a module is."""
+        return self.of(node, module, {})
 
     def operation(self, node: ir.Bin, module: Module, names: Names) -> Value:
         """`not a`, `a and b`, `a + b`, `a == b`."""

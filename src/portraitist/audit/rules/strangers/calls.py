@@ -1,6 +1,7 @@
 """What calls give a stranger: what was sent, settings, sessions that are not there, helpers of the repository.
 
-Paid calls and statements on members' rows are deeds: where one is come upon, the way is through. Statements are in
+Paid calls and changes of members' rows are deeds: where one is come upon, the way is through; a read is one where
+the handler then answers. Statements are in
 `walk`. What cannot be followed and is handed a token or the whole request finds nobody; a check by name throws.
 """
 
@@ -81,7 +82,7 @@ class Calls(Texts):
         self.denying = {(where.path, where.line) for _, where in route.guarded_by}
         self.stack: list[ir.Func] = []
         self.entered: set[ir.Func] = set()
-        self.hazy = 0
+        self.read: Deed | None = None
         self.here: Names = {}
 
     @abstractmethod
@@ -116,14 +117,17 @@ class Calls(Texts):
     def _deeds(self, node: ir.Call, module: Module, given: dict[ir.Node, Value]) -> None:
         """Ends the way where the call is paid, or does something to rows."""
         call = self.ctx.call_at.get(node)
-        if call is not None and call.creates and not self.hazy:
+        if call is not None and call.creates:
             raise DoneError(Deed(module, node, call=call))
         for statement in self.ctx.statements_at.get(node, ()):
             where = [self._quietly(each, module, given) for _, each in statement.where_values]
             if any(map(self._is_nobodys, (*given.values(), *where))):
                 raise GivenUpError  # nobody's rows, if the database takes that at all
-            if not self.hazy and self.is_deed(statement, where):
-                raise DoneError(Deed(module, node, statement=statement))
+            if self.is_deed(statement, where):
+                deed = Deed(module, node, statement=statement)
+                if statement.kind != "read":
+                    raise DoneError(deed)
+                self.read = self.read or deed
 
     def _is_nobodys(self, value: Value) -> bool:
         what = value.what
@@ -140,7 +144,7 @@ class Calls(Texts):
     def _known(self, node: ir.Call, name: str, held: Value, args: list[Value]) -> Value | None:
         """What the request, what was sent, a setting, or the framework's own calls give; None for others."""
         last, first = name.rpartition(".")[2], args[0].what if args else None
-        if _ENVIRONMENT.match(name) and isinstance(first, str) and first.isupper():
+        if isinstance(first, str) and first.isupper() and _ENVIRONMENT.match(name):
             default = args[1].what if len(args) > 1 else None
             return Value(Setting(first, default if isinstance(default, str | int | bool) else None))
         made = self.of_func(node)
@@ -222,7 +226,9 @@ class Calls(Texts):
     def _foreign(self, node: ir.Call, module: Module, name: str, held: Value, args: list[Value]) -> Value:
         """What is not of the repository: sessions that are not there, checks that throw, functions run in place."""
         last = name.rpartition(".")[2]
-        if re.search(r"\.auth\.get_?(Session|User|Claims|session|user|claims)$", name):
+        if ".auth.get" in name and re.search(
+            r"\.auth\.get_?(Session|User|Claims|session|user|claims)$", name
+        ):
             error = Value(None if "ession" in last else SOME)
             return Value({"data": Value(NOBODY, True), "error": error, "user": Value(NOBODY, True)}, True)
         token = [each for each in (held, *args) if _proves(each)]

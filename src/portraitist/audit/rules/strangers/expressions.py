@@ -8,6 +8,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Outside
+from portraitist.audit.rules.base import last_name
 from portraitist.audit.rules.evaluator import (
     NOBODY,
     UNKNOWN,
@@ -113,6 +114,21 @@ class Expressions(Evaluator):
         if self.deployed and setting.name in _NEXT_MODES:
             return "production"
         return "production" if self.choices.choose(("mode", setting.name)) else setting.default
+
+    def named(self, name: str, module: Module) -> Value:
+        """A name of the module; one on which nothing is chosen is worth the same on every way."""
+        kept = self.ctx.once(_constants)
+        found = kept.get((module.path, name))
+        if found is None:
+            before = len(self.choices.asked)
+            found = super().named(name, module)
+            if len(self.choices.asked) == before:
+                kept[module.path, name] = found
+        return found
+
+    def constant(self, node: ir.Node, module: Module) -> Value:
+        """What a constant is; one of many lines, such as a table's, is not looked into."""
+        return super().constant(node, module) if node.end - node.line < _LINES else Value(UNKNOWN)
 
     def either(self, values: list[Value]) -> Value:
         """One of several values, as one."""
@@ -284,7 +300,7 @@ class Expressions(Evaluator):
         name = _environment(node)
         if name:  # `os.environ["X"]` fails where it is missing
             return Value(Kept(name) if module.language == "python" else Setting(name))
-        if not isinstance(node, ir.Attr) or not _SETTINGS.match(ir.dotted(node.obj).rpartition(".")[2]):
+        if not isinstance(node, ir.Attr) or not _SETTINGS.match(last_name(node.obj)):
             return None
         value = self.ctx.ev.eval(module, node)
         options = value.options if isinstance(value, OneOf) else (value,)
@@ -293,17 +309,31 @@ class Expressions(Evaluator):
         return Value(Setting(named[0], default)) if named else None
 
 
+_LINES = 30
+"""The lines of a constant that is looked into."""
+
+
+def _constants(_ctx: Context) -> dict[tuple[str, str], Value]:
+    """The names of modules that are worth the same on every way, by path and name; filled while they are asked for."""
+    return {}
+
+
 def _environment(node: ir.Node) -> str:
     """The variable that `process.env.X`, `import.meta.env.X` or `os.environ["X"]` reads."""
-    key = node.name if isinstance(node, ir.Attr) else ""
-    if isinstance(node, ir.Index):
-        key = ir.text_of(node.key) or ""
-    held = ir.dotted(node.obj) if isinstance(node, ir.Attr | ir.Index) else ""
-    return (
-        key
-        if held in {"process.env", "import.meta.env", "os.environ", "Deno.env", "Bun.env"} and key != "get"
-        else ""
+    held = ir.plain_dotted(node.obj) if isinstance(node, ir.Attr | ir.Index) else ""
+    if held not in _ENVIRONMENTS:
+        return ""
+    key = (
+        node.name
+        if isinstance(node, ir.Attr)
+        else ir.text_of(node.key)
+        if isinstance(node, ir.Index)
+        else None
     )
+    return key if key and key != "get" else ""
+
+
+_ENVIRONMENTS = {"process.env", "import.meta.env", "os.environ", "Deno.env", "Bun.env"}
 
 
 def _of_sent(sent: Sent, name: str) -> Value:

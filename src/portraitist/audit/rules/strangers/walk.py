@@ -26,9 +26,9 @@ Counts = Callable[[Statement, list[Value]], bool]
 class _ReturnedError(Exception):
     """A function gives something back."""
 
-    def __init__(self, value: Value) -> None:
+    def __init__(self, value: Value, *, refused: bool) -> None:
         super().__init__()
-        self.value = value
+        self.value, self.refused = value, refused
 
 
 class _LeftError(Exception):
@@ -41,6 +41,7 @@ class Walk(Calls):
     def __init__(self, ctx: Context, choices: Choices, route: Route, counts: Counts) -> None:
         super().__init__(ctx, choices, route)
         self.counts, self.guarding, self.steps = counts, 0, 0
+        self.refused = False
         self.holes: list[tuple[Module, ir.If, bool]] = []
         self.telling: dict[Hashable, None] = {}
         self.origins: dict[tuple[ir.Func | None, str], list[Hashable]] = {}
@@ -60,11 +61,13 @@ class Walk(Calls):
         try:
             self._block(func.body, module, here)
         except _ReturnedError as returned:
+            self.refused = returned.refused
             return returned.value
         finally:
             self.stack.pop()
             self.guarding -= inner
             self.here = outer
+        self.refused = False
         return Value(None)
 
     def _block(self, body: Iterable[ir.Node], module: Module, names: dict[str, Value]) -> None:
@@ -78,9 +81,8 @@ class Walk(Calls):
         if isinstance(node, ir.Return):
             if node.throws:
                 raise ThrownError
-            raise _ReturnedError(
-                self.of(node.value, module, names) if node.value is not None else Value(None)
-            )
+            value = self.of(node.value, module, names) if node.value is not None else Value(None)
+            raise _ReturnedError(value, refused=_refuses(node))
         if isinstance(node, ir.If):
             self._branch(node, module, names)
         elif isinstance(node, ir.Loop):
@@ -200,11 +202,12 @@ class Walk(Calls):
         if not isinstance(target, ir.Attr | ir.Index):
             self.bind(names, target, value)
             return
+        local = isinstance(target.obj, ir.Name) and target.obj.id in names
         held = self.of(target.obj, module, names).what
         key = target.name if isinstance(target, ir.Attr) else ir.text_of(target.key)
         if key is not None and held is REQUEST:
             self.hung[key] = value
-        elif key is not None and isinstance(held, dict):
+        elif key is not None and local and isinstance(held, dict):
             held[key] = value
 
 
@@ -213,6 +216,16 @@ def _looks_who(ctx: Context, func: ir.Func) -> bool:
     return denies(ctx, ctx.program.module_of[func], func) or any(
         reads_identity(ctx, each) for each in ir.find(func, ir.Call)
     )
+
+
+_BAD, _BEYOND = 400, 600
+"""The statuses of answers that refuse."""
+
+
+def _refuses(node: ir.Return) -> bool:
+    """Whether an answer has such a status."""
+    codes = (each.value for each in ir.find(node, ir.Lit))
+    return any(isinstance(each, int) and _BAD <= each < _BEYOND for each in codes)
 
 
 def _leaves(body: list[ir.Node]) -> bool:

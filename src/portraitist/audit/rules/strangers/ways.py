@@ -31,7 +31,7 @@ from portraitist.audit.rules.strangers.values import (
 )
 from portraitist.audit.rules.strangers.walk import Counts, Walk
 
-_WAYS, _EXPRESSIONS = 16, 8_000
+_WAYS, _EXPRESSIONS = 12, 3_000
 """Ways followed for one route, and expressions looked at on them together."""
 _WRAPPED = re.compile(
     r"^_?(f|fn|func|function|view|view_func|handler|wrapped|callback|cb|next_?handler|route_?handler|action|endpoint)$",
@@ -100,14 +100,12 @@ class _Stranger:
                 self._guard(module, node)
             for handler in self.route.handlers[:1]:
                 if isinstance(handler.node, ir.Func) and handler.module is not None:
-                    walk.run(
-                        handler.node, handler.module, self._given(handler.module, handler.node, handler=True)
-                    )
+                    walk.run(handler.node, handler.module, self._given(handler.module, handler.node))
         except DoneError as done:
             return self._through(done.deed)
         except (ThrownError, PassedError, GivenUpError, RecursionError):
             return None
-        return None
+        return self._through(walk.read) if walk.read is not None and not walk.refused else None
 
     def _through(self, deed: Deed) -> Way | None:
         walk = self.walk
@@ -181,7 +179,7 @@ class _Stranger:
             return Value(ANSWER)
         return Value(REQUEST if not position or _REQUESTS.match(name) else UNKNOWN)
 
-    def _given(self, module: Module, func: ir.Func, *, handler: bool) -> dict[str, Value]:
+    def _given(self, module: Module, func: ir.Func) -> dict[str, Value]:
         """What a framework hands a function: the request, its parts, what it depends on."""
         names: dict[str, Value] = {}
         python = module.language == "python"
@@ -228,7 +226,7 @@ class _Stranger:
             func, where = made.what.func, made.what.module
             if func in self.walk.stack:
                 raise GivenUpError
-            names = {**made.what.names, **self._given(where, func, handler=False)}
+            names = {**made.what.names, **self._given(where, func)}
             return self.walk.run(func, where, names)
         name = ir.dotted(node)
         scheme = self._scheme(module, node)
