@@ -250,6 +250,8 @@ class Calls(Texts):
                 self.follow(value.what, [Value(UNKNOWN)] * len(each.params))
         if any(each.asked or each.what is REQUEST for each in (held, *args)) or token:
             return Value(UNKNOWN, True)
+        if node.is_new or last[:1].isupper() or name.startswith(("NextResponse.", "Response.")):
+            return Value(SOME)
         made = next((each for each in kept if isinstance(each.what, Kept)), None)
         if made is not None or held.what is ROW:
             return made or held

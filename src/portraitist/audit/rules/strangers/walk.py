@@ -138,7 +138,7 @@ class Walk(Calls):
 
     def _undecided(self, node: ir.If, test: Value, module: Module, names: dict[str, Value]) -> None:
         """A test that is not the caller's to decide."""
-        if test.asked or self._refuses(node, module):
+        if test.asked or self._refuses(node, module) or _hands_back(node):
             raise GivenUpError
         if _leaves(node.then) and not _leaves(node.other):
             self._block(node.other, module, names)
@@ -226,6 +226,14 @@ def _refuses(node: ir.Return) -> bool:
     """Whether an answer has such a status."""
     codes = (each.value for each in ir.find(node, ir.Lit))
     return any(isinstance(each, int) and _BAD <= each < _BEYOND for each in codes)
+
+
+def _hands_back(node: ir.If) -> bool:
+    """`if (refusal) return refusal`, `return found.error`: whoever made it knows what it says."""
+    last = node.then[-1] if node.then else None
+    value = last.value if isinstance(last, ir.Return) else None
+    plain = isinstance(value, ir.Name | ir.Attr)
+    return plain and value is not None and not variables_in(value).isdisjoint(variables_in(node.test))
 
 
 def _leaves(body: list[ir.Node]) -> bool:
