@@ -19,7 +19,7 @@ from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways.open_data import DOES, is_members
 from portraitist.audit.rules.open_ways.open_deeds import caller_pays
 from portraitist.audit.rules.requests import within_reach
-from portraitist.audit.rules.strangers.values import Sent
+from portraitist.audit.rules.strangers.values import BESIDE, Sent
 from portraitist.audit.rules.strangers.ways import Way, way_through
 
 _ENTRIES = re.compile(
@@ -29,10 +29,6 @@ _ENTRIES = re.compile(
     re.I,
 )
 """Routes by which people come in, or that have a rule of their own."""
-_BESIDE = re.compile(
-    r"(^|_)(log|event|audit|metric|rate_?limit|analytic|token|session|verification)s?(_|$)|logs?$|log(s|entr)",
-    re.I,
-)
 
 
 def past_guards(
@@ -110,7 +106,7 @@ def _may_do(ctx: Context, route: Route, paid: bool) -> bool:
 
 
 def _is_of_members(ctx: Context, statement: Statement) -> bool:
-    return not _BESIDE.search(statement.table) and is_members(ctx, statement.table)
+    return not BESIDE.search(statement.table) and is_members(ctx, statement.table)
 
 
 def _way(ctx: Context, route: Route) -> Way | None:

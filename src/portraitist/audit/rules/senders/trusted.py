@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.rules.evaluator import Value
+from portraitist.audit.rules.strangers.values import BESIDE
 from portraitist.audit.rules.strangers.ways import way_through
 
 TRUSTED = "takes its body's word where "
@@ -20,4 +21,4 @@ def trusted_where(ctx: Context, route: Route) -> str:
 
 
 def _changes(statement: Statement, _: list[Value]) -> bool:
-    return statement.kind != "read"
+    return statement.kind != "read" and not BESIDE.search(statement.table)

@@ -69,8 +69,8 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         changed = _changed_by_body(ctx, route) if named else None
         if not (own or named) or not is_readable(route):
             continue
-        lacks = _open_check(ctx, route) if _is_verified(ctx, route) else "anything"
-        lacks = lacks or trusted_where(ctx, route)
+        verified = _is_verified(ctx, route)
+        lacks = (_open_check(ctx, route) or trusted_where(ctx, route)) if verified else "anything"
         acts = own or changed or (lacks in _LEFT_OUT and _compares_itself(ctx, route))
         acts = acts or (
             lacks == "anything" and any(one for func in route.funcs for one in pretended(ctx, func))
@@ -97,8 +97,6 @@ _NOTES = re.compile(
     r"|(^|\.)(print|json|text|get|stringify|parse|loads|dumps|Response|NextResponse|JSONResponse|jsonify|status|send|end"
     r"|timingSafeEqual|compare_digest|from|toISOString|now|body|arrayBuffer|encode|HTTPException|headers)$"
 )
-
-
 MAX_NOTES = 2
 """How many calls below a handler nothing but notes may be taken."""
 

@@ -29,6 +29,13 @@ _PUBLIC = re.compile(
 )
 
 
+BESIDE = re.compile(
+    r"(^|_)(log|event|audit|metric|rate_?limit|analytic|token|session|verification)s?(_|$)|logs?$|log(s|entr)",
+    re.I,
+)
+"""Tables that keep what happens, not what is whose: a row there is nothing to be kept from strangers."""
+
+
 class ThrownError(Exception):
     """The program itself leaves here by an error, or by a call that ends the request."""
 
