@@ -140,8 +140,8 @@ MAX_EXPORT = 1_000_000
 _EXPORT = re.compile(r"(^|[/_.-])(users?|accounts?|members?|customers?|auth)(?=[_.-])[^/]*$", re.I)
 """Data by whose name it may be a table of accounts."""
 _TELLING = re.compile(
-    rb"r8_\w{20}|sk[-_]|AKIA|gh[pousr]_|github_pat_|xox|PRIVATE KEY|SG\.|hf_|gsk_|eyJ|:(?<=\w:)[^@\s/]{6,40}@|:AA"
-    rb"|allow\s+\w|verify_jwt|\$2[aby]\$"
+    rb"r8_\w{20}|sk[-_]|AKIA|gh[pousr]_|github_pat_|xox|GOCSPX-|PRIVATE KEY|SG\.|hf_|gsk_|eyJ|:(?<=\w:)[^@\s/]{6,40}@"
+    rb"|:AA|allow\s+\w|verify_jwt|\$2[aby]\$"
 )
 _TELLING_LOWERED = re.compile(
     rb"(secret|api_?key|token|passw(or)?d)\w*[\"']?\s*(:\s*\w+\s*)?[:=]"

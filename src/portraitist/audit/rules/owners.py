@@ -18,6 +18,7 @@ from portraitist.audit.link.values import OneOf, Outside, Text, Value, fold, ren
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, place
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.pinned_models import pinned
 
 _IN_PATH = re.compile(r"^\w+ /v1/(?:models|deployments)/([\w.-]+)/\{")
 _NOBODY = re.compile(r"^(unknown|none|null|undefined|mock|test|owner|user(name)?|default)$", re.I)
@@ -45,7 +46,7 @@ def hardcoded_owner(ctx: Context) -> Iterator[Finding]:
 
     It is shown at the constant of the file that holds it, too, where the call does not spell it. An address or a name
     counts where the account is written out and the model's own name is not. So does what stands in for a setting that
-    names the account.
+    names the account, and a model of faces that is pinned to one (`pinned_models`).
     """
     seen: set[tuple[str, int]] = set()
     calls = [each for each in ctx.calls if ctx.role_at(each.module, each.call) in LIVE_ROLES]
@@ -62,6 +63,7 @@ def hardcoded_owner(ctx: Context) -> Iterator[Finding]:
                     yield finding("hardcoded-owner", module, node, message, line=line, weight=BARELY,
                                   key=f"{named.key} {named.owner} {line == held}", evidence=[place(call)])  # fmt: skip
     yield from _settings(ctx, seen)
+    yield from pinned(ctx, seen)
     yield from _compared(ctx, seen) if makes else ()
 
 

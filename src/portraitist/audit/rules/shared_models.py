@@ -12,6 +12,8 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Outside, Text, Value, literals
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, live_statements, module_of, place
+from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.pinned_models import is_setting, pins
 from portraitist.audit.rules.provider import one_destination
 from portraitist.audit.rules.references import COMPOSED, WHOLE, forms
 from portraitist.audit.rules.version_names import trainers_own
@@ -67,6 +69,7 @@ def shared_model_fallback(ctx: Context) -> Iterator[Finding]:
                     evidence=[place(call)],
                 )
     yield from _chosen(ctx) if trains else ()
+    yield from _by_setting(ctx) if trains or ctx.once(pins) else ()
     yield from trainers_own(ctx)
 
 
@@ -94,6 +97,39 @@ def _chosen(ctx: Context) -> Iterator[Finding]:
             if own is not None and fixed and ctx.role_at(module, chain) in LIVE_ROLES:
                 message = f"without {ir.dotted(own)} the shared model {fixed} is run"
                 yield finding("shared-model-fallback", module, chain, message, key=fixed, weight=62)
+
+
+_OF_ONE = re.compile(
+    r"^(model_version|(replicate|trained|lora|custom|finetuned)_(model|version)(_(id|url))?|version_id)$"
+)
+
+
+def _by_setting(ctx: Context) -> Iterator[Finding]:
+    """`head.get("model_version") or os.getenv("MODEL_VERSION")`: who has no model of theirs gets the one of all."""
+    funcs = {func for flow in ctx.flows if flow.call.purpose == "generation" for func in flow.funcs}
+    for module in ctx.live:
+        for chain in module.all(ir.Bin):
+            outer = isinstance(chain.parent, ir.Bin) and chain.parent.op == chain.op
+            if chain.op not in {"or", "??"} or outer or chain.within not in funcs:
+                continue
+            own, *others = _parts(chain)
+            setting = next((name for each in others if (name := is_setting(each))), "")
+            if setting and _OF_ONE.match(_entry(own)) and ctx.role_at(module, chain) in LIVE_ROLES:
+                message = (
+                    f"without {_entry(own)} of its own the one model of {setting} is run, whoever it shows"
+                )
+                yield finding("shared-model-fallback", module, chain, message, key=setting, weight=BARELY)
+
+
+def _entry(node: ir.Node) -> str:
+    """The column that is taken of a row, in snake case: `model_version` of `head.get("model_version")`."""
+    if isinstance(node, ir.Call) and last_name(node.func) == "get" and len(node.args) == 1:
+        return snake(ir.text_of(node.args[0]) or "")
+    told = isinstance(node, ir.Attr | ir.Index) and not re.match(
+        r"(os|process|env|settings|config|args|self|req|request|body|input|options|opts|params)\b",
+        ir.dotted(node),
+    )
+    return snake(last_name(node)) if told else ""
 
 
 def _parts(chain: ir.Node) -> Iterator[ir.Node]:

@@ -91,7 +91,7 @@ def _deliveries(ctx: Context, use: ColumnUse) -> Iterator[tuple[Held, tuple[Site
     ways = [each for each in held(ctx, module_of(ctx, use), use.node) if each[0].address]
     if not ways or is_safe(ctx, module_of(ctx, use), use.node):
         return
-    for way, sites in sorted(ways, key=_order):
+    for way, sites in sorted(ways, key=in_order):
         keys = [snake(each) for each in way.path if isinstance(each, str)]
         pictures = isinstance(way.source, ProviderCall) and makes_pictures(way.source)
         if any(NO_PICTURE.search(each) for each in keys) or any(is_safe(ctx, *each) for each in sites):
@@ -108,7 +108,7 @@ def is_safe(ctx: Context, module: Module, node: ir.Node) -> bool:
 
 def _holds_words(node: ir.Node) -> bool:
     """Whether a value or a branch around it is about words: `if (isAnalyze) keep([textOutput])`."""
-    if any(_WORDS.search(each) for each in names_in(node)):
+    if any(_WORDS.search(each) for each in names_in(node) if "://" not in each):
         return True
     inside = node
     for each in ir.ancestors(node):
@@ -125,7 +125,8 @@ def _is_settled(ctx: Context, statement: Statement) -> bool:
     pictures = [
         each for each in statement.columns if PICTURE.search(snake(each.column)) and each.node is not None
     ]
-    kept = [each for each in pictures if not isinstance(each.node, ir.Lit)]
+    made = {name for each in pictures if (name := _RESULT.sub("", snake(each.column))) != snake(each.column)}
+    kept = [each for each in pictures if not isinstance(each.node, ir.Lit) and snake(each.column) not in made]
     if any(not any(way.address for way, _ in held(ctx, module_of(ctx, each), each.node)) for each in kept):
         return True
     columns = {each.column for each in pictures}
@@ -140,6 +141,10 @@ def _is_settled(ctx: Context, statement: Statement) -> bool:
     return False
 
 
+_RESULT = re.compile(r"^(edited|generated|result|output|final|restored|enhanced|upscaled|new|ai)_")
+"""How the column of what was made is called beside that of what it was made from: `edited_image_url`, `image_url`."""
+
+
 def _apart(one: ir.Node, later: ir.Node) -> bool:
     """Whether a statement stands in a branch, loop or handler that the earlier one does not."""
     above = {*ir.ancestors(one)}
@@ -147,7 +152,7 @@ def _apart(one: ir.Node, later: ir.Node) -> bool:
     return any(each not in above for each in blocks)
 
 
-def _order(found: tuple[Held, tuple[Site, ...]]) -> tuple[str, int, str]:
+def in_order(found: tuple[Held, tuple[Site, ...]]) -> tuple[str, int, str]:
     way = found[0]
     if isinstance(way.source, ProviderCall):
         return way.source.module.path, way.source.call.line, repr(way.path)

@@ -16,6 +16,7 @@ from portraitist.audit.link.bindings import fillings, reaching
 from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
+from portraitist.audit.rules.addresses.across import answered_to, kept_in_state
 from portraitist.audit.rules.addresses.loose import ANSWERS, answers_text
 from portraitist.audit.rules.addresses.near import MAX_CALLERS, hears
 from portraitist.audit.rules.base import COMPREHENSIONS, last_name
@@ -222,6 +223,8 @@ class Follower:
             source = _runs_over(param)
             ways = elements(self.value(module, source)) if source is not None else frozenset({Held(param)})
         elif binding.kind in {"assign", "loop"}:
+            if held_in := kept_in_state(self.ctx, module, binding):
+                return frozenset(way for each in held_in for way in self.value(*each))
             ways = self.value(module, binding.value)
             ways = elements(ways) if binding.kind == "loop" else ways
         else:
@@ -234,6 +237,10 @@ class Follower:
         made = self.ctx.call_at.get(call)
         if made is not None:
             return frozenset(_answered(self.ctx, made))
+        answers, under = answered_to(self.ctx, call)
+        if answers:
+            ways = [way for each in answers for way in self.value(*each)]
+            return frozenset(each._replace(path=(*under, *each.path)[:4]) for each in ways)
         name = last_name(call.func)
         if hook := self._hook(call) if name in {"json", "get_json", "loads", "parse"} else None:
             return frozenset({Held(hook)}) | self._union(module, call.args)

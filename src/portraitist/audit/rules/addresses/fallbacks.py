@@ -27,6 +27,8 @@ _ADDRESS = re.compile(
 _MADE = re.compile(r"output|replicate|generated|prediction|delivery|temp(orary)?_?ur|result", re.I)
 """Names of what the provider made, where the way to its call is not seen."""
 
+_SAYS_SO = re.compile(r"original|temp|source|raw|replicate|provider|remote|input")
+"""Beginnings of keys that say themselves that theirs is no last address."""
 _ADDS = {"push", "append"}
 _OF_A_PAGE = {"href", "src"}
 """Members of a page's elements: a link that is clicked at once keeps nothing."""
@@ -57,7 +59,7 @@ def kept_on_failure(ctx: Context, kept: list[Finding]) -> Iterator[Finding]:
                 or not may_be_made(ctx, module, address)
             ):
                 continue
-            name = address.id
+            name = last_name(address)
             func = node.within
             key = name if weight > 20 or func is None else f"{name} {node.line - func.line}"
             returned = isinstance(node, ir.Return)
@@ -82,11 +84,13 @@ def _ends(ctx: Context, kept: list[Finding], funcs: set[ir.Func]) -> Iterator[Pl
             yield each.place
 
 
-def _fallbacks(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Name, int]]:
+def _fallbacks(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Name | ir.Attr, int]]:
     """The nodes that put an address in the place of its copy, with the address and what that weighs."""
     for leave in module.all(ir.Return):
         if not leave.throws and isinstance(leave.value, ir.Name) and _is_param(leave.value):
             yield from _where_copied(leave, leave.value)
+        if isinstance(leave.value, ir.Call | ir.Obj) and not leave.throws and in_handler(leave):
+            yield from _answered(leave)
     for call in module.calls(_ADDS):
         given = call.args[0] if len(call.args) == 1 else None
         if isinstance(given, ir.Name) and _in_place(call):
@@ -104,6 +108,28 @@ def _fallbacks(ctx: Context, module: Module) -> Iterator[tuple[ir.Node, ir.Name,
         kept = either.right if either.op in {"or", "??"} and isinstance(either.right, ir.Name) else None
         if kept is not None and _ADDRESS.search(kept.id) and _copy_of(ctx, module, either.left, kept.id):
             yield either, kept, BARELY if _is_told_alone(either) else 58
+
+
+def _answered(leave: ir.Return) -> Iterator[tuple[ir.Node, ir.Name | ir.Attr, int]]:
+    """`catch { return Response.json({ imageUrl }) }`, where what failed was to store what was fetched from there."""
+    for prop in ir.find(leave, ir.Prop):
+        key = snake(prop.key or "")
+        told = PICTURE.search(key) and not _SAYS_SO.match(key)
+        if isinstance(prop.value, ir.Name | ir.Attr) and told:
+            failed = _where_failed(leave)
+            made = _made_of(leave.within, last_name(prop.value))
+            if any(_handed(failed, COPIES, each) for each in made):
+                yield leave, prop.value, BARELY
+                return
+
+
+def _made_of(func: ir.Func | None, name: str) -> set[str]:
+    """The variables that hold something of another one, itself included: what was fetched from an address."""
+    found = {name}
+    for each in ir.find(func, ir.Assign) if func is not None else ():
+        if isinstance(each.target, ir.Name) and not found.isdisjoint(names_in(each.value)):
+            found.add(each.target.id)
+    return found
 
 
 def _is_told_alone(either: ir.Bin) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.rules.base import callers_of
+from portraitist.audit.rules.own_requests import own_requests
 
 MAX_CALLERS = 4
 """How many functions above one that is handed a value are asked what they hand it."""
@@ -28,13 +29,21 @@ def is_near(ctx: Context, func: ir.Func | None) -> bool:
 
 
 def _asking(ctx: Context) -> set[ir.Node | None]:
-    """The functions that ask the provider or hear its webhooks, those around them, and all that call one of them."""
+    """The functions that ask the provider or hear its webhooks, those around them, and all that call one of them.
+
+    To call is also to send a request to a route of the repository.
+    """
     found: set[ir.Node | None] = set()
     rest: list[ir.Node | None] = [*ctx.once(_hearing), *(each.func for each in ctx.calls)]
+    asked: dict[ir.Node | None, list[ir.Func | None]] = {}
+    for call, route in ctx.once(own_requests).items() if rest else ():
+        for func in route.funcs:
+            asked.setdefault(func, []).append(call.within)
     while rest:
         each = rest.pop()
         if each not in found:
             found.add(each)
+            rest += asked.get(each, [])
             if isinstance(each, ir.Func):
                 rest += (
                     [each.within, *callers_of(ctx, each)]

@@ -20,6 +20,7 @@ from portraitist.audit.rules.addresses.delivered import delivered
 from portraitist.audit.rules.addresses.fallbacks import kept_on_failure
 from portraitist.audit.rules.addresses.handed_out import handed_out
 from portraitist.audit.rules.addresses.loose import PICTURE, answers_text, loose_addresses
+from portraitist.audit.rules.addresses.remembered import remembered
 from portraitist.audit.rules.addresses.shown import shown_by_pages
 from portraitist.audit.rules.addresses.signed import signed_for_a_time
 from portraitist.audit.rules.addresses.uncertain import copied_from, kept_unless_copied
@@ -52,6 +53,7 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     yield from unmade
     further = list(delivered(ctx, [*kept, *loose, *failed, *unmade]))
     yield from further
+    yield from remembered(ctx, [*kept, *loose, *failed, *unmade, *further])
     yield from handed_out(ctx, [*kept, *loose, *failed, *unmade, *further])
     yield from shown_by_pages(ctx, loose)
     yield from signed_for_a_time(ctx)

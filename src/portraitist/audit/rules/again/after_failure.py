@@ -16,12 +16,13 @@ from portraitist.audit.rules.again.anew import starts
 from portraitist.audit.rules.again.loops import stands_in_attempt
 from portraitist.audit.rules.again.refused import when_refused
 from portraitist.audit.rules.again.second import is_before_start, paid_sites
-from portraitist.audit.rules.base import finding, last_name, place
+from portraitist.audit.rules.base import askers, finding, helpers_behind, helpers_of, last_name, place
 from portraitist.audit.rules.failures.fate import where_caught
 from portraitist.audit.rules.failures.quiet import live_sites
 from portraitist.audit.rules.failures.values import NOTHING, TEXT, Sure
 from portraitist.audit.rules.failures.walk import FALLS, GIVES, End, TiredError, Walk, ends_behind
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.states.marks import WAITED_FOR
 
 Start = tuple[Module, ir.Call, ProviderCall]
 """A paid call, or a call of a helper on the way to one, with its file."""
@@ -106,12 +107,24 @@ def _first(ctx: Context, ends: list[End], start: Start) -> Start | None:
                 continue
             return (
                 None
-                if when_refused(node) or (call is not paid.call and _is_smaller(call, node))
+                if when_refused(node) or (call is not paid.call and _is_smaller(ctx, start, node))
                 else (module, node, other)
             )
     return None
 
 
-def _is_smaller(call: ir.Call, again: ir.Call) -> bool:
-    """`paint(prompt, 1024)` and then `paint(prompt, 512)`: the same helper, asked for something else on purpose."""
-    return bool(ir.plain_dotted(call.func)) and ir.plain_dotted(call.func) == ir.plain_dotted(again.func)
+def _is_smaller(ctx: Context, start: Start, again: ir.Call) -> bool:
+    """`paint(prompt, 1024)` and then `paint(prompt, 512)`: the same helper, asked for something else on purpose.
+
+    That holds where the helper waits for the work: what only starts it may have started it when it fails.
+    """
+    _, call, paid = start
+    same = bool(ir.plain_dotted(call.func)) and ir.plain_dotted(call.func) == ir.plain_dotted(again.func)
+    waits = paid.api in WAITED_FOR or any(ctx.once(_asks_again, each) for each in helpers_behind(ctx, call))
+    return same and waits
+
+
+def _asks_again(ctx: Context, func: ir.Func) -> bool:
+    """Whether a helper asks the provider how its work stands, itself or by a helper of its own."""
+    asking = askers(ctx)
+    return func in asking or any(each in asking for each in helpers_of(ctx, func))

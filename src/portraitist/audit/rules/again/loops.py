@@ -20,7 +20,8 @@ def repeats(loop: ir.Node, call: ir.Node) -> bool:
     if not isinstance(loop, ir.Loop) or loop.target is not None:
         return _counts_attempts(loop, call)
     tries = [one for one in ir.find(loop, ir.Try) if stands_in_attempt(one, call)]
-    return bool(tries) and (goes_round(loop) or leaves(tries[0], call)) and not _ends_the_loop(tries[0], loop)
+    again = goes_round(loop) or names_attempts(loop) or leaves(tries[0], call) if tries else False
+    return again and not _ends_the_loop(tries[0], loop)
 
 
 def _ends_the_loop(attempt: ir.Try, loop: ir.Loop) -> bool:

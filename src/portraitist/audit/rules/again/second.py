@@ -18,6 +18,7 @@ from portraitist.audit.rules.again.refused import when_refused
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.own_requests import own_requests
 from portraitist.audit.rules.syntax import attempt_around, calls_in
 
 
@@ -96,8 +97,18 @@ def _called_again(ctx: Context) -> Iterator[Finding]:
 
 
 def paid_sites(ctx: Context) -> dict[ir.Call, tuple[Module, ProviderCall]]:
-    """The live calls of functions on the way to a paid call, each with its file and that call; to be asked once."""
-    return {
+    """The live calls of functions on the way to a paid call, each with its file and that call; to be asked once.
+
+    A request to a route of the repository that leads to one is such a call, too.
+    """
+    paying = {func: flow.call for flow in ctx.flows if flow.route is not None for func in flow.route.funcs}
+    asked = {
+        call: (ctx.program.module_of[call.within], paying[func])
+        for call, route in ctx.once(own_requests).items()
+        for func in route.funcs
+        if func in paying and call.within is not None
+    }
+    return asked | {
         site.call: (site.module, flow.call)
         for flow in ctx.flows
         for func in flow.funcs

@@ -46,7 +46,7 @@ from portraitist.audit.rules.credits.priced import priced_by_request
 from portraitist.audit.rules.credits.raced import raced
 from portraitist.audit.rules.credits.refunds import refunds
 from portraitist.audit.rules.credits.rows_later import asks_number, by_rows, limits
-from portraitist.audit.rules.credits.steps import Step, answers_of, goes_on, steps_of
+from portraitist.audit.rules.credits.steps import Step, answers_of, before_call, goes_on, steps_of
 from portraitist.audit.rules.credits.thrown import kept_when_thrown
 from portraitist.audit.rules.credits.unequal import unequal
 from portraitist.audit.rules.credits.unheeded import unheeded
@@ -78,7 +78,7 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
     the way or by a webhook. A check in a guard, a plan or a payment counts as one, and so does a state that lets once.
     Also credits given for the asking (`granted`) or lost twice (`charged_twice`), balances lowered in memory (`raced`),
     limits that count rows (`rows_later`), what is sold unpaid (`unpaid`), prices and flags that the request says itself
-    (`priced`, `flags`), wrong refunds (`refunds`), limits that nobody needs to keep to (`escaped`), two at once (`decided`).
+    (`priced`, `flags`), wrong refunds (`refunds`), limits nobody keeps to (`escaped`), two at once (`decided`).
     """
     ledger, flows = Ledger(ctx), of_members(ctx)
     yield from (told := [*_told(ctx, ledger, flows)])
@@ -184,7 +184,7 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> I
     if not takes:
         return  # what is done about a failure takes nothing, whatever it is called
     checks = [each for each in steps if each.event.kind == "check"]
-    early = [each for each in takes if each.before]
+    early = before_call(flow, takes)
     if early:
         if not _in_transaction(flow.call.call):
             yield from _kept(ctx, ledger, flow, steps, early[0])

@@ -22,7 +22,9 @@ from portraitist.audit.rules.requests import Given, below, is_given
 
 _FLAG = re.compile(
     r"^(is_|has_|_)?(demo|demo_mode|free|is_free|paid|premium|pro|vip|trial|free_trial|test_mode|admin|admin_\w+|gift"
-    r"|skip_(payment|credits?|billing|charge|credit_check)|bypass\w*|no_charge|unlimited|subscribed|sandbox)$"
+    r"|skip_?(\w+_)?(payment|credits?|billing|charges?|credit_check|deduct\w*|quota|limits?|cost)(_\w+)?|bypass\w*"
+    r"|(no|without|ignore|exempt_from)_(\w+_)?(charges?|credits?|limits?|quota|deduct\w*|billing)|unlimited|subscribed"
+    r"|sandbox)$"
 )
 """Flags by which a request would say that it need not pay, in snake case."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
@@ -84,3 +85,26 @@ def _leads_on(ctx: Context, node: ir.Node, flow: Flow) -> bool:
     return (
         node is flow.call.call or not targets.isdisjoint(flow.funcs) or flow.call.call in set(ir.walk(node))
     )
+
+
+def before_call(flow: Flow, steps: list[Step]) -> list[Step]:
+    """The steps before the paid call: those from which the way comes to it, where some are such."""
+    early = [each for each in steps if each.before]
+    return [each for each in early if _leads_to(flow, each)] or early
+
+
+def _leads_to(flow: Flow, step: Step) -> bool:
+    """Whether what is done at a step may come to the paid call: not from the other arm of a branch around either."""
+    line = goes_on(flow, step.module, step.func)
+    inside = step.event.node
+    for each in ir.ancestors(inside):
+        if each is step.func:
+            break
+        if isinstance(each, ir.If):
+            own, other = (each.then, each.other) if inside in each.then else (each.other, each.then)
+            here = any(one.line <= line <= one.end for one in own)
+            there = any(one.line <= line <= one.end for one in other)
+            if there or (not here and exits(own[-1:])):
+                return False
+        inside = each
+    return True

@@ -91,7 +91,7 @@ def _spends(ctx: Context, reported: set[Route], worked: dict[str, Route]) -> Ite
             continue
         if ctx.role_at(route.module, route.node) not in LIVE_ROLES or is_webhook(ctx, route):
             continue
-        if _for_developers(route):
+        if for_developers(route):
             continue
         if not is_readable(route) or open_deeds.caller_pays(ctx, flow):
             continue
@@ -125,10 +125,10 @@ def _is_open(ctx: Context, route: Route) -> bool:
     asked = not route.is_http or route.guarded_by or route.method in {"OPTIONS", "HEAD"}
     if asked or not is_readable(route) or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
         return False
-    return not is_webhook(ctx, route) and not behind_middleware(ctx, route) and not _for_developers(route)
+    return not is_webhook(ctx, route) and not behind_middleware(ctx, route) and not for_developers(route)
 
 
-def _for_developers(route: Route) -> bool:
+def for_developers(route: Route) -> bool:
     """Whether a handler leaves where this is no developer's machine: `if (NODE_ENV !== "development") return …`."""
     return any(leaves_in_production(each) for func in route.funcs for each in ir.find(func, ir.If))
 

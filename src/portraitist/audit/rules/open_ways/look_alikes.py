@@ -6,6 +6,7 @@ import re
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.rules.base import last_name
 
 _WORD_FOR_WHO = re.compile(
     r"auth|cookie|user|session|token|key|secret|sign|device|client|guest|visitor|member", re.I
@@ -33,9 +34,28 @@ def is_read_for_more(ctx: Context, node: ir.Node) -> bool:
 
 
 _MAKES_STORE = re.compile(
-    r"session_?(local|maker|scope)|(client|get_?(db_?)?|async_?|db_?)session|requests\.session|^session$|begin$",
+    r"session_?(local|maker|scope|factory)|(client|get_?(db_?)?|async_?|db_?)session|requests\.session|^session$|begin$",
     re.I,
 )
+_OPENS = re.compile(r"session_?(local|maker|factory|scope)?$|^(create|open|make|new)_?session$", re.I)
+_OF_DATABASES = re.compile(r"^(sqlalchemy|sqlmodel|databases|gino|ormar)\b")
+
+
+def opens_database(ctx: Context, call: ir.Call) -> bool:
+    """Whether `get_session()` is a helper of the repository that opens a database and is told nothing of the request.
+
+    Its file imports a database's library, and what it gives back or yields comes of a call that makes a session.
+    """
+    made = [each for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
+    return bool(made) and all(
+        each.module is not None
+        and each.module.language == "python"
+        and isinstance(each.node, ir.Func)
+        and not each.node.params
+        and any(_OF_DATABASES.match(one.module) for one in each.module.all(ir.Import))
+        and any(_OPENS.search(last_name(one.func)) for one in ir.find(each.node, ir.Call))
+        for each in made
+    )
 
 
 def own_things(func: ir.Func) -> set[str]:

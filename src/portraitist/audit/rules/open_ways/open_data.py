@@ -18,7 +18,7 @@ from portraitist.audit.facts.denial import flat, is_always
 from portraitist.audit.rules.base import helpers_of, last_name
 from portraitist.audit.rules.open_ways import open_database
 from portraitist.audit.rules.open_ways.clients import all_rights_behind, client_of, is_without_visitor
-from portraitist.audit.rules.open_ways.look_alikes import is_read_for_more, own_things
+from portraitist.audit.rules.open_ways.look_alikes import is_read_for_more, opens_database, own_things
 from portraitist.audit.rules.requests import Given, below, is_given
 
 MEANT_OPEN = re.compile(
@@ -151,6 +151,8 @@ def knows_who(ctx: Context, func: ir.Func, own: frozenset[str] = frozenset()) ->
     for call in ir.find(func, ir.Call):
         name = ir.plain_dotted(call.func) or ir.dotted(call.func)
         if flat(name) in ctx.words.identity_readers and flat(name) not in {"decode", "verify"}:
+            if "ession" in name and opens_database(ctx, call):
+                continue
             unused = _in_vain(ctx, func, call)
             if not unused:
                 return True

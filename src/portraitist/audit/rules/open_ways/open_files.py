@@ -68,6 +68,7 @@ class Deed:
 
 def stored(ctx: Context, module: Module) -> Iterator[Deed]:
     """Files that are stored, given out or deleted, and addresses signed for that, with the server's own rights."""
+    yield from _by_signed_request(ctx, module)
     for call in module.calls(_STORES | _HANDED_OUT | _BY_KEY.keys()):
         name = call_name(call)
         source = from_call(call) if name in _OF_SUPABASE else None
@@ -87,6 +88,22 @@ def stored(ctx: Context, module: Module) -> Iterator[Deed]:
         ):
             does = TAKES if _signs_to_write(module, call) else _BY_KEY[name]
             yield Deed(module, call, does, "the storage", tuple(_keys(module, call)))
+
+
+_BY_METHOD = {"PUT": TAKES, "POST": TAKES, "DELETE": DELETES, "GET": GIVES, "": GIVES}
+_SIGNED_REQUEST = re.compile(r"aws4fetch\.AwsClient.*\.(fetch|sign)$")
+
+
+def _by_signed_request(ctx: Context, module: Module) -> Iterator[Deed]:
+    """Plain requests to a storage that a library signs with the server's keys: `client.fetch(url, { method })`."""
+    for call in module.calls({"fetch", "sign"}) if "aws4fetch" in module.file.text else ():
+        if _SIGNED_REQUEST.match(ctx.program.origin(module, call.func)):
+            does = _BY_METHOD.get((ir.text_of(ir.keyword(call, "method")) or "").upper())
+            if does is not None:
+                address = call.args[0] if call.args else None
+                keys = [address, *(each.value for each in bindings_of(module, address))]
+                parts = (part for each in keys if each is not None for part in ir.find(each, ir.Name))
+                yield Deed(module, call, does, "the storage", tuple(dict.fromkeys(parts)))
 
 
 def _is_of_object(call: ir.Call) -> bool:

@@ -42,6 +42,7 @@ from portraitist.audit.rules.others.checks import (
     tests_owner,
     tests_payment,
 )
+from portraitist.audit.rules.others.loosely import loosely_kept
 from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent, place_near
 from portraitist.audit.rules.provider_told import asks_provider, plain_ids
 from portraitist.audit.rules.requests import below, is_given
@@ -53,7 +54,8 @@ def idor(ctx: Context) -> Iterator[Finding]:
     """A row is changed or deleted by an id of the request, without its owner, while other statements use the owner.
 
     Also where the owner is the one that the request names, where a paying route reads such a row to work with it
-    (`rows`), and where a route hands out files by a key of the request (`files`). Only tables with an
+    (`rows`), where a route hands out files by a key of the request (`files`), and where the owner is only asked for if
+    there is one (`loosely`). Only tables with an
     owner column, and no webhooks: those have a rule of their own. Row-level security counts where a file of the
     repository has its policies; a check in another service is not seen.
     """
@@ -68,6 +70,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
             yield from predictions.shown(ctx, way_in)
             yield from partly.for_rows_with_owner(ctx, way_in)
             yield from _through_helpers(ctx, way_in, owned, set(handlers))
+            yield from loosely_kept(ctx, way_in)
     for statement in live_statements(ctx, "write", "delete"):
         named = _owner_of_request(ctx, statement, handlers)
         if named is not None:

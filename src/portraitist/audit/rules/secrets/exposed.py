@@ -48,11 +48,11 @@ _NO_KEY = re.compile(
 
 # What the secrets of the pattern begin with, or stand beside; looking for these first is much quicker, and quickest by
 # the rarest letter of each: r8_, sk-, sk_, rk_live_, AKIA, ghp_, github_pat_, whsec_, hf_, xox, xai-, pplx-,
-# -----BEGIN, SG., a bot's :AA, Slack's and Discord's hooks, and the names of services whose keys have no such letter.
+# -----BEGIN, SG., GOCSPX-, a bot's :AA, Slack's and Discord's hooks, and names of services whose keys have none.
 _MARKS = re.compile(
     r"8(?<=r8)_|k(?:(?<=sk)[-_]|(?<=rk)_live_|(?<=hooks\.slack)\.com|(?<=/api/webhook)s/)|K(?<=AK)IA"
     r"|h(?:(?<=gh)[pousr]_|(?<=gith)ub_pat_|(?<=wh)sec_|f_)|x(?:ox|ai-|(?<=pplx)-)|B(?<=-----B)EGIN|G(?<=SG)\."
-    r"|A(?<=:A)A|R(?:esend\(|ESEND_)|Y(?<=CLOUDINARY)_URL|F(?:AL_KEY|al_key)"
+    r"|A(?<=:A)A|X(?<=GOCSPX)-|R(?:esend\(|ESEND_)|Y(?<=CLOUDINARY)_URL|F(?:AL_KEY|al_key)"
 )
 
 
