@@ -14,7 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import helpers_of, last_name, names_in
-from portraitist.audit.rules.syntax import JOINS, is_way_out, tests_of
+from portraitist.audit.rules.syntax import JOINS, ORDER, is_way_out, tests_of
 
 _DONE = re.compile(
     r"already|exist|processed|duplicate|handled|credited|granted|refunded|charged|redeemed|idempot|claimed|dedup"
@@ -54,16 +54,20 @@ def asks_before(ctx: Context, module: Module, func: ir.Func, node: ir.Node) -> b
         if around or leaves:
             then = test.then if isinstance(test.then, list) else [test.then]
             inside = around and any(each is node or each in above for each in then)
-            if any(_tells(ctx, module, atom, yes if inside else not yes) for atom, yes in _atoms(test.test)):
-                return True
+            for atom, yes in _atoms(test.test):
+                if _tells(ctx, module, atom, gone=yes is not None and yes is not inside):
+                    return True
     calls = (each for each in ir.find(func, ir.Call) if each.line < node.line)
     if any(_DONE.search(snake(last_name(each.func))) for each in calls):
         return True
     return any(_keeps_out(ctx, each, node, above) for each in ctx.statements_under.get(func, ()))
 
 
-def _atoms(test: ir.Node, yes: bool = True) -> Iterator[tuple[ir.Node, bool]]:
-    """The things asked by a test, and whether the branch is taken where they are there."""
+def _atoms(test: ir.Node, yes: bool = True) -> Iterator[tuple[ir.Node, bool | None]]:
+    """The things asked by a test, and whether the branch is taken where they are there.
+
+    None stands for what is only measured, as in `credits < cost`.
+    """
     if isinstance(test, ir.Bin) and test.op == "not":
         yield from _atoms(test.left, not yes)
     elif isinstance(test, ir.Bin) and test.op in JOINS and test.right is not None:
@@ -72,26 +76,25 @@ def _atoms(test: ir.Node, yes: bool = True) -> Iterator[tuple[ir.Node, bool]]:
     elif isinstance(test, ir.Bin) and test.right is not None:
         nothing = isinstance(test.right, ir.Lit) and test.right.value in {None, 0}
         equal = test.op in {"==", "===", "is", "<", "<="}
-        yield test.left, yes is not (nothing and equal)
+        measured = test.op in ORDER and not isinstance(test.right, ir.Lit)
+        yield test.left, None if measured else yes is not (nothing and equal)
         if not isinstance(test.right, ir.Lit):
-            yield test.right, yes
+            yield test.right, None if measured else yes
     else:
         yield test, yes
 
 
-def _tells(ctx: Context, module: Module, atom: ir.Node, there: bool) -> bool:
-    """Whether an atom says that this was done: `there` is how it must stand for the work to go on."""
+def _tells(ctx: Context, module: Module, atom: ir.Node, *, gone: bool) -> bool:
+    """Whether an atom says that this was done: `gone` tells that the work goes on only where it is not there."""
     if any(_DONE.search(snake(each)) for each in names_in(atom) if " " not in each):
         return True
     for key, value, stated in _sources(module, atom, None, False):
         for statement in _asked_of(ctx, value):
             if statement.kind == "write":
-                kept = statement.insert and not there and may_collide(ctx, statement)
+                kept = statement.insert and gone and may_collide(ctx, statement)
                 if kept if key == "error" else _by_state(statement):
                     return True
-            elif (
-                stated or _by_state(statement) or _moves_on(ctx, statement) or (not there and key != "error")
-            ):
+            elif stated or _by_state(statement) or _moves_on(ctx, statement) or (gone and key != "error"):
                 return True
     return _is_handed_state(module, atom)
 

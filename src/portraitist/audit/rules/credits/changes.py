@@ -28,6 +28,8 @@ _USED = re.compile(r"(^|_)(used|spent|consumed|usage)(_|$)")
 _UPDATES = re.compile(
     r"^(update\w*|find\w*_?update|set|set_doc|values|upsert|save|merge|find_by_id_and_update|increment|decrement)$"
 )
+_FLOOR = r"(?:\s*(?i:greatest|least|max|min)\s*\(\s*\d+\s*,)?"
+"""What keeps a sum in SQL above nothing: `GREATEST(0, used - 1)`."""
 _SIGNS = {"-": "take", "-=": "take", "+": "give", "+=": "give"}
 _TURNED = {"take": "give", "give": "take", "": ""}
 
@@ -142,6 +144,6 @@ def signs_of(ctx: Context, statement: Statement, use: ColumnUse) -> set[str]:
         text = "\n".join(module.lines[statement.line - 1 : max(statement.end, statement.line)])
         signs = {
             "take" if sign == "-" else "give"
-            for sign in re.findall(rf"{re.escape(use.column)}\s*=[^,;\n]*?([-+])\s*[\w$:%({{?]", text)
+            for sign in re.findall(rf"{re.escape(use.column)}\s*={_FLOOR}[^,;\n]*?([-+])\s*[\w$:%({{?]", text)
         }
     return signs
