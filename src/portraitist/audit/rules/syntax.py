@@ -154,3 +154,15 @@ def leaves_in_production(branch: ir.If) -> bool:
 def is_of_express(call: ir.Call) -> bool:
     """`express.static(…)`, `express.json()`: a call of Express's own helpers."""
     return isinstance(call.func, ir.Attr) and ir.dotted(call.func.obj) == "express"
+
+
+def spelled(node: ir.Node) -> list[object]:
+    """What a piece of syntax is made of, for comparison."""
+    return [
+        getattr(each, "id", None) or getattr(each, "name", None) or getattr(each, "value", None)
+        if isinstance(each, ir.Name | ir.Attr | ir.Lit)
+        else each.key
+        if isinstance(each, ir.Prop)
+        else type(each)
+        for each in ir.walk(node)
+    ]

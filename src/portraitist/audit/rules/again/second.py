@@ -19,7 +19,7 @@ from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.own_requests import own_requests
-from portraitist.audit.rules.syntax import attempt_around, calls_in
+from portraitist.audit.rules.syntax import attempt_around, calls_in, spelled
 
 
 def second_attempts(ctx: Context) -> Iterator[Finding]:
@@ -73,7 +73,7 @@ def _after_a_failure(ctx: Context, call: ProviderCall) -> Iterator[Finding]:
 
 
 def _alike(first: ProviderCall, again: ProviderCall) -> bool:
-    return _spelled(first.call) == _spelled(again.call) or _same_work(first, again)
+    return spelled(first.call) == spelled(again.call) or _same_work(first, again)
 
 
 def _called_again(ctx: Context) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def _called_again(ctx: Context) -> Iterator[Finding]:
         attempt = tried_before(call, call.within) if call.args or call.kw else None
         bodies = attempt.body if attempt is not None else []
         firsts = [each for part in bodies for each in ir.find(part, ir.Call) if each in sites]
-        first = next((each for each in firsts if _spelled(each) == _spelled(call)), None)
+        first = next((each for each in firsts if spelled(each) == spelled(call)), None)
         if first is not None and attempt is not None and not _apart(attempt, first, call):
             message = f"{paid.api} is started a second time when the first call fails, each time paid"
             yield finding("blind-post-retry", module, call, message, key=last_name(call.func), weight=62,
@@ -183,26 +183,14 @@ def _same_work(first: ProviderCall, again: ProviderCall) -> bool:
         one is not None
         and two is not None
         and not isinstance(one, ir.Obj)
-        and bool(_spelled(one) == _spelled(two))
+        and bool(spelled(one) == spelled(two))
         and inputs[0] is not None
         and inputs[1] is not None
-        and (_spelled(inputs[0]) == _spelled(inputs[1]) or _holds_all(inputs[1], inputs[0]))
+        and (spelled(inputs[0]) == spelled(inputs[1]) or _holds_all(inputs[1], inputs[0]))
     )
 
 
 def _holds_all(more: ir.Node, given: ir.Node) -> bool:
     """Whether an object is another one with something added: `{**params, "trigger_word": word}`."""
     spread = [each.value for each in more.props if each.spread] if isinstance(more, ir.Obj) else []
-    return any(_spelled(each) == _spelled(given) for each in spread)
-
-
-def _spelled(node: ir.Node) -> list[object]:
-    """What a piece of syntax is made of, for comparison."""
-    return [
-        getattr(each, "id", None) or getattr(each, "name", None) or getattr(each, "value", None)
-        if isinstance(each, ir.Name | ir.Attr | ir.Lit)
-        else each.key
-        if isinstance(each, ir.Prop)
-        else type(each)
-        for each in ir.walk(node)
-    ]
+    return any(spelled(each) == spelled(given) for each in spread)

@@ -19,7 +19,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import helpers_behind, last_name
 from portraitist.audit.rules.credits.one_at_a_time import lets_one_in
 from portraitist.audit.rules.state_words import STATE
-from portraitist.audit.rules.syntax import outermost
+from portraitist.audit.rules.syntax import outermost, spelled
 
 Keys = tuple[tuple[str, ir.Node], ...]
 """Columns with what they are compared to; a column without a name stands for any."""
@@ -258,7 +258,9 @@ def is_same(point: Point, source: ir.Node, row: Row) -> bool:
         if snake(column) == snake(point.use.column):
             return False
         read_by = [each for name, each in row.keys if not name or not column or snake(name) == snake(column)]
-        if _is_member(point.module, value, source) or any(alike(value, each) for each in read_by):
+        if _is_member(point.module, value, source) or any(
+            spelled(value) == spelled(each) for each in read_by
+        ):
             same = True
         elif not _is_owner(column):
             return False
@@ -278,23 +280,6 @@ def _is_member(module: Module, value: ir.Node, source: ir.Node, depth: int = 0) 
 
 def _calls(node: ir.Node) -> bool:
     return any(last_name(each.func) not in _HANDS_ON for each in ir.find(node, ir.Call))
-
-
-def alike(one: ir.Node, two: ir.Node) -> bool:
-    """Whether two expressions are spelled alike."""
-    return _spelled(one) == _spelled(two)
-
-
-def _spelled(node: ir.Node) -> list[object]:
-    parts: Iterable[ir.Node] = ir.walk(node)
-    return [
-        each.id if isinstance(each, ir.Name)
-        else each.name if isinstance(each, ir.Attr)
-        else each.value if isinstance(each, ir.Lit)
-        else type(each)
-        for each in parts
-        if not isinstance(each, ir.Other)
-    ]  # fmt: skip
 
 
 def column_in(module: Module, node: ir.Node, depth: int = 0) -> tuple[ir.Node, str] | None:
