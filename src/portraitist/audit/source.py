@@ -337,6 +337,8 @@ def _roles_of_folder(path: str) -> frozenset[str]:
 def _is_backup(path: str, known: frozenset[str]) -> bool:
     """Whether a file's own name says that it was set aside; an ambiguous name only beside its original."""
     folder, slash, name = path.rpartition("/")
+    if name.endswith(".sql") and name[:1].isdigit():
+        return False  # a step of the database's, whatever it is about: `003_add_is_archived.sql`
     stem = _without_suffix(name)
     tail = name[len(stem) :]
     aside = _SET_ASIDE.match(stem)

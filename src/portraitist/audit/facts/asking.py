@@ -41,7 +41,9 @@ def tested(ctx: Context, module: Module, node: ir.If) -> str:
     """A test of `req.user`, `request.user.is_authenticated`, `session["user_id"]` that turns callers away."""
     if not denial.refuses_in(ctx, node.then):
         return ""
-    said = next((name for part in ir.walk(node.test) if (name := _says_who(part))), "")
+    said = next(
+        (name for part in ir.walk(node.test) if (name := _says_who(part)) and not _of_body(module, part)), ""
+    )
     named = (each for each in ir.find(node.test, ir.Name))
     return (
         said
@@ -120,9 +122,25 @@ def _held_before(module: Module, node: ir.If) -> str:
         for binding in bindings_of(module, name):
             plain = binding.kind == "assign" and not binding.keys and binding.node.line <= name.line
             for part in ir.walk(binding.value) if plain and binding.value is not None else ():
-                if said := _says_who(part):
+                if (said := _says_who(part)) and not _of_body(module, part):
                     return said
     return ""
+
+
+_RAW = {"Request", "HttpRequest", "WebSocket", "WSGIRequest", "HTTPConnection"}
+
+
+def _of_body(module: Module, part: ir.Node) -> bool:
+    """Whether `req.user_id` is what the caller wrote: Python's `req` of a type of its own is the parsed body."""
+    carrier = ir.root_of(part)
+    if (
+        module.language != "python"
+        or not isinstance(carrier, ir.Name)
+        or carrier.id not in {"req", "request"}
+    ):
+        return False
+    types = (each.node.annotation for each in bindings_of(module, carrier) if isinstance(each.node, ir.Param))
+    return any(isinstance(each, ir.Name) and each.id not in _RAW for each in types)
 
 
 def _says_who(part: ir.Node) -> str:

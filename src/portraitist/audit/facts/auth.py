@@ -274,7 +274,7 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
     if not name:
         return ""
     own = [each for each in ctx.program.functions_called(call) if isinstance(each.node, ir.Func)]
-    reader = denial.flat(name) in ctx.words.identity_readers
+    reader = denial.is_reader(ctx, name)
     if own:
         relevant = reader or denial.is_guard_name(ctx, name) or _OF_IDENTITY.search(name.lower())
         for each in own:
@@ -283,7 +283,7 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
                 continue
             if throws(ctx, each.module, each.node) and not swallowed(call):
                 return name
-            reads = any(reads_identity(ctx, inner) for inner in ir.find(each.node, ir.Call))
+            reads = ctx.once(denial.reads_behind, each.node, 1)
             if (denial.denies(ctx, each.module, each.node) or reads) and answer_tested(
                 ctx, module, func, call
             ):
@@ -293,7 +293,7 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
         return name
     if reader and _verifies(ctx, module, call):
         return name
-    if reads_identity(ctx, call) and answer_tested(ctx, module, func, call):
+    if denial.reads_identity(ctx, call) and answer_tested(ctx, module, func, call):
         return name
     return ""
 
@@ -343,18 +343,6 @@ def _in_handler(node: ir.Node) -> bool:
 def _verifies(ctx: Context, module: Module, call: ir.Call) -> bool:
     """`jwt.verify(…)` of a library: raises by itself."""
     return bool(_VERIFIERS.match(ctx.program.origin(module, call.func)))
-
-
-def reads_identity(ctx: Context, call: ir.Call) -> bool:
-    name = ir.plain_dotted(call.func) or ir.dotted(call.func)
-    short = denial.flat(name)
-    if short == "get" and name.endswith("account.get"):
-        return True
-    if short in {"verify", "decode"}:
-        return "jwt" in name.lower() or "token" in name.lower()
-    if short == "auth":
-        return not call.is_new and not isinstance(call.func, ir.Attr)
-    return short in ctx.words.identity_readers
 
 
 def answer_tested(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> bool:

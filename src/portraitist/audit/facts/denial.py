@@ -34,6 +34,46 @@ def flat(name: str) -> str:
     return name.rpartition(".")[2].replace("_", "").lower()
 
 
+def is_reader(ctx: Context, name: str) -> bool:
+    """Whether a name is that of a call which says who is asking: `safeGetAuthUser`, `getCurrentUserOrNull`."""
+    short = flat(name)
+    return short in ctx.words.identity_readers or _READER.fullmatch(short) is not None
+
+
+_READER = re.compile(
+    r"(safe|try|maybe|optional)?(get|fetch|load|read|retrieve|resolve)?(my)?"
+    r"(current|auth|authed|authenticated|loggedin|signedin|session)(user|session|identity|viewer|account|member|profile)"
+    r"(id)?(ornull|orthrow|orundefined|safe|safely)?(from(request|req|session|token|headers?|cookies?|ctx|context))?"
+)
+"""Names of session readers, without underscores and in lower case."""
+
+
+def reads_identity(ctx: Context, call: ir.Call) -> bool:
+    """Whether a call says who is asking."""
+    name = ir.plain_dotted(call.func) or ir.dotted(call.func)
+    short = flat(name)
+    if short == "get" and name.endswith("account.get"):
+        return True
+    if short in {"verify", "decode"}:
+        return "jwt" in name.lower() or "token" in name.lower()
+    if short == "auth":
+        return not call.is_new and not isinstance(call.func, ir.Attr)
+    return is_reader(ctx, short)
+
+
+def reads_behind(ctx: Context, func: ir.Func, deeper: int) -> bool:
+    """Whether a helper reads who is asking, itself or by a helper of its own."""
+    calls = list(ir.find(func, ir.Call))
+    return any(reads_identity(ctx, each) for each in calls) or (
+        deeper > 0
+        and any(
+            isinstance(one.node, ir.Func) and ctx.once(reads_behind, one.node, deeper - 1)
+            for each in calls
+            for one in ctx.program.functions_called(each)
+        )
+    )
+
+
 def is_guard_name(ctx: Context, name: str) -> bool:
     """Whether a name stands for something that denies by itself."""
     return ctx.once(_is_guard_name, name)
@@ -133,7 +173,7 @@ def _calls_denier(ctx: Context, call: ir.Call, depth: int) -> bool:
             and denies(ctx, target.module, target.node, depth + 1)
         ):
             name = ir.plain_dotted(call.func) or target.node.name
-            if is_guard_name(ctx, name) or flat(name) in ctx.words.identity_readers or _HELPER.search(name):
+            if is_guard_name(ctx, name) or is_reader(ctx, name) or _HELPER.search(name):
                 return True
     return False
 

@@ -104,7 +104,7 @@ def _answered_by(ctx: Context, module: Module, branch: ir.If) -> Iterator[_Place
         for binding in reaching(module, name):
             func = binding.node.parent if isinstance(binding.node, ir.Param) else None
             source = func.parent if isinstance(func, ir.Func) else binding.value
-            if isinstance(source, ir.Call) and auth.reads_identity(ctx, source):
+            if isinstance(source, ir.Call) and denial.reads_identity(ctx, source):
                 key = ir.plain_dotted(source.func) or ir.dotted(source.func)
                 yield module, ir.Other(source.line, source.line, []), "auth", key
 
@@ -113,9 +113,7 @@ def _helpers_asking(ctx: Context) -> Iterator[_Place]:
     """The checks of functions on the way to a paid call, and those behind an earlier one."""
     for func in dict.fromkeys(func for flow in ctx.flows for func in flow.funcs):
         calls = (ir.plain_dotted(each.func) for each in ir.find(func, ir.Call))
-        if func in ctx.handled_by or not any(
-            denial.flat(each) in ctx.words.identity_readers for each in calls
-        ):
+        if func in ctx.handled_by or not any(denial.is_reader(ctx, each) for each in calls):
             continue
         module = ctx.program.module_of[func]
         for name, where, node in auth.in_body(ctx, module, func):

@@ -47,15 +47,22 @@ def _called(ctx: Context, module: Module, call: ir.Call) -> Iterator[Route]:
         label = ir.dotted(assign.target) if assign is not None else short
         handler = ir.keyword(call, "handler") or (call.args[0] if call.args else None)
         if handler is not None and not isinstance(call.parent, ir.Prop):  # else it is `http.route`'s
-            yield from _made(ctx, module, assign or call, ("ACTION", label), handler)
+            kind = "server" if short == "httpAction" else "convex"
+            yield from _made(ctx, module, assign or call, ("ACTION", label), handler, kind=kind)
 
 
 def _made(
-    ctx: Context, module: Module, anchor: ir.Node, way: tuple[str, str], handler: ir.Node
+    ctx: Context,
+    module: Module,
+    anchor: ir.Node,
+    way: tuple[str, str],
+    handler: ir.Node,
+    *,
+    kind: str = "server",
 ) -> Iterator[Route]:
     targets = handler_targets(ctx, module, handler)
     if targets:
-        yield Route(*way, module, anchor, tuple(targets), (), "server")
+        yield Route(*way, module, anchor, tuple(targets), (), kind)
 
 
 def _of_hono(ctx: Context, module: Module, call: ir.Call, func: ir.Attr) -> Iterator[Route]:

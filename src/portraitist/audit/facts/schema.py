@@ -20,12 +20,12 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Place
 from portraitist.audit.source import SourceFile
 
-_CREATE = re.compile(
+CREATED = re.compile(
     sql.first("create") + r"\s+(?:temp(?:orary)?\s+|unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?"
     r"(?:[\w\"`]+\s*\.\s*)?(?P<table>[\w\"`\[\]]+)\s*\(",
     re.I,
 )
-_ALTER = re.compile(
+ALTERED = re.compile(
     sql.first("alter") + r"\s+table\s+(?:if\s+(?:not\s+)?exists\s+)?(?:only\s+)?"
     r"(?:[\w\"`]+\s*\.\s*)?(?P<table>[\w\"`\[\]]+)(?P<rest>[^;]*)",
     re.I,
@@ -148,7 +148,7 @@ def _ddl(path: str, text: str, first_line: int, role: str) -> Iterator[TableDef]
     def place(offset: int) -> Place:
         return Place(path, first_line + clean.count("\n", 0, offset))
 
-    for match in _CREATE.finditer(clean):
+    for match in CREATED.finditer(clean):
         columns: dict[str, tuple[str, Place]] = {}
         for piece, offset in sql._parenthesised(clean, match.end() - 1)[0]:
             words = piece.split()
@@ -159,7 +159,7 @@ def _ddl(path: str, text: str, first_line: int, role: str) -> Iterator[TableDef]
         yield TableDef(
             sql.bare(match.group("table")), path, place(match.start("table")).line, columns, "create table"
         )
-    for match in _ALTER.finditer(clean):
+    for match in ALTERED.finditer(clean):
         added = {
             sql.bare(each.group("name")): (
                 each.group("type"),

@@ -23,7 +23,7 @@ from portraitist.audit.rules import (
 )
 from portraitist.audit.rules.addresses import stored
 from portraitist.audit.rules.base import Rule
-from portraitist.audit.rules.columns import models
+from portraitist.audit.rules.columns import drift, models
 from portraitist.audit.rules.completion import done
 from portraitist.audit.rules.credits import charges
 from portraitist.audit.rules.mocks import named
@@ -60,7 +60,7 @@ RULES: dict[str, Rule] = {
     "temporary-url-persisted": stored.temporary_url_persisted,
     "blind-post-retry": repeats.blind_post_retry,
     "shared-mutable-default": models.shared_mutable_default,
-    "schema-drift": models.schema_drift,
+    "schema-drift": drift.schema_drift,
     "undefined-name": undefined.undefined_name,
     "mock-data": named.mock_data,
     "credit-before-check": charges.credit_before_check,

@@ -66,7 +66,7 @@ def _missing_functions(ctx: Context, what: str, weight: int) -> Iterator[Finding
         each.text for each in ctx.tree.files if each.language == "javascript" and " Row: {" in each.text
     ]
     seen: set[str] = set()
-    for module, call, name in _calls(ctx):
+    for module, call, name in database_calls(ctx):
         known = name in seen or any(name in each and re.search(rf"\b{name}\b", each) for each in texts)
         seen.add(name)
         if not known:
@@ -76,7 +76,7 @@ def _missing_functions(ctx: Context, what: str, weight: int) -> Iterator[Finding
             )
 
 
-def _calls(ctx: Context) -> list[tuple[Module, ir.Call, str]]:
+def database_calls(ctx: Context) -> list[tuple[Module, ir.Call, str]]:
     """The calls of functions of the database by Supabase's client, in live code."""
     return [
         (module, call, name)

@@ -15,6 +15,7 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, last_name, names_in, refusing_names, trace
 from portraitist.audit.rules.credits.amounts import names_behind
+from portraitist.audit.rules.credits.asked_back import asked_back
 from portraitist.audit.rules.credits.changes import CREDIT, meaning
 from portraitist.audit.rules.credits.effects import asked_for, done_in
 from portraitist.audit.rules.credits.ledger import named_kinds
@@ -36,8 +37,10 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
     """A sum of a member's credits and a number of the request is stored, and nothing on the way proves a payment.
 
     Not in webhooks, whose sender is another rule's, nor where only staff may come. A proof by another name is not seen.
-    Also where an office's route lets in whoever is signed in, and where a payment is proven and nothing asks how large.
+    Also where an office's route lets in whoever is signed in, where a payment is proven and nothing asks how large, and
+    where a route for refunds asks for no failure (`asked_back`).
     """
+    yield from asked_back(ctx)
     for route in ctx.routes:
         if (
             not route.is_http

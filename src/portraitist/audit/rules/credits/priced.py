@@ -57,6 +57,19 @@ def priced_by_request(ctx: Context) -> Iterator[Finding]:
                 if found is not None and ctx.role_at(here.module, call) in LIVE_ROLES:
                     seen.add(call)
                     yield found
+                    yield from _handed_on(ctx, here, found)
+
+
+def _handed_on(ctx: Context, here: Given, found: Finding) -> Iterator[Finding]:
+    """The same where a handler hands the helper that opens the payment what the request says."""
+    above, below_it = here.way[0], here.way[1] if len(here.way) > 1 else None
+    for call in ir.find(above, ir.Call) if below_it is not None else ():
+        if any(each.node is below_it for each in ctx.program.functions_called(call)):
+            module = ctx.program.module_of[above]
+            where = f"line {found.line} of {found.path}"
+            message = f"the request says here what {where} lets be paid, and nothing looks it up"
+            yield finding("credit-before-check", module, call, message, key=f"handed {found.key}", weight=BARELY,
+                          end=call.end, evidence=[found.place])  # fmt: skip
 
 
 def _may_open(_ctx: Context, module: Module) -> bool:

@@ -36,6 +36,7 @@ from portraitist.audit.rules.open_ways.middleware import HANDS_OUT, lets_nobody_
 from portraitist.audit.rules.open_ways.open_files import TAKES, Deed
 from portraitist.audit.rules.open_ways.passed_guards import past_guards
 from portraitist.audit.rules.open_ways.payment_returns import is_payment_return
+from portraitist.audit.rules.others import mail_addresses, view_classes
 from portraitist.audit.rules.requests import within_reach
 from portraitist.audit.rules.senders.webhooks import verifies
 from portraitist.audit.rules.syntax import leaves_in_production
@@ -52,8 +53,9 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     Also what the database leaves open to browsers that ask it directly (`open_database`, `open_tables`, `open_rules`),
     bots whose handlers pay for whoever writes (`open_bots`), a library's upload routes (`open_uploads`), what memory
     keeps for whoever has its id (`memory`), a function that takes its caller's name out of a token whose signature
-    nobody checks (`believed_tokens`), a guard of paid work that lets everybody pass (`open_guards`), and guards that a
-    stranger gets past (`passed_guards`).
+    nobody checks (`believed_tokens`), a guard of paid work that lets everybody pass (`open_guards`), guards that a
+    stranger gets past (`passed_guards`), view classes that ask nobody (`view_classes`), and lists with members'
+    addresses (`mail_addresses`).
     And whatever reads or changes an office's rows or raises a balance (`open_rows`), the rows of open paid work, and
     what else is kept (`open_rest`).
     Work that is paid with a key of the request alone is its caller's.
@@ -69,6 +71,8 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     yield from past_guards(ctx, ajar, behind_middleware)
     yield from open_bots.open_bots(ctx)
     yield from open_uploads.takes_from_anybody(ctx)
+    yield from view_classes.for_anybody(ctx)
+    yield from mail_addresses.shown_to_anybody(ctx)
     reported: set[Route] = set()
     worked: dict[str, Route] = {}
     yield from _spends(ctx, reported, worked)

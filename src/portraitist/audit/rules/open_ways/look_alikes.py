@@ -34,7 +34,7 @@ def is_read_for_more(ctx: Context, node: ir.Node) -> bool:
 
 
 _MAKES_STORE = re.compile(
-    r"session_?(local|maker|scope|factory)|(client|get_?(db_?)?|async_?|db_?)session|requests\.session|^session$|begin$",
+    r"session_?(local|maker|scope|factory)|(client|get_?(db_?)?|async_?|db_?)session|requests\.session|^session$|begin$|inferencesession$",
     re.I,
 )
 _OPENS = re.compile(r"session_?(local|maker|factory|scope)?$|^(create|open|make|new)_?session$", re.I)
@@ -58,13 +58,25 @@ def opens_database(ctx: Context, call: ir.Call) -> bool:
     )
 
 
+_PAYMENT = re.compile(
+    r"(^|\.)(data\.object|(checkout|billing_?[pP]ortal)\.sessions?\.(async_)?(retrieve|create))$"
+)
+"""A session of a payment's service says nothing of who asks, where nothing in it is tested either."""
+
+
+def _is_tested(func: ir.Func, name: str) -> bool:
+    """Whether a function tests a variable, or something in it: what was paid for may be what is changed."""
+    return any(one.id == name for each in ir.find(func, ir.If) for one in ir.find(each.test, ir.Name))
+
+
 def own_things(func: ir.Func) -> set[str]:
-    """Names that only sound like who asks: headers that are written here, a session of a database or of a client."""
+    """Names that only sound like who asks: headers written here, sessions of a database, a client or a checkout."""
     found: dict[str, bool] = {}
     for each in ir.find(func, ir.Assign):
         if isinstance(each.target, ir.Name) and each.target.id in {"headers", "session"}:
             made = each.value
             store = isinstance(made, ir.Call) and _MAKES_STORE.search(ir.dotted(made.func)) is not None
-            own = isinstance(made, ir.Obj) or store
+            paid = made is not None and _PAYMENT.search(ir.dotted(made)) is not None
+            own = isinstance(made, ir.Obj) or store or (paid and not _is_tested(func, each.target.id))
             found[each.target.id] = found.get(each.target.id, True) and own
     return {name for name, own in found.items() if own}

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import reads_identity
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.denial import reads_identity
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.evaluator import (
     LONG,

@@ -14,18 +14,20 @@ from portraitist.audit.facts.base import Context, ProviderCall, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.db_common import call_name, made, pairs_of
 from portraitist.audit.facts.db_documents import FIRESTORE_FUNCTIONS
-from portraitist.audit.facts.denial import flat, is_always
+from portraitist.audit.facts.denial import flat, is_always, is_reader
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.rules.base import helpers_of, last_name
 from portraitist.audit.rules.open_ways import open_database
 from portraitist.audit.rules.open_ways.clients import all_rights_behind, client_of, is_without_visitor
 from portraitist.audit.rules.open_ways.look_alikes import is_read_for_more, opens_database, own_things
-from portraitist.audit.rules.requests import Given, below, is_given
+from portraitist.audit.rules.requests import Given, below, is_given, of_chosen_row
 
 MEANT_OPEN = re.compile(
     r"webhook|callback|cron|login|log-in|signin|sign-in|signup|sign-up|register|reset(?!-?_?(train|credit|usage|model|status|job|data|quota|limit|(user|member|account|profile)(?!-?_?passw)))|forgot|verif|confirm|unsubscribe"
     r"|/share|public|/auth\b|/auth/|health|invite|track|analytics|/og\b|sitemap|contact|waitlist|newsletter",
     re.I,
 )
+_OF_SERVICES = re.compile(r"webhooks?|callbacks?|cron", re.I)
 _OPEN_COLUMNS = re.compile(
     r"public|publish|shared?|token|slug|secret|code|visib|hash|email|username|handle|signature|featured", re.I
 )
@@ -42,13 +44,19 @@ DOES = {"read": "reads", "write": "changes", "delete": "deletes from"}
 _STORE = re.compile(r"db|session|store|conn|client|settings|config|repo|service", re.I)
 
 
+def is_meant_open(route: Route) -> bool:
+    """Whether a route's address says that it is for whoever comes; another service reaches no function of Convex."""
+    path = _OF_SERVICES.sub("", route.path) if route.framework == "convex" else route.path
+    return MEANT_OPEN.search(path) is not None
+
+
 def told(ctx: Context, route: Route) -> tuple[Given, Statement, str] | None:
     """The gravest statement of an open route on a row that the request names: a change before a read, else None.
 
     Nothing where anything on the way asks who calls, where the row's owner is not the request's word, or where the
     database may still protect the row because it is asked with the visitor's own rights.
     """
-    if MEANT_OPEN.search(route.path) or MEANT_OPEN.search(route.module.path) or may_refuse(ctx, route):
+    if is_meant_open(route) or MEANT_OPEN.search(route.module.path) or may_refuse(ctx, route):
         return None
     found: list[tuple[int, Given, Statement, str]] = []
     for here in below(ctx, route):
@@ -85,7 +93,7 @@ def _only_adds(statement: Statement) -> bool:
 
 def looked_up(ctx: Context, route: Route) -> ProviderCall | None:
     """The provider's answer that an open route gives for an id of the request: a training's or a prediction's."""
-    if MEANT_OPEN.search(route.path) or may_refuse(ctx, route):
+    if is_meant_open(route) or may_refuse(ctx, route):
         return None
     ways = below(ctx, route)
     if any(asks_who(ctx, each) for here in ways for each in here.way) or any(
@@ -150,7 +158,7 @@ def knows_who(ctx: Context, func: ir.Func, own: frozenset[str] = frozenset()) ->
     vain: set[str] = set()
     for call in ir.find(func, ir.Call):
         name = ir.plain_dotted(call.func) or ir.dotted(call.func)
-        if flat(name) in ctx.words.identity_readers and flat(name) not in {"decode", "verify"}:
+        if is_reader(ctx, name) and flat(name) not in {"decode", "verify"}:
             if "ession" in name and opens_database(ctx, call):
                 continue
             unused = _in_vain(ctx, func, call)
@@ -289,7 +297,23 @@ def _named_by(ctx: Context, here: Given, statement: Statement) -> str:
     if not is_members(ctx, statement.table):
         return next((each for each in where if _belongs(ctx, each) and is_given(here, where[each])), "")
     ids = [each for each in where if each in IDS or each.endswith("_id") or statement.kind == "delete"]
-    return next((each for each in ids if is_given(here, where[each])), "")
+    chosen = (each for each in ids if statement.kind == "write" and _of_chosen(ctx, here, where[each]))
+    return next((each for each in ids if is_given(here, where[each])), next(chosen, ""))
+
+
+def _of_chosen(ctx: Context, here: Given, node: ir.Node) -> bool:
+    """Whether a row is one that was read before by nothing but a member or an id that the request names."""
+    if not of_chosen_row(ctx, here, node):
+        return False
+    row = ir.root_of(node)
+    values = [each.value for each in bindings_of(here.module, row) if each.value is not None]
+    read = [
+        each
+        for each in ctx.statements_under.get(here.func, ())
+        if each.kind == "read" and any(each.node in ir.walk(value) for value in values)
+    ]
+    known = ctx.words.owner_columns | IDS
+    return bool(read) and all(each.where and {snake(one) for one in each.where} <= known for each in read)
 
 
 _KNOWN_BY_MAIL = re.compile(

@@ -71,7 +71,7 @@ def done(ctx: Context, route: Route) -> Deed | None:
 
     Who is read and never tested is no hindrance to spending or storing; a file or a table may depend on it.
     """
-    meant = open_data.MEANT_OPEN.search(route.path)
+    meant = open_data.is_meant_open(route)
     if (meant and not _UPLOADS.search(route.path)) or open_data.may_refuse(ctx, route):
         return None
     found: list[Deed] = []

@@ -40,7 +40,7 @@ def rest(ctx: Context, route: Route, worked: dict[str, Route]) -> Iterator[Findi
 
     Not where anything on the way asks, or may know, who calls.
     """
-    meant = open_data.MEANT_OPEN.search(route.path) is not None
+    meant = open_data.is_meant_open(route)
     signs = open_answers.signs_for(ctx, route)
     if signs is not None:
         yield finding("missing-auth", *route.home, f"{route.key} {signs[0]}", key=route.key, weight=signs[2],

@@ -13,7 +13,7 @@ from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.db_common import call_name, chain_calls
-from portraitist.audit.facts.denial import flat
+from portraitist.audit.facts.denial import is_reader
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning, signs_of
@@ -142,7 +142,7 @@ def _makes_who_up(ctx: Context, func: ir.Func) -> bool:
 
     `key = request.cookies.get("key")` and then `if not key: key = …`, or `… or uuid4()`: nobody is turned away.
     """
-    if any(flat(ir.dotted(each.func)) in ctx.words.identity_readers for each in ir.find(func, ir.Call)):
+    if any(is_reader(ctx, ir.dotted(each.func)) for each in ir.find(func, ir.Call)):
         return False
     read = [each for each in ir.walk(func) if open_data.says_who(func, each)]
     holders = [ir.enclosing(each, ir.Assign) for each in read]
@@ -201,7 +201,7 @@ def _moved(ctx: Context, route: Route, ways: list[ir.Func]) -> tuple[Statement, 
 
     Not where the provider is asked on the way: then the state is the provider's, and not the caller's word.
     """
-    if not ways or route.method == "GET" or open_data.MEANT_OPEN.search(route.path):
+    if not ways or route.method == "GET" or open_data.is_meant_open(route):
         return None
     if any(each.func in ways for each in ctx.calls):
         return None
@@ -260,7 +260,7 @@ FOR_ALL = re.compile(
 
 def _all_of(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | None:
     """A read that names no row and no owner, of a table whose rows have owners, where other routes are guarded."""
-    if route.method != "GET" or FOR_ALL.search(route.path) or open_data.MEANT_OPEN.search(route.path):
+    if route.method != "GET" or FOR_ALL.search(route.path) or open_data.is_meant_open(route):
         return None
     if not any(each.guarded_by for each in ctx.routes):
         return None

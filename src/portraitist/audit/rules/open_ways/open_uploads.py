@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.db_common import call_name, chain_calls
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding
@@ -28,6 +30,13 @@ def takes_from_anybody(ctx: Context) -> Iterator[Finding]:
             continue
         for call in module.calls({"onUploadComplete"}):
             root, guarded = _chain(call)
+            pretended = _pretended(ctx, call) if guarded else None
+            if root is not None and pretended is not None and _is_uploader(ctx, module, root):
+                where, func = pretended
+                message = (
+                    f"uploads are open to anybody: {func.name or 'their check'} answers the same whoever asks"
+                )
+                yield finding("missing-auth", where, func, message, key=f"upload {root.line}", weight=BARELY)
             if root is not None and not guarded and _is_uploader(ctx, module, root):
                 message = "an upload route lets files into the storage from anybody: its middleware turns nobody away"
                 yield finding("missing-auth", module, root, message, key=f"upload {root.line}", weight=50)
@@ -81,6 +90,32 @@ def _chain(call: ir.Call) -> tuple[ir.Call | None, bool]:
             guarded = guarded or any(_leaves(each) for each in node.args)
         node = node.func.obj
     return root, guarded
+
+
+def _pretended(ctx: Context, call: ir.Call) -> tuple[Module, ir.Func] | None:
+    """The one helper of the repository by which a chain's `middleware` asks who uploads, where it answers a constant.
+
+    `const auth = (req) => ({ id: "fakeId" })` is how the library's own template begins.
+    """
+    for each in chain_calls(call):
+        given = each.args[0] if call_name(each) == "middleware" and each.args else None
+        asked = [*ir.find(given, ir.Call)] if isinstance(given, ir.Func) else []
+        made = [one for one in asked if not one.is_new]
+        found = [one for each in made for one in ctx.program.functions_called(each)]
+        if len(made) == 1 and len(found) == 1 and isinstance(found[0].node, ir.Func) and found[0].module:
+            answers = returns(found[0].node)
+            if answers and all(_is_constant(one) for one in answers):
+                return found[0].module, found[0].node
+    return None
+
+
+def _is_constant(node: ir.Node) -> bool:
+    """Whether an answer is an object of plain literals, which is never nothing."""
+    return (
+        isinstance(node, ir.Obj)
+        and bool(node.props)
+        and all(isinstance(each.value, ir.Lit) and not each.spread for each in node.props)
+    )
 
 
 def _leaves(given: ir.Node) -> bool:

@@ -26,12 +26,14 @@ from portraitist.audit.rules.others import (
     children,
     files,
     identity,
+    mail_addresses,
     models,
     partly,
     permissions,
     predictions,
     rows,
     table_owners,
+    view_classes,
 )
 from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.others.checks import (
@@ -54,11 +56,14 @@ def idor(ctx: Context) -> Iterator[Finding]:
     """A row is changed or deleted by an id of the request, without its owner, while other statements use the owner.
 
     Also where the owner is the one that the request names, where a paying route reads such a row to work with it
-    (`rows`), where a route hands out files by a key of the request (`files`), and where the owner is only asked for if
-    there is one (`loosely`). Only tables with an
+    (`rows`), where a route hands out files by a key of the request (`files`), where a view class has everybody's rows
+    for its own (`view_classes`), where lists hold others' addresses (`mail_addresses`), and where the owner is only
+    asked for if there is one (`loosely`). Only tables with an
     owner column, and no webhooks: those have a rule of their own. Row-level security counts where a file of the
     repository has its policies; a check in another service is not seen.
     """
+    yield from view_classes.for_members(ctx)
+    yield from mail_addresses.shown_to_members(ctx)
     owned = table_owners.owned(ctx)
     handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
     everyones, kept = table_owners.compared(ctx) | owned, files.members_buckets(ctx)

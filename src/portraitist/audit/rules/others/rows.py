@@ -55,6 +55,8 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
         asked = made and are_known(ctx, route, here.way)
         if not made or not (pays or asked) or any(asks_more(ctx, each) for each in here.way):
             continue
+        if any(_asks_secret(here, each) for each in ir.find(here.func, ir.If)):
+            continue
         for statement in made:
             owner = owned[statement.table]
             if statement.table in seen or (owner.by_definition and not asked):
@@ -73,6 +75,19 @@ def given_away(ctx: Context, route: Route, owned: Owners, compares: Compares) ->
                           evidence=[whose, Place(route.module.path, route.node.line)])  # fmt: skip
 
 
+def _asks_secret(here: Given, test: ir.If) -> bool:
+    """`if (row.session_id !== body.session_id) return …`: whose a row is, by what its visitor alone knows."""
+    compared = (each for each in ir.find(test.test, ir.Bin) if each.op in {"!=", "!=="} and exits(test.then))
+    return any(
+        isinstance(own, ir.Attr) and _SECRET.search(own.name) and is_given(here, told)
+        for each in compared
+        for own, told in ((each.left, each.right), (each.right, each.left))
+    )
+
+
+_SECRET = re.compile(r"session_?id|secret|token|passw|(^|_)(pin|key|code|email)$|[a-z](Key|Code|Email)$")
+
+
 def _only_there(statement: Statement) -> bool:
     """Whether nothing but the id is taken of a row, `select: { id: true }`: only whether it is there is learned."""
     chosen = [each.value for each in ir.find(statement.node, ir.Prop) if each.key == "select"]
@@ -86,7 +101,7 @@ def asks_owner(route: Route) -> bool:
 
 def asks_role(route: Route) -> bool:
     """Whether what guards a handler is named for a role or a membership: `adminProcedure`."""
-    return any(_ROLE.search(name) for name, _ in route.guarded_by)
+    return any(_ROLE.search(name.rpartition(".")[2]) for name, _ in route.guarded_by)
 
 
 def asks_more(ctx: Context, func: ir.Func) -> bool:

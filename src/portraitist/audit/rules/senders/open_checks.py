@@ -260,11 +260,15 @@ def only_logged(module: Module, handler: ir.Func, checks: Counts) -> ir.Node | N
             told = [value for each in ir.find(branch.test, ir.Name) for value in _values(module, each)]
             if any(checks(each) for part in (branch.test, *told) for each in ir.walk(part)):
                 return branch
+    refused: list[ir.Try] = []
     for attempt in ir.find(handler, ir.Try):
-        silent = bool(attempt.handlers) and all(only_logs(each.body) for each in attempt.handlers)
-        verified = calls_in(attempt.body)
-        if silent and any(checks(each) for each in verified):
-            return attempt.handlers[0]
+        if not attempt.handlers or not any(checks(each) for each in calls_in(attempt.body)):
+            continue
+        around = {*ir.ancestors(attempt)}
+        if not all(only_logs(each.body) for each in attempt.handlers):
+            refused.append(attempt)
+        elif not any(each not in around for each in refused):
+            return attempt.handlers[0]  # and nothing before it has turned away what is not signed
     return None
 
 

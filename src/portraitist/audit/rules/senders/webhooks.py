@@ -225,9 +225,9 @@ _LOOKED_UP = re.compile(
 
 
 def _is_named_webhook(route: Route) -> bool:
-    """Whether a route that no guard stands before says by its address that another service calls it."""
+    """Whether an unguarded route says by its address that a service calls it: none calls a function of Convex."""
     named = re.search(r"web-?_?hook|/hooks?(/|$)|callback|/ipn\b", route.path, re.I)
-    if named and named.group().startswith("/hook") and not hears_event(route):
+    if route.framework == "convex" or (named and named.group()[:5] == "/hook" and not hears_event(route)):
         return False  # the first line of an advertisement, of a song
     return bool(named) and not _PEOPLES.search(f"{route.path} {route.module.path}") and not route.guarded_by
 

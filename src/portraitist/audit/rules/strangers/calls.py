@@ -12,8 +12,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import reads_identity
 from portraitist.audit.facts.base import Context, ProviderCall, Route, Statement
+from portraitist.audit.facts.denial import reads_identity
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.evaluator import NOBODY, UNKNOWN, Closure, GivenUpError, Names, Value

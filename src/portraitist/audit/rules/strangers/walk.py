@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import reads_identity
 from portraitist.audit.facts.base import Context, Route, Statement
-from portraitist.audit.facts.denial import denies, turns_away
+from portraitist.audit.facts.denial import denies, reads_identity, turns_away
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.evaluator import UNKNOWN, Closure, GivenUpError, Value
