@@ -54,7 +54,8 @@ def sent_to_a_given_address(ctx: Context) -> Iterator[Finding]:
 def _hands_out(ctx: Context, way: list[Given], here: Given, call: ir.Call) -> bool:
     if not is_request(ctx, here.module, call) or not _carries(ctx, here, call):
         return False
-    return any(_names_host(ctx, way, here, each) for each in address_nodes(call)[:1])
+    whole = (each for each in address_nodes(call)[:1] if not isinstance(each, ir.Tmpl | ir.Bin))
+    return any(_names_host(ctx, way, here, each) for each in whole)
 
 
 _HAS_HOST = re.compile(r"^(?!https?:/{0,2}$|$)")
@@ -81,7 +82,10 @@ def _names_host(ctx: Context, way: list[Given], here: Given, node: ir.Node | Non
             if _HAS_HOST.match(ir.text_of(each) or ""):
                 return False
             if not isinstance(each, ir.Lit):
-                return _names_host(ctx, way, here, each, depth + 1)
+                whole = (
+                    each is node.children()[0]
+                )  # `https://${shop}` is a shop's own, who mostly gave the token, too
+                return whole and _names_host(ctx, way, here, each, depth + 1)
         return False
     if isinstance(node, ir.Name):
         return _variable_names_host(ctx, way, here, node, depth)
