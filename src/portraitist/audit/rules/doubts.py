@@ -48,7 +48,7 @@ _CONTESTED = {
         "version-parse-fragile": r"read by a pattern",
         "mock-data": r"^a route for mock data",
         "fallback-swallow": r"is only logged|only logs|the failed state cannot be written|is answered as if|to itself"
-        r"|disappears in it",
+        r"|disappears in it|this write to (temp|tmp|cached?)_",
     }.items()
 }
 """Sentences of which, of those printed before, judges called fewer than two of three right beyond dispute.
@@ -138,7 +138,9 @@ _DECLARED = re.compile(
 
 
 def _is_declared(ctx: Context, finding: Finding) -> bool:
-    """The source says that whoever comes may ask here."""
+    """The source says that whoever comes may ask here, or the procedure that is read by is the public one."""
+    if "/trpc/" in finding.message and " reads " in finding.message:
+        return True
     return _DECLARED.search(_near(ctx, finding, 12, 4)) is not None
 
 
@@ -254,7 +256,9 @@ def _is_set_up(_ctx: Context, finding: Finding) -> bool:
     return _SETS_UP.search(finding.path) is not None or _TRIED.search(finding.message) is not None
 
 
-_TRIED = re.compile(r"local_?dev|development|(?<![a-z])(dev|test|demo|sample|dummy|placeholder)", re.I)
+_TRIED = re.compile(
+    r"local_?dev|development|VERIFY_TOKEN|(?<![a-z])(dev|test|demo|sample|dummy|placeholder)", re.I
+)
 _REFUSED = re.compile(r"\b429\b|rate_?limit|too_?many", re.I)
 _BROKEN = re.compile(
     r"\b5(\d\d|xx)\b|>=\s*500|(?<!set)time_?d?_?out|econn|network|socket|fetch failed|connection", re.I

@@ -80,7 +80,7 @@ def _by_queue(ctx: Context, flow: Flow) -> tuple[str, Place] | None:
     if isinstance(node, ir.Call):
         name = last_name(node.func)
         if name == "createFunction":
-            return _repeats(ctx, module, node, "Inngest", 3)
+            return _repeats(ctx, module, node, "Inngest", 3) if _is_sent(ctx, module, node) else None
         if name in {"task", "schemaTask"} and any(
             "trigger.dev" in each.module for each in module.all(ir.Import)
         ):
@@ -95,6 +95,20 @@ def _by_queue(ctx: Context, flow: Flow) -> tuple[str, Place] | None:
             if re.search(r"huey|procrastinate", module.lowered) and made is not None:
                 return _repeats(ctx, module, made, f"@{name}", 0)
     return None
+
+
+def _is_sent(ctx: Context, module: Module, made: ir.Call) -> bool:
+    """Whether a text somewhere else names the event that begins a function; one that names none is begun otherwise."""
+    heads = (each.get("event") for each in made.args if isinstance(each, ir.Obj))
+    events = {text for each in heads if each is not None and (text := ir.text_of(each))}
+    if not events:
+        return True
+    return any(
+        each.value in events and (where is not module or not made.line <= each.line <= made.end)
+        for where in ctx.live
+        if where.language == "javascript" and any(event in where.file.text for event in events)
+        for each in where.all(ir.Lit)
+    )
 
 
 def _repeats(

@@ -302,7 +302,10 @@ def _kept(ctx: Context, ledger: Ledger, flow: Flow, steps: list[Step], take: Ste
         ctx, ledger, flow, take.func
     ):
         where = Place(given.module.path, given.event.line)
-        message = f"credits are given back at line {where.line} only, where no error of the {flow.call.purpose} comes"
+        kind = flow.call.purpose
+        message = (
+            f"no error of the {kind} comes to line {where.line}, where the credits taken here are given back"
+        )
         yield _at_step(flow, take, message, 49, where)
 
 

@@ -68,7 +68,7 @@ def _fallbacks(ctx: Context) -> Iterator[Finding]:
             continue
         aside = _ASIDE.search(module.path) is not None and not any(True for _ in module.calls(_KEYED))
         if not aside:
-            yield _known(module.path, (line, end), name)
+            yield _known(module, (line, end), name)
         elif not any(_needs(each, name) for each in ctx.live if each is not module):
             message = (
                 f"where {name} is not set, a text that everybody who reads this code knows stands in for it"
@@ -130,9 +130,15 @@ def _plain_keys(ctx: Context) -> Iterator[Finding]:
                 )
 
 
-def _known(path: str, lines: tuple[int, int], name: str) -> Finding:
-    message = f"where {name} is not set, what it signs is signed with a text that everybody who reads this code knows"
-    return Finding("secret-in-repo", path, *lines, message, name, "", (), 60)
+def _known(module: Module, lines: tuple[int, int], name: str) -> Finding:
+    locks = _ENCRYPTS.search(module.lowered) is not None and _SIGNS_TOO.search(module.lowered) is None
+    does = "what it encrypts is encrypted" if locks else "what it signs is signed"
+    message = f"where {name} is not set, {does} with a text that everybody who reads this code knows"
+    return Finding("secret-in-repo", module.path, *lines, message, name, "", (), 60)
+
+
+_ENCRYPTS = re.compile(r"createcipher|fernet|aesgcm|aes-\d|crypto\.aes")
+_SIGNS_TOO = re.compile(r"hmac|jwt|jose|\bsign(ed)?\b|session|cookie")
 
 
 def _opens_nothing(module: Module, line: int, end: int) -> bool:

@@ -1,6 +1,7 @@
-"""Whether the address of a webhook that the provider is given leads to a handler.
+"""Whether the address of a webhook that the provider is given leads to a handler, and what a handler does with it.
 
-What the handlers believe is in `webhooks`; what a middleware does with a request is followed in `open_ways.middleware`.
+Which rows it changes, and with whose rights. What the handlers believe is in `webhooks`; what a middleware does with a
+request is followed in `open_ways.middleware`.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.weights import same_path
 from portraitist.audit.model import LIVE_ROLES, Fact, Finding, Place
 from portraitist.audit.rules.base import finding, names_in
 from portraitist.audit.rules.open_ways.middleware import lets_nobody_in
+from portraitist.audit.rules.open_ways.open_data import unprotected
+from portraitist.audit.rules.requests import below, is_given, of_chosen_row, within_reach
 
 _SHUT_OUT = 74
 
@@ -94,3 +98,40 @@ def hears_event(route: Route) -> bool:
 
 
 _EVENT = re.compile(r"event|status|payload|signature|web_?hook|prediction|training|delivery", re.I)
+
+
+def asks_as_visitor(ctx: Context, route: Route) -> bool:
+    """Whether all that a handler writes is written with the rights of who calls it: a stranger changes nothing."""
+    written = [
+        each
+        for func in within_reach(ctx, route)
+        for each in ctx.statements_under.get(func, ())
+        if each.kind != "read"
+    ]
+    return bool(written) and not any(unprotected(ctx, each) for each in written)
+
+
+LOOKED_UP = re.compile(
+    r"retrieve|verify|lookup|(payment|order|invoice|transaction|session|event|status)s?\W*(get|fetch)", re.I
+)
+"""Names of what asks a service for what a body names."""
+
+
+def changed_by_body(ctx: Context, route: Route) -> Place | None:
+    """The row that another service's unguarded webhook changes on the word of its body, else None.
+
+    None too where something that the body names is looked up first.
+    """
+    changed: list[Place] = []
+    for here in below(ctx, route):
+        for call in ir.find(here.func, ir.Call):
+            name = ir.dotted(call.func)
+            if LOOKED_UP.search(name) and any(is_given(here, each) for each in call.args):
+                return None
+        for each in ctx.statements_under.get(here.func, []):
+            told = [node for _, node in each.where_values] + [one.node for one in each.columns if each.insert]
+            if each.kind != "read" and any(
+                is_given(here, node) or of_chosen_row(ctx, here, node) for node in told
+            ):
+                changed.append(Place(here.module.path, each.line))
+    return changed[0] if changed else None

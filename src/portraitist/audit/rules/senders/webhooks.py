@@ -14,7 +14,7 @@ from portraitist.audit.facts.signed import is_verification
 from portraitist.audit.link.bindings import reaching, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
-from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import (
     finding,
     helpers_behind,
@@ -26,9 +26,9 @@ from portraitist.audit.rules.base import (
     provider_behind,
 )
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.requests import below, is_given, of_chosen_row
+from portraitist.audit.rules.requests import below, is_given
 from portraitist.audit.rules.senders.bots import unasked_updates
-from portraitist.audit.rules.senders.handlers import hears_event
+from portraitist.audit.rules.senders.handlers import LOOKED_UP, asks_as_visitor, changed_by_body, hears_event
 from portraitist.audit.rules.senders.messengers import unsigned_messages
 from portraitist.audit.rules.senders.open_checks import NOTHING, only_logged, open_check
 from portraitist.audit.rules.senders.pretended import agrees, pretended
@@ -66,7 +66,7 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         fact = handlers.get((route.module.path, route.node.line))
         own = fact is not None and (fact.evidence or _names_provider(route))
         named = not own and _is_named_webhook(route)
-        changed = _changed_by_body(ctx, route) if named else None
+        changed = changed_by_body(ctx, route) if named else None
         if not (own or named) or not is_readable(route):
             continue
         verified = _is_verified(ctx, route)
@@ -86,7 +86,9 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         if lacks == _LOGGED:
             message = f"{route.key} only logs that its body is not signed as it should be, and goes on"
         evidence = fact.evidence if own and fact is not None else [changed] if changed is not None else []
-        quiet = not acts or lacks.startswith(TRUSTED) or _only_notes(ctx, route)
+        quiet = (
+            not acts or lacks.startswith(TRUSTED) or _only_notes(ctx, route) or asks_as_visitor(ctx, route)
+        )
         weight = BARELY if quiet else _WEIGHTS.get(lacks, 82 if own else 71)
         yield finding("webhook-unverified", *route.home, message, key=route.key, weight=weight,
                       end=route.head, evidence=evidence)  # fmt: skip
@@ -139,7 +141,7 @@ def _hands_on(ctx: Context, route: Route) -> bool:
             parts = [*call.args, *(each.value for one in call.args for each in ir.find(one, ir.Prop))]
             if not any(is_given(here, each) for each in parts):
                 continue
-            if _LOOKED_UP.search(name):
+            if LOOKED_UP.search(name):
                 return False
             handed = handed or _ACTS.search(name) is not None
     return handed
@@ -219,37 +221,12 @@ _PEOPLES = re.compile(
 """Services whose callers are people or that are told apart in other ways."""
 
 
-_LOOKED_UP = re.compile(
-    r"retrieve|verify|lookup|(payment|order|invoice|transaction|session|event|status)s?\W*(get|fetch)", re.I
-)
-
-
 def _is_named_webhook(route: Route) -> bool:
     """Whether an unguarded route says by its address that a service calls it: none calls a function of Convex."""
     named = re.search(r"web-?_?hook|/hooks?(/|$)|callback|/ipn\b", route.path, re.I)
     if route.framework == "convex" or (named and named.group()[:5] == "/hook" and not hears_event(route)):
         return False  # the first line of an advertisement, of a song
     return bool(named) and not _PEOPLES.search(f"{route.path} {route.module.path}") and not route.guarded_by
-
-
-def _changed_by_body(ctx: Context, route: Route) -> Place | None:
-    """The row that another service's unguarded webhook changes on the word of its body, else None.
-
-    None too where something that the body names is looked up first.
-    """
-    changed: list[Place] = []
-    for here in below(ctx, route):
-        for call in ir.find(here.func, ir.Call):
-            name = ir.dotted(call.func)
-            if _LOOKED_UP.search(name) and any(is_given(here, each) for each in call.args):
-                return None
-        for each in ctx.statements_under.get(here.func, []):
-            told = [node for _, node in each.where_values] + [one.node for one in each.columns if each.insert]
-            if each.kind != "read" and any(
-                is_given(here, node) or of_chosen_row(ctx, here, node) for node in told
-            ):
-                changed.append(Place(here.module.path, each.line))
-    return changed[0] if changed else None
 
 
 def _asks_itself(ctx: Context, handler: Target) -> bool:
