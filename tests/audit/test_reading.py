@@ -70,13 +70,76 @@ def test_two_runs_and_two_checkouts_answer_byte_for_byte_the_same(repository: Pa
     assert answers[0] == answers[1] == answers[2]
 
 
+def _in_a_process(root: Path, seed: str) -> bytes:
+    """What another interpreter with this hash seed prints as JSON."""
+    command = [sys.executable, "-m", "portraitist.audit", str(root), "--json", "-"]
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    return subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+
+
 def test_another_interpreter_with_another_hash_seed_answers_the_same(repository: Path) -> None:
-    outputs = set()
-    for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
-        command = [sys.executable, "-m", "portraitist.audit", str(repository), "--json", "-"]
-        outputs.add(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
-    assert len(outputs) == 1
+    assert len({_in_a_process(repository, seed) for seed in ("1", "2")}) == 1
+
+
+TWO_SOURCES = {
+    "lib/provider.ts": """
+const headers = { Authorization: `Bearer ${process.env.REPLICATE_API_TOKEN}` };
+const models = "https://api.replicate.com/v1/models/black-forest-labs";
+export async function portrait(prompt: string, fast: boolean) {
+  if (fast) {
+    const made = await fetch(`${models}/flux-schnell/predictions`, {
+      method: "POST", headers, body: JSON.stringify({ input: { prompt } }),
+    });
+    const prediction = await made.json();
+    return { image: prediction.output[0] };
+  }
+  const made = await fetch(`${models}/flux-dev/predictions`, {
+    method: "POST", headers, body: JSON.stringify({ input: { prompt } }),
+  });
+  const prediction = await made.json();
+  return { image: prediction.output[0] };
+}
+""",
+    "app/api/portrait/route.ts": """
+import { portrait } from "../../../lib/provider";
+export async function POST(request: Request) {
+  const { prompt, fast } = await request.json();
+  return Response.json(await portrait(prompt, fast));
+}
+""",
+    "app/api/kept/route.ts": """
+import Replicate from "replicate";
+import { saveImage, savePrompt, saveSeed } from "../../../lib/rows";
+export async function POST(request: Request) {
+  const made: any = await new Replicate().run("black-forest-labs/flux-dev", { input: {} });
+  const copy = await keep(made[0]);
+  try {
+    await saveImage(copy);
+    await savePrompt(copy);
+    await saveSeed(copy);
+  } catch (error) {
+    console.error("could not save", error);
+  }
+  return Response.json({ success: true, copy });
+}
+""",
+    "lib/rows.ts": """
+import { PrismaClient } from "@prisma/client";
+const prisma = new PrismaClient();
+export async function saveImage(key: string) { await prisma.image.create({ data: { key } }); }
+export async function savePrompt(key: string) { await prisma.prompt.create({ data: { key } }); }
+export async function saveSeed(key: string) { await prisma.seed.create({ data: { key } }); }
+""",
+}
+
+
+def test_of_two_sources_of_one_finding_every_run_names_the_same(tmp_path: Path) -> None:
+    unpack_files(tmp_path, TWO_SOURCES)
+    outputs = [_in_a_process(tmp_path, str(seed)) for seed in range(1, 9)]
+    found = json.loads(outputs[0])["findings"]
+    assert {"temporary-url-persisted", "fallback-swallow"} <= {each["rule"] for each in found}
+    assert any("(saveImage)" in each["message"] for each in found)
+    assert len(set(outputs)) == 1
 
 
 def test_output_inside_the_audited_folder_is_refused(repository: Path) -> None:

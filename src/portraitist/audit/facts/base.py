@@ -218,6 +218,10 @@ class Context:
             self._answers[key] = question(self, *about)
         return self._answers[key]  # type: ignore[no-any-return]
 
+    def in_order(self, funcs: Iterable[ir.Func]) -> list[ir.Func]:
+        """Functions as they stand in the sources: a set of them has another order in every run."""
+        return sorted(funcs, key=lambda each: (self.program.module_of[each].path, each.first))
+
     @functools.cached_property
     def unparsed(self) -> frozenset[str]:
         """The paths of files that are there and that nothing reads."""

@@ -34,7 +34,7 @@ _FIXED = {
 def shared_state(ctx: Context) -> Iterator[Finding]:
     """A function on the way of a request that sets the process's environment to what the request brings, or that
     makes and empties a folder of one fixed name."""
-    for func in sorted(_serving(ctx), key=lambda each: (ctx.program.module_of[each].path, each.line)):
+    for func in ctx.in_order(_serving(ctx)):
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) in LIVE_ROLES:
             yield from _environment(ctx, module, func)

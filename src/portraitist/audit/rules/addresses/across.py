@@ -107,8 +107,8 @@ def kept_in_state(ctx: Context, module: Module, binding: Binding) -> list[Answer
             and prop.key
             and isinstance(card, ir.Call)
         ):
-            homes = {each.module for each in ctx.program.functions_called(card) if each.module is not None}
-            calls += [(home, each) for home in homes for each in home.calls({prop.key})]
+            homes = [each.module for each in ctx.program.functions_called(card) if each.module is not None]
+            calls += [(home, each) for home in dict.fromkeys(homes) for each in home.calls({prop.key})]
     found: list[Answer] = []
     for home, call in calls:
         for arg in call.args[:1]:

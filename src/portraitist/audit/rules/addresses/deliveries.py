@@ -73,8 +73,21 @@ def held(ctx: Context, module: Module, node: ir.Node | None) -> Iterator[tuple[H
         yield from _from_callers(ctx, one, ())
 
 
-def _held(ctx: Context, module: Module, node: ir.Node) -> Ways:
-    return ctx.once(Follower).value(module, node)
+def _held(ctx: Context, module: Module, node: ir.Node) -> list[Held]:
+    return _in_order(ctx, ctx.once(Follower).value(module, node))
+
+
+def _in_order(ctx: Context, ways: Ways) -> list[Held]:
+    """The ways as their sources stand in the files: a set of them has another order in every run."""
+    return sorted(ways, key=lambda each: (*_stands(ctx, each), repr(each[1:]))) if len(ways) > 1 else [*ways]
+
+
+def _stands(ctx: Context, way: Held) -> tuple[str, int]:
+    source = way.source
+    if isinstance(source, ProviderCall):
+        return source.module.path, source.call.first
+    func = source.parent if isinstance(source, ir.Param) else source
+    return ctx.program.module_of[func].path if isinstance(func, ir.Func) else "", source.first
 
 
 def _from_callers(
@@ -96,7 +109,7 @@ def _from_callers(
             continue
         ways = ctx.once(_held, site.module, given)
         here = ((site.module, given),) if any(each.address for each in ways) else ()
-        for one in _through(ways, way):
+        for one in _in_order(ctx, _through(ways, way)):
             yield from _from_callers(ctx, one, (*sites, *here), depth - 1)
 
 

@@ -160,7 +160,7 @@ def _copies_later(ctx: Context, func: ir.Func, ways: Ways) -> bool:
 
 def _in_memory(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """`jobs[id]["result"] = output[0]` and `jobs.set(id, { url })` where `jobs` belongs to the whole process."""
-    for func in _in_order(ctx, {*ways.paid, *ways.hooks}):
+    for func in ctx.in_order({*ways.paid, *ways.hooks}):
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) not in LIVE_ROLES or _copied(ctx, func, ways):
             continue
@@ -204,13 +204,9 @@ def _of_process(module: Module, node: ir.Node) -> bool:
     )
 
 
-def _in_order(ctx: Context, funcs: set[ir.Func]) -> list[ir.Func]:
-    return sorted(funcs, key=lambda each: (ctx.program.module_of[each].path, each.line))
-
-
 def _answered(ctx: Context, ways: Ways, funcs: set[ir.Func]) -> Iterator[Finding]:
     """`{ imageUrl: output[0] }` in an answer, or the output as a whole, nothing on the way having copied it."""
-    for func in _in_order(ctx, funcs):
+    for func in ctx.in_order(funcs):
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) not in LIVE_ROLES or _copied(ctx, func, ways):
             continue

@@ -34,7 +34,7 @@ def kept_unless_copied(ctx: Context, known: list[Finding]) -> Iterator[Finding]:
     asking = {each for each in askers(ctx) if each is not None}
     near = {*working(ctx).paid, *working(ctx).hooks, *asking}
     above = {one for each in asking for one in callers_of(ctx, each) if one is not None}
-    for func in sorted(near | above, key=lambda each: (ctx.program.module_of[each].path, each.line)):
+    for func in ctx.in_order(near | above):
         module = ctx.program.module_of[func]
         if ctx.role_at(module, func) not in LIVE_ROLES:
             continue

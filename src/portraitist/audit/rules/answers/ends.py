@@ -119,9 +119,7 @@ def _roots(ctx: Context) -> list[Root]:
     chosen = [each for each in near if each in heard or each in writes]
     called = {below for each in chosen for below in _below(ctx, each)}
     found = []
-    for func in sorted(
-        set(chosen) - (called - heard), key=lambda each: (ctx.program.module_of[each].path, each.line)
-    ):
+    for func in ctx.in_order(set(chosen) - (called - heard)):
         if ctx.role_at(ctx.program.module_of[func], func) != "src":
             continue
         try:

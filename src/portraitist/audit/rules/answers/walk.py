@@ -253,7 +253,7 @@ def _join(names: Names, ways: list[Names]) -> None:
         return
     made = dict(ways[0])
     for way in ways[1:]:
-        for name in {*made, *way}:
+        for name in made | way:
             made[name] = either(made.get(name, UNKNOWN), way.get(name, UNKNOWN))
     names.clear()
     names.update(made)

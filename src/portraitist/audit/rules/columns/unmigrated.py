@@ -54,7 +54,7 @@ def _lost(ctx: Context, name: str, model: TableDef) -> dict[str, tuple[str, Plac
     """The columns of a model that no SQL file names, where one creates its table: what, where, and where that is."""
     if model.source not in _MODELS:
         return {}
-    tables = {name, model.property_names.get("@@map", name)}
+    tables = dict.fromkeys((name, model.property_names.get("@@map", name)))
     made = [each for one in tables for each in ctx.tables.get(one, ()) if each.source in _SQL]
     created = next((each for each in made if each.source == "create table"), None)
     if created is None:

@@ -224,8 +224,8 @@ def _trusting(ctx: Context, ways: Ways, func: ir.Func) -> Place | None:
 
 def left_out(ctx: Context, ways: Ways) -> Iterator[Finding]:
     """What fails in a loop is left out: before a paid call that counts nothing, or for a success regardless."""
-    funcs = {func: ctx.program.module_of[func] for func in {*ways.paid, *ways.hooks, *ctx.handled_by}}
-    for func, module in sorted(funcs.items(), key=lambda each: (each[1].path, each[0].line)):
+    for func in ctx.in_order({*ways.paid, *ways.hooks, *ctx.handled_by}):
+        module = ctx.program.module_of[func]
         for loop in ir.find(func, ir.Loop):
             if loop.within is not func or ctx.role_at(module, loop) not in LIVE_ROLES:
                 continue

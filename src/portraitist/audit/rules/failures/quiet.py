@@ -74,7 +74,7 @@ def _working(ctx: Context) -> Ways:
 
 def on_paid_ways(ctx: Context, ways: Ways) -> list[tuple[ir.Func, int]]:
     """The functions on the way to paid calls, in the order of the files, with the line at which each goes on to it."""
-    return sorted(ways.paid.items(), key=lambda each: (ctx.program.module_of[each[0]].path, each[0].line))
+    return [(each, ways.paid[each]) for each in ctx.in_order(ways.paid)]
 
 
 def live_attempts(ctx: Context, module: Module) -> list[tuple[ir.Func, ir.Try, ir.Handler]]:

@@ -113,8 +113,8 @@ def _unsaved(ctx: Context, ways: Ways, attempt: ir.Try, func: ir.Func, writers: 
         return ""
     called = [
         target.node
-        for each in inside
-        if isinstance(each, ir.Call)
+        for part in attempt.body
+        for each in ir.find(part, ir.Call)
         for target in ctx.program.functions_called(each)
         if isinstance(target.node, ir.Func)
     ]

@@ -31,7 +31,7 @@ _PICTURE = re.compile(r"image|photo|picture|img|video|audio|pdf|file|buffer|byte
 def bypassed(ctx: Context) -> Iterator[Finding]:
     """Switches that are always on, in front of work that is never done, and empty buffers that are handed on."""
     paid = working(ctx).paid
-    for func in sorted(paid, key=lambda each: (ctx.program.module_of[each].path, each.line)):
+    for func in ctx.in_order(paid):
         module = ctx.program.module_of[func]
         if module.role == "src" and module.path not in ctx.dead_modules:
             yield from _switches(ctx, module, func, paid)

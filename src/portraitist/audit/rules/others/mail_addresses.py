@@ -115,7 +115,7 @@ def _shown(ctx: Context, cls: ir.Class, module: Module, steps: int) -> str:
     listed = _meta(cls, "fields")
     if listed is None:
         return _of_model(ctx, cls, module, fields, steps)
-    names = {ir.text_of(each) for each in listed.items} if isinstance(listed, ir.Arr) else set()
+    names = [ir.text_of(each) for each in listed.items] if isinstance(listed, ir.Arr) else []
     whole = ir.text_of(listed) == "__all__"
     if any(_MAIL.match(each or "") for each in names) or (whole and is_user(_meta(cls, "model"))):
         return next((each for each in names if each and _MAIL.match(each)), "email")

@@ -186,7 +186,7 @@ def _is_never_told(ctx: Context, module: Module, node: ir.Node, column: str) -> 
 
 def _methods_of(ctx: Context, tables: set[str], call: ir.Call) -> list[ir.Func]:
     """The methods of that name of the classes that define some tables."""
-    homes = [each for table in tables for each in ctx.tables.get(table, ())]
+    homes = [each for table in sorted(tables) for each in ctx.tables.get(table, ())]
     return [
         func
         for home in homes

@@ -128,7 +128,7 @@ def _tasks(ctx: Context, working: set[ir.Func]) -> Iterator[tuple[ir.Node, ir.Fu
     """Where a task is started, and its function, which is one of these."""
     for module in (each for each in ctx.live if each.language == "python"):
         yield from (each for each in _tasks_of_python(ctx, module) if each[1] in working)
-    for func in sorted(working, key=lambda each: (ctx.program.module_of[each].path, each.line)):
+    for func in ctx.in_order(working):
         if ctx.program.module_of[func].language != "python":
             yield from _tasks_of_javascript(ctx, func)
 

@@ -35,9 +35,7 @@ def left_without_result(ctx: Context) -> Iterator[Finding]:
     paid = working(ctx).paid
     asked = on_requests(ctx) if paid else set()
     waiting = ctx.once(_filled_later) if asked else {}
-    for func in sorted(
-        asked if waiting else (), key=lambda each: (ctx.program.module_of[each].path, each.line)
-    ):
+    for func in ctx.in_order(asked if waiting else ()):
         made = _made_in(ctx, func, waiting)
         if made is None or made[0].line >= paid.get(func, 0):
             continue

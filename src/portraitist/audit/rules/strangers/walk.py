@@ -126,7 +126,7 @@ class Walk(Calls):
     def _keys(self, node: ir.Node, before: int) -> list[Hashable]:
         """What was chosen while an expression was looked at, and before for the variables in it."""
         func = self.stack[-1] if self.stack else None
-        earlier = (key for each in variables_in(node) for key in self.origins.get((func, each), ()))
+        earlier = (key for each in sorted(variables_in(node)) for key in self.origins.get((func, each), ()))
         return [*self.choices.asked[before:], *earlier]
 
     def _refuses(self, node: ir.If, module: Module) -> bool:
