@@ -200,6 +200,22 @@ def test_an_empty_folder_is_reported_and_every_section_says_so(tmp_path: Path) -
     assert "server/model-training-service.ts" in text
 
 
+@pytest.mark.parametrize(
+    "sought", ["version", "rsio", "$set", "modèle", "Props", "set_on", "ß9", "versionset", "output"]
+)
+def test_the_words_of_a_file_answer_whether_its_text_holds_one_as_the_text_does(sought: str) -> None:
+    texts = [
+        "const version = `${Props}.x`; // version, modèle",
+        "a.$set({ set_on: 'ß9' })\r\nversion set",
+        "",
+        "OUTPUT\u212a \ud800",
+    ]
+    for text in texts:
+        file = source.SourceFile("a.ts", "src", "javascript", text)
+        assert (sought in file.words) == (sought in text)
+        assert (sought in file.lowered_words) == (sought in text.lower())
+
+
 def test_no_printed_claim_cites_a_line_without_its_token(repository: Path) -> None:
     _, text, _ = _run(repository, "--json", "-")
     assert json.loads(text)["dropped"] == []

@@ -361,13 +361,19 @@ def dotted(node: Node) -> str:
         return plain
     parts: list[str] = []
     current = node
-    while isinstance(current, (Attr, Call, Index)):  # `Attr | Call | Index` would be made anew each time
-        if isinstance(current, Attr):
+    while True:  # asked as often as `plain_dotted`
+        if type(current) is Attr:
             parts.append(current.name)
-        elif isinstance(current, Index) and (key := text_of(current.key)) is not None:
-            parts.append(key)
-        current = current.func if isinstance(current, Call) else current.obj
-    if isinstance(current, Name):
+            current = current.obj
+        elif type(current) is Call:
+            current = current.func
+        elif type(current) is Index:
+            if (key := text_of(current.key)) is not None:
+                parts.append(key)
+            current = current.obj
+        else:
+            break
+    if type(current) is Name:
         parts.append(current.id)
     return ".".join(reversed(parts))
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import ClassVar
 
 from tree_sitter import Node as Syntax
@@ -30,7 +31,10 @@ _TYPE_NAME = re.compile(r"[A-Za-z_$][\w$.]*")
 
 
 class Expressions(Converter):
-    """The expression half of the JavaScript converter."""
+    """The expression half of the JavaScript converter.
+
+    Names are kept once each (`intern`): most stand in many places, and equal ones are then the same object.
+    """
 
     def _last(self, node: Syntax) -> ir.Node:
         return self.convert(node.named_children[-1]) if node.named_children else self.skip(node)
@@ -44,14 +48,14 @@ class Expressions(Converter):
         found = self.chars[
             node.start_byte : node.end_byte
         ]  # `cut`, without a call for the most frequent node
-        return ir.Name(line, line, found if found.isascii() else self.text(node))
+        return ir.Name(line, line, intern(found) if found.isascii() else self.text(node))
 
     def member(self, node: Syntax) -> ir.Node:
         parts = node.children
         if len(parts) == 3:  # object, dot, property
             obj, prop = self.convert(parts[0]), parts[2]
             last = prop.end_point.row + 1
-            name = self.cut(prop.start_byte, prop.end_byte).lstrip("#")
+            name = intern(self.cut(prop.start_byte, prop.end_byte).lstrip("#"))
             maybe = parts[1].type == "optional_chain"
             return ir.Attr(node.start_point.row + 1, last, obj, name, prop.start_point.row + 1, maybe)
         written = node.child_by_field_name("property")
@@ -106,7 +110,7 @@ class Expressions(Converter):
         return ir.Prop(*span, name, ir.Name(*span, name))
 
     def _key(self, node: Syntax) -> str:
-        return self.string_value(node) if node.type == "string" else self.text(node)
+        return intern(self.string_value(node) if node.type == "string" else self.text(node))
 
     def array(self, node: Syntax) -> ir.Node:
         return ir.Arr(*self.span(node), self.many(node.children))
@@ -328,7 +332,7 @@ class Expressions(Converter):
         parts = node.named_children if node.child_count != 3 else node.children[::2]  # name, equals, value
         if len(parts) < 2 or parts[1].type == "string":
             return None
-        return ir.Prop(*self.span(node), self.text(parts[0]), self.convert(parts[1]))
+        return ir.Prop(*self.span(node), intern(self.text(parts[0])), self.convert(parts[1]))
 
     TABLE: ClassVar[Table] = {
         **dict.fromkeys(_WRAPPERS.split(), Converter.inner),

@@ -22,6 +22,9 @@ _PIECE, _STEP = 4_096, 16_384
 _REPEATED = 25
 """A piece of so many bytes that can be packed by more than this repeats itself; one is looked at in each step."""
 
+_WINDOW, _MEMORY = 12, 5
+"""zlib's measures for pieces of 4 KB."""
+
 _NO_OPERAND, _OPERANDS = re.compile(rb"[/&^|%]\s*\*\s*\n"), 64
 """`/` and then `*` of nothing: to the parser of Python each of so many may be two things, and all remain open."""
 
@@ -42,7 +45,13 @@ def is_endless(source: bytes, parse: Callable[[bytes], object]) -> bool:
 
 def _repeats(source: bytes) -> bool:
     pieces = (source[at : at + _PIECE] for at in range(0, len(source), _STEP))
-    return any(len(each) > _REPEATED * len(zlib.compress(each, 1)) for each in pieces)
+    return any(len(each) > _REPEATED * _packed(each) for each in pieces)
+
+
+def _packed(piece: bytes) -> int:
+    """How many bytes a piece can be packed into: to get zlib its usual memory takes as long."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, _WINDOW, _MEMORY)
+    return len(packer.compress(piece)) + len(packer.flush())
 
 
 def _lacks_operands(source: bytes) -> bool:

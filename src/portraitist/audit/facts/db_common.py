@@ -29,9 +29,11 @@ class Tables:
         self.entities = {
             each.property_names["@class"]: each for each in definitions if "@class" in each.property_names
         }
+        defining = {path for path, _ in self.by_place}
         self.call_paths = {
             call: module.path
             for module in ctx.modules
+            if module.path in defining
             for call in module.all(ir.Call)
             if (module.path, call.line) in self.by_place
         }

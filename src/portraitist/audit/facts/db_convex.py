@@ -25,7 +25,7 @@ METHODS = _KINDS.keys()
 def statement(ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr) -> Statement | None:
     """One call of `ctx.db`; a row whose table can't be told gives none."""
     kind = _KINDS.get(func.name)
-    ours = kind is not None and "_generated/" in module.lowered and ir.plain_dotted(func.obj) == "ctx.db"
+    ours = kind is not None and ir.plain_dotted(func.obj) == "ctx.db" and "_generated/" in module.lowered
     if kind is None or not ours or not call.args:
         return None
     first = call.args[0]

@@ -181,7 +181,7 @@ def _firestore(
     ctx: Context, tables: Tables, module: Module, call: ir.Call, func: ir.Attr
 ) -> Statement | None:
     """`db.collection("users").doc(id).update({…})`, by a variable too, and `batch.update(ref, {…})`."""
-    if func.name not in _FIRESTORE or func.name == "where" or "collection" not in module.lowered:
+    if func.name not in _FIRESTORE or func.name == "where" or "collection" not in module.file.lowered_words:
         return None
     kind, given = _FIRESTORE[func.name], call.args
     chain = list(_way(ctx, module, func.obj))

@@ -51,7 +51,7 @@ def collect(ctx: Context) -> None:
         if file.language in {"env", "config"}:
             _declarations(ctx, file.path, file.text, file.language)
     for module in ctx.modules:
-        if not any(word in module.file.text for word in _WORDS):
+        if not any(word in module.file.words for word in _WORDS):
             continue
         for name, node, default in _reads(ctx, module):
             _read_facts(ctx, module, name, node, default)

@@ -109,7 +109,7 @@ def idle_settings(ctx: Context) -> set[str]:
     """
     fields: dict[str, str] = {}
     for module in ctx.live:
-        for name, node, _ in declared_settings(ctx, module) if "BaseSettings" in module.file.text else ():
+        for name, node, _ in declared_settings(ctx, module) if "BaseSettings" in module.file.words else ():
             if isinstance(node, ir.Assign) and isinstance(node.target, ir.Name) and node.value is not None:
                 fields[name] = node.target.id
     texts = [each.text for each in ctx.tree.files if each.language in {"python", "javascript", "config"}]

@@ -32,7 +32,7 @@ def collect(ctx: Context) -> None:
 
 def _mentioned_at(module: Module) -> int:
     """The first line on which code, not a comment, names the provider; 0 where none does."""
-    if "replicate" not in module.lowered:
+    if "replicate" not in module.file.lowered_words:
         return 0
     named: list[tuple[int, str]] = [(each.line, each.module) for each in module.all(ir.Import)]
     named += [(each.line, each.id) for each in module.all(ir.Name)]

@@ -264,17 +264,17 @@ def _waiting(ctx: Context) -> Iterator[_Place]:
                         yield module, timer, "poll", func.name
 
 
-_TIMERS = re.compile(r"set(Interval|Timeout)|re(fresh|fetch)Interval")
+_TIMERS = ("setInterval", "setTimeout", "refreshInterval", "refetchInterval")
 
 
 def _asked_again(ctx: Context) -> Iterator[_Place]:
     """The status call of a route that a page's timer asks."""
-    texts = [each.file.text for each in ctx.live if _TIMERS.search(each.file.text)]
+    timed = [each.file for each in ctx.live if any(one in each.file.words for one in _TIMERS)]
     status = {each.func: each for each in ctx.calls if each.purpose == "status" and each.func is not None}
-    for route in ctx.routes if texts else ():
+    for route in ctx.routes if timed else ():
         start = re.split(r"[{\[]", route.path)[0].rstrip("/")
         for func in route.funcs if route.is_http and start.count("/") > 1 else ():
-            if func in status and any(start in text for text in texts):
+            if func in status and any(start in each.text for each in timed):
                 yield status[func].module, status[func].call, "poll", status[func].api
 
 

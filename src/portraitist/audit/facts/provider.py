@@ -57,8 +57,9 @@ def _may_be_calls(ctx: Context, module: Module, raw: list[ir.Call]) -> list[ir.C
     verbs = ctx.words.sdk_verbs
     handed = [
         each.parent
-        for each in module.all(ir.Attr)
-        if each.name in verbs and isinstance(each.parent, ir.Call) and each in each.parent.args[:2]
+        for name in verbs & module.attributes.keys()
+        for each in module.attributes[name]
+        if isinstance(each.parent, ir.Call) and each in each.parent.args[:2]
     ]
     found = dict.fromkeys([*module.calls(verbs | _AI_CALLS), *handed, *raw])
     return sorted(found, key=lambda each: each.first)

@@ -28,7 +28,7 @@ def routes(ctx: Context) -> Iterator[Route]:
             yield from _called(ctx, module, call)
         yield from _worker(ctx, module)
         yield from _lambda(ctx, module)
-        if "Mutation" in module.file.text:
+        if "Mutation" in module.file.words:
             yield from _resolvers(ctx, module)
 
 
@@ -100,7 +100,7 @@ def _worker(ctx: Context, module: Module) -> Iterator[Route]:
 
 def _lambda(ctx: Context, module: Module) -> Iterator[Route]:
     """`exports.handler = async (event) => …`, where no folder makes the file a route already."""
-    if _BY_FOLDER.search(module.path) or "handler" not in module.file.text:
+    if _BY_FOLDER.search(module.path) or "handler" not in module.file.words:
         return
     for func in module.all(ir.Func):
         assign = func.parent

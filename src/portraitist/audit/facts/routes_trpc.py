@@ -20,7 +20,9 @@ Mounted = dict[ir.Node, list[tuple[str, ir.Call]]]
 
 def routes(ctx: Context) -> Iterator[Route]:
     """Every procedure of the JavaScript modules."""
-    modules = [each for each in ctx.modules if each.language == "javascript" and "rocedure" in each.file.text]
+    modules = [
+        each for each in ctx.modules if each.language == "javascript" and "rocedure" in each.file.words
+    ]
     mounted = _mounts(ctx) if modules else {}
     for module in modules:
         for call in module.all(ir.Call):

@@ -213,7 +213,7 @@ def _in_code(ctx: Context, module: Module) -> Iterator[TableDef]:
     for cls in module.all(ir.Class):
         yield from _class_table(ctx, module, cls)
     yield from added_in_loops(module)
-    texts = (*module.all(ir.Lit), *module.all(ir.Tmpl)) if "table" in module.lowered else ()
+    texts = (*module.all(ir.Lit), *module.all(ir.Tmpl)) if "table" in module.file.lowered_words else ()
     for lit in texts:
         text = _plain_text(lit)
         if (

@@ -27,7 +27,7 @@ _FENCE = re.compile(r"^```(?:sql|postgres\w*|SQL)\n(?P<sql>.*?)^```", re.M | re.
 
 def generated_types(file: SourceFile) -> Iterator[TableDef]:
     """The tables of `Database["public"]["Tables"]` as Supabase writes them; types written by hand are left out."""
-    if "Relationships:" not in file.text or " Row: {" not in file.text:
+    if "Relationships" not in file.words or "Relationships:" not in file.text or " Row: {" not in file.text:
         return
     for match in ROW.finditer(file.text):
         first = file.text.count("\n", 0, match.start("columns")) + 1

@@ -25,8 +25,8 @@ _URL = re.compile(
     r"|(?<!inference\.)(?<!router\.)huggingface\.co/(?!api/|spaces/).*\{",
     re.I,
 )
-_URL_WORDS = ("safetensors", ".tar", "weights", "huggingface")
-"""One of these is in all that `_URL` finds; they are looked for first because that is quicker."""
+_URL_WORDS = ("safetensors", "weights", "huggingface")
+"""One of these, or `.tar`, is in all that `_URL` finds; they are looked for first because that is quicker."""
 _STATUS_CALL = re.compile(
     r"status|poll|check|monitor|progress|refresh|(?<![aA])[sS]ync|get_?prediction|get_?training", re.I
 )
@@ -53,9 +53,9 @@ def collect(ctx: Context) -> None:
 
 
 def _sources(ctx: Context, module: Module) -> None:
-    text = module.file.text
-    versions = "version" in text and "output" in text and "training" in text
-    if not (versions or any(each in text for each in ("weights", "lora", "safetensors"))):
+    words = module.file.words
+    versions = "version" in words and "output" in words and "training" in words
+    if not (versions or any(each in words for each in ("weights", "lora", "safetensors"))):
         return
     members: list[ir.Attr | ir.Index] = [*module.all(ir.Attr), *module.all(ir.Index)]
     for node in members:
@@ -80,7 +80,7 @@ _FIELDS = {"weights", "lora", "lora_weights", "lora_url", "safetensors", "versio
 
 def _urls(ctx: Context, module: Module) -> None:
     """Addresses of weights that the code builds itself."""
-    if not any(each in module.lowered for each in _URL_WORDS):
+    if not any(each in module.file.lowered_words for each in _URL_WORDS) and ".tar" not in module.lowered:
         return
     texts = [each for each in module.all(ir.Lit) if isinstance(text := each.value, str) and "/" in text]
     texts = [each for each in texts if 10 < len(str(each.value)) < 400]
@@ -96,7 +96,8 @@ def _may_be_url(node: ir.Node) -> bool:
     parts = node.parts if isinstance(node, ir.Tmpl) else [node]
     text = "".join(str(each.value) if isinstance(each, ir.Lit) else "{x}" for each in parts)
     lowered = text.lower()
-    return any(each in lowered for each in _URL_WORDS) and "/" in text and _URL.search(text) is not None
+    told = ".tar" in lowered or any(each in lowered for each in _URL_WORDS)
+    return told and "/" in text and _URL.search(text) is not None
 
 
 def _url_key(text: str) -> str:

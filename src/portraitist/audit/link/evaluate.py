@@ -84,12 +84,13 @@ class Evaluator:
         method = self._table.get(type(node))
         if method is None:
             return Unknown(type(node).__name__.lower())
-        if depth > MAX_DEPTH or (node, frame) in self._active:
+        asked, active = (node, frame), self._active
+        if depth > MAX_DEPTH or asked in active:
             return self._given_up(depth)
-        self._active.add((node, frame))
+        active.add(asked)
         cycles, cuts = self._cycles, self._cuts
         value: Value = method(module, node, frame, depth + 1)
-        self._active.discard((node, frame))
+        active.discard(asked)
         if depth == 0 or self._cycles == cycles:
             memo[node] = (depth if self._cuts > cuts else 0, value)
         return value

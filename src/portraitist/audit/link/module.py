@@ -84,9 +84,25 @@ class Module:
         """Every node of `kind` in this file, in source order."""
         found = self._all.get(kind)
         if found is None:
-            nodes = self.order.nodes
-            found = self._all[kind] = [nodes[each] for each in self.order.places.get(kind, ())]
+            found = self._all[kind] = [*map(self.order.nodes.__getitem__, self.order.places.get(kind, ()))]
         return found  # type: ignore[return-value]
+
+    @functools.cached_property
+    def attributes(self) -> dict[str, list[ir.Attr]]:
+        """Every attribute by its name, in source order: most are asked for by their name, and most files have none."""
+        found: dict[str, list[ir.Attr]] = {}
+        for each in self.all(ir.Attr):
+            found.setdefault(each.name, []).append(each)
+        return found
+
+    @functools.cached_property
+    def entries(self) -> dict[str, list[ir.Prop]]:
+        """Every entry of an object that has a key, by that, in source order."""
+        found: dict[str, list[ir.Prop]] = {}
+        for each in self.all(ir.Prop):
+            if each.key:
+                found.setdefault(each.key, []).append(each)
+        return found
 
     @functools.cached_property
     def _by_callee(self) -> dict[str, list[ir.Call]]:
@@ -97,6 +113,13 @@ class Module:
                 found[func.name].append(call)
             else:
                 found[func.id if isinstance(func, ir.Name) else ""].append(call)
+        return found
+
+    @functools.cached_property
+    def _by_lowered_callee(self) -> dict[str, list[list[ir.Call]]]:
+        found: dict[str, list[list[ir.Call]]] = {}
+        for name, calls in self._by_callee.items():
+            found.setdefault(name.lower(), []).append(calls)
         return found
 
     @property
@@ -110,7 +133,8 @@ class Module:
         With `lower`, `names` are in lower case and the case in the source does not matter.
         """
         if lower:
-            lists = [calls for name, calls in self._by_callee.items() if name.lower() in names]
+            lowered = self._by_lowered_callee
+            lists = [calls for name in names & lowered.keys() for calls in lowered[name]]
         else:
             found = self._by_callee
             if found.keys().isdisjoint(names):  # most files have none

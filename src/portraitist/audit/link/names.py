@@ -18,7 +18,7 @@ from portraitist.audit.link.bindings import (
     visible,
 )
 from portraitist.audit.link.calls import argument_for
-from portraitist.audit.link.module import Binding, Module
+from portraitist.audit.link.module import Binding, Module, Scope
 from portraitist.audit.link.values import (
     Field,
     Items,
@@ -70,21 +70,28 @@ class Names:
                 each for each in options if not (isinstance(each, Known) and each.value in (None, ""))
             ] or options
         value = one_of(options) if options else Unknown(f"{node.id} is not assigned before")
-        return self._mutated(module, node, value, frame, depth)
+        since = self._set_on(module, node, found, frame, depth) + self._merges(module, node, frame, depth)
+        return with_fields(value, tuple(since)) if since else value
 
     def _star(self, module: Module, node: ir.Name, depth: int) -> Value:
         found = [each for star in module.stars for each in self.ev.program.imported(module, star, node.id)]
         return self.ev.target(found[0], depth) if found else Outside("global", node.id)
 
-    def _mutated(self, module: Module, node: ir.Name, value: Value, frame: Frame | None, depth: int) -> Value:
-        """`value` with the members set on the variable before `node` is read."""
-        found = module.lookup(node.id, node)
+    def _set_on(
+        self,
+        module: Module,
+        node: ir.Name,
+        found: tuple[Scope, list[Binding]],
+        frame: Frame | None,
+        depth: int,
+    ) -> list[Field]:
+        """The members set on a variable, whose scope and bindings are `found`, before `node` is read."""
         fields: list[Field] = []
-        for each in found[0].members.get(node.id, ()) if found is not None else ():
+        for each in found[0].members.get(node.id, ()):
             way = member_path(each.target)
             if not way or len(way) > 2 or "exports" in way or each.line > node.line or each.op != "=":
                 continue
-            if found is not None and not _is_same(found[1], each.target, node):
+            if not _is_same(found[1], each.target, node):
                 continue
             value_set = self.ev.eval(module, each.value, frame, depth)
             for key in reversed(way):
@@ -99,8 +106,7 @@ class Names:
                 )
                 value_set = Struct((made,), open=True)
             fields.append(made)
-        merged = self._merges(module, node, frame, depth)
-        return with_fields(value, tuple(fields + merged)) if fields or merged else value
+        return fields
 
     def _merges(self, module: Module, node: ir.Name, frame: Frame | None, depth: int) -> list[Field]:
         """What `Object.assign(name, …)` and `name.update(…)` put in before `node` is read."""

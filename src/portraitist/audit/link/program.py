@@ -62,13 +62,23 @@ class Program:
     def _call_graph(self) -> None:
         members = member_names(self.modules.values()) | self.hung_on.keys()
         for module in self.modules.values():
+            named: dict[tuple[Scope | None, str], list[Target]] = {}
             for call in module.all(ir.Call):
-                if isinstance(call.func, ir.Attr) and call.func.name not in members:
+                func = call.func
+                if isinstance(func, ir.Attr) and func.name not in members:
                     continue
-                targets = [each for each in self._callee(module, call) if isinstance(each.node, ir.Func)]
+                if isinstance(func, ir.Name) and func.id not in _SELF:  # as wherever the same name is called
+                    looked = module.lookup(func.id, func)
+                    key = (looked[0] if looked is not None else None, func.id)
+                    found = named.get(key)
+                    if found is None:
+                        found = named[key] = self._functions(module, call)
+                    targets = found
+                else:
+                    targets = self._functions(module, call)
                 if targets:
                     self.callees[call] = targets
-                self._called_by(targets, module, call)
+                    self._called_by(targets, module, call)
             for call in module.calls(HANDING_ON.keys()) if module.language == "python" else ():
                 given = handed_on(call)
                 if given is not None:
@@ -85,6 +95,9 @@ class Program:
                 continue  # what a test or a backup passes says nothing about the product
             if isinstance(target.node, ir.Func):
                 self.callers.setdefault(target.node, []).append(Site(module, call))
+
+    def _functions(self, module: Module, call: ir.Call) -> list[Target]:
+        return [each for each in self._callee(module, call) if isinstance(each.node, ir.Func)]
 
     def _callee(self, module: Module, call: ir.Call) -> list[Target]:
         found: list[Target] = []

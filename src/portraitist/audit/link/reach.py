@@ -194,7 +194,8 @@ class Reach:
             nodes: list[ir.Name | ir.Attr] = [
                 each for each in module.all(ir.Name) if each.id in names or each.id in imported
             ]
-            nodes.extend(each for each in module.all(ir.Attr) if each.name in names)
+            attributes = [one for name in names & module.attributes.keys() for one in module.attributes[name]]
+            nodes.extend(sorted(attributes, key=lambda each: each.first))
             for node in nodes:
                 parent = node.parent
                 if isinstance(parent, ir.Call) and parent.func is node:
@@ -259,10 +260,10 @@ class Reach:
     def _names_at_top(self) -> set[str]:
         """Attributes named outside every function of the live files: a method of that name may be called."""
         return {
-            each.name
+            name
             for path in self.live_modules
-            for each in self.program.modules[path].all(ir.Attr)
-            if each.within is None
+            for name, named in self.program.modules[path].attributes.items()
+            if any(each.within is None for each in named)
         }
 
     def _own_parts(self, methods: AbstractSet[str]) -> tuple[Reached, Reached, dict[ir.Func, set[str]]]:
@@ -274,9 +275,10 @@ class Reach:
             for func in module.all(ir.Func):
                 if func.within is not None:
                     inner.setdefault(func.within, []).append(func)
-            for attr in module.all(ir.Attr):
-                if attr.name in methods and attr.within is not None:
-                    named[attr.within].add(attr.name)
+            for name in methods & module.attributes.keys():
+                for attr in module.attributes[name]:
+                    if attr.within is not None:
+                        named[attr.within].add(name)
         for call, targets in self.program.callees.items():
             if call.within is not None:
                 funcs = [each.node for each in targets if isinstance(each.node, ir.Func)]

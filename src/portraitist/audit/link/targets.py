@@ -58,9 +58,9 @@ def member_names(modules: Iterable[Module]) -> set[str]:
     for module in modules:
         found.update(module.top.names, module.exports)
         found.update(
-            each.key
-            for each in module.all(ir.Prop)
-            if each.key and not isinstance(each.value, (ir.Lit, ir.Tmpl, ir.Arr))
+            key
+            for key, given in module.entries.items()
+            if any(not isinstance(each.value, (ir.Lit, ir.Tmpl, ir.Arr)) for each in given)
         )
         found.update(each.target.name for each in module.all(ir.Assign) if isinstance(each.target, ir.Attr))
         for cls in module.all(ir.Class):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from json.encoder import encode_basestring as _quoted
 from urllib.parse import quote
 
 from portraitist.audit.facts.base import Context
@@ -17,23 +19,26 @@ def as_json(ctx: Context, findings: list[Finding], dropped: list[dict[str, objec
     unresolved = sorted(
         set(ctx.unresolved), key=lambda each: (each.path, each.line, each.subject, each.reason)
     )
+    puzzles = (
+        {"subject": each.subject, "path": each.path, "line": each.line, "reason": each.reason}
+        for each in unresolved
+    )
     lists = {
-        "facts": [_fact(each) for each in sorted(ctx.facts, key=_in_order)],
-        "findings": [_finding(each) for each in findings],
-        "dropped": dropped,
-        "unresolved": [
-            {"subject": each.subject, "path": each.path, "line": each.line, "reason": each.reason}
-            for each in unresolved
-        ],
+        "facts": map(_fact, sorted(ctx.facts, key=_in_order)),
+        "findings": (_encode(_finding(each)) for each in findings),
+        "dropped": map(_encode, dropped),
+        "unresolved": map(_encode, puzzles),
     }
     head = json.dumps({"schema": SCHEMA, "root": None, "files_read": len(ctx.tree.files)})[:-1]
     return head + "".join(f',\n"{name}": {_one_a_line(rows)}' for name, rows in lists.items()) + "}\n"
 
 
-def _one_a_line(rows: list[dict[str, object]]) -> str:
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _one_a_line(rows: Iterable[str]) -> str:
     """A JSON list with one entry a line: quick to write, and to compare with another run."""
-    encode = json.JSONEncoder(ensure_ascii=False).encode
-    return "[\n" + ",\n".join(map(encode, rows)) + "\n]"
+    return "[\n" + ",\n".join(rows) + "\n]"
 
 
 def _places(places: tuple[Place, ...]) -> list[dict[str, object]]:
@@ -44,11 +49,15 @@ def _in_order(fact: Fact) -> tuple[str, int, str, str, str]:
     return fact.path, fact.line, fact.kind, fact.key, fact.scope
 
 
-def _fact(fact: Fact) -> dict[str, object]:
-    return {
-        "kind": fact.kind, "key": fact.key, "path": fact.path, "line": fact.line, "end_line": fact.end_line,
-        "role": fact.role, "value": fact.value, "scope": fact.scope, "evidence": _places(fact.evidence),
-    }  # fmt: skip
+def _fact(fact: Fact) -> str:
+    """A fact as JSON. There are so many that it is put together here, which takes a third of an encoder's time."""
+    value = "null" if fact.value is None else _encode(fact.value)
+    places = ", ".join(f'{{"path": {_quoted(each.path)}, "line": {each.line}}}' for each in fact.evidence)
+    return (
+        f'{{"kind": {_quoted(fact.kind)}, "key": {_quoted(fact.key)}, "path": {_quoted(fact.path)}'
+        f', "line": {fact.line}, "end_line": {fact.end_line}, "role": {_quoted(fact.role)}, "value": {value}'
+        f', "scope": {_quoted(fact.scope)}, "evidence": [{places}]}}'
+    )
 
 
 def _finding(finding: Finding) -> dict[str, object]:

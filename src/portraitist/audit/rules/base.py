@@ -348,13 +348,11 @@ def refusing_names(_ctx: Context, func: ir.Func) -> list[str]:
 
 def last_name(node: ir.Node | None) -> str:
     """The final identifier of an expression: `b` of `a.b`, "" where it has none."""
-    if isinstance(node, ir.Name):
-        return node.id
-    if isinstance(node, ir.Attr):
+    if type(node) is ir.Attr:  # asked so often that `isinstance` would be felt
         return node.name
-    if isinstance(node, ir.Index):
-        return ir.text_of(node.key) or ""
-    return ""
+    if type(node) is ir.Name:
+        return node.id
+    return ir.text_of(node.key) or "" if type(node) is ir.Index else ""
 
 
 def way_out_of(leave: ir.Return) -> ir.If | ir.Handler | ir.Func | None:

@@ -241,7 +241,7 @@ def _mixed(given: list[Form]) -> str:
 
 def _chains(ctx: Context, told: set[ir.Node]) -> Iterator[Finding]:
     """`output.version or output.model or destination`, wherever the value goes."""
-    for module in (each for each in ctx.live if "version" in each.file.text):
+    for module in (each for each in ctx.live if "version" in each.file.words):
         for chain in module.all(ir.Bin):
             outer = isinstance(chain.parent, ir.Bin) and chain.parent.op == chain.op
             if outer or chain.op not in STAND_IN or not _VERSION & names_in(chain):

@@ -24,7 +24,7 @@ _SETTING = re.compile(r"^(process\.env|import\.meta\.env|env)\.\w+$")
 def of_the_other_setting(ctx: Context) -> Iterator[Finding]:
     """`A || B ? `https://${B}` : …` of two settings: the whole of `A || B` is the condition, and A alone passes it."""
     for module in ctx.live:
-        for choice in module.all(ir.Cond) if "env." in module.file.text else ():
+        for choice in module.all(ir.Cond) if "env" in module.file.words else ():
             told = _settings(choice.test)
             if len(told) < 2 or ctx.role_at(module, choice) not in LIVE_ROLES:
                 continue

@@ -94,7 +94,7 @@ def _kinds(ctx: Context, module: Module, node: ir.Node) -> set[str]:
 def _branches(ctx: Context) -> list[tuple[Module, ir.If, str, list[ir.Node]]]:
     """Every `if … else` whose branches set one variable, in files that speak of versions, and what they set it to."""
     found: list[tuple[Module, ir.If, str, list[ir.Node]]] = []
-    for module in (each for each in ctx.live if "version" in each.file.text):
+    for module in (each for each in ctx.live if "version" in each.file.words):
         for branch in module.all(ir.If):
             own, other = _set_in(branch.then), _set_in(branch.other)
             for name in sorted(own.keys() & other.keys()) if own and other else ():
@@ -109,7 +109,7 @@ def _branches(ctx: Context) -> list[tuple[Module, ir.If, str, list[ir.Node]]]:
 def _choices(ctx: Context) -> list[tuple[Module, ir.Bin, list[ir.Node]]]:
     """Every outermost `a || b || c` with a version in it, and its sides in their order."""
     found: list[tuple[Module, ir.Bin, list[ir.Node]]] = []
-    for module in (each for each in ctx.live if "version" in each.file.text):
+    for module in (each for each in ctx.live if "version" in each.file.words):
         for chain in module.all(ir.Bin):
             outer = isinstance(chain.parent, ir.Bin) and chain.parent.op == chain.op
             if chain.op in STAND_IN and not outer and "version" in names_in(chain):

@@ -55,7 +55,7 @@ _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
 def _address_forms(module: Module) -> Iterator[Finding]:
     """Patterns that take a part out of an address; one that is only tested, or has no group, reads nothing."""
-    for lit in module.all(ir.Lit) if "replicate" in module.file.text else ():
+    for lit in module.all(ir.Lit) if "replicate" in module.file.words else ():
         pattern = str(lit.value)
         if lit.kind == "regex" and re.search(r"replicate\\?\.com", pattern) and _GROUP.search(pattern):
             made = lit.parent

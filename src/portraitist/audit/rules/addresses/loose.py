@@ -141,7 +141,7 @@ def copied(parts: Iterable[tuple[Module, ir.Node]]) -> bool:
 
 
 def calls_like(node: ir.Node, pattern: re.Pattern[str], after: int = 0) -> bool:
-    return any(pattern.search(ir.dotted(each.func)) and each.line > after for each in ir.find(node, ir.Call))
+    return any(each.line > after and pattern.search(ir.dotted(each.func)) for each in ir.find(node, ir.Call))
 
 
 def keeps_later(ctx: Context) -> bool:

@@ -40,7 +40,7 @@ def shown_by_pages(ctx: Context, answered: list[Finding]) -> Iterator[Finding]:
     pages = [
         each
         for each in ctx.live
-        if each.path.endswith((".tsx", ".jsx", ".js", ".ts")) and "set" in each.file.text
+        if each.path.endswith((".tsx", ".jsx", ".js", ".ts")) and "set" in each.file.words
     ]
     for module in pages if routes else ():
         seen: set[tuple[ir.Func | None, str]] = set()

@@ -81,7 +81,7 @@ def database_calls(ctx: Context) -> list[tuple[Module, ir.Call, str]]:
     return [
         (module, call, name)
         for module in ctx.live
-        if "supabase" in module.lowered
+        if "supabase" in module.file.lowered_words
         for call in module.calls({"rpc"})
         if (name := ir.text_of(call.args[0]) if call.args else None) and re.fullmatch(r"\w+", name)
         if ctx.role_at(module, call) in LIVE_ROLES
@@ -96,7 +96,7 @@ def _by_name(statement: Statement) -> bool:
         return False
     named = ir.text_of(source.args[0]) == statement.table and re.fullmatch(r"\w+", statement.table)
     other = any(call_name(each) == "schema" for each in calls)
-    return bool(named) and not other and "supabase" in statement.module.lowered
+    return bool(named) and not other and "supabase" in statement.module.file.lowered_words
 
 
 def _typed_by_hand(ctx: Context) -> set[str]:

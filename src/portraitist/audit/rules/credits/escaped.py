@@ -256,8 +256,8 @@ _YES = ("allowed", "ok", "success", "canGenerate", "hasCredits", "can_generate")
 def _by_browser(ctx: Context, opened: list[Flow]) -> Iterator[Finding]:
     """What a page counts in the browser's own store, where a paid route that a page calls asks for nothing."""
     for module in ctx.modules:
-        text = module.file.text
-        if module.role != "src" or not ("localStorage" in text or "indexedDB" in text):
+        words = module.file.words
+        if module.role != "src" or not ("localStorage" in words or "indexedDB" in words):
             continue
         kept = next(_counts(module), None)
         flow = (
@@ -294,11 +294,11 @@ def _counts(module: Module) -> Iterator[ir.Node]:
         )
         if _KEPT.search(name) and not _SHOWN.search(name):
             yield call
-    for entry in module.all(ir.Prop) if "indexedDB" in module.file.text else ():
+    for entry in module.all(ir.Prop) if "indexedDB" in module.file.words else ():
         value = entry.value
         if isinstance(value, ir.Bin) and value.op in {"+", "-"} and _KEPT.search(snake(entry.key or "")):
             yield entry
-    if "localStorage" in module.file.text:
+    if "localStorage" in module.file.words:
         for test in module.all(ir.If):
             for each in ir.find(test.test, ir.Bin):
                 if each.op in ORDER and any(_FREE.search(name) for name in names_in(each)):

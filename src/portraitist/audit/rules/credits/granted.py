@@ -135,7 +135,7 @@ def _sums(ctx: Context, here: Given) -> Iterator[Sum]:
             for _, part in trace(ctx, here.module, column.node):
                 if _adds_given(here, part) or _increments(here, part) or _is_added(here, part):
                     yield here, part, statement.line
-    for call in ir.find(here.func, ir.Call) if "rpc" in here.module.file.text else ():
+    for call in ir.find(here.func, ir.Call) if "rpc" in here.module.file.words else ():
         stored = last_name(call.func) == "rpc" and "give" in named_kinds(call)
         if stored and any(is_given(here, each) for each in asked_for(call)):
             yield here, call, call.line

@@ -30,10 +30,10 @@ from portraitist.audit.rules.syntax import ORDER
 
 # All of these are asked of names in snake case.
 MONEY = re.compile(
-    CREDIT.pattern
-    + r"|_limit|limit_|limits|limiter|allowance|entitle|eligib|(^|_)usage|subscri|(^|_)paid|payment|purchase"
-    r"|premium|(^|_)plans?(_|$)|(^|_)tiers?(_|$)|trial|billing|stripe|invoice|licen[sc]e|(^|_)pro(_|$)|is_admin|admin_"
-    r"|(^|_)role$|whitelist|allowed|can_(\w+_)?(generate|train|create|use)|throttle|api_keys?$",
+    CREDIT.pattern + r"|_limit|limit_|limits|limiter|allowance|entitle|eligib|subscri|payment|purchase"
+    r"|(^|_)(usage|paid|(plans?|tiers?|pro)(_|$)|role$)"
+    r"|premium|trial|billing|stripe|invoice|licen[sc]e|is_admin|admin_"
+    r"|whitelist|allowed|can_(\w+_)?(generate|train|create|use)|throttle|api_keys?$",
 )
 """What may decide whether a member may spend money: where one of these is asked, nothing is said to be unasked."""
 _THING = r"(credits?|tokens|coins?|balance|quota|points|reserve|wallet|charge|hold)"

@@ -75,7 +75,8 @@ def _handed_on(ctx: Context, here: Given, found: Finding) -> Iterator[Finding]:
 def _may_open(_ctx: Context, module: Module) -> bool:
     """Whether a file names a payment at all: asked first because that is quicker."""
     return any(
-        each in module.lowered for each in ("checkout", "payment", "order", "charge", "invoice", "preference")
+        each in module.file.lowered_words
+        for each in ("checkout", "payment", "order", "charge", "invoice", "preference")
     )
 
 

@@ -34,7 +34,11 @@ def made_up_versions(ctx: Context) -> Iterator[Finding]:
     if not ctx.calls:
         return
     for module in ctx.live:
-        if module.role != "src" or module.path in ctx.dead_modules or "version" not in module.lowered:
+        if (
+            module.role != "src"
+            or module.path in ctx.dead_modules
+            or "version" not in module.file.lowered_words
+        ):
             continue
         seen: set[ir.Func | None] = set()
         for lit in module.all(ir.Lit):

@@ -71,7 +71,8 @@ def pretended(ctx: Context) -> Iterator[Finding]:
 def speaking_of_mocks(ctx: Context) -> set[Module]:
     """The product's files that say mock, fake, dummy or simulate somewhere."""
     words = ("mock", "fake", "dummy", "simulat")
-    return {each for each in ctx.live if each.role == "src" and any(word in each.lowered for word in words)}
+    product = [each for each in ctx.live if each.role == "src"]
+    return {each for each in product if any(word in each.file.lowered_words for word in words)}
 
 
 def _timers(ctx: Context, module: Module) -> Iterator[Finding]:

@@ -188,7 +188,7 @@ def _named_in_class(name: ir.Name) -> bool:
 
 def has_dynamic_names(module: Module) -> bool:
     """Whether a file makes or looks up names by their text."""
-    return any(isinstance(each.func, ir.Name) and each.func.id in _DYNAMIC for each in module.all(ir.Call))
+    return any(isinstance(each.func, ir.Name) for each in module.calls(_DYNAMIC))
 
 
 _DYNAMIC = {"globals", "exec", "eval", "locals"}

@@ -180,7 +180,7 @@ def _paid(ctx: Context, module: Module) -> Iterator[Deed]:
 
 def _requested(ctx: Context, module: Module) -> Iterator[Deed]:
     """Requests that send something to a paid service's host."""
-    for call in module.calls(_SENDS) if "http" in module.file.text else ():
+    for call in module.calls(_SENDS) if "http" in module.file.words else ():
         for node in address_nodes(call)[:1] if call not in ctx.call_at else ():
             host = _HOSTS.match(_address(ctx, module, node))
             if host is not None and not _FREE.search("/" + host.group("path")) and sends(call):

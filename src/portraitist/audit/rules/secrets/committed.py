@@ -42,7 +42,8 @@ def committed(ctx: Context) -> Iterator[Finding]:
     for file in (*ctx.tree.files, *ctx.tree.others):
         if file.role in {"generated", "test", "vendored"} or _SAMPLES.search(file.path.rpartition("/")[2]):
             continue
-        if any(each in file.text for each in _MARKS):
+        said = file.words if file.language in {"javascript", "python"} else file.text
+        if any(each in said for each in _MARKS):
             yield from _by_form(file)
         if file.suffix in _NOTES and not file.language and file.role != "doc":
             yield from _settings(file)

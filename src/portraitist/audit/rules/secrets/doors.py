@@ -199,7 +199,8 @@ def _mentions(node: ir.Node, name: str) -> bool:
 
 def _compared_plainly(module: Module) -> Iterator[Finding]:
     """`if (password === "letmein")`, where the test lets in or turns away."""
-    if "password" not in module.lowered and "passcode" not in module.lowered and "_key" not in module.lowered:
+    words = module.file.lowered_words
+    if "password" not in words and "passcode" not in words and "_key" not in words:
         return
     for test in module.all(ir.Bin):
         if (

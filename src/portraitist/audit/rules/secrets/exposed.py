@@ -118,9 +118,7 @@ _TYPED_IN = re.compile(r"\[\s*(api_?key|token|replicate_?(api_?)?(key|token))\s*
 def _bundled(ctx: Context) -> Iterator[Finding]:
     """`import { REPLICATE_API_TOKEN } from "@env"`: a plugin of React Native puts the text into the app."""
     for module in ctx.live:
-        for each in (
-            module.all(ir.Import) if "@env" in module.file.text or "dotenv" in module.file.text else ()
-        ):
+        for each in module.all(ir.Import) if "env" in module.file.words else ():
             for name, _ in each.names if each.module in {"@env", "react-native-dotenv"} else ():
                 if _SECRETISH.search(name) and not _HARMLESS.search(name):
                     message = f"{name} is put into the app, where everybody can read it"

@@ -45,7 +45,7 @@ def handed_over(ctx: Context) -> Iterator[Finding]:
     for module in ctx.live:
         if _SETTINGS.search(module.path):
             yield from _in_settings(ctx, module)
-        for func in module.all(ir.Func) if "Props" in module.file.text else ():
+        for func in module.all(ir.Func) if "Props" in module.file.words else ():
             if func.name in _LOADERS:
                 yield from _in_properties(ctx, module, func)
 

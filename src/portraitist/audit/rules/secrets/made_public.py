@@ -84,7 +84,7 @@ def _values(ctx: Context, name: str) -> Iterator[str]:
 
 
 def _reads(module: Module, name: str) -> list[ir.Attr]:
-    return [each for each in module.all(ir.Attr) if each.name == name] if name in module.file.text else []
+    return module.attributes.get(name, [])
 
 
 def _is_handed_over(ctx: Context, module: Module, read: ir.Node) -> bool:

@@ -38,7 +38,7 @@ from portraitist.audit.rules.syntax import COMPARISONS
 
 def unknown_ends(ctx: Context) -> Iterator[Finding]:
     """Polls and handlers that tell success by its word, and not every other end."""
-    for module in (each for each in ctx.live if "succeeded" in each.file.text):
+    for module in (each for each in ctx.live if "succeeded" in each.file.words):
         for func in module.all(ir.Func):
             words = _status_words(func)
             if "succeeded" not in words or _status_words_outer(func) or _asks_helper(ctx, func):

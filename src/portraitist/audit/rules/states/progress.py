@@ -22,7 +22,7 @@ _PROGRESS = re.compile(r"progress|percent", re.I)
 
 def _speaks_of_progress(module: Module) -> bool:
     """Whether a file names both a progress and a training."""
-    text = module.lowered
+    text = module.file.lowered_words
     return ("progress" in text or "percent" in text) and (
         "training" in text or "replicate" in text or "prediction" in text
     )
@@ -37,9 +37,9 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
     that only speak of generating.
     """
     spoken = [each for each in ctx.live if _speaks_of_progress(each)]
-    timed = [each for each in ctx.live if "setInterval" in each.file.text and "rogress" in each.file.text]
+    timed = [each for each in ctx.live if "setInterval" in each.file.words and "rogress" in each.file.words]
     for module in timed if ctx.calls else ():
-        if module not in spoken and "generat" in module.lowered:
+        if module not in spoken and "generat" in module.file.lowered_words:
             yield from (replace(each, weight=BARELY) for each in _moved_by_timer(ctx, module))
     for module in spoken:
         yield from _moved_by_timer(ctx, module)

@@ -25,7 +25,7 @@ def read_again(ctx: Context) -> Iterator[Finding]:
     Only where the handler goes on to write a state with what it read. A clone that is read is none of these.
     """
     for module in ctx.live:
-        if module.language != "javascript" or "catch" not in module.file.text:
+        if module.language != "javascript" or "catch" not in module.file.words:
             continue
         for again in module.calls(_READS):
             func, handler = again.within, _handler(again)
