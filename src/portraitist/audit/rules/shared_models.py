@@ -85,18 +85,23 @@ def _stands_in(name: str) -> bool:
 
 def _chosen(ctx: Context) -> Iterator[Finding]:
     """`user_model or BASE_MODEL` in a function on the way to a generation."""
+    for module, chain in _choices(ctx):
+        parts = list(_parts(chain))
+        own = next((each for each in parts[:-1] if _is_own(ctx, each)), None)
+        fixed = next((each for part in parts[1:] for each in _fixed(ctx, module, part)), None)
+        if own is not None and fixed and ctx.role_at(module, chain) in LIVE_ROLES:
+            message = f"without {ir.dotted(own)} the shared model {fixed} is run"
+            yield finding("shared-model-fallback", module, chain, message, key=fixed, weight=62)
+
+
+def _choices(ctx: Context) -> Iterator[tuple[Module, ir.Bin]]:
+    """Each whole `a or b or c` in a function on the way to a generation."""
     funcs = {func for flow in ctx.flows if flow.call.purpose == "generation" for func in flow.funcs}
     for module in ctx.live:
         for chain in module.all(ir.Bin):
             outer = isinstance(chain.parent, ir.Bin) and chain.parent.op == chain.op
-            if chain.op not in {"or", "??"} or outer or chain.within not in funcs:
-                continue
-            parts = list(_parts(chain))
-            own = next((each for each in parts[:-1] if _is_own(ctx, each)), None)
-            fixed = next((each for part in parts[1:] for each in _fixed(ctx, module, part)), None)
-            if own is not None and fixed and ctx.role_at(module, chain) in LIVE_ROLES:
-                message = f"without {ir.dotted(own)} the shared model {fixed} is run"
-                yield finding("shared-model-fallback", module, chain, message, key=fixed, weight=62)
+            if chain.op in {"or", "??"} and not outer and chain.within in funcs:
+                yield module, chain
 
 
 _OF_ONE = re.compile(
@@ -106,19 +111,12 @@ _OF_ONE = re.compile(
 
 def _by_setting(ctx: Context) -> Iterator[Finding]:
     """`head.get("model_version") or os.getenv("MODEL_VERSION")`: who has no model of theirs gets the one of all."""
-    funcs = {func for flow in ctx.flows if flow.call.purpose == "generation" for func in flow.funcs}
-    for module in ctx.live:
-        for chain in module.all(ir.Bin):
-            outer = isinstance(chain.parent, ir.Bin) and chain.parent.op == chain.op
-            if chain.op not in {"or", "??"} or outer or chain.within not in funcs:
-                continue
-            own, *others = _parts(chain)
-            setting = next((name for each in others if (name := is_setting(each))), "")
-            if setting and _OF_ONE.match(_entry(own)) and ctx.role_at(module, chain) in LIVE_ROLES:
-                message = (
-                    f"without {_entry(own)} of its own the one model of {setting} is run, whoever it shows"
-                )
-                yield finding("shared-model-fallback", module, chain, message, key=setting, weight=BARELY)
+    for module, chain in _choices(ctx):
+        own, *others = _parts(chain)
+        setting = next((name for each in others if (name := is_setting(each))), "")
+        if setting and _OF_ONE.match(_entry(own)) and ctx.role_at(module, chain) in LIVE_ROLES:
+            message = f"without {_entry(own)} of its own the one model of {setting} is run, whoever it shows"
+            yield finding("shared-model-fallback", module, chain, message, key=setting, weight=BARELY)
 
 
 def _entry(node: ir.Node) -> str:
