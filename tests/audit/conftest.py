@@ -28,7 +28,7 @@ def unpack(case: Path, target: Path) -> Path:
 @pytest.fixture
 def audit_case(tmp_path: Path) -> Callable[[Path], pipeline.Audit]:
     """Audits one case file."""
-    return lambda case: pipeline.audit(unpack(case, tmp_path / "repo"), vocabulary.load())
+    return lambda case: _audited(unpack(case, tmp_path / "repo"))
 
 
 @pytest.fixture
@@ -40,6 +40,13 @@ def audit_files(tmp_path: Path) -> Callable[[dict[str, str]], pipeline.Audit]:
             file = tmp_path / "repo" / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(body, "utf-8")
-        return pipeline.audit(tmp_path / "repo", vocabulary.load())
+        return _audited(tmp_path / "repo")
 
     return run
+
+
+def _audited(root: Path) -> pipeline.Audit:
+    """The audit of a folder, of which no rule broke."""
+    audit = pipeline.audit(root, vocabulary.load())
+    assert not audit.context.unjudged
+    return audit

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from portraitist.audit import pipeline, rules, vocabulary
+from portraitist.audit.cli import app
+from portraitist.audit.facts.base import Context
+from portraitist.audit.model import Finding
 from portraitist.audit.pipeline import Audit
 
 Auditor = Callable[[dict[str, str]], Audit]
@@ -163,3 +168,58 @@ def _damaged(text: str, rng: random.Random) -> str:
         middle = "" if way == 0 else text[start:end] * 2 if way == 1 else rng.choice(PIECES) + text[start:end]
         text = text[:start] + middle + text[end:]
     return text
+
+
+def test_a_rule_that_breaks_is_told_and_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app/api/x").mkdir(parents=True)
+    (tmp_path / "package.json").write_text("{}", "utf-8")
+    (tmp_path / "app/api/x/route.ts").write_text(PAYS, "utf-8")
+    whole = pipeline.audit(tmp_path, vocabulary.load())
+
+    def breaks(ctx: Context) -> Iterator[Finding]:
+        yield from whole.findings[:0]
+        raise IndexError(ctx.tree.files[9].path)
+
+    monkeypatch.setitem(rules.RULES, "idor", breaks)
+    audit = pipeline.audit(tmp_path, vocabulary.load())
+    assert audit.findings == whole.findings
+    assert any(each.rule == "missing-auth" for each in audit.findings)
+    ((rule, why),) = audit.incomplete
+    assert rule == "rule idor"
+    assert why.startswith("IndexError at test_damaged.py:")
+    told = CliRunner().invoke(app, [str(tmp_path)])
+    assert told.exit_code == 3
+    assert "incomplete: rule idor: IndexError at test_damaged.py:" in told.stderr
+
+
+def test_an_audit_that_breaks_ends_as_incomplete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise IndexError("no such fact")
+
+    monkeypatch.setattr(pipeline, "audit", breaks)
+    told = CliRunner().invoke(app, [str(tmp_path)])
+    assert told.exit_code == 3
+    assert "IndexError: no such fact" in told.stderr
+    assert "the auditor itself failed" in told.stderr
+
+
+def test_names_that_are_no_pattern_and_callbacks_that_take_nothing_are_read(audit_files: Auditor) -> None:
+    route = """
+import { createClient } from "@supabase/supabase-js";
+import Replicate from "replicate";
+const db = createClient(process.env.URL!, process.env.KEY!);
+export async function POST(request: Request) {
+  const { ids } = await request.json();
+  await db.rpc("take", { "a(": 1 });
+  ids.map(({ ...id = 1 } = id) => db.from("rows").delete().eq("id", id));
+  return Response.json(await new Replicate().run("a/b", { input: {} }));
+}
+"""
+    types = "export type Database = { Functions: { take: { Args: { a: number } } } };\n"
+    made = (
+        "create table rows (id int);\ncreate function take(a int) returns int as $$ select 1 $$; -- (take\n"
+    )
+    files = {"app/api/y/route.ts": route, "types.ts": types, "supabase/migrations/1.sql": made}
+    assert audit_files({"package.json": "{}", **files}).context.facts

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,8 +74,7 @@ def audit(
         known = baselines.read(baseline) if baseline is not None else frozenset[str]()
     except (vocabulary.VocabularyError, baselines.BaselineError) as error:
         raise typer.BadParameter(str(error)) from error
-    with _progress() as tick:
-        result = pipeline.audit(root, words, tick)
+    result = _audited(root, words)
     citations = Citations(result.context.tree)
     text = markdown.report(result.context, result.findings, citations, excerpts=excerpts)
     _write(out, text, silent=json_out == "-")
@@ -86,6 +86,17 @@ def audit(
     if sarif is not None:
         _write(sarif, machine.as_sarif(result.context, result.findings))
     _finish(result.incomplete, baselines.new(result.findings, known), fail_on)
+
+
+def _audited(root: Path, words: vocabulary.Vocabulary) -> pipeline.Audit:
+    """The audit. A fault of ours is no finding: it ends with the code of what is incomplete, and says where it was."""
+    try:
+        with _progress() as tick:
+            return pipeline.audit(root, words, tick)
+    except Exception as error:
+        traceback.print_exc()
+        sys.stderr.write(f"incomplete: {root}: the auditor itself failed; the lines above say where\n")
+        raise typer.Exit(3) from error
 
 
 def _folder(path: Path) -> Path:

@@ -59,7 +59,8 @@ def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Au
         findings = judge(context)
         other_places.add(context)
         other_names.add(context)
-    return Audit(context, findings, [*tree.unread, *unread, *_unreadable_facts(context, modules)])
+    broken = [(f"rule {name}", f"{why}, a fault of the auditor") for name, why in context.unjudged]
+    return Audit(context, findings, [*tree.unread, *unread, *_unreadable_facts(context, modules), *broken])
 
 
 @contextmanager

@@ -199,6 +199,7 @@ class Context:
         self._by_kind: dict[str, list[Fact]] = {}
         self._sorted_in = 0
         self.unresolved: list[Unresolved] = []
+        self.unjudged: list[tuple[str, str]] = []
         self.calls: list[ProviderCall] = []
         self.routes: list[Route] = []
         self.statements: list[Statement] = []

@@ -6,7 +6,10 @@ A rule's docstring says what it checks and what it cannot know. Rules add no fac
 from __future__ import annotations
 
 import hashlib
+import traceback
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
@@ -74,12 +77,21 @@ RULES: dict[str, Rule] = {
 def judge(ctx: Context) -> list[Finding]:
     """Every finding, gravest first, those that the report prints with their ranks."""
     found: dict[tuple[str, str, str, str], list[Finding]] = {}
-    for rule in RULES.values():
-        for each in rule(ctx):
+    for name, rule in RULES.items():
+        for each in _told(ctx, name, rule):
             same = found.setdefault((each.rule, each.path, each.scope, each.key), [])
             if not any(each.line <= one.end_line and one.line <= each.end_line for one in same):
                 same.append(_stamped(each if not same else _once_more(each, len(same) + 1)))
     return gravity.ranked(ctx, [each for same in found.values() for each in same])
+
+
+def _told(ctx: Context, name: str, rule: Rule) -> Iterator[Finding]:
+    """The findings of a rule. One that breaks on what it never met costs its own judgement, not everybody's."""
+    try:
+        yield from rule(ctx)
+    except Exception as error:  # noqa: BLE001 - sources are anybody's, and the other rules have something to say
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        ctx.unjudged.append((name, f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}"))
 
 
 def _once_more(finding: Finding, number: int) -> Finding:

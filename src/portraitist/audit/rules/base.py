@@ -13,6 +13,7 @@ from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.syntax import runs_over
 
 Rule = Callable[[Context], Iterator[Finding]]
 
@@ -199,7 +200,7 @@ def _bound_to(ctx: Context, module: Module, name: ir.Name, depth: int, helpers: 
             if helpers and binding.keys and isinstance(binding.value, ir.Call):
                 yield from _given_back(ctx, binding.value, binding.keys[0], depth)
         elif binding.kind == "param":
-            yield from trace(ctx, module, _iterated(binding.node), depth + 1, helpers=helpers)
+            yield from trace(ctx, module, runs_over(binding.node), depth + 1, helpers=helpers)
 
 
 def _made_by(module: Module, node: ir.Node) -> Iterator[ir.Call]:
@@ -256,15 +257,6 @@ def _handed(ctx: Context, call: ir.Call) -> tuple[Target, ...]:
         return ()
     given = handed_on(call)
     return ctx.program.resolve(module, given.func) if given is not None else ()
-
-
-def _iterated(param: ir.Node) -> ir.Node | None:
-    """What a callback's first parameter runs over: `urls` in `urls.map((url, index) => …)`."""
-    func = param.parent
-    call = func.parent if isinstance(func, ir.Func) and func.params[0] is param else None
-    if isinstance(call, ir.Call) and isinstance(call.func, ir.Attr) and func in call.args:
-        return call.func.obj if call.func.name in {"map", "forEach", "flatMap", "filter", "find"} else None
-    return None
 
 
 def _passes(call: ir.Call) -> bool:

@@ -18,6 +18,7 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import HANDING_ON, Target, handed_on
 from portraitist.audit.rules.base import helpers_of, last_name
+from portraitist.audit.rules.syntax import runs_over
 
 MAX_DEPTH = 3
 """How many calls below a handler a value of the request is followed."""
@@ -275,12 +276,8 @@ def _name_given(here: Given, node: ir.Name, depth: int) -> bool:
 
 def _each_given(here: Given, param: ir.Node, depth: int) -> bool:
     """`id` of `ids.map((id) => …)` where the request gave `ids`."""
-    func = param.parent
-    call = func.parent if isinstance(func, ir.Func) else None
-    if not isinstance(func, ir.Func) or not isinstance(call, ir.Call) or func.params[0] is not param:
-        return False
-    runs = isinstance(call.func, ir.Attr) and call.func.name in {"map", "forEach", "flatMap", "filter"}
-    return runs and is_given(here, call.func.obj, depth + 1)  # type: ignore[attr-defined]
+    several = runs_over(param)
+    return several is not None and is_given(here, several, depth + 1)
 
 
 def _shortened(call: ir.Call) -> bool:

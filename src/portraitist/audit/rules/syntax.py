@@ -166,3 +166,18 @@ def spelled(node: ir.Node) -> list[object]:
         else type(each)
         for each in ir.walk(node)
     ]
+
+
+_EACH = {"map", "forEach", "flatMap", "filter", "find"}
+
+
+def runs_over(param: ir.Node, *others: str) -> ir.Node | None:
+    """What a callback's first parameter runs over: `urls` of `urls.map((url, index) => …)`.
+
+    `others` are further methods that hand a callback what their object holds: `then`.
+    """
+    func = param.parent
+    call = func.parent if isinstance(func, ir.Func) and param in func.params[:1] else None
+    if isinstance(call, ir.Call) and isinstance(call.func, ir.Attr) and func in call.args:
+        return call.func.obj if call.func.name in _EACH or call.func.name in others else None
+    return None

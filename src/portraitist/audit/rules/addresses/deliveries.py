@@ -20,6 +20,7 @@ from portraitist.audit.rules.addresses.across import answered_to, kept_in_state
 from portraitist.audit.rules.addresses.loose import ANSWERS, answers_text
 from portraitist.audit.rules.addresses.near import MAX_CALLERS, hears
 from portraitist.audit.rules.base import COMPREHENSIONS, last_name
+from portraitist.audit.rules.syntax import runs_over
 
 MAX_DEPTH = 60
 """How many steps back a value is followed, those into helpers included."""
@@ -233,7 +234,7 @@ class Follower:
             param = binding.value if isinstance(binding.value, ir.Param) else binding.node
             if not isinstance(param, ir.Param):
                 return NOTHING
-            source = _runs_over(param)
+            source = runs_over(param, "then")
             ways = elements(self.value(module, source)) if source is not None else frozenset({Held(param)})
         elif binding.kind in {"assign", "loop"}:
             if held_in := kept_in_state(self.ctx, module, binding):
@@ -329,16 +330,6 @@ def _either(node: ir.Node) -> list[ir.Node | None]:
 
 def _bare(node: ir.Node) -> ir.Node:
     return node.parts[0] if isinstance(node, ir.Other) and node.kind == "spread" and node.parts else node
-
-
-def _runs_over(param: ir.Node) -> ir.Node | None:
-    """What a callback's first parameter runs over or is handed: `urls` of `urls.map((url) => …)`, a promise's value."""
-    func = param.parent
-    call = func.parent if isinstance(func, ir.Func) and func.params[0] is param else None
-    if isinstance(call, ir.Call) and isinstance(call.func, ir.Attr) and func in call.args:
-        runs = call.func.name in {"map", "forEach", "flatMap", "filter", "find", "then"}
-        return call.func.obj if runs else None
-    return None
 
 
 def _answered(ctx: Context, call: ProviderCall) -> Iterator[Held]:

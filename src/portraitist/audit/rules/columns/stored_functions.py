@@ -155,4 +155,4 @@ def _types(ctx: Context) -> list[str]:
 def _typed(text: str, name: str, given: frozenset[str]) -> bool:
     """Whether generated types give a function these parameters."""
     found = re.search(rf"\b{re.escape(name)}: \{{\s*Args:(?P<args>[^}}]*)", text)
-    return found is not None and all(re.search(rf"\b{each}\b", found["args"]) for each in given)
+    return found is not None and all(re.search(rf"\b{re.escape(each)}\b", found["args"]) for each in given)
