@@ -112,7 +112,7 @@ class Tree:
     """Everything read: files sorted by path, and the paths that could not be read with the reason.
 
     `others` are files of languages that nothing parses, where some line looks like a secret, a database's rules or a
-    platform's check.
+    platform's check, and declarations of ambient names.
     """
 
     files: list[SourceFile]
@@ -161,6 +161,8 @@ MAX_OTHER = 100_000
 MAX_EXPORT = 1_000_000
 _EXPORT = re.compile(r"(^|[/_.-])(users?|accounts?|members?|customers?|auth)(?=[_.-])[^/]*$", re.I)
 """Data by whose name it may be a table of accounts."""
+_TYPES = (".d.ts", ".d.mts", ".d.cts")
+"""Declarations of names that are defined elsewhere."""
 _TELLING = re.compile(
     rb"r8_\w{20}|sk[-_]|AKIA|gh[pousr]_|github_pat_|xox|GOCSPX-|PRIVATE KEY|SG\.|hf_|gsk_|eyJ|:(?<=\w:)[^@\s/]{6,40}@"
     rb"|:AA|allow\s+\w|verify_jwt|\$2[aby]\$"
@@ -172,16 +174,20 @@ _TELLING_LOWERED = re.compile(
 
 
 def _other(root: Path, path: str, known: frozenset[str]) -> Iterator[SourceFile]:
-    """A file in a language that nothing reads, where something in it looks like a secret or a rule of access."""
+    """A file in a language that nothing reads, where something in it looks like a secret, a rule or a declaration."""
     suffix = PurePosixPath(path).suffix.lower()
     most = MAX_EXPORT if suffix in {".json", ".csv"} and _EXPORT.search(path) else MAX_OTHER
-    if suffix not in _OTHERS or _LOCKED.search(path) or os.lstat(root / path).st_size > most:
+    types = path.endswith(_TYPES)
+    if not (types or suffix in _OTHERS) or _LOCKED.search(path) or os.lstat(root / path).st_size > most:
         return
     try:
         data = _read(root / path)
     except OSError:
         return  # nothing is claimed of it
-    if data is not None and (_TELLING.search(data) or _TELLING_LOWERED.search(data.lower())):
+    if data is None:
+        return
+    told = b"declare" in data if types else _TELLING.search(data) or _TELLING_LOWERED.search(data.lower())
+    if told:
         yield SourceFile(path, role_of(path, data, known), "", decode(data), suffix)
 
 

@@ -147,6 +147,8 @@ def _is_elsewhere(ctx: Context, statement: Statement) -> bool:
     return not _COLLECTIONS.isdisjoint(names) or any(_DOCUMENTS.search(each) for each in names)
 
 
+MAX_STEPS = 3
+"""How many calls down from a statement's function the object may be made that it stores."""
 _LITERAL = {"create table", "alter table", "generated types", DOCUMENT}
 """Sources of definitions that spell the columns as the database does."""
 
@@ -213,8 +215,26 @@ def _not_defined(ctx: Context, statement: Statement, uses: Iterable[ColumnUse]) 
             continue
         module = ctx.program.modules[use.path]
         line = _line_of(module, use, statement)
-        anchor = ir.Other(line, line, [])
+        anchor: ir.Node = ir.Other(line, line, [])
         anchor.parent = statement.node if module is statement.module else None
         definition = ctx.tables[statement.table][0]
-        ctx.add("table.missing_column", f"{statement.table}.{name}", module, anchor,
-                evidence=[Place(definition.path, definition.line)], shows=name)  # fmt: skip
+        evidence, spelled = [Place(definition.path, definition.line)], name
+        if _is_given_back(ctx, statement, use):
+            evidence.append(Place(use.path, line))
+            module, anchor, spelled = statement.module, statement.node, shown(statement, statement.table)
+        ctx.add("table.missing_column", f"{statement.table}.{name}", module, anchor, evidence=evidence,
+                shows=spelled)  # fmt: skip
+
+
+def _is_given_back(ctx: Context, statement: Statement, use: ColumnUse) -> bool:
+    """Whether another file's function, which the writer calls, made the object: it need not be meant for a row."""
+    made_by = ctx.program.modules[use.path].function_at(use.line)
+    if use.path == statement.module.path or made_by is None or statement.func is None:
+        return False
+    level = {made_by}
+    for _ in range(MAX_STEPS):
+        sites = (site.call.within for each in level for site in ctx.program.callers.get(each, ()))
+        level = {each for each in sites if each is not None}
+        if statement.func in level:
+            return True
+    return False

@@ -71,7 +71,8 @@ def schema_drift(ctx: Context) -> Iterator[Finding]:
         )
         first = next(each for each in facts if each.key == f"{table}.{names[0]}")
         grave = names[0].lower() not in told and _may_be_one(path, first)
-        evidence = (*first.evidence, *(each.place for each in facts[:6] if each is not first))
+        others = dict.fromkeys(each.place for each in facts[:6] if each.place != first.place)
+        evidence = (*first.evidence, *others)
         yield Finding(
             "schema-drift",
             path,

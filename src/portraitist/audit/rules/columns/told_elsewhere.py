@@ -1,6 +1,7 @@
 """Columns that a repository names though no definition of its database has them. Part of `schema-drift`.
 
-Types of the database that are written by hand, and SQL blocks of any document: a guide tells its reader to run them.
+Types of the database that are written by hand, SQL blocks of any document (a guide tells its reader to run them), and
+SQL files that fill a column by hand: whoever wrote them had it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,34 @@ def _told(ctx: Context) -> dict[str, set[str]]:
         elif file.language == "doc" and "```" in file.text and not _PLANS.search(file.path):
             for block in _FENCE.finditer(file.text):
                 _of_block(block.group("sql"), found)
+        elif file.language == "sql" and _UPDATES.search(file.words):
+            _set_by_hand(file.text, found)
     return found
+
+
+_UPDATES = re.compile(r"\b(update|insert)\b", re.I)
+_FUNCTIONS = re.compile(r"(\$\w*\$).*?\1", re.S)
+_UPDATED = re.compile(
+    r"\bupdate\s+(?:only\s+)?(?:\w+\.)?[\"`]?(?P<table>\w+)[\"`]?\s+set\s+(?P<sets>.*?)(?=\bwhere\b|\breturning\b|;|\Z)",
+    re.S | re.I,
+)
+_SET = re.compile(r"(?:^|,)\s*[\"`]?(?P<name>\w+)[\"`]?\s*=")
+
+
+_INSERTED = re.compile(
+    r"\binsert\s+into\s+(?:\w+\.)?[\"`]?(?P<table>\w+)[\"`]?\s*\((?P<names>[^()]*)\)\s*(?:values|select)\b",
+    re.I,
+)
+
+
+def _set_by_hand(text: str, found: dict[str, set[str]]) -> None:
+    """The columns that the statements of an SQL file fill, its functions left out: these run later, or never."""
+    plain = _FUNCTIONS.sub("", text)
+    for each in _INSERTED.finditer(plain):
+        found.setdefault(each["table"], set()).update(re.findall(r"\w+", each["names"].lower()))
+    for each in _UPDATED.finditer(plain):
+        names = {one["name"].lower() for one in _SET.finditer(each["sets"].strip())}
+        found.setdefault(each["table"], set()).update(names)
 
 
 def _of_block(text: str, found: dict[str, set[str]]) -> None:

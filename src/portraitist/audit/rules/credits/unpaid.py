@@ -155,6 +155,7 @@ def _bought(ctx: Context, route: Route, way: dict[ir.Func, ir.Call | None]) -> I
 def _is_bought(statement: Statement, use: ColumnUse, here: Given | None) -> bool:
     """Whether a column gets the value of something paid for, or what the request says of it."""
     begun = "subscri" in statement.table.lower() and snake(use.column) == "status" and statement.insert
+    begun = begun and not any(_is_free(each) for each in statement.columns)
     if not _BOUGHT.search(snake(use.column)) and not begun:
         return False
     if isinstance(use.value, Known):
@@ -162,6 +163,26 @@ def _is_bought(statement: Statement, use: ColumnUse, here: Given | None) -> bool
         return bool(_GRANTED.match(str(use.value.value))) and not (signs_up and use.value.value is not True)
     return not statement.insert and here is not None and is_given(here, use.node)
 
+
+def _is_free(use: ColumnUse) -> bool:
+    """`plan: "FREE"`, `tier: Plan.FREE`, `planId: PLANS.free.id`: such a row is what everybody begins with."""
+    if not _PLAN.search(snake(use.column)):
+        return False
+    known = isinstance(use.value, Known) and isinstance(use.value.value, str)
+    said = (
+        str(use.value.value)
+        if known and isinstance(use.value, Known)
+        else ir.dotted(use.node)
+        if use.node
+        else ""
+    )
+    return any(_FREE.search(snake(each)) for each in said.split("."))
+
+
+_PLAN = re.compile(
+    r"(^|_)(plan|tier|package|product|membership|level|type|kind)(_(id|type|name|tier|level|code|key|slug))?$"
+)
+_FREE = re.compile(r"(^|_)(free|trial|starter_free|guest|no_plan|none)(_|$)", re.I)
 
 _PEOPLE = re.compile(r"(^|_)(users?|profiles?|accounts?|members?|customers?|people)$")
 """Tables of which a new row is a new member: the plan that it begins with is what everybody begins with."""

@@ -12,6 +12,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.names.after_failure import read_after_failure
+from portraitist.audit.rules.names.ambient import is_declared
 from portraitist.audit.rules.names.missing_members import missing_methods
 from portraitist.audit.rules.names.unbound import read_too_early
 
@@ -42,10 +43,10 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
     """A name that is called or read, in a file that touches the provider or serves routes, and bound nowhere.
 
     It is told once for each function that uses it. A name that is used only where the names that there are hold it
-    (`"cover" in dir()`) is left alone. Names that a template, a bundler, automatic imports or a star
-    import may provide are not judged. In Python also a local name that is read before it can have a value, in every
-    file (`unbound`), one that a failure leaves without (`after_failure`), and methods that a class of the repository
-    does not have (`missing_members`).
+    (`"cover" in dir()`) is left alone. Names that a template, a bundler, automatic imports, a star
+    import or ambient declarations (`ambient`) may provide are not judged. In Python also a local name that is read
+    before it can have a value, in every file (`unbound`), one that a failure leaves without (`after_failure`), and
+    methods that a class of the repository does not have (`missing_members`).
     """
     yield from read_too_early(ctx)
     yield from read_after_failure(ctx)
@@ -91,6 +92,7 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
                 or ctx.role_at(module, name) not in LIVE_ROLES
                 or _in_annotation(name)
                 or _is_asked_for(name)
+                or is_declared(ctx, module, name.id)
             ):
                 continue
             seen.add((name.within, name.id))

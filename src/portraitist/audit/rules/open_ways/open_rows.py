@@ -20,7 +20,8 @@ from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
 from portraitist.audit.rules.credits.granted import proves_payment
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
-from portraitist.audit.rules.open_ways.sweeps import swept
+from portraitist.audit.rules.open_ways.meant import counts_visits, declared_public
+from portraitist.audit.rules.open_ways.sweeps import is_aged, swept
 from portraitist.audit.rules.provider_told import asks_provider
 from portraitist.audit.rules.requests import below, is_given
 from portraitist.audit.rules.senders.webhooks import verifies
@@ -52,8 +53,8 @@ def weight_of(ctx: Context, route: Route, statement: Statement) -> int:
     """
     if statement.kind == "read":
         declared = any("public" in ir.dotted(node).lower() for _, node in route.guards)
-        return BARELY if declared else 41
-    meant = _FOR_STRANGERS.search(route.path) or any(_counts_visits(each) for each in route.funcs)
+        return BARELY if declared or declared_public(route) else 41
+    meant = _FOR_STRANGERS.search(route.path) or any(counts_visits(each, statement) for each in route.funcs)
     return BARELY if meant or asks_provider(ctx, statement) else 72
 
 
@@ -62,18 +63,6 @@ _FOR_STRANGERS = re.compile(
     r"|(^|/)likes?(/|$)|rsvp|push(/|$)|subscribe(/|$)|guest-?_?book",
     re.I,
 )
-_VISITS = re.compile(r"clicks?|views?|hits|visits?|opens|impressions|downloads?|scans", re.I)
-
-
-def _counts_visits(func: ir.Func) -> bool:
-    """`clicks: link.clicks + 1`, `{ views: { increment: 1 } }`: all that is stored is that somebody came by."""
-    ones = (each for each in ir.find(func, ir.Prop) if each.key and _VISITS.fullmatch(each.key.lstrip("_")))
-    return any(
-        (isinstance(one, ir.Bin) and one.op == "+")
-        or (isinstance(one, ir.Prop) and one.key in {"increment", "$inc"})
-        for each in ones
-        for one in ir.walk(each.value)
-    )
 
 
 def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
@@ -103,7 +92,7 @@ def _gravest(ctx: Context, route: Route, ways: list[ir.Func]) -> tuple[str, Plac
     if (ended := swept(ctx, route, ways)) is not None:
         does = "deletes from" if ended.kind == "delete" else "ends work of"
         does = f"{does} {ended.table} whoever it belongs to, by its state, and asks nobody"
-        return does, _place(ended), _where_others_ask(ctx, 63)
+        return does, _place(ended), _where_others_ask(ctx, 63) if not is_aged(ctx, ended, ways) else BARELY
     return None
 
 

@@ -20,6 +20,7 @@ _CHOSEN = re.compile(
     r"(^|_)(status|state|phase|(created|updated|started|expires|expired|finished|completed)(_?at)?)$"
 )
 """Columns by which rows of everybody are found: what they are at, and since when."""
+_SINCE = re.compile(r"(^|_)(created|updated|started|expires|expired|finished|completed)(_?at)?$")
 _ENTRANCE = re.compile(
     r"web-?_?hook|callback|log-?in|log-?out|sign-?in|/auth\b|verif|passw|session|otp|token|seed", re.I
 )
@@ -39,6 +40,12 @@ def swept(ctx: Context, route: Route, ways: list[ir.Func]) -> Statement | None:
         each for each in made if each.table in found and _ends(each) and open_data.unprotected(ctx, each)
     )
     return next((each for each in ending if open_data.is_members(ctx, each.table)), None)
+
+
+def is_aged(ctx: Context, ended: Statement, ways: list[ir.Func]) -> bool:
+    """Whether only rows of a certain age are ended or deleted: whoever calls early does no more than the timer."""
+    made = (each for func in ways for each in ctx.statements_under.get(func, ()) if each.table == ended.table)
+    return any(_by_state(ctx, each) and any(_SINCE.search(snake(one)) for one in each.where) for each in made)
 
 
 def _by_state(ctx: Context, statement: Statement) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.secrets.spelled import is_everybodys
 from portraitist.audit.source import SourceFile
 
 _MARKS = ("pdl_", "pcsk_", "AIza")
@@ -53,17 +54,40 @@ def committed(ctx: Context) -> Iterator[Finding]:
 
 def _by_form(file: SourceFile) -> Iterator[Finding]:
     google = _PAID_BY_IT.search(file.text) is not None
-    for number, line in enumerate(file.text.split("\n"), 1):
+    lines = file.text.split("\n")
+    for number, line in enumerate(lines, 1):
         if len(line) > 2000:
             continue
-        if _FURTHER.search(line) or (google and _OF_GOOGLE.search(line)):
+        if _FURTHER.search(line) or (google and _OF_GOOGLE.search(line) and not _is_for_pages(lines, number)):
             yield _found(file, number, "a service's key is committed (redacted)", 88)
+
+
+_FOR_PAGES = re.compile(r"firebase(?!.*admin)|maps", re.I)
+_WEB_APP = re.compile(r"auth_?domain|messaging_?sender|storage_?bucket", re.I)
+_NAME = re.compile(r"^\s*(-\s*)?[\"']?(name|variable|key)[\"']?\s*:", re.I)
+_VALUE = re.compile(r"^\s*(-\s*)?[\"']?(value|default)[\"']?\s*:", re.I)
+
+
+def _is_for_pages(lines: list[str], number: int) -> bool:
+    """Whether a key of Google's is a page's, which every visitor gets: by its name, or as `apiKey` of a web app.
+
+    In lists of names and values (`- variable: NEXT_PUBLIC_FIREBASE_API_KEY`, `value: …`) the name is the entry beside.
+    """
+    named = _OF_GOOGLE.sub("", lines[number - 1])
+    below = lines[number : number + 3]
+    if _VALUE.match(named):
+        beside = (*lines[max(0, number - 2) : number - 1], *below[:1])
+        named = next((each for each in beside if _NAME.match(each)), "")
+    web_app = re.search(r"\bapi_?key", named, re.I) is not None and any(map(_WEB_APP.search, below))
+    return _FOR_PAGES.search(named) is not None or (web_app and not re.search(r"gemini|google", named, re.I))
 
 
 def _settings(file: SourceFile) -> Iterator[Finding]:
     for number, line in enumerate(file.text.split("\n"), 1):
         told = _LINE.match(line) if len(line) < 1000 else None
         if told is None or not _SECRETISH.search(told["name"]) or _GIVEN_OUT.search(told["name"]):
+            continue
+        if is_everybodys(told["value"]):
             continue
         if not _NO_SECRET.search(told["value"]) and len(re.findall(r"\d", told["value"])) > 2:
             yield _found(file, number, f"a secret in {told['name']} is committed (redacted)", 88)

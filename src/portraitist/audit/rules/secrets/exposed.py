@@ -173,7 +173,7 @@ def _by_form(ctx: Context) -> Iterator[Finding]:
             real = found and not _NO_KEY.search(found.group()) and _has_body(file, number, line, found)
             if found and file.role == "test" and found.group().startswith("whsec_"):
                 real = None  # a signature's test vector needs a key; it opens nothing
-            if real or (file.language == "env" and not example and _env_secret(line)):
+            if real or (file.language == "env" and not example and _env_secret(line, file.text)):
                 key = _name_of(line[: found.start()] if found and real else line[: line.find("=") + 1])
                 message = f"a secret{' in ' + key if key else ''} is committed (redacted)"
                 nothing = _OPENS_NOTHING.match(key) or (
@@ -235,7 +235,8 @@ _OPENS_NOTHING = re.compile(r"AWS_ACCESS_KEY_ID|VERCEL_OIDC_TOKEN")
 """Half of a pair, and a token that is gone within hours. So is a signed address, which holds the same half."""
 
 
-def _env_secret(line: str) -> bool:
+def _env_secret(line: str, text: str) -> bool:
+    """Whether a line of an environment file sets a secret: neither a placeholder nor what the file says is public."""
     found = re.match(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*[\"']?([^\s\"'#]{16,})", line)
     return bool(
         found
@@ -243,4 +244,12 @@ def _env_secret(line: str) -> bool:
         and not _HARMLESS.search(found.group(1))
         and not _PLACEHOLDER.search(found.group(2))
         and found.group(1).lower() not in found.group(2).lower()  # `CLIENT_SECRET=my_client_secret`
+        and not spelled.is_everybodys(found.group(2))
+        and found.group(2) not in (each[1] for each in _FOR_ALL.findall(text))
     )
+
+
+_FOR_ALL = re.compile(
+    r"^\s*(?:export\s+)?(\w*(?:(?<![A-Z])ANON(?![A-Z])|PUBLISHABLE)\w*)\s*=\s*[\"']?([^\s\"'#]{16,})", re.M
+)
+"""Variables of keys that visitors are given, with their values."""

@@ -17,6 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import last_name, names_in, trace
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.secrets.surroundings import on_machines_alone
 from portraitist.audit.rules.syntax import is_set, leaves_in_production
 
 _SIGNS = re.compile(
@@ -180,10 +181,12 @@ def _counts(ctx: Context, module: Module, name: str) -> bool:
 
 
 def refused(ctx: Context, module: Module, line: int, name: str, text: str) -> bool:
-    """Whether the text serves developers alone: by the file, by a branch around, or by a test that leaves."""
+    """Whether the text serves developers alone: by its file, a branch or choice around, or a test that leaves."""
     if _ELSEWHERE.search(module.path):
         return True
     if any(_is_trial(each, line) or _is_behind(each, line) for each in module.all(ir.If)):
+        return True
+    if on_machines_alone(module, line, text):
         return True
     spellings = {name.lower(), name.lower().replace("_", "")}
     named = (one for one in ctx.live if any(each in one.lowered for each in spellings))

@@ -139,7 +139,7 @@ def _is_secret(name: str, lit: ir.Lit) -> bool:
 def _looks_secret(value: str) -> bool:
     """Whether a text is none of the plain words, names and holes that stand where a secret will."""
     text = _plain(value.removeprefix("Bearer ").removeprefix("Token ").removeprefix("Basic "))
-    if _NO_SECRET.search(text) or _is_everybodys(text):
+    if _NO_SECRET.search(text) or is_everybodys(text):
         return False
     return len(re.findall(r"\d", text)) > 2 and bool(re.search(r"[A-Za-z]{2}", text))
 
@@ -155,10 +155,11 @@ def _plain(text: str) -> str:
     return said.decode("ascii").strip() if all(32 <= each < 127 or each == 10 for each in said) else text
 
 
-def _is_everybodys(text: str) -> bool:
-    """Whether a token is the one that every local database of Supabase is made with."""
+def is_everybodys(text: str) -> bool:
+    """Whether a token is made for everybody: the visitors' (`anon`), or the one of every local database of Supabase."""
     parts = text.split(".")
-    return len(parts) == 3 and text.startswith("eyJ") and _payload(parts[1]).get("iss") == "supabase-demo"
+    said = _payload(parts[1]) if len(parts) == 3 and text.startswith("eyJ") else {}
+    return said.get("iss") == "supabase-demo" or said.get("role") == "anon"
 
 
 @functools.cache

@@ -6,13 +6,16 @@ hears or asks ends for the same table, or what sweeps old rows, is no concern of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.database import snake
+from portraitist.audit.link.values import Known
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.answers.ends import SUCCESS, Root, roots, swept_tables
-from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.base import finding, live_statements
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.states.marks import marks
 from portraitist.audit.rules.syntax import fails
@@ -39,6 +42,7 @@ def ends_untold(ctx: Context) -> Iterator[Finding]:
             left = done - root.ends(answer)
             left = {each for each in left if "{" not in each}
             left -= {table for each in every if each is not root for table in each.ends(answer)}
+            left -= _made_on_success(ctx, root, answer)
             others = root.ends(answer) - root.ends("running")
             if others:
                 left &= open_
@@ -65,6 +69,7 @@ def ends_without_trace(ctx: Context) -> Iterator[Finding]:
         for answer in ("failed", "canceled"):
             left = {each for each in root.results() - root.touched(answer) if "{" not in each}
             left -= {table for each in every if each is not root for table in each.touched(answer)}
+            left -= _made_on_success(ctx, root, answer)
             if not left or _goes_elsewhere(ctx, root, answer):
                 continue
             node, line, end = _where(root, answer, left)
@@ -74,6 +79,39 @@ def ends_without_trace(ctx: Context) -> Iterator[Finding]:
             yield finding("stuck-status", module, node, message, key=f"{module.scope_name(root.func)} traceless",
                           weight=BARELY, line=line, end=end)  # fmt: skip
             break
+
+
+def _made_on_success(ctx: Context, root: Root, answer: str) -> set[str]:
+    """The tables whose rows are made nowhere but on the way of success: another answer finds none to leave open.
+
+    Rows of another kind (`type: "source"` beside `type: "render"`) are not those that success ends.
+    """
+    before = {each.statement for name in ("running", answer) for each in root.walks[name].effects}
+    made = {each.statement for each in root.walks[SUCCESS].effects if each.statement.insert} - before
+    tables = {each.table for each in made}
+    for each in live_statements(ctx, "write") if tables else ():
+        if each.insert and each not in made and each.table in tables:
+            alike = (one for one in made if one.table == each.table)
+            tables -= {one.table for one in alike if not _is_other_kind(each, one)}
+    return tables
+
+
+def _is_other_kind(first: Statement, second: Statement) -> bool:
+    """Whether two rows of one table differ in a word that is no state: `type`, `role`."""
+    said = {
+        each.column: each.value.value
+        for each in first.columns
+        if isinstance(each.value, Known)
+        and isinstance(each.value.value, str)
+        and _KIND.search(snake(each.column))
+    }
+    return any(
+        isinstance(each.value, Known) and said.get(each.column, each.value.value) != each.value.value
+        for each in second.columns
+    )
+
+
+_KIND = re.compile(r"(^|_)(type|kind|category|purpose)$")
 
 
 def _is_taken_for_work(root: Root) -> bool:
