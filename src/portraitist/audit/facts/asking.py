@@ -235,6 +235,31 @@ def _proven_before(ctx: Context, module: Module, node: ir.If) -> str:
     return ""
 
 
+def of_servers_alone(ctx: Context, func: ir.Func) -> frozenset[ir.Node]:
+    """What a function takes on only from who sends a secret of the server: assignments there, arms of a choice.
+
+    `if (token === SERVICE_KEY && body.user_id) userId = body.user_id`: another program says for whom it acts.
+    """
+    module, found = ctx.program.module_of[func], set[ir.Node]()
+    for branch in ir.find(func, ir.If):
+        if _proves_server(ctx, module, branch.test):
+            found.update(one for each in branch.then for one in ir.find(each, ir.Assign))
+    for choice in ir.find(func, ir.Cond):
+        if _proves_server(ctx, module, choice.test):
+            found.add(choice.then)
+    return frozenset(found)
+
+
+def _proves_server(ctx: Context, module: Module, test: ir.Node) -> bool:
+    """Whether a test holds only where what was sent is a secret of the server."""
+    for part in joined(test, AND):
+        ways = list(_alternatives(module, part))
+        equal = all(any(one.op in {"==", "==="} for one in ir.find(each, ir.Bin)) for each in ways)
+        if equal and all(_holds_secret(ctx, module, each) for each in ways):
+            return True
+    return False
+
+
 def _ways_past(module: Module, test: ir.Node) -> Iterator[list[ir.Node]]:
     """What lets a caller past a test that refuses, for each of the reasons to refuse: all ways round that reason.
 

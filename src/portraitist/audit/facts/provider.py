@@ -275,9 +275,14 @@ def _value(value: Value) -> object:
     return fold(value)
 
 
+_QUERY = re.compile(r"[?#]|&\w+=")
+"""Where an address's path ends; also behind a first parameter that is joined by what may be `?` or `&`."""
+
+
 def webhook_path(address: str | None) -> str:
+    """The path of an address that is given for webhooks; `{}` where it is not known."""
     text = re.sub(r"^((https?:|\{[^}]*\}:?)?//[^/]+|\{[^}]*\})", "", address or "{}")
-    path = text.partition("?")[0]
+    path = _QUERY.split(text, maxsplit=1)[0]
     if address and not path.strip("/") and re.fullmatch(r"https?://[\w.-]+/?", address):
         return address
     return path if path.strip("/") else "{}"

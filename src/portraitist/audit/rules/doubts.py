@@ -7,13 +7,16 @@ finding false belongs into its rule; which findings are grave, and which are one
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import helpers_of, live_statements, runs_in_browser
+from portraitist.audit.rules.read_columns import is_read
 
 DEPTH = 3
 MOST_FUNCTIONS = 60
@@ -42,7 +45,9 @@ _CONTESTED = {
         r"|^where the copy is not made",
         "null-composite": r"may be (null|nothing)",
         "no-retry": r"could not be extracted|nothing asks for it|becomes .* stores that as done",
-        "stuck-status": r"^failed and canceled|is stored before it is queued|^the row of"
+        "idor": r" adds to \S+ by whichever |^(write|delete) on \S+ by (?!id )",
+        "stuck-status": r"^failed and canceled|^how the work stands is kept|leaves the state in \S+ as it is$"
+        r"|^work that failed is passed over|is stored before it is queued|^the row of"
         r"|without an output changes no state",
         "undefined-name": r"^the class |has no value here",
         "version-parse-fragile": r"read by a pattern",
@@ -152,13 +157,44 @@ def _is_of_others(_ctx: Context, finding: Finding) -> bool:
     return _LIKED.search(finding.path) is not None
 
 
-_COLUMN_OF = re.compile(r"lets members set .* of their own row in (\w+)$")
+_COLUMN_OF = re.compile(r"lets members set (.*) of their own row in (\w+)$")
+_ASIDE = re.compile(r"(^|/)[\w-]*(deploy(ment)?|temp|tmp|dist|release|package)[\w-]*/")
 
 
 def _is_left_behind(ctx: Context, finding: Finding) -> bool:
-    """A table that no code names any more, though its policies are as open as ever."""
-    table = _COLUMN_OF.search(finding.message) if ctx.statements else None
-    return table is not None and not any(table.group(1) in each.file.text for each in ctx.live)
+    """A table that no code names any more, or columns that nothing asks, though their policies are as open as ever."""
+    told = _COLUMN_OF.search(finding.message) if ctx.statements else None
+    if told is None:
+        return False
+    table, mapped = re.escape(told.group(2)), told.group(2).replace("_", "").removesuffix("s")
+    named = re.compile(
+        rf"([\"'`]|(?<!stripe)\.|rest/v1/){table}(?![\w/-])|[\s,]{table}(!\w+)?\(|\b(prisma|db|tx)\.{mapped}s?\b",
+        re.I,
+    )
+    if not any(named.search(each.file.text) for each in ctx.once(_originals)):
+        return True
+    return not any(_is_asked_of(ctx, each, told.group(2)) for each in told.group(1).split(", "))
+
+
+def _originals(ctx: Context) -> list[Module]:
+    """The live files, but for those that a folder for what is sent out holds once more: `deployment/api/users.js`."""
+    names = Counter(_tail(each.path) for each in ctx.live)
+    return [each for each in ctx.live if not _ASIDE.search(each.path) or names[_tail(each.path)] < 2]
+
+
+def _tail(path: str) -> tuple[str, ...]:
+    return PurePosixPath(path).parts[-2:]
+
+
+def _is_asked_of(ctx: Context, column: str, table: str) -> bool:
+    """Whether anything may ask a column of members; a role that a page fills in is what they do for a living."""
+    spoken = column == "role" and any(
+        each.table == table
+        and runs_in_browser(each.module)
+        and column in {one.column for one in each.columns}
+        for each in live_statements(ctx, "write")
+    )
+    return not spoken and is_read(ctx, column)
 
 
 _LETTERS = re.compile(r"notification|message", re.I)
@@ -256,6 +292,25 @@ def _is_set_up(_ctx: Context, finding: Finding) -> bool:
     return _SETS_UP.search(finding.path) is not None or _TRIED.search(finding.message) is not None
 
 
+_LACKS = re.compile(r"has no column ([\w, ]+) in any definition$")
+
+
+def _may_not_be_sent(ctx: Context, finding: Finding) -> bool:
+    """Columns that a handler writes only where its caller sends them, and no page that names its address names them."""
+    lacks = _LACKS.search(finding.message)
+    own = [each for each in ctx.routes if each.module.path == finding.path and each.is_http] if lacks else []
+    text = _all_code(ctx, finding) if own else ""
+    for column in lacks.group(1).split(", ") if lacks else ():
+        given = rf"\b{re.escape(column)}\b"
+        if not re.search(rf"\(?{given}\s*!==?\s*(undefined|null)\b|\bif\s+{given}\s+is\s+not\s+None\b", text):
+            return False
+        paths = {each.path.partition("[")[0].partition("{")[0].rstrip("/") for each in own}
+        others = (each.file.text for each in ctx.live if each.path != finding.path)
+        if any(re.search(given, each) and any(one in each for one in paths) for each in others):
+            return False
+    return bool(own)
+
+
 _TRIED = re.compile(
     r"local_?dev|development|VERIFY_TOKEN|(?<![a-z])(dev|test|demo|sample|dummy|placeholder)", re.I
 )
@@ -305,4 +360,5 @@ _DOUBTS: dict[str, tuple[Callable[[Context, Finding], bool], ...]] = {
     "secret-in-repo": (_is_set_up,),
     "client-exposed-token": (_may_stay_here,),
     "undefined-name": (_is_asked_for,),
+    "schema-drift": (_may_not_be_sent,),
 }

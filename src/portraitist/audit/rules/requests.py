@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import of_servers_alone
 from portraitist.audit.facts.auth import dependencies
-from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
@@ -70,6 +71,8 @@ class Given:
     func: ir.Func
     names: frozenset[str]
     way: tuple[ir.Func, ...]
+    of_servers: frozenset[ir.Node] = frozenset()
+    """What is taken on from another program alone, which sends a secret of the server."""
 
 
 def below(ctx: Context, route: Route) -> list[Given]:
@@ -81,7 +84,11 @@ def _below(ctx: Context, route: Route) -> list[Given]:
     found: list[Given] = []
     queue = [
         Given(
-            each.module, each.node, frozenset(_parameters(ctx, route, each.module, each.node)), (each.node,)
+            each.module,
+            each.node,
+            frozenset(_parameters(ctx, route, each.module, each.node)),
+            (each.node,),
+            ctx.once(of_servers_alone, each.node),
         )
         for each in route.handlers
         if isinstance(each.node, ir.Func) and each.module is not None
@@ -97,7 +104,8 @@ def _below(ctx: Context, route: Route) -> list[Given]:
             names = frozenset(_handed(here, call, func))
             if names:
                 seen.add(func)
-                queue.append(Given(module, func, names, (*here.way, func)))
+                servers = ctx.once(of_servers_alone, func)
+                queue.append(Given(module, func, names, (*here.way, func), servers))
     return found
 
 
@@ -228,7 +236,8 @@ def is_given(here: Given, node: ir.Node | None, depth: int = 0) -> bool:
     if isinstance(node, ir.Other) and len(node.parts) == 1:
         return is_given(here, node.parts[0], depth + 1)  # `...parts`
     if isinstance(node, ir.Cond):
-        return is_given(here, node.then, depth + 1) or is_given(here, node.other, depth + 1)
+        told = node.then not in here.of_servers and is_given(here, node.then, depth + 1)
+        return told or is_given(here, node.other, depth + 1)
     return False
 
 
@@ -236,6 +245,15 @@ _FRESH = re.compile(
     r"(^|\.)(Math\.random|Date\.now|randomUUID|uuid[1-7]|uuidv[1-7]|nanoid|cuid|token_hex|token_urlsafe)$"
 )
 """What makes a name that nobody else has."""
+
+
+def told_by_server(ctx: Context, statement: Statement, node: ir.Node) -> bool:
+    """Whether what a statement is given is a variable that the request sets only where it holds a server's secret."""
+    around = (each for each in ir.ancestors(statement.node) if isinstance(each, ir.Func))
+    proven = {one for func in around for one in ctx.once(of_servers_alone, func)}
+    bound = bindings_of(statement.module, node)
+    chosen = (each for each in (node, *(one.value for one in bound)) if isinstance(each, ir.Cond))
+    return any(each.node in proven for each in bound) or any(each.then in proven for each in chosen)
 
 
 def of_chosen_row(ctx: Context, here: Given, node: ir.Node | None) -> bool:
@@ -269,6 +287,7 @@ def _name_given(here: Given, node: ir.Name, depth: int) -> bool:
     return any(
         not any(str(key) in _OTHERS for key in each.keys)
         and each.node.within is not None
+        and each.node not in here.of_servers
         and is_given(here, each.value, depth + 1)
         for each in earlier
     )

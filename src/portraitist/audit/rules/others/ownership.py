@@ -47,7 +47,7 @@ from portraitist.audit.rules.others.checks import (
 from portraitist.audit.rules.others.loosely import loosely_kept
 from portraitist.audit.rules.others.table_owners import Owner, Owners, asks_for_parent, place_near
 from portraitist.audit.rules.provider_told import asks_provider, plain_ids
-from portraitist.audit.rules.requests import below, is_given
+from portraitist.audit.rules.requests import below, is_given, told_by_server
 
 _REQUEST = {"req", "request"}
 
@@ -156,6 +156,8 @@ def _owner_of_request(
     if _is_id(others) or any(tests_owner(ctx, each) for each in ir.find(statement.func, ir.Bin)):
         return None
     for column, node in statement.where_values:
+        if told_by_server(ctx, statement, node):
+            continue
         ways = [ir.dotted(part) for _, part in trace(ctx, statement.module, node)]
         given = any(_GIVEN.search(each) and each.partition(".")[0] in _REQUEST for each in ways)
         if snake(column) in ctx.words.owner_columns and given:

@@ -10,10 +10,13 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import joined
 from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.weights import same_path
 from portraitist.audit.model import LIVE_ROLES, Fact, Finding, Place
-from portraitist.audit.rules.base import finding, names_in
+from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways.middleware import lets_nobody_in
 from portraitist.audit.rules.open_ways.open_data import unprotected
 from portraitist.audit.rules.requests import below, is_given, of_chosen_row, within_reach
@@ -81,10 +84,31 @@ def _shut_out(ctx: Context) -> Iterator[Finding]:
         message = f"{route.path} is never reached: the middleware turns away whoever is not signed in, the provider too"
         told = next((each for each in sent if same_path(route.path, each.key)), None)
         if told is None:
-            yield finding("webhook-missing-handler", module, node, message, key=route.path, weight=_SHUT_OUT,
+            weight = _SHUT_OUT if _is_called(ctx, route) else BARELY
+            yield finding("webhook-missing-handler", module, node, message, key=route.path, weight=weight,
                           end=route.head)  # fmt: skip
         else:
             yield _at_the_address(told, message, (Place(module.path, node.line),), _SHUT_OUT)
+
+
+def _is_called(ctx: Context, route: Route) -> bool:
+    """Whether a service may call a route: one that signs what it sends, or another file has the address.
+
+    So may the provider, where the address that it is given is not known.
+    """
+    own = route.module
+    if _SIGNED.search(f"{route.path} {own.file.text}"):
+        return True
+    if any(each.key == "{}" for each in ctx.of("webhook")) and _PROVIDERS.search(route.path):
+        return True
+    return any(route.path in each.file.text for each in ctx.live if each is not own)
+
+
+_SIGNED = re.compile(
+    r"signature|svix|constructEvent|stripe|paddle|paypal|razorpay|lemon_?squeezy|polar|creem|dodo|clerk|github",
+    re.I,
+)
+_PROVIDERS = re.compile(r"replicate|training|prediction|model|generat", re.I)
 
 
 def _at_the_address(fact: Fact, message: str, evidence: tuple[Place, ...], weight: int) -> Finding:
@@ -135,3 +159,23 @@ def changed_by_body(ctx: Context, route: Route) -> Place | None:
             ):
                 changed.append(Place(here.module.path, each.line))
     return changed[0] if changed else None
+
+
+def keeps_to_stored_id(ctx: Context, route: Route) -> bool:
+    """Whether a handler turns away whoever does not name the id that is stored with the row: a secret of a kind.
+
+    `if (!row || row.external_id !== body.id) return …`; not where it is compared only if there is one.
+    """
+    for here in below(ctx, route):
+        for branch in ir.find(here.func, ir.If):
+            for test in joined(branch.test, _EITHER) if exits(branch.then) else ():
+                if isinstance(test, ir.Bin) and test.op in {"!=", "!=="} and test.right is not None:
+                    sides = [each for each in (test.left, test.right) if _ID.search(last_name(each))]
+                    given = [is_given(here, each) for each in sides]
+                    if len(sides) == 2 and given[0] != given[1]:
+                        return True
+    return False
+
+
+_EITHER = {"or", "||"}
+_ID = re.compile(r"id$", re.I)

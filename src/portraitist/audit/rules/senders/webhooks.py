@@ -28,7 +28,13 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.requests import below, is_given
 from portraitist.audit.rules.senders.bots import unasked_updates
-from portraitist.audit.rules.senders.handlers import LOOKED_UP, asks_as_visitor, changed_by_body, hears_event
+from portraitist.audit.rules.senders.handlers import (
+    LOOKED_UP,
+    asks_as_visitor,
+    changed_by_body,
+    hears_event,
+    keeps_to_stored_id,
+)
 from portraitist.audit.rules.senders.messengers import unsigned_messages
 from portraitist.audit.rules.senders.open_checks import NOTHING, only_logged, open_check
 from portraitist.audit.rules.senders.pretended import agrees, pretended
@@ -87,7 +93,11 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
             message = f"{route.key} only logs that its body is not signed as it should be, and goes on"
         evidence = fact.evidence if own and fact is not None else [changed] if changed is not None else []
         quiet = (
-            not acts or lacks.startswith(TRUSTED) or _only_notes(ctx, route) or asks_as_visitor(ctx, route)
+            not acts
+            or lacks.startswith(TRUSTED)
+            or _only_notes(ctx, route)
+            or asks_as_visitor(ctx, route)
+            or keeps_to_stored_id(ctx, route)
         )
         weight = BARELY if quiet else _WEIGHTS.get(lacks, 82 if own else 71)
         yield finding("webhook-unverified", *route.home, message, key=route.key, weight=weight,

@@ -14,6 +14,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, callers_of, finding, helpers_of, last_name
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.read_columns import is_read
 from portraitist.audit.rules.state_words import RESTING, RUNNING
 from portraitist.audit.rules.states.marks import Mark, marks, spelled, states_of, writers
 from portraitist.audit.rules.states.open_ends import hooks_of
@@ -61,7 +62,8 @@ def lost_with_the_process(ctx: Context) -> Iterator[Finding]:
             found.add((mark.key, func))
             task = f"the task that line {start.line} of {module.path} starts in this process"
             message = f"only {task} ends {mark.key}: a restart leaves it as it is here"
-            yield finding("stuck-status", mark.module, mark.node, message, key=f"{mark.key} {func.name}", weight=46,
+            weight = 46 if is_read(ctx, mark.column) else BARELY  # what nothing reads keeps nobody waiting
+            yield finding("stuck-status", mark.module, mark.node, message, key=f"{mark.key} {func.name}", weight=weight,
                           line=mark.line, end=mark.end, evidence=[Place(module.path, start.line)])  # fmt: skip
             message = (
                 f"only this process ends {mark.key} by the task that is started here: a restart loses it"
