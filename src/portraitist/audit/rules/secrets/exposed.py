@@ -236,7 +236,12 @@ _OPENS_NOTHING = re.compile(r"AWS_ACCESS_KEY_ID|VERCEL_OIDC_TOKEN")
 
 
 def _env_secret(line: str, text: str) -> bool:
-    """Whether a line of an environment file sets a secret: neither a placeholder nor what the file says is public."""
+    """Whether a line of an environment file sets a secret: neither a placeholder nor what the file says is public.
+
+    A signed token is judged by what it says of itself, whatever its name says.
+    """
+    if spelled.serves(line):
+        return True
     found = re.match(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*[\"']?([^\s\"'#]{16,})", line)
     return bool(
         found
@@ -245,7 +250,10 @@ def _env_secret(line: str, text: str) -> bool:
         and not _PLACEHOLDER.search(found.group(2))
         and found.group(1).lower() not in found.group(2).lower()  # `CLIENT_SECRET=my_client_secret`
         and not spelled.is_everybodys(found.group(2))
-        and found.group(2) not in (each[1] for each in _FOR_ALL.findall(text))
+        and (
+            found.group(2).startswith("eyJ")
+            or found.group(2) not in (each[1] for each in _FOR_ALL.findall(text))
+        )
     )
 
 

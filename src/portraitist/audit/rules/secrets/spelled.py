@@ -61,7 +61,7 @@ def spelled(ctx: Context) -> Iterator[Finding]:
             if _is_secret(name, lit):
                 tried = module.role == "script" and name.lower().endswith(("password", "passwd"))
                 unknown = (BARELY if runs_in_browser(module) or tried else 78, "a secret")
-                graded = _SERVICE_ROLE if _serves(str(lit.value)) else unknown
+                graded = _SERVICE_ROLE if serves(str(lit.value)) else unknown
                 graded = (BARELY, "a token for some days") if _is_brief(str(lit.value)) else graded
                 yield _found(module.path, lit.line, name, *graded)
     for file in (*ctx.tree.files, *ctx.tree.others):
@@ -102,7 +102,7 @@ def _in_text(file: SourceFile) -> Iterator[Finding]:
     for number, line in enumerate(file.text.split("\n"), 1):
         if len(line) >= 2000:
             continue
-        if file.language != "env" and _serves(line):
+        if file.language != "env" and serves(line):
             yield _found(file.path, number, "", *_SERVICE_ROLE)
         elif not prose and _opens(line):
             yield _found(file.path, number, "", 84, "a database's address with its password")
@@ -168,7 +168,7 @@ def _names_secret(name: str) -> bool:
     return _NAMED.search(plain) is not None and not _PUBLIC_NAME.search(plain)
 
 
-def _serves(line: str) -> bool:
+def serves(line: str) -> bool:
     """Whether a line holds a signed token of the service role, which passes by every policy of the database."""
     for found in _JWT.finditer(line) if "eyJ" in line else ():
         payload = _payload(found.group(1))
