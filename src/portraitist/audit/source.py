@@ -304,7 +304,7 @@ def language_of(path: str) -> tuple[str, str]:
 
 _ENVIRONMENT = re.compile(
     r"\.env$|env\.(example|sample)$"
-    r"|(^|[._-])env([._-](example|sample|template|dist|local|dev|development|staging|prod|production))+(\.txt)?$",
+    r"|(^|[._-])env([._-]\w+)?([._-](example|sample|template|dist|local|dev|development|staging|prod|production))+(\.txt)?$",
     re.I,
 )
 """Names of files of settings without the dot in front: `env.example.txt`, `config.env`, `env.production`."""

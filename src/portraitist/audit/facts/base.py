@@ -114,9 +114,9 @@ class Route:
     @property
     def home(self) -> tuple[Module, ir.Node]:
         """Where a reader looks for what is missing: the view behind a list of URLs, the function that a file's export
-        wraps or a router is given by its name, else the registration itself."""
+        wraps or a router or a timer is given by its name, else the registration itself."""
         listed = self.framework == "python" and "urlpatterns" in self.module.top.names
-        named = self.framework == "express"
+        named = self.framework in {"express", "job"}
         exported = self.framework in {"next", "pages"}
         for each in self.handlers if listed or named or exported else ():
             if each.module is None or not isinstance(each.node, ir.Func):

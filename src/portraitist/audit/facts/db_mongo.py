@@ -37,7 +37,7 @@ METHODS = set(_DRIVER) | {
     "insertOne", "insertMany", "updateOne", "updateMany", "replaceOne", "findOneAndUpdate", "findOneAndReplace",
     "findOne", "countDocuments", "deleteOne", "deleteMany", "findOneAndDelete",
 }  # fmt: skip
-_DATABASE = re.compile(r"(^|_)(db|database|mongo\w*)$", re.I)
+_DATABASE = re.compile(r"(^|_)(db|database|mongo\w*)(_?(instance|client|conn(ection)?))?$", re.I)
 _ADDS = {"push", "addToSet", "unshift"}
 
 

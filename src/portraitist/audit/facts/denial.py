@@ -10,7 +10,7 @@ import re
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
-from portraitist.audit.link.bindings import bindings_of, variables_in
+from portraitist.audit.link.bindings import bindings_of, is_name, variables_in
 from portraitist.audit.link.calls import argument_for, returns
 from portraitist.audit.link.module import Module
 
@@ -129,6 +129,8 @@ def _can_refuse(ctx: Context, func: ir.Func, depth: int) -> bool:
                 return True
             if depth < 3 and _calls_denier(ctx, node, depth):
                 return True
+        if isinstance(node, ir.Try) and _sends_error(node):
+            return True
         asks = isinstance(node, ir.If) and _tests_identity(ctx, node.test) and exits(node.then)
         if (
             isinstance(node, ir.If)
@@ -137,6 +139,19 @@ def _can_refuse(ctx: Context, func: ir.Func, depth: int) -> bool:
         ):
             return True
     return False
+
+
+def _sends_error(tried: ir.Try) -> bool:
+    """Fastify's own refusal: `jwtVerify` throws an error that knows its status, and the catch sends that very error."""
+    if not any(
+        ir.dotted(each.func).endswith(".jwtVerify") for part in tried.body for each in ir.find(part, ir.Call)
+    ):
+        return False
+    return any(
+        ir.dotted(call.func).endswith(".send") and isinstance(handler.catches, ir.Name)
+        and any(is_name(each, handler.catches.id) for each in call.args)
+        for handler in tried.handlers for part in handler.body for call in ir.find(part, ir.Call)
+    )  # fmt: skip
 
 
 _EACH = {"map", "flatMap", "filter", "forEach", "find", "findIndex", "some", "every", "reduce", "sort"}

@@ -171,9 +171,16 @@ def _is_reader(ctx: Context, module: Module, call: ir.Call) -> bool:
     """Whether a call is a language's or a library's reader of the environment."""
     name = ir.plain_dotted(call.func)
     origin = ""
-    if name in {"config", "getenv", "env", "env_config", "decouple_config"} or name.startswith("env."):
+    asks = name.endswith((".get", ".getOrThrow")) and "ConfigService" in module.file.words
+    if (
+        asks
+        or name in {"config", "getenv", "env", "env_config", "decouple_config"}
+        or name.startswith("env.")
+    ):
         origin = ctx.program.origin(module, call.func)
-    library = origin.startswith(("decouple", "os.getenv", "environ", "environs", "starlette.config"))
+    library = origin.startswith(
+        ("decouple", "os.getenv", "environ", "environs", "starlette.config", "@nestjs/config.ConfigService()")
+    )
     return name in _READERS or library
 
 
@@ -191,7 +198,8 @@ def _call_reads(ctx: Context, module: Module, call: ir.Call) -> Iterator[tuple[s
         return
     default = call.args[1] if len(call.args) > 1 else ir.keyword(call, "default")
     for each in _names(ctx, module, key):
-        yield each, call, default
+        if "." not in each:  # `config.get("database.host")` asks for a part of the configuration
+            yield each, call, default
 
 
 def _read_facts(ctx: Context, module: Module, name: str, node: ir.Node, default: ir.Node | None) -> None:

@@ -69,6 +69,8 @@ def _spellings(key: str) -> Iterator[str]:
         yield re.sub(r"\{(\w+)\}", r"[\1]", short)
     if "[" in short:
         yield re.sub(r"\[(\w+)\]", r"{\1}", short)
+    if "[" in short or "{" in short:
+        yield re.sub(r"[\[{](\w+)[\]}]", r":\1", short)
 
 
 def _code_names(ctx: Context) -> dict[str, list[TableDef]]:

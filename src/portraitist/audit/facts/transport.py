@@ -148,9 +148,9 @@ def _request(ctx: Context, hops: tuple[_Hop, ...]) -> Request | None:
     return request_of(ctx, hops[-1].module, hops[-1].call, _frame(hops))
 
 
-def _frame(hops: tuple[_Hop, ...]) -> Frame | None:
-    """The arguments of every call on the way; the parameters around the first one are not known."""
-    frame = _blind(hops[0].module, hops[0].call)
+def _frame(hops: tuple[_Hop, ...], *, known: bool = False) -> Frame | None:
+    """The arguments of every call on the way; the parameters around the first one stay open, or are what is passed."""
+    frame = None if known else _blind(hops[0].module, hops[0].call)
     for depth, hop in enumerate(hops[:-1], 1):
         assert hop.func is not None
         frame = Frame(hop.func, hop.call, hop.module, frame, depth)
@@ -174,9 +174,9 @@ def _add(
         return
     bodies = request.body
     method = request.method
-    if len(hops) == 1 and not any(_says_input(each) for each in bodies):
+    if not any(_says_input(each) for each in bodies):
         # a helper that is given the body, or its input: what the callers pass
-        folded = request_of(ctx, head.module, head.call)
+        folded = request_of(ctx, hops[-1].module, hops[-1].call, _frame(hops, known=True))
         given = folded.body if folded is not None else ()
         bodies = given if not bodies or any(_says_input(each) for each in given) else bodies
     if len(hops) > 1:

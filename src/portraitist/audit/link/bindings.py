@@ -33,8 +33,8 @@ def visible(bindings: list[Binding], use: ir.Node) -> list[Binding]:
         if each.decl in {"const", "let"} and block_of(each.node) not in above:
             continue
         same = ir.enclosing(each.node, ir.Func) is func
-        if same and each.node.line > use.line:
-            continue
+        if same and (each.node.line > use.line or (each.kind == "assign" and each.node in above)):
+            continue  # set later, or just being made of this use: `given = dict(given)`
         found.append(each)
     straight = [each for each in found if _is_straight(each, above)]
     if straight:

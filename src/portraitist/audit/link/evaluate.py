@@ -15,7 +15,7 @@ from portraitist.audit.link.bindings import (
     says_nothing,
 )
 from portraitist.audit.link.calls import returns
-from portraitist.audit.link.library import fold_library_call
+from portraitist.audit.link.library import filtered_of, fold_library_call
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.names import Names
 from portraitist.audit.link.program import Program
@@ -69,6 +69,7 @@ class Evaluator:
                 [self.eval(m, node.then, f, d), self.eval(m, node.other, f, d)]
             ),
             ir.Assign: lambda m, node, f, d: self.eval(m, node.value, f, d),
+            ir.Other: self._other,
         }
 
     def eval(self, module: Module, node: ir.Node | None, frame: Frame | None = None, depth: int = 0) -> Value:
@@ -135,6 +136,10 @@ class Evaluator:
         else:
             self._cycles += 1
         return Unknown("too deep")
+
+    def _other(self, module: Module, node: ir.Other, frame: Frame | None, depth: int) -> Value:
+        source = filtered_of(node)
+        return Unknown("other") if source is None else self.eval(module, source, frame, depth)
 
     def _template(self, module: Module, node: ir.Tmpl, frame: Frame | None, depth: int) -> Value:
         return text([self._hole(module, each, frame, depth) for each in node.parts])

@@ -45,6 +45,8 @@ def fold_library_call(
         options = value.options if isinstance(value, OneOf) else (value,)
         kept = not any(isinstance(each, Outside) and each.kind == "env" for each in options)
         return value if kept else Unknown("truth of a setting")
+    if name == "Object.fromEntries" and (source := _filtered_entries(call)) is not None:
+        return ev.eval(module, source, frame, depth)
     if name == "Object.assign" or (name == "dict" and call.kw is not None):
         return _merged(ev, module, call, frame, depth)
     if isinstance(call.func, ir.Attr):
@@ -52,6 +54,29 @@ def fold_library_call(
         if found is not None:
             return found
     return _constructed(ev, module, call, frame, depth) if module.language == "python" else None
+
+
+def _filtered_entries(call: ir.Call) -> ir.Node | None:
+    """`x` of `Object.fromEntries(Object.entries(x).filter(…))`: as much as nothing else is done with it."""
+    inner = call.args[0] if len(call.args) == 1 else None
+    while isinstance(inner, ir.Call) and isinstance(inner.func, ir.Attr) and inner.func.name == "filter":
+        inner = inner.func.obj
+    plain = isinstance(inner, ir.Call) and ir.plain_dotted(inner.func) == "Object.entries"
+    return inner.args[0] if plain and isinstance(inner, ir.Call) and len(inner.args) == 1 else None
+
+
+def filtered_of(node: ir.Other) -> ir.Node | None:
+    """`x` of `{key: value for key, value in x.items() if …}`: what a comprehension only leaves things out of."""
+    if node.kind != "dictionary_comprehension":
+        return None
+    pair, *rest = node.children()
+    loops = [each for each in rest if isinstance(each, ir.Loop)]
+    source, target = (loops[0].source, loops[0].target) if len(loops) == 1 else (None, None)
+    if not (isinstance(source, ir.Call) and isinstance(source.func, ir.Attr) and source.func.name == "items"):
+        return None
+    made, taken = list(pair.children()), list(target.children()) if target is not None else []
+    names = [each.id for each in (*made, *taken) if isinstance(each, ir.Name)]
+    return source.func.obj if len(names) == 2 * len(made) == 4 and names[:2] == names[2:] else None
 
 
 def _environment(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int) -> Value:

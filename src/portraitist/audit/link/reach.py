@@ -66,6 +66,26 @@ def _loads_by_place(module: Module) -> bool:
     return any(ir.text_of(each.args[0]) is None for each in loads)
 
 
+_STARTING = {"fork", "spawn", "spawnSync", "execFile", "execFileSync", "Worker", "SharedWorker", "Piscina"}
+_CODE = re.compile(r"\.[cm]?[jt]s$")
+
+
+def _started(module: Module, call: ir.Call) -> list[str]:
+    """The files that a call starts by their path: `fork("./a.js")`, `new Worker(new URL("a.ts", import.meta.url))`.
+
+    A path may begin at the file or at a folder above it, where the program is started.
+    """
+    paths: list[str] = []
+    for arg in call.args if module.language == "javascript" else ():
+        for part in arg.items if isinstance(arg, ir.Arr) else [arg]:
+            texts = [str(each.value) for each in ir.find(part, ir.Lit) if isinstance(each.value, str)]
+            path = "/".join(texts).removeprefix("./")
+            if _CODE.search(path):
+                depth = module.path.count("/") if not path.startswith("../") else 0
+                paths += [f"{'../' * up or './'}{path}" for up in range(depth + 1)]
+    return paths
+
+
 Reached = dict[ir.Func, list[ir.Func]]
 
 
@@ -93,6 +113,7 @@ class Reach:
                 if isinstance(each.func, ir.Name) and each.args
                 if (text := ir.text_of(each.args[0]))
             ]
+            specifiers += [each for call in module.calls(_STARTING) for each in _started(module, call)]
             for each in module.all(ir.Import):
                 if module.language == "python":
                     dot = "" if each.module.endswith(".") else "."
