@@ -103,7 +103,8 @@ def _guard(ctx: Context, module: Module, node: ir.Node, depth: int = 0) -> str:
         return (node.name or "anonymous") if denies else ""
     if depth < 3 and (several := listed(ctx, module, node)):
         return next((one for where, each in several if (one := _guard(ctx, where, each, depth + 1))), "")
-    name = ir.plain_dotted(node.func if isinstance(node, ir.Call) else node)
+    callee = node.func if isinstance(node, ir.Call) else node
+    name = ir.plain_dotted(callee) or (callee.name if isinstance(callee, ir.Attr) else "")
     if routes_trpc.is_procedure(name):
         before = routes_trpc.middleware(ctx, module, node)
         return name if any(_guard(ctx, where, each) for where, each in before) else ""

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement, TableDef
 from portraitist.audit.facts.mounts import creations
+from portraitist.audit.facts.provider import arguments_behind
 from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import structs
+from portraitist.audit.link.names import MAX_CALLERS
+from portraitist.audit.link.values import Struct, structs
 
 
 class Tables:
@@ -63,7 +65,7 @@ def columns_in(
         return tuple(use for each in node.items for use in columns_in(ctx, module, each, names))
     uses = []
     gone = _left_behind(module, node)
-    for struct in structs(ctx.ev.eval(module, node)):
+    for struct in (*structs(ctx.ev.eval(module, node)), *_handed_by_many(ctx, module, node)):
         for each in (one for one in struct.fields if one.key not in gone):
             if not each.spread and not each.key.startswith("$"):
                 uses.append(
@@ -89,6 +91,17 @@ def columns_in(
         if use not in alike:
             alike.append(use)
     return tuple(each for alike in unique.values() for each in alike)
+
+
+MAX_HANDING = 80
+"""How many callers of a helper that stores what it is handed are looked at."""
+
+
+def _handed_by_many(ctx: Context, module: Module, node: ir.Node) -> Iterator[Struct]:
+    """What callers hand to a helper, `update_user(id, {…})`, beyond those few that a parameter is folded from."""
+    if isinstance(node, ir.Name):
+        for where, argument in [*arguments_behind(ctx, module, node)][MAX_CALLERS:MAX_HANDING]:
+            yield from structs(ctx.ev.eval(where, argument))
 
 
 def _left_behind(module: Module, node: ir.Node) -> set[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.bindings import Frame, bindings_of
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import (
     Known,
@@ -36,12 +37,14 @@ _CONFIGURED = re.compile(
     rf"^(https?://)?\{{[^}}]*\}}(/replicate)?(/v1)?(?P<path>{_OPERATIONS}(/[^/?#]+)*)/?([?#].*)?$"
 )
 _ANOTHER_PLACE = re.compile(rf"/|https?://(?!{_PROVIDER}|[^/]*\{{)")
+_SLASHES = re.compile(r"(?<!:)//+")
+"""Where a base that ends in a slash meets a path that begins with one."""
 _SETTING = re.compile(r"\{([A-Z][A-Z0-9_]+)\}")
 _ANOTHER_HOST = re.compile(rf"https?://(?!{_PROVIDER})[^/{{]+/")
 _ANSWER_URL = re.compile(r"(^|\.)urls\.(get|cancel|stream)$")
 _NODE = {"http", "https"}
 """Node's own clients, which are given the host and the path apart; Python's `http.client` has the same root."""
-_METHODS = {"get", "post", "put", "patch", "delete", "head"}
+METHODS = {"get", "post", "put", "patch", "delete", "head"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +137,10 @@ def _verb_first(call: ir.Call) -> bool:
         return False
     first = call.args[0]
     says = ir.text_of(first) or (first.id if isinstance(first, ir.Name) else "")
-    if ir.plain_dotted(call.func).partition(".")[0] in _NODE and says.lower() not in _METHODS:
+    if ir.plain_dotted(call.func).partition(".")[0] in _NODE and says.lower() not in METHODS:
         return False  # Python's `http = urllib3.PoolManager()` has the name of Node's own client
     two = name in {"request", "build_request"} or (
-        name == "Request" and says.lower() in {*_METHODS, "method", "verb"}
+        name == "Request" and says.lower() in {*METHODS, "method", "verb"}
     )
     return two and not isinstance(call.args[1], ir.Obj)
 
@@ -195,7 +198,7 @@ def _written(call: ir.Call) -> Iterator[ir.Node]:
 
 def _method(call: ir.Call, origin: str, options: list[Struct]) -> str:
     name = call.func.name.lower() if isinstance(call.func, ir.Attr) else origin.rpartition(".")[2].lower()
-    if name in _METHODS:
+    if name in METHODS:
         return name.upper()
     for struct in options:
         found = [each for each in literals(struct.get("method")) if isinstance(each, str)]
@@ -223,12 +226,18 @@ def _needs_slash(base: Value, address: Value) -> bool:
     return not (render(base) or "/").endswith("/") and not (render(address) or "/").startswith("/")
 
 
-def _creation(ctx: Context, module: Module, expr: ir.Node) -> tuple[Module, ir.Call] | None:
-    """The call that made the client object behind `expr`, looked up through names and fields."""
+MAX_MAKERS = 3
+"""How many functions may stand between a client and the call that makes it."""
+
+
+def _creation(ctx: Context, module: Module, expr: ir.Node, depth: int = 0) -> tuple[Module, ir.Call] | None:
+    """The call that made the client object behind `expr`, looked up through names, fields and functions."""
+    if isinstance(expr, ir.Call):
+        return _made_by(ctx, module, expr, depth)
     if isinstance(expr, ir.Name):
         for binding in bindings_of(module, expr):
             if isinstance(binding.value, ir.Call):
-                return module, binding.value
+                return _made_by(ctx, module, binding.value, depth)
             if binding.kind == "import" and isinstance(binding.node, ir.Import):
                 return _imported_creation(ctx, module, binding.node, str(binding.keys[0]))
     if isinstance(expr, ir.Attr) and isinstance(expr.obj, ir.Name) and expr.obj.id in {"this", "self"}:
@@ -238,8 +247,18 @@ def _creation(ctx: Context, module: Module, expr: ir.Node) -> tuple[Module, ir.C
             if (named or (isinstance(target, ir.Name) and target.id == expr.name)) and isinstance(
                 assign.value, ir.Call
             ):
-                return module, assign.value
+                return _made_by(ctx, module, assign.value, depth)
     return None
+
+
+def _made_by(ctx: Context, module: Module, call: ir.Call, depth: int) -> tuple[Module, ir.Call]:
+    """A call that makes a client, or the one within the functions of the repository that it runs."""
+    for target in ctx.program.functions_called(call) if depth < MAX_MAKERS else ():
+        if isinstance(target.node, ir.Func) and target.module is not None:
+            for value in returns(target.node):
+                if (found := _creation(ctx, target.module, value, depth + 1)) is not None:
+                    return found
+    return module, call
 
 
 def _imported_creation(
@@ -276,7 +295,7 @@ def provider_paths(address: Value, *, signed: bool = True) -> list[str]:
     for each in renderings(address):
         match = _HOST.match(each)
         if match:
-            found.append(match.group("path") or "/")
+            found.append(_SLASHES.sub("/", match.group("path") or "/"))
     options = address.options if isinstance(address, OneOf) else (address,)
     answers = [(each, _ANSWER_URL.search(each.name)) for each in options
                if isinstance(each, Outside) and each.kind == "field"]  # fmt: skip
@@ -312,6 +331,8 @@ def names_operation(path: str) -> bool:
 def configured_paths(address: Value) -> list[str]:
     """The provider's paths at a host that only the configuration knows: `{BASE_URL}/v1/predictions`."""
     found = {
-        f"/v1{match.group('path')}" for each in renderings(address) if (match := _CONFIGURED.match(each))
+        f"/v1{match.group('path')}"
+        for each in renderings(address)
+        if (match := _CONFIGURED.match(_SLASHES.sub("/", each)))
     }
     return sorted(found, key=lambda each: (-each.count("{"), each))

@@ -1,6 +1,6 @@
-"""The same facts at the other places where a reader anchors them: the test that denies, the call of what stores.
+"""The same facts at the other places where a reader anchors them: the call of what stores, the line that sets a column.
 
-Added when all is judged, for the JSON alone, as those of `other_names`.
+Added when all is judged, for the JSON alone, as those of `other_names`. Checks have `other_guards`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from portraitist.audit import ir
-from portraitist.audit.facts import auth, db_common, denial
+from portraitist.audit.facts import db_common, other_guards
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.http import is_request
 from portraitist.audit.facts.provider import arguments_behind, webhook_path
 from portraitist.audit.facts.weights import puts, same_path
-from portraitist.audit.link.bindings import reaching
+from portraitist.audit.link.bindings import is_name
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold, renderings
 from portraitist.audit.model import LIVE_ROLES, Fact
@@ -28,7 +28,7 @@ def add(ctx: Context) -> None:
     """Adds the facts, behind all others."""
     known = {(each.kind, each.key, each.path, each.line) for each in ctx.facts}
     ways = (
-        *(_denying, _guards, _helpers_asking, _webhooks, _storing, _columns_set, _settings, _polling),
+        *(other_guards.places, _webhooks, _storing, _columns_set, _added, _asked_by, _settings, _polling),
         *(_waiting, _asked_again, _model_tables, _handlers),
     )
     for module, node, kind, key in (place for way in ways for place in way(ctx)):
@@ -39,85 +39,6 @@ def add(ctx: Context) -> None:
 
 
 _Place = tuple[Module, ir.Node, str, str]
-
-
-def _denying(ctx: Context) -> Iterator[_Place]:
-    """The branch that turns away by what a guard answered, and the call whose answer a branch looks at."""
-    for fact in ctx.of("auth"):
-        module = ctx.program.modules[fact.path]
-        func = module.function_at(fact.line)
-        if func is None:
-            continue
-        short = fact.key.rpartition(".")[2]
-        for call in ir.find(func, ir.Call):
-            if call.line == fact.line and ir.dotted(call.func).rpartition(".")[2] == short:
-                kept = ir.enclosing(call, ir.Assign)
-                if kept is not None and kept.line < call.line <= kept.line + 4:
-                    yield module, ir.Other(kept.line, call.line, []), "auth", fact.key
-                test = auth.test_of(module, func, call)
-                if test is not None and test.line - fact.end_line < 12:
-                    yield module, ir.Other(test.line, test.line, []), "auth", fact.key
-        for branch in ir.find(func, ir.If):
-            if branch.line == fact.line:
-                yield from _answered_by(ctx, module, branch)
-                for attr in ir.find(branch.test, ir.Attr):
-                    if ir.plain_dotted(attr.obj) == "process.env":
-                        yield module, branch, "auth", attr.name
-
-
-GUARDS_DEEP = 2
-"""So many functions behind a guard's name are looked at: the guard, and the check that it leaves the answer to."""
-
-
-def _guards(ctx: Context) -> Iterator[_Place]:
-    """The definitions of the guards that stand before handlers, where they are here."""
-    for fact in ctx.of("auth"):
-        asked = [(ctx.program.modules[fact.path], fact.line, fact.key)]
-        for _ in range(GUARDS_DEEP):
-            found = [each for about in asked for each in _defined(ctx, *about)]
-            yield from ((module, func, "auth", func.name) for module, func in found if func.name)
-            checks = (each for module, func in found for each in auth.in_body(ctx, module, func))
-            asked = [(module, node.line, name) for name, module, node in checks]
-
-
-def _defined(ctx: Context, module: Module, line: int, key: str) -> Iterator[tuple[Module, ir.Func]]:
-    """The functions of the repository that a name on a line stands for."""
-    short = key.rpartition(".")[2]
-    for node in ctx.once(_by_line, module).get(line, ()):
-        if (node.id if isinstance(node, ir.Name) else node.name) == short:
-            for target in ctx.program.resolve(module, node):
-                if isinstance(target.node, ir.Func) and target.module is not None:
-                    yield target.module, target.node
-
-
-def _by_line(_ctx: Context, module: Module) -> dict[int, list[ir.Name | ir.Attr]]:
-    found: dict[int, list[ir.Name | ir.Attr]] = {}
-    named: list[ir.Name | ir.Attr] = [*module.all(ir.Name), *module.all(ir.Attr)]
-    for node in named:
-        found.setdefault(node.line, []).append(node)
-    return found
-
-
-def _answered_by(ctx: Context, module: Module, branch: ir.If) -> Iterator[_Place]:
-    """The call of who asks behind what a branch tests: `getServerSession(…)`, `auth((req) => …)`."""
-    for name in ir.find(branch.test, ir.Name):
-        for binding in reaching(module, name):
-            func = binding.node.parent if isinstance(binding.node, ir.Param) else None
-            source = func.parent if isinstance(func, ir.Func) else binding.value
-            if isinstance(source, ir.Call) and denial.reads_identity(ctx, source):
-                key = ir.plain_dotted(source.func) or ir.dotted(source.func)
-                yield module, ir.Other(source.line, source.line, []), "auth", key
-
-
-def _helpers_asking(ctx: Context) -> Iterator[_Place]:
-    """The checks of functions on the way to a paid call, and those behind an earlier one."""
-    for func in dict.fromkeys(func for flow in ctx.flows for func in flow.funcs):
-        calls = (ir.plain_dotted(each.func) for each in ir.find(func, ir.Call))
-        if func in ctx.handled_by or not any(denial.is_reader(ctx, each) for each in calls):
-            continue
-        module = ctx.program.module_of[func]
-        for name, where, node in auth.in_body(ctx, module, func):
-            yield where, node, "auth", name
 
 
 def _webhooks(ctx: Context) -> Iterator[_Place]:
@@ -174,7 +95,9 @@ def _storing(ctx: Context) -> Iterator[_Place]:
         func = ir.enclosing(call, ir.Func)
         told = any(each.line <= call.line <= each.end_line for each in _persisted(ctx, module))
         if told:
-            yield module, call, "persist", ir.plain_dotted(call.func).rpartition(".")[2]
+            name = ir.plain_dotted(call.func)
+            yield module, call, "persist", name
+            yield module, call, "persist", name.rpartition(".")[2]
         if func is not None and (told or _STORES.search(func.name or "")):
             stores[func] = None
             yield from _in_folders(ctx, module, call)
@@ -256,8 +179,13 @@ def _waiting(ctx: Context) -> Iterator[_Place]:
             yield each.module, each.call, "poll", "wait"
     asking = {each.func for each in ctx.calls if each.purpose == "status"} | set(ctx.statements_under)
     for module in ctx.live:
-        for timer in module.calls({"setInterval"}) if not module.path.endswith((".tsx", ".jsx")) else ():
+        page = module.path.endswith((".tsx", ".jsx"))
+        for timer in module.calls({"setInterval"}):
             for call in ir.find(timer, ir.Call):
+                if page and (name := ir.plain_dotted(call.func)).endswith((".refresh", ".reload")):
+                    yield module, timer, "poll", name
+                if page:
+                    continue
                 for target in ctx.program.functions_called(call):
                     func = target.node
                     if isinstance(func, ir.Func) and func.name and _asks(ctx, func, asking):
@@ -321,6 +249,26 @@ def _columns_set(ctx: Context) -> Iterator[_Place]:
         for each in fact.evidence:
             if each.path == fact.path and not fact.line <= each.line <= fact.end_line:
                 yield ctx.program.modules[each.path], ir.Other(each.line, each.line, []), "db.write", fact.key
+
+
+def _added(ctx: Context) -> Iterator[_Place]:
+    """The line that hands a row, made some lines before, to its session: `session.add(payment)`."""
+    for each in ctx.statements:
+        made = each.node.parent
+        if not (each.kind == "write" and isinstance(made, ir.Assign) and isinstance(made.target, ir.Name)):
+            continue
+        for call in each.module.calls({"add", "save"}):
+            own = call.within is made.within and call.line > each.line
+            if own and any(is_name(arg, made.target.id) for arg in call.args):
+                yield each.module, call, "db.write", each.table
+
+
+def _asked_by(ctx: Context) -> Iterator[_Place]:
+    """The columns by which rows are asked for, where a statement reads all of them: `select("*").eq("token", …)`."""
+    for each in ctx.statements:
+        if each.kind == "read" and not each.columns:
+            for column in each.where:
+                yield each.module, each.node, "db.read", f"{each.table}.{column}"
 
 
 _SETTINGS = re.compile(r"(^|\.)(\w*env|\w*settings|\w*config)(\(\))?$", re.I)

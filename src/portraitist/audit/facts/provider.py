@@ -279,9 +279,14 @@ _QUERY = re.compile(r"[?#]|&\w+=")
 """Where an address's path ends; also behind a first parameter that is joined by what may be `?` or `&`."""
 
 
+_SLASHED = re.compile(r"^\{(base_url|url_root|host_url|root_url)\}(?=\w)")
+"""What Python's frameworks give as the address of the server, with the slash at its end."""
+
+
 def webhook_path(address: str | None) -> str:
     """The path of an address that is given for webhooks; `{}` where it is not known."""
-    text = re.sub(r"^((https?:|\{[^}]*\}:?)?//[^/]+|\{[^}]*\})", "", address or "{}")
+    given = _SLASHED.sub("/", address or "{}")
+    text = re.sub(r"^((https?:|\{[^}]*\}:?)?//[^/]+|\{[^}]*\})", "", given)
     path = _QUERY.split(text, maxsplit=1)[0]
     if address and not path.strip("/") and re.fullmatch(r"https?://[\w.-]+/?", address):
         return address

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.http import (
+    METHODS,
     Request,
     address_nodes,
     address_of,
@@ -183,8 +184,14 @@ def _add(
         options = _given(ctx, head)
         bodies = bodies or tuple(options)
         said = [str(each).upper() for struct in options for each in literals(struct.get("method"))]
-        method = said[0] if said else method
+        method = next(iter([*_verbs(head.call), *said]), method)
     found[head.call] = ProviderCall(head.module, head.call, f"{method} {path}", False, bodies)
+
+
+def _verbs(call: ir.Call) -> list[str]:
+    """The methods that a call names in so many words: `ask("POST", path)`, whichever request it comes to."""
+    named = [*call.args, *([found] if (found := ir.keyword(call, "method", "verb")) is not None else [])]
+    return [text.upper() for each in named if (text := ir.text_of(each)) and text.lower() in METHODS]
 
 
 def _says_input(body: Struct) -> bool:

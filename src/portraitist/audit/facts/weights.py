@@ -137,15 +137,30 @@ def _polls(ctx: Context, module: Module) -> None:
         sleeps = any(
             ir.plain_dotted(each.func).rpartition(".")[2] in _SLEEP for each in ir.find(loop, ir.Call)
         )
-        if sleeps and (polled := _polled(ctx, module, loop)):
+        if sleeps and (polled := _polled(ctx, module, loop) or _looked_at(loop)):
             ctx.add("poll", polled, module, loop, shows="")
 
 
+def _looked_at(loop: ir.Loop) -> str:
+    """The function whose answer's state ends a loop that sleeps: `task = get_task(id)`, `task.status == DONE`."""
+    looked = {
+        each.obj.id
+        for branch in ir.find(loop, ir.If)
+        for each in ir.find(branch.test, ir.Attr)
+        if each.name in {"status", "state"} and isinstance(each.obj, ir.Name)
+    }
+    for made in ir.find(loop, ir.Assign):
+        if isinstance(made.target, ir.Name) and made.target.id in looked and isinstance(made.value, ir.Call):
+            return ir.plain_dotted(made.value.func).rpartition(".")[2]
+    return ""
+
+
 def _first_text(call: ir.Call) -> str:
-    """What a query hook asks: its address, or the first word of its key."""
+    """What a query hook asks: its address, the first word of its key, or the procedure it belongs to."""
     key = ir.keyword(call, "queryKey")
     words = [ir.text_of(each) for each in (*call.args[:1], *(key.items if isinstance(key, ir.Arr) else ()))]
-    return next((each for each in words if each), "query")
+    named = ir.plain_dotted(call.func)
+    return next((each for each in words if each), named if "." in named else "query")
 
 
 def _called_name(node: ir.Node) -> str:
@@ -208,6 +223,8 @@ def _bucket(ctx: Context, module: Module, call: ir.Call) -> str:
         return "firebase-storage"
     if "cloudinary" in origin:
         return "cloudinary"
+    if origin.startswith("uploadthing"):
+        return "uploadthing"
     return "vercel-blob" if origin.startswith("@vercel/blob") else ""
 
 

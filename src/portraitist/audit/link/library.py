@@ -106,6 +106,8 @@ def _merged(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, d
 def _method(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int) -> Value | None:
     func = call.func
     assert isinstance(func, ir.Attr)
+    if func.name == "replace" and _only_slashes(call):
+        return ev.eval(module, func.obj, frame, depth)
     if func.name in _METHODS_SAME:
         value = ev.eval(module, func.obj, frame, depth)
         plain = all(isinstance(each, Known | Outside) for each in getattr(value, "options", (value,)))
@@ -132,6 +134,15 @@ def _method(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, d
     if func.name == "format":
         return _formatted(ev, module, call, frame, depth)
     return None
+
+
+def _only_slashes(call: ir.Call) -> bool:
+    """`path.replace(/^\\/+/, "")`: what only takes a slash away from an end."""
+    pattern = call.args[0] if len(call.args) == 2 and ir.text_of(call.args[1]) == "" else None
+    return isinstance(pattern, ir.Lit) and str(pattern.value) in _AT_AN_END
+
+
+_AT_AN_END = {"/^\\//", "/^\\/+/", "/\\/$/", "/\\/+$/", "/\\/*$/"}
 
 
 def _get(ev: Evaluator, module: Module, call: ir.Call, frame: Frame | None, depth: int) -> Value | None:

@@ -40,6 +40,9 @@ MAX_IMPORTS = 24
 MAX_CALLER_DEPTH = 10
 """How deep a parameter is still looked up in the function's callers."""
 
+MAX_CALLERS = 6
+"""How many callers are asked what a parameter may be."""
+
 MAX_FILLED = 40
 """How many calls that add to one list are looked at."""
 MAX_MERGE_DEPTH = 8
@@ -225,7 +228,7 @@ class Names:
         if current is not None:
             values = [self._argument(current, param, depth, only)]
         else:
-            sites = self.ev.program.callers.get(func, [])[:6]
+            sites = self.ev.program.callers.get(func, [])[:MAX_CALLERS]
             if depth >= MAX_CALLER_DEPTH and sites:
                 self.ev.cut_short()
                 sites = []
