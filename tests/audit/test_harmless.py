@@ -156,7 +156,7 @@ def test_a_webhook_that_nobody_is_told_of_is_shut_out_in_vain(
 ) -> None:
     files = {"lib/clients.ts": CLIENTS, "middleware.ts": MIDDLEWARE, "app/api/paint/route.ts": PAINTS}
     audit = audit_files({**files, "app/api/webhooks/posts/route.ts": CALLED.replace("WORDS", word)})
-    assert _printed(audit, "webhook-missing-handler", "never reached") == [printed]
+    assert (True in _printed(audit, "webhook-missing-handler", "not signed in")) is printed
 
 
 @pytest.mark.parametrize(("sent", "printed"), [("{ id: 1, isActive: true }", True), ("{ id: 1 }", False)])

@@ -15,6 +15,7 @@ VARIANTS: tuple[tuple[str, str, str], ...] = (
     ("missing-auth", r"^anybody may call", "function"),
     ("missing-auth", r"believes what a token says", "token"),
     ("webhook-unverified", r" only (where|logs) ", "open"),
+    ("webhook-missing-handler", r"turns away whoever", "shut"),
     ("idor", r"gives out files", "files"),
     ("idor", r"for the \w+ that the request names", "named"),
     ("idor", r"runs whichever model", "model"),

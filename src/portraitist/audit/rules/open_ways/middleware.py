@@ -47,9 +47,21 @@ def lets_nobody_in(ctx: Context, route: Route) -> bool | None:
     """
     if route.framework not in {"next", "pages"}:
         return None
-    entries = [each for each in ctx.once(middleware_files) if _is_entry(each, route)]
+    entries = _entries(ctx, route)
     said = {ctx.once(lets_nobody_pass, each, route.path, route.method) for each in entries}
     return said.pop() if len(said) == 1 else None
+
+
+def _entries(ctx: Context, route: Route) -> list[Module]:
+    return [each for each in ctx.once(middleware_files) if _is_entry(each, route)]
+
+
+def in_front_of(ctx: Context, route: Route) -> tuple[Module, ir.Func] | None:
+    """The middleware's file, and the function in it, that Next asks before a route."""
+    for module in _entries(ctx, route):
+        if (entry := _Walk(ctx, route.path, route.method).entry(module)) is not None:
+            return module, entry[0]
+    return None
 
 
 def _is_entry(module: Module, route: Route) -> bool:
@@ -107,7 +119,7 @@ class _Walk:
 
     def verdict(self, module: Module) -> bool | None:
         """What becomes of the request; see `lets_nobody_pass`."""
-        entry = self._entry(module)
+        entry = self.entry(module)
         if entry is None:
             return None
         func, args = entry
@@ -119,7 +131,7 @@ class _Walk:
             return False if asked else None
         return None if asked else True
 
-    def _entry(self, module: Module) -> tuple[ir.Func, list[Value]] | None:
+    def entry(self, module: Module) -> tuple[ir.Func, list[Value]] | None:
         """The function that Next calls, and what with."""
         for name in _EXPORTS:
             made: object = module.exports.get(name)

@@ -14,10 +14,11 @@ from portraitist.audit.facts.asking import joined
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.weights import same_path
+from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Fact, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, names_in
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.open_ways.middleware import lets_nobody_in
+from portraitist.audit.rules.open_ways.middleware import in_front_of, lets_nobody_in
 from portraitist.audit.rules.open_ways.open_data import unprotected
 from portraitist.audit.rules.requests import below, is_given, of_chosen_row, within_reach
 
@@ -67,10 +68,11 @@ def _ends_in(address: str, route: str, least: int = 1) -> bool:
 def _shut_out(ctx: Context) -> Iterator[Finding]:
     """A route for webhooks that Next's middleware redirects, or answers itself, for whoever is not signed in.
 
-    Told where the address is written, else at the handler. Only where every way through the middleware turns such a
-    request away; a platform that lets the provider in otherwise is not seen.
+    Told once for a middleware, where it stands, and for each route where its address is written, else at the handler.
+    Only where every way through the middleware turns such a request away; a platform that lets the provider in
+    otherwise is not seen.
     """
-    sent = [each for each in ctx.of("webhook") if each.role in LIVE_ROLES and each.key.startswith("/")]
+    shut: dict[tuple[Module, ir.Func], list[tuple[Route, Finding]]] = {}
     for route in ctx.routes:
         if (
             not route.is_http
@@ -80,15 +82,33 @@ def _shut_out(ctx: Context) -> Iterator[Finding]:
             continue
         if ctx.role_at(route.module, route.node) not in LIVE_ROLES or lets_nobody_in(ctx, route) is not False:
             continue
-        module, node = route.home
-        message = f"{route.path} is never reached: the middleware turns away whoever is not signed in, the provider too"
-        told = next((each for each in sent if same_path(route.path, each.key)), None)
-        if told is None:
-            weight = _SHUT_OUT if _is_called(ctx, route) else BARELY
-            yield finding("webhook-missing-handler", module, node, message, key=route.path, weight=weight,
-                          end=route.head)  # fmt: skip
-        else:
-            yield _at_the_address(told, message, (Place(module.path, node.line),), _SHUT_OUT)
+        if (front := in_front_of(ctx, route)) is not None:
+            shut.setdefault(front, []).append((route, _shut(ctx, route)))
+    for (module, func), found in shut.items():
+        paths = ", ".join(dict.fromkeys(route.path for route, each in found if each.weight > BARELY))
+        if paths:
+            message = f"the middleware turns away whoever is not signed in, so no delivery reaches {paths}"
+            places = tuple(dict.fromkeys(one for _, each in found for one in (each.place, *each.evidence)))
+            yield finding("webhook-missing-handler", module, func, message, key=paths, weight=_SHUT_OUT + 1,
+                          end=func.line, evidence=places)  # fmt: skip
+        yield from (each for _, each in found)
+
+
+def _shut(ctx: Context, route: Route) -> Finding:
+    """The finding of one route: where its address is given away, else at its handler."""
+    module, node = route.home
+    message = (
+        f"{route.path} is never reached: the middleware turns away whoever is not signed in, the provider too"
+    )
+    here = Place(module.path, node.line)
+    for each in ctx.of("webhook"):
+        given = each.role in LIVE_ROLES and each.key.startswith("/") and each.place != here
+        if given and same_path(route.path, each.key):
+            return _at_the_address(each, message, (here,), _SHUT_OUT)
+    weight = _SHUT_OUT if _is_called(ctx, route) else BARELY
+    return finding(
+        "webhook-missing-handler", module, node, message, key=route.path, weight=weight, end=route.head
+    )
 
 
 def _is_called(ctx: Context, route: Route) -> bool:
