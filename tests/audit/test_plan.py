@@ -9,6 +9,7 @@ import pytest
 from portraitist.audit import vocabulary
 from portraitist.audit.model import Finding
 from portraitist.audit.pipeline import Audit
+from portraitist.audit.report import judgement
 from portraitist.audit.report.fixes import VARIANTS, fix_of
 from portraitist.audit.rules import RULES
 
@@ -38,6 +39,37 @@ def test_every_fix_has_a_text() -> None:
 )  # fmt: skip
 def test_the_fix_is_that_of_the_words(rule: str, message: str, fix: str) -> None:
     assert fix_of(_finding(rule, message)) == fix
+
+
+OPEN = """
+import Replicate from "replicate";
+const replicate = new Replicate();
+export async function POST(request: Request) {
+  return Response.json(await replicate.run("a/b", { input: await request.json() }));
+}
+"""
+
+
+def _bullets(audit: Audit) -> list[str]:
+    section = judgement.plan(audit.context, audit.findings)
+    return [row.text for block in section.blocks for row in block.rows]
+
+
+def test_a_plan_of_few_fixes_names_every_place(audit_files: Auditor) -> None:
+    bullets = _bullets(audit_files({f"app/api/{name}/route.ts": OPEN for name in ("one", "two", "three")}))
+    assert bullets[0] == "- Training hyperparameters stay unchanged."
+    assert all(any(f"app/api/{name}/" in each for each in bullets) for name in ("one", "two", "three"))
+    assert len(bullets) == len(set(bullets)) <= judgement.BULLETS
+
+
+def test_a_plan_has_a_bullet_for_each_fix_and_not_for_each_rule(audit_files: Auditor) -> None:
+    sql = """
+create table profiles (id uuid primary key, role text);
+alter table profiles enable row level security;
+create policy "own" on profiles for update using (auth.uid() = id);
+"""
+    bullets = _bullets(audit_files({"supabase/migrations/1.sql": sql, "app/api/one/route.ts": OPEN}))
+    assert [each for each in bullets if "guard" in each] and [each for each in bullets if "UPDATE" in each]
 
 
 def test_a_finding_that_names_its_fix_keeps_it() -> None:

@@ -113,10 +113,17 @@ _PRIVILEGE = re.compile(
 
 
 def _privileged(ctx: Context) -> Iterator[Place]:
-    """The branch on a question for a privilege, in a bot's handler too: `if not is_admin(user): return`."""
+    """The branch on a question whose answer turns away: for a privilege, in a bot's handler too, or with 401 or 403."""
     for module in ctx.live:
         for branch in module.all(ir.If):
             for call in ir.find(branch.test, ir.Call):
                 name = ir.plain_dotted(call.func).rpartition(".")[2]
-                if name and _PRIVILEGE.match(snake(name)) and call.args:
+                if not (name and call.args):
+                    continue
+                if _PRIVILEGE.match(snake(name)) or (
+                    _ASKS.match(name) and denial.turns_away(ctx, branch.then)
+                ):
                     yield module, branch, "auth", name
+
+
+_ASKS = re.compile(r"(is|has|can|may|check|verify|valid|authori|authent|ensure|assert|allow)", re.I)

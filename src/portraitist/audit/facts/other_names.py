@@ -16,6 +16,9 @@ from portraitist.audit.model import Fact
 
 def add(ctx: Context) -> None:
     """Adds what the facts are called otherwise, each once at a place, behind all others."""
+    for apart in _made_apart(ctx):
+        ctx.add_at("table.type_conflict", apart.name, apart.path, apart.line)
+        ctx.facts[-1] = replace(ctx.facts[-1], also=True)
     known = {(each.kind, each.key, each.path, each.line, each.scope) for each in ctx.facts}
     tables = _code_names(ctx)
     holes = dict(_as_written(ctx))
@@ -25,6 +28,16 @@ def add(ctx: Context) -> None:
             if key and told not in known:
                 known.add(told)
                 ctx.facts.append(replace(fact, key=key, also=True))
+
+
+def _made_apart(ctx: Context) -> Iterator[TableDef]:
+    """The further definitions of a table each of which has columns that the first lacks, and the other way round."""
+    for name in sorted(ctx.tables):
+        made = [each for each in ctx.tables[name] if each.source == "create table" and len(each.columns) > 1]
+        made.sort(key=lambda each: (each.path, each.line))
+        for each in made[1:]:
+            if set(each.columns) - set(made[0].columns) and set(made[0].columns) - set(each.columns):
+                yield each
 
 
 _CREATES = re.compile(r"POST /v1/(?:.*/)?(predictions|trainings)")

@@ -17,7 +17,7 @@ from portraitist.audit.facts.provider import arguments_behind, webhook_path
 from portraitist.audit.facts.weights import puts, same_path
 from portraitist.audit.link.bindings import is_name
 from portraitist.audit.link.module import Module
-from portraitist.audit.link.values import fold, renderings
+from portraitist.audit.link.values import fold, is_null, renderings
 from portraitist.audit.model import LIVE_ROLES, Fact
 
 _STORES = re.compile(r"upload|save|store|persist|mirror|copy|archive|rehost|ingest|^put|_put|write", re.I)
@@ -28,8 +28,8 @@ def add(ctx: Context) -> None:
     """Adds the facts, behind all others."""
     known = {(each.kind, each.key, each.path, each.line) for each in ctx.facts}
     ways = (
-        *(other_guards.places, _webhooks, _storing, _columns_set, _added, _asked_by, _settings, _polling),
-        *(_waiting, _asked_again, _model_tables, _handlers),
+        *(other_guards.places, _webhooks, _storing, _columns_set, _added, _asked_by, _nulls, _settings),
+        *(_polling, _waiting, _asked_again, _model_tables, _handlers),
     )
     for module, node, kind, key in (place for way in ways for place in way(ctx)):
         if (kind, key, module.path, node.line) not in known:
@@ -157,10 +157,10 @@ def _handlers(ctx: Context) -> Iterator[_Place]:
         own = next((each for each in texts if each.startswith("/")), "")
         if route.is_http and own not in {"", "/", route.path} and route.path.endswith(own):
             yield route.module, ir.Other(line, line, []), "route", f"{route.method} {own}"
-    for fact in ctx.of("flow"):
+    for fact in ctx.of("flow", "dup.route"):
         if (fact.path, fact.line) in heads:
             head = heads[fact.path, fact.line]
-            yield ctx.program.modules[fact.path], ir.Other(head, head, []), "flow", fact.key
+            yield ctx.program.modules[fact.path], ir.Other(head, head, []), fact.kind, fact.key
 
 
 def _polling(ctx: Context) -> Iterator[_Place]:
@@ -269,6 +269,15 @@ def _asked_by(ctx: Context) -> Iterator[_Place]:
         if each.kind == "read" and not each.columns:
             for column in each.where:
                 yield each.module, each.node, "db.read", f"{each.table}.{column}"
+
+
+def _nulls(ctx: Context) -> Iterator[_Place]:
+    """The columns that a new row says to be NULL."""
+    for each in ctx.statements:
+        for use in each.columns if each.insert else ():
+            if is_null(use.value):
+                place = ir.Other(use.line, use.line, [])
+                yield ctx.program.modules[use.path], place, "db.null", f"{each.table}.{use.column}"
 
 
 _SETTINGS = re.compile(r"(^|\.)(\w*env|\w*settings|\w*config)(\(\))?$", re.I)

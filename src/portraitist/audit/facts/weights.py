@@ -257,7 +257,7 @@ def _handlers(ctx: Context) -> None:
     sent = {each.key for each in ctx.of("webhook")}
     told = dict(_named_like_settings(ctx)) if "{}" in sent else {}
     for route in ctx.routes:
-        if not route.is_http:
+        if not route.is_http or route.method in _NEVER_SENT:
             continue
         named = "webhook" in route.path.lower() and _OF_PROVIDER.search(route.path + route.module.path)
         if named or route.path in told or any(same_path(route.path, each) for each in sent):
@@ -268,6 +268,8 @@ def _handlers(ctx: Context) -> None:
             )
 
 
+_NEVER_SENT = {"GET", "HEAD", "OPTIONS"}
+"""Methods by which nothing is delivered: such a route beside a webhook only says that it is there."""
 _SETTING = re.compile(r"^\{(?:env\.)?([A-Z][A-Z0-9_]+)\}(\?.*)?$")
 
 

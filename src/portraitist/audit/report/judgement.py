@@ -106,14 +106,28 @@ def _risk_row(finding: Finding) -> Row:
     return Row(f"{finding.rank}. **{finding.rule}** {finding.message} {code(span, 200)}{seen}", cited)
 
 
+BULLETS = 8
+"""How many bullets the plan has at most, that on hyperparameters included."""
+FEW = 5
+"""With fewer bullets than these a further risk of the same fix has one of its own."""
+
+
 def plan(ctx: Context, findings: list[Finding]) -> Section:
-    """Section 9: the fixed fix of each ranked risk, one bullet for each rule, at most seven and one."""
-    rows: dict[str, Row] = {}
+    """Section 9: the fix of each ranked risk, one bullet for each fix, gravest first."""
+    first: dict[str, Row] = {}
+    again: list[Row] = []
     for each in findings:
-        fix = ctx.words.fixes.get(fix_of(each))
-        if each.rank is not None and fix and each.rule not in rows:
-            text = fix.format(key=code(each.key or each.path, 60))
-            rows[each.rule] = Row(f"- {text} {at(each.place)}", ((each.place, ""),))
-    chosen = list(rows.values())[:7]
-    constant = Row("- Training hyperparameters stay unchanged.")
-    return Section("9) MINIMAL FIX PLAN", 120, [Block([], [constant, *chosen], 1.0)])
+        name = fix_of(each)
+        fix = ctx.words.fixes.get(name)
+        if each.rank is None or not fix:
+            continue
+        row = Row(
+            f"- {fix.format(key=code(each.key or each.path, 60))} {at(each.place)}", ((each.place, ""),)
+        )
+        if name in first:
+            again.append(row)
+        else:
+            first[name] = row
+    chosen = [Row("- Training hyperparameters stay unchanged."), *list(first.values())[: BULLETS - 1]]
+    chosen += again[: max(0, FEW - len(chosen))]
+    return Section("9) MINIMAL FIX PLAN", 120, [Block([], chosen, 1.0)])
