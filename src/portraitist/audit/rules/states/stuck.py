@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.states.asked_only import closed_when_asked
+from portraitist.audit.rules.states.counted_in_vain import counted_in_vain
 from portraitist.audit.rules.states.cut_off import cut_off
 from portraitist.audit.rules.states.cut_requests import cut_requests
 from portraitist.audit.rules.states.deaf_hooks import deaf_hooks
@@ -29,6 +30,7 @@ from portraitist.audit.rules.states.pages import polls_of_pages
 from portraitist.audit.rules.states.passed_failures import failures_passed_over
 from portraitist.audit.rules.states.planned_parts import planned_parts
 from portraitist.audit.rules.states.put_back import put_back
+from portraitist.audit.rules.states.refused_words import refused_words
 from portraitist.audit.rules.states.rounds import counted_waits
 from portraitist.audit.rules.states.second_reads import read_again, read_by_two
 from portraitist.audit.rules.states.stored_later import stored_later
@@ -53,14 +55,15 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     whose own next step fails (`own_steps`), that an error on the way leaves (`early_ways_out`), that change only
     when a page asks (`asked_only`), or that a worker takes with it (`cut_off`). And webhooks that cannot store what
     they hear (`deaf_hooks`), refusals taken for work (`error_answers`), successes put back (`put_back`), questions that
-    are over too soon (`rounds`) or never (`pages`), jobs that one process alone knows (`in_memory`), ids stored
-    too late (`stored_later`), states that are told from the row alone (`unasked`), success that alone is stored
-    (`success_only`), webhooks that are refused for what they lack (`demands`), wholes that wait for every part
-    (`planned_parts`), and states that a store is handed too soon (`handed_marks`). And work whose answer nobody keeps
-    (`thrown_away`), rows that have no state but a result (`wordless`), and rows that a request ends when it is not cut
-    off (`cut_requests`), or that the run which made it ends alone, one other way, or nothing (`own_runs`). And every
-    other way out behind a row's mark (`left_open`), and answers of the provider that a row is not told of, way by way
-    (`told_ends`).
+    are over too soon (`rounds`) or never (`pages`, `counted_in_vain`), jobs that one process alone knows
+    (`in_memory`), ids stored too late (`stored_later`), states that are told from the row alone (`unasked`), success
+    that alone is stored (`success_only`), webhooks that are refused for what they lack (`demands`), wholes that wait
+    for every part (`planned_parts`), and states that a store is handed too soon (`handed_marks`). And work whose
+    answer nobody keeps (`thrown_away`), rows that have no state but a result (`wordless`), and rows that a request
+    ends when it is not cut off (`cut_requests`), or that the run which made it ends alone, one other way, or nothing
+    (`own_runs`). And every other way out behind a row's mark (`left_open`), and answers of the provider that a row is
+    not told of, way by way
+    (`told_ends`), and the provider's words in columns that do not admit them (`refused_words`).
     """
     told = [*left_in_progress(ctx), *left_before_work(ctx)]
     yield from told
@@ -71,7 +74,9 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from (each for each in ended_from_outside(ctx) if not any(_overlap(each, one) for one in alone))
     yield from failures_passed_over(ctx)
     yield from deaf_hooks(ctx)
+    yield from refused_words(ctx)
     yield from endless_waits(ctx)
+    yield from counted_in_vain(ctx)
     yield from lost_with_the_process(ctx)
     yield from cut_off(ctx)
     yield from untold(ctx)
