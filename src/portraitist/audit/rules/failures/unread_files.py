@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.bindings import variables_in
-from portraitist.audit.link.calls import returns
+from portraitist.audit.link.calls import arguments, returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import COMPREHENSIONS, finding, last_name, names_in
@@ -62,18 +62,60 @@ def _downloads(ctx: Context, module: Module) -> Iterator[Finding]:
         first = _taken_unasked(func, call)
         if first is None:
             continue
-        kept = next(
-            (
-                each
-                for each in ir.find(func, ir.Call)
-                if each.line >= first.line and each is not call and _KEEPS.search(last_name(each.func) or "")
-            ),
-            None,
-        )
+        kept = _kept_here(module, call, func, first) or _kept_by_caller(ctx, func, first)
         if kept is not None:
             message = "whether this download succeeded is never looked at, and what came is kept as the file"
             yield finding("fallback-swallow", module, call, message, key="download", weight=BARELY, end=first.end,
-                          evidence=[Place(module.path, kept.line)])  # fmt: skip
+                          evidence=[kept])  # fmt: skip
+
+
+def _kept_here(module: Module, call: ir.Call, func: ir.Func, first: ir.Node) -> Place | None:
+    """Where a function stores something behind a download."""
+    for each in ir.find(func, ir.Call):
+        if each.line >= first.line and each is not call and _KEEPS.search(last_name(each.func) or ""):
+            return Place(module.path, each.line)
+    return None
+
+
+def _kept_by_caller(ctx: Context, func: ir.Func, body: ir.Node) -> Place | None:
+    """Where a caller stores the body that a function gives back, and no test there asks what it is."""
+    leave = next((each for each in ir.ancestors(body) if not _hands_on(each)), None)
+    if not isinstance(leave, ir.Return) or leave.within is not func:
+        return None
+    for site in ctx.program.callers.get(func, []):
+        taker, caller = taker_of(site.call), site.call.within
+        if not isinstance(taker, ir.Assign) or caller is None or taker.within is not caller:
+            continue
+        names = _first_names(taker.target, leave.value, body)
+        if not names or any(names & names_in(each.test) for each in tests_of(caller)):
+            continue
+        for each in ir.find(caller, ir.Call):
+            stores = each.line > site.call.line and _KEEPS.search(last_name(each.func) or "")
+            if stores and any(names & names_in(arg) for arg in arguments(each)):
+                return Place(site.module.path, each.line)
+    return None
+
+
+_WRAPS = {"from", "bytes", "BytesIO", "Uint8Array", "Blob", "File", *_BODIES}
+"""Calls that make the same bytes of a body."""
+
+
+def _hands_on(around: ir.Node) -> bool:
+    """Whether what stands around a body gives it on as it came."""
+    if isinstance(around, ir.Call):
+        return last_name(around.func) in _WRAPS
+    return isinstance(around, ir.Attr | ir.Arr | ir.Other)
+
+
+def _first_names(target: ir.Node, given: ir.Node | None, body: ir.Node) -> set[str]:
+    """The variable that takes a body: of `content, name = fetch_it()` the one in its place."""
+    if isinstance(target, ir.Name):
+        return {target.id}
+    parts = target.items if isinstance(target, ir.Arr) else []
+    if not isinstance(given, ir.Arr) or len(given.items) != len(parts):
+        return set()
+    at = next((index for index, each in enumerate(given.items) if body in set(ir.walk(each))), 0)
+    return variables_in(parts[at])
 
 
 def _gets(module: Module, call: ir.Call) -> bool:
@@ -81,10 +123,18 @@ def _gets(module: Module, call: ir.Call) -> bool:
     name = ir.dotted(call.func)
     if module.language == "python":
         return re.search(r"^(requests|httpx)\.get$|(^|\.)(client|session|http\w*)\.get$", name) is not None
-    if name not in {"fetch", "globalThis.fetch"} or not call.args:
+    if (
+        name not in {"fetch", "globalThis.fetch"}
+        or not call.args
+        or _IN_PLACE.search(last_name(call.args[0]))
+    ):
         return False
     method = ir.keyword(call, "method")
     return method is None or (ir.text_of(method) or "").upper() == "GET"
+
+
+_IN_PLACE = re.compile(r"(data|blob|object)_?(url|uri)", re.I)
+"""Names of addresses that hold the bytes themselves, or name what the page has made."""
 
 
 def _taken_unasked(func: ir.Func, call: ir.Call) -> ir.Node | None:
