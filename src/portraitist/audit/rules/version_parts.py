@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, literals
 from portraitist.audit.model import Finding
@@ -147,7 +148,8 @@ def _always_there(ctx: Context, module: Module, call: ir.Call, source: ir.Node, 
         return ":" in str(value.value)
     known = [str(each) for each in literals(value)]
     whole = isinstance(value, OneOf) and len(known) == len(value.options)
-    if whole and all(":" in each for each in known):
+    with_one = [":" in each for each in known]
+    if whole and (all(with_one) or (any(with_one) and _is_sorted_out(call, source))):
         return True
     use = call.parent
     if isinstance(use, ir.Index) and isinstance(use.key, ir.Lit):
@@ -157,6 +159,19 @@ def _always_there(ctx: Context, module: Module, call: ir.Call, source: ir.Node, 
         if use.name == "shift" or (use.name == "at" and ends == [0]):
             return True
         return (use.name == "pop" or (use.name == "at" and ends == [-1])) and call not in sent
+    return False
+
+
+def _is_sorted_out(call: ir.Call, source: ir.Node) -> bool:
+    """Whether entries of a fixed list are turned away by another member: `if (entry.provider === "x") throw …`."""
+    entry = source.obj if isinstance(source, ir.Attr) else None
+    if not isinstance(entry, ir.Name) or call.within is None:
+        return False
+    for each in ir.find(call.within, ir.If):
+        holders = (one.obj for one in ir.find(each.test, ir.Attr))
+        about = any(isinstance(one, ir.Name) and one.id == entry.id for one in holders)
+        if about and each.end < call.line and exits(each.then):
+            return True
     return False
 
 
