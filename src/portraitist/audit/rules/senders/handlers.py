@@ -21,6 +21,7 @@ from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways.middleware import in_front_of, lets_nobody_in
 from portraitist.audit.rules.open_ways.open_data import unprotected
 from portraitist.audit.rules.requests import below, is_given, of_chosen_row, within_reach
+from portraitist.audit.rules.senders.parsed_bodies import parsed_bodies
 
 _SHUT_OUT = 74
 
@@ -29,9 +30,11 @@ def webhook_missing_handler(ctx: Context) -> Iterator[Finding]:
     """A webhook address sent to the provider that no route of the repository serves, or that never gets to its route.
 
     Addresses that are not resolved, or that name another service's host, are not judged; nor are those that end in a
-    route of the repository, which a prefix may stand before.
+    route of the repository, which a prefix may stand before. Also a payment service's webhook whose body is parsed
+    before its signature is checked (`parsed_bodies`).
     """
     yield from _shut_out(ctx)
+    yield from parsed_bodies(ctx)
     routes = [each.path for each in ctx.routes if each.is_http]
     for fact in ctx.of("webhook"):
         sent = isinstance(fact.value, str) and " /" not in fact.value
