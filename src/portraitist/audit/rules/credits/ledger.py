@@ -36,7 +36,7 @@ MONEY = re.compile(
     r"|whitelist|allowed|can_(\w+_)?(generate|train|create|use)|throttle|api_keys?$",
 )
 """What may decide whether a member may spend money: where one of these is asked, nothing is said to be unasked."""
-_THING = r"(credits?|tokens|coins?|balance|quota|points|reserve|wallet|charge|hold)"
+_THING = r"(credits?|tokens|coins?|gems|diamonds|crystals|balance|quota|points|reserve|wallet|charge|hold)"
 _TAKES = re.compile(
     rf"(^|_)(use|consume|charge|spend|deduct|decrement|subtract|take|debit|reduce|withdraw|burn)_(\w+_)?{_THING}"
     rf"|{_THING}_(consume|charge|spend|deduct|decrement|debit)",

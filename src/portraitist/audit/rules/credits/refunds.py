@@ -23,6 +23,7 @@ from portraitist.audit.rules.credits.counted import gives_blindly
 from portraitist.audit.rules.credits.effects import AMOUNT
 from portraitist.audit.rules.credits.given_back import failed_branch, given_back_later
 from portraitist.audit.rules.credits.ledger import Event, Ledger, named_kinds
+from portraitist.audit.rules.credits.one_way_back import one_way_back
 from portraitist.audit.rules.credits.raced import conditioned
 from portraitist.audit.rules.credits.steps import Step, steps_of
 from portraitist.audit.rules.credits.unequal import in_any_case
@@ -35,7 +36,7 @@ _OUTPUT = re.compile(r"(output|image|picture|photo|video|result)s?$|(^|_)urls?$"
 
 
 def refunds(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]:
-    """Everything of this file, on the ways to paid calls and where their outcome is heard of."""
+    """Everything of this file, on the ways to paid calls and where their outcome is heard of; also `one_way_back`."""
     for func in dict.fromkeys(func for flow in flows for func in flow.funcs):
         if ctx.role_at(ctx.program.module_of[func], func) in LIVE_ROLES:
             yield from _given_again(ctx, ledger, func)
@@ -44,6 +45,7 @@ def refunds(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding
     yield from _heard(ctx, ledger, flows)
     yield from _without_output(ctx, ledger)
     yield from cancelled(ctx, ledger)
+    yield from one_way_back(ctx)
 
 
 def _gives(ledger: Ledger, func: ir.Func) -> list[Event]:
