@@ -57,6 +57,11 @@ _APP = re.compile(rb"^\w+\s*(?::[^=\n]+)?=\s*(?:\w+\.)?(?:Flask|FastAPI|Quart)\(
 _TESTS = re.compile(
     rb"^\s*(?:import|from) (?:pytest|unittest)\b|\b(?:TestClient|test_client|AsyncClient)\(", re.M
 )
+_ROUTER = re.compile(
+    rb"^(?:\w+\s*(?::[^=\n]+)?=\s*(?:\w+\.)?(?:APIRouter|Blueprint)|(?:const|let|var)\s+\w+\s*=\s*(?:express\.)?Router)\(",
+    re.M,
+)
+_TESTS_OF_JAVASCRIPT = re.compile(rb"\b(?:describe|it|test)\(\s*[\"'`]|\bsupertest\b")
 _APP_NAMES = ("app.py", "main.py", "server.py", "wsgi.py", "asgi.py", "api.py")
 """A folder that has one of these has its application there."""
 
@@ -330,7 +335,8 @@ def role_of(path: str, data: bytes = b"", known: frozenset[str] = frozenset()) -
         return "removed"
     if "backup" in around or _is_backup(path, known):
         return "backup"
-    if "test" in around or (_TEST_NAME.search(name) and not _is_the_app(folder, name, data, known)):
+    named = _TEST_NAME.search(name) and not (_serves(data) or _is_the_app(folder, name, data, known))
+    if "test" in around or named:
         return "test"
     beside = "hidden" in around and language_of(path)[0] in {"javascript", "python"}
     if "doc" in around or beside or name.endswith((".md", ".mdx")):
@@ -340,6 +346,11 @@ def role_of(path: str, data: bytes = b"", known: frozenset[str] = frozenset()) -
     if "script" in around or data.startswith(b"#!"):
         return "script"
     return "src"
+
+
+def _serves(data: bytes) -> bool:
+    """Whether a file that is named like a test makes a router, and tests nothing: a place to try things out."""
+    return _ROUTER.search(data) is not None and not (_TESTS.search(data) or _TESTS_OF_JAVASCRIPT.search(data))
 
 
 def _is_the_app(folder: str, name: str, data: bytes, known: frozenset[str]) -> bool:

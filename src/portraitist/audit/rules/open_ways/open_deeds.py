@@ -15,6 +15,7 @@ from portraitist.audit.facts.db_common import call_name
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.facts.http import address_nodes
 from portraitist.audit.link.bindings import bindings_of
+from portraitist.audit.link.calls import argument_for, arguments
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import render
 from portraitist.audit.rules.base import helpers_of, last_name
@@ -46,10 +47,13 @@ _PAYING = {
 }  # fmt: skip
 _HOSTS = re.compile(
     r"https?://(?P<host>(?:api\.(?:openai|anthropic|elevenlabs|stability|together|groq|mistral|deepseek|dev\.runwayml|lumalabs"
-    r"|kie|astria|bfl|leonardo|heygen|d-id|x|cohere|fireworks)\.(?:com|ai|io|xyz|ml))|generativelanguage\.googleapis\.com"
+    r"|kie|astria|bfl|leonardo|heygen|d-id|x|cohere|fireworks|siliconflow|segmind|novita|hedra|ideogram|deepinfra"
+    r"|fashn|getimg|piapi|klingai|perplexity)\.(?:com|ai|io|xyz|ml|cn))|api\.remove\.bg|generativelanguage\.googleapis\.com"
     r"|(?:queue\.)?fal\.run|openrouter\.ai|ai\.gateway\.lovable\.dev|cloud\.leonardo\.ai|api-inference\.huggingface\.co"
     r"|router\.huggingface\.co)/(?P<path>.*)"
 )
+_NO_PATH = re.compile(r"(https?://[\w.-]+)?/?(v\d\w*)?/?")
+"""What is spelled of an address whose path the callers of its function say."""
 _SENDS = {"fetch", "post", "axios", "request", "got", "ky", "urlopen", "Request"}
 _FREE = re.compile(r"/(models|voices|user|usage|balance|account|credits|status|requests)(/?$|\?|/\{)")
 _ALTERS = re.compile(r"\b(alter|drop|create|truncate)\s+(table|type|index|schema)\b", re.I)
@@ -183,8 +187,36 @@ def _requested(ctx: Context, module: Module) -> Iterator[Deed]:
     for call in module.calls(_SENDS) if "http" in module.file.words else ():
         for node in address_nodes(call)[:1] if call not in ctx.call_at else ():
             host = _HOSTS.match(_address(ctx, module, node))
-            if host is not None and not _FREE.search("/" + host.group("path")) and sends(call):
+            if host is None or _FREE.search("/" + host.group("path")):
+                continue
+            told = _told_path(module, call, node)
+            if told is not None:
+                yield from _by_callers(ctx, call, told, host.group("host"))
+            elif sends(call):
                 yield Deed(module, call, PAYS, host.group("host"))
+
+
+def _told_path(module: Module, call: ir.Call, node: ir.Node) -> ir.Param | None:
+    """The parameter that the path of an address ends in, where a function sends whatever its callers ask for."""
+    values = [node, *_values(module, node)]
+    text = next((each for each in values if isinstance(each, ir.Tmpl) and each.parts), None)
+    spelled = "".join(str(each.value) for each in text.parts if isinstance(each, ir.Lit)) if text else ""
+    last = text.parts[-1] if text is not None and _NO_PATH.fullmatch(spelled) else None
+    names = {each.id for each in ir.find(last, ir.Name)} if last is not None else set()
+    params = call.within.params if call.within is not None else []
+    return next((each for each in params if each.name in names), None)
+
+
+def _by_callers(ctx: Context, call: ir.Call, told: ir.Param, host: str) -> Iterator[Deed]:
+    """The calls that have such a function send something to a path that is not free."""
+    func = told.parent
+    for site in ctx.program.callers.get(func, []) if isinstance(func, ir.Func) else ():
+        given = argument_for(site.call, func, told) if isinstance(func, ir.Func) else None
+        path = str(render(ctx.ev.eval(site.module, given)) or "") if given is not None else ""
+        said = {(ir.text_of(each) or "").upper() for each in arguments(site.call)}
+        posts = sends(site.call) or "POST" in said or (sends(call) and "GET" not in said)
+        if path.strip("/") and not path.startswith("{") and not _FREE.search(f"/{path.strip('/')}") and posts:
+            yield Deed(site.module, site.call, PAYS, host)
 
 
 def _address(ctx: Context, module: Module, node: ir.Node) -> str:
