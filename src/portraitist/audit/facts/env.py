@@ -280,6 +280,9 @@ def _undeclared(ctx: Context) -> None:
         unread = name not in read_names and name not in text_names
         if name in idle or (unread and not any(re.fullmatch(each, name) for each in dynamic if each != ".+")):
             ctx.add_at("env.unused", name, fact.path, fact.line)
+    for name, (field, at) in idle.items():
+        if name not in declared:
+            ctx.add_at("env.unused", name, at.path, at.line, shows=field)
 
 
 def _hands_on(ctx: Context, fact: Fact) -> bool:

@@ -12,6 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import renderings
+from portraitist.audit.model import Place
 
 _AS_A_WHOLE = re.compile(
     r"(?<![\w.])(self\.|app\.|get_|load_)?(settings|config)\w*(\(\))?\.(model_dump|dict|__dict__)\b"
@@ -101,22 +102,26 @@ def _zod_default(node: ir.Node) -> ir.Node | None:
     )
 
 
-def idle_settings(ctx: Context) -> set[str]:
-    """The variables of pydantic's settings whose field no other line of code or configuration names.
+def idle_settings(ctx: Context) -> dict[str, tuple[str, Place]]:
+    """The variables of pydantic's settings whose field no other line of code or configuration names, and the fields.
 
     Fields without a default are asked for at the start and are none of these. Nothing where some code takes the
     settings as a whole.
     """
-    fields: dict[str, str] = {}
+    fields: dict[str, tuple[str, Place]] = {}
     for module in ctx.live:
         for name, node, _ in declared_settings(ctx, module) if "BaseSettings" in module.file.words else ():
             if isinstance(node, ir.Assign) and isinstance(node.target, ir.Name) and node.value is not None:
-                fields[name] = node.target.id
+                fields[name] = (node.target.id, Place(module.path, node.line))
     texts = [each.text for each in ctx.tree.files if each.language in {"python", "javascript", "config"}]
     if not fields or any(_AS_A_WHOLE.search(each) for each in texts):
-        return set()
+        return {}
     counts: dict[str, int] = {}
     for text in texts:
         for word in re.findall(r"\w+", text):
             counts[word] = counts.get(word, 0) + 1
-    return {name for name, field in fields.items() if sum(counts.get(each, 0) for each in {name, field}) == 1}
+    return {
+        name: (field, at)
+        for name, (field, at) in fields.items()
+        if sum(counts.get(each, 0) for each in {name, field}) == 1
+    }

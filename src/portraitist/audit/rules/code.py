@@ -212,7 +212,7 @@ def _is_second_name(ctx: Context, fact: Fact) -> bool:
 
 
 def env_unused(ctx: Context) -> Iterator[Finding]:
-    """A variable in an example file that nothing reads."""
+    """A variable in an example file that nothing reads, or a field of pydantic's settings that nothing else names."""
     for fact in ctx.of("env.unused"):
         yield Finding(
             "env-unused",
