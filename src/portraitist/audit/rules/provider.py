@@ -22,6 +22,7 @@ from portraitist.audit.rules.demands import is_demand
 from portraitist.audit.rules.destinations import named_alone
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.keys_apart import keys_apart
+from portraitist.audit.rules.overwritten_files import overwritten_files
 from portraitist.audit.rules.triggers import unsent_triggers
 
 _QUALITY = {
@@ -54,10 +55,12 @@ def shared_destination(ctx: Context) -> Iterator[Finding]:
     """A training destination without any part that differs between members.
 
     Destinations that are not resolved are not judged; a name from the environment counts as shared. Also those that
-    are made of a chosen name alone (`destinations`).
+    are made of a chosen name alone (`destinations`), and files that are stored under the name they were sent with
+    (`overwritten_files`).
     """
     yield from one_destination(ctx)
     yield from named_alone(ctx)
+    yield from overwritten_files(ctx)
 
 
 def one_destination(ctx: Context) -> Iterator[Finding]:
