@@ -146,7 +146,7 @@ class Walk:
                 yield each
                 if isinstance(each, ir.Return) and end.certain:
                     end.reached = True
-                    end.refused = each.throws or not _says_yes(each.value)
+                    end.refused = each.throws or not says_yes(each.value)
 
     def _branches(self, module: Module, branch: ir.If, end: _End) -> Iterator[ir.Node]:
         known = self.truth(module, branch.test)
@@ -232,7 +232,7 @@ class _End:
     refused: bool = False
 
 
-def _says_yes(value: ir.Node | None) -> bool:
+def says_yes(value: ir.Node | None) -> bool:
     """`return true`, `return { valid: true }`, `return next()`: what lets a request pass."""
     if isinstance(value, ir.Lit):
         return bool(value.value)

@@ -14,7 +14,7 @@ from portraitist.audit.facts.signed import is_verification
 from portraitist.audit.link.bindings import reaching, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
-from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import (
     finding,
     helpers_behind,
@@ -38,7 +38,7 @@ from portraitist.audit.rules.senders.handlers import (
 from portraitist.audit.rules.senders.messengers import unsigned_messages
 from portraitist.audit.rules.senders.open_checks import NOTHING, only_logged, open_check
 from portraitist.audit.rules.senders.pretended import agrees, pretended
-from portraitist.audit.rules.senders.trusted import TRUSTED, trusted_where
+from portraitist.audit.rules.senders.trusted import TRUSTED, open_at, trusted_where
 
 _TOLD = {"status", "output"}
 """What a handler that asks the provider itself does not read from the body."""
@@ -62,6 +62,7 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         for each in ctx.of("webhook")
         if isinstance(each.value, str) and " /" in each.value
     }
+    told: set[ir.Node] = set()
     for route in ctx.routes:
         if (
             not route.is_http
@@ -102,6 +103,18 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         weight = BARELY if quiet else _WEIGHTS.get(lacks, 82 if own else 71)
         yield finding("webhook-unverified", *route.home, message, key=route.key, weight=weight,
                       end=route.head, evidence=evidence)  # fmt: skip
+        hole = open_at(ctx, route) if lacks.startswith((TRUSTED, "the secret is set")) else None
+        if hole is not None and hole[1] not in told:
+            told.add(hole[1])
+            yield _at_the_hole(route, *hole)
+
+
+def _at_the_hole(route: Route, module: Module, test: ir.If) -> Finding:
+    """The same at the test in the check itself, which several webhooks may share."""
+    message = "this check lets a body pass that nobody signed where its secret is not set"
+    return finding("webhook-unverified", module, test, message, weight=BARELY,
+                   key=f"hole {test.within.name if test.within else ''}",
+                   evidence=[Place(route.module.path, route.head)])  # fmt: skip
 
 
 _NOTES = re.compile(
