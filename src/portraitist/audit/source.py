@@ -350,7 +350,8 @@ def role_of(path: str, data: bytes = b"", known: frozenset[str] = frozenset()) -
 
 def _serves(data: bytes) -> bool:
     """Whether a file that is named like a test makes a router, and tests nothing: a place to try things out."""
-    return _ROUTER.search(data) is not None and not (_TESTS.search(data) or _TESTS_OF_JAVASCRIPT.search(data))
+    tests = _TESTS.search(data) or _TESTS_OF_JAVASCRIPT.search(data) or _APP.search(data)
+    return _ROUTER.search(data) is not None and not tests
 
 
 def _is_the_app(folder: str, name: str, data: bytes, known: frozenset[str]) -> bool:

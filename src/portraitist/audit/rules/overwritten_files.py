@@ -43,7 +43,7 @@ def overwritten_files(ctx: Context) -> Iterator[Finding]:
                 if _is_sent_name(ctx, where, path) and _makes_row(ctx, func):
                     message = (
                         "this path is the member and the name of the file that was sent, and what is there is "
-                        "replaced: a second file of that name takes the first one's place, and both rows show it"
+                        "replaced: a second file of that name takes the first one's place"
                     )
                     yield finding("shared-destination", module, call, message, key="same name", weight=BARELY,
                                   end=call.end, evidence=[Place(where.path, path.line)])  # fmt: skip

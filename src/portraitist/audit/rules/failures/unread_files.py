@@ -133,7 +133,7 @@ def _gets(module: Module, call: ir.Call) -> bool:
     return method is None or (ir.text_of(method) or "").upper() == "GET"
 
 
-_IN_PLACE = re.compile(r"(data|blob|object)_?(url|uri)", re.I)
+_IN_PLACE = re.compile(r"(data|object)_?(url|uri)", re.I)
 """Names of addresses that hold the bytes themselves, or name what the page has made."""
 
 
