@@ -69,6 +69,35 @@ def branches_around(node: ir.Node, *ends: type[ir.Node]) -> Iterator[ir.If]:
         below = each
 
 
+def in_other_arm(one: ir.Node, other: ir.Node) -> bool:
+    """Whether two nodes stand in two arms of one branch, so that no way from the first comes to the second.
+
+    A case of a `switch` is an arm where it ends by itself.
+    """
+    arms = dict(_arms_around(other))
+    for branch, arm in _arms_around(one) if arms else ():
+        if arms.get(branch, arm) is not arm and (not isinstance(arm, ir.If) or _ends(arm.then)):
+            return True
+    return False
+
+
+def _ends(body: list[ir.Node]) -> bool:
+    return bool(body) and is_way_out(body[-1])
+
+
+def _arms_around(node: ir.Node) -> Iterator[tuple[ir.Node, ir.Node | bool]]:
+    """The branches around a node in its function, and in which arm it stands; a test stands in none."""
+    below = node
+    for each in ir.ancestors(node):
+        if isinstance(each, ir.Func):
+            return
+        if isinstance(each, ir.If) and (below in each.then or below in each.other):
+            yield each, below in each.then
+        elif isinstance(each, ir.Other) and each.kind == "switch" and isinstance(below, ir.If):
+            yield each, below
+        below = each
+
+
 def is_nothing(value: ir.Node | None) -> bool:
     """Whether a way out gives no value, or `null`."""
     return value is None or (isinstance(value, ir.Lit) and value.value is None)

@@ -14,7 +14,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import bindings_of, reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import helpers_of, last_name, names_in
-from portraitist.audit.rules.syntax import JOINS, ORDER, is_way_out, tests_of
+from portraitist.audit.rules.syntax import JOINS, ORDER, in_other_arm, is_way_out, tests_of
 
 _DONE = re.compile(
     r"already|exist|processed|duplicate|handled|credited|granted|refunded|charged|redeemed|idempot|claimed|dedup"
@@ -45,6 +45,8 @@ def asks_before(ctx: Context, module: Module, func: ir.Func, node: ir.Node) -> b
     above = set(ir.ancestors(node))
     for test in tests:
         around = test in above
+        if not around and in_other_arm(test, node):
+            continue
         leaves = (
             not around
             and test.end <= node.line
@@ -58,9 +60,10 @@ def asks_before(ctx: Context, module: Module, func: ir.Func, node: ir.Node) -> b
                 if _tells(ctx, module, atom, gone=yes is not None and yes is not inside):
                     return True
     calls = (each for each in ir.find(func, ir.Call) if each.line < node.line)
-    if any(_DONE.search(snake(last_name(each.func))) for each in calls):
+    if any(_DONE.search(snake(last_name(each.func))) and not in_other_arm(each, node) for each in calls):
         return True
-    return any(_keeps_out(ctx, each, node, above) for each in ctx.statements_under.get(func, ()))
+    beside = (each for each in ctx.statements_under.get(func, ()) if not in_other_arm(each.node, node))
+    return any(_keeps_out(ctx, each, node, above) for each in beside)
 
 
 def _atoms(test: ir.Node, yes: bool = True) -> Iterator[tuple[ir.Node, bool | None]]:
