@@ -189,7 +189,7 @@ def _handed(here: Given, call: ir.Call, func: ir.Func) -> Iterator[str]:
                 value = argument.get(prop.key) if prop.key else None
                 if value is not None and is_given(here, value):
                     yield from (each.id for each in ir.find(prop.value, ir.Name))
-        elif is_given(here, argument) and not _is_carrier(argument):
+        elif is_given(here, argument) and (not _is_carrier(argument) or _is_body(here, argument)):
             yield from _bound(param, lambda key: True)
 
 
@@ -309,7 +309,9 @@ def _shortened(call: ir.Call) -> bool:
 
 def _call_given(here: Given, call: ir.Call, depth: int) -> bool:
     if isinstance(call.func, ir.Attr):
-        if call.func.name in _METHODS and not (call.func.name == "get" and _is_carrier(call.func.obj)):
+        held = call.func.obj
+        of_carrier = call.func.name == "get" and _is_carrier(held) and not _is_body(here, held)
+        if call.func.name in _METHODS and not of_carrier:
             return is_given(here, call.func.obj, depth) or (
                 (
                     call.func.name in {"parse", "safeParse", "parseAsync", "loads", "validate"}

@@ -78,6 +78,8 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
             continue
         verified = _is_verified(ctx, route)
         lacks = (_open_check(ctx, route) or trusted_where(ctx, route)) if verified else "anything"
+        if named and changed is None and lacks == _WHERE_SET:
+            changed = changed_by_body(ctx, route, skipped=True)
         acts = own or changed or (lacks in _LEFT_OUT and _compares_itself(ctx, route))
         acts = acts or (
             lacks == "anything" and any(one for func in route.funcs for one in pretended(ctx, func))
@@ -148,9 +150,10 @@ def _only_notes_in(ctx: Context, func: ir.Func, depth: int = 0) -> bool:
 
 
 _LOGGED = "nothing but the log"
+_WHERE_SET = "the secret is set"
 _LEFT_OUT = {_LOGGED, "a signature was sent", NOTHING}
 """What says that the body should be checked, whatever the handler then does."""
-_WEIGHTS = {_LOGGED: 78, "the secret is set": 58, "a signature was sent": 74, NOTHING: 74}
+_WEIGHTS = {_LOGGED: 78, _WHERE_SET: 58, "a signature was sent": 74, NOTHING: 74}
 
 
 def _hands_on(ctx: Context, route: Route) -> bool:
@@ -238,6 +241,12 @@ _SECRETS = re.compile(
 )
 
 
+def _called_hook(route: Route) -> re.Match[str] | None:
+    """`def stripe_webhook(…)` behind `/payment/stripe`: a handler whose own name ends so."""
+    names = (each.name for each in route.funcs)
+    return next((found for each in names if (found := re.search(r"(?<=[a-z])_?webhook$", each, re.I))), None)
+
+
 _PEOPLES = re.compile(
     r"telegram|slack|discord|whatsapp|twilio|(^|[/_-])o?auth|login|sign-?in|messenger|github|bot\b", re.I
 )
@@ -246,7 +255,7 @@ _PEOPLES = re.compile(
 
 def _is_named_webhook(route: Route) -> bool:
     """Whether an unguarded route says by its address that a service calls it: none calls a function of Convex."""
-    named = re.search(r"web-?_?hook|/hooks?(/|$)|callback|/ipn\b", route.path, re.I)
+    named = re.search(r"web-?_?hook|/hooks?(/|$)|callback|/ipn\b", route.path, re.I) or _called_hook(route)
     if route.framework == "convex" or (named and named.group()[:5] == "/hook" and not hears_event(route)):
         return False  # the first line of an advertisement, of a song
     return bool(named) and not _PEOPLES.search(f"{route.path} {route.module.path}") and not route.guarded_by
