@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -35,9 +37,10 @@ def raced(ctx: Context) -> Iterator[Finding]:
     yield from _saved(ctx)
     for statement in live_statements(ctx, "write"):
         whole = any(each.source == "convex" for each in ctx.tables.get(statement.table, ()))
-        for use in statement.columns if not statement.insert and not whole else ():
-            name = balance(use.column)
-            if not name:
+        for each in statement.columns if not whole else ():
+            name = balance(each.column)
+            use = each if not statement.insert else _replaced(statement, each) if name else None
+            if not name or use is None:
                 continue
             module = ctx.program.modules[use.path]
             less = _difference(module, use.node)
@@ -49,6 +52,20 @@ def raced(ctx: Context) -> Iterator[Finding]:
             read = _read_apart(ctx, statement, use, less)
             if read is not None:
                 yield _found(module, statement.node, f"{statement.table}.{use.column}", use.line, read)
+
+
+def _replaced(statement: Statement, use: ColumnUse) -> ColumnUse | None:
+    """What an insert writes to a row that is there already: `.onConflictDoUpdate({ set: { balance } })`."""
+    for call in chain_calls(statement.node):
+        given = call.args[0] if call_name(call) in _ON_CONFLICT and call.args else None
+        changed = given.get("set") if isinstance(given, ir.Obj) else None
+        value = changed.get(use.column) if isinstance(changed, ir.Obj) else None
+        if value is not None:
+            return replace(use, node=value, line=value.line)
+    return None
+
+
+_ON_CONFLICT = {"onDuplicateKeyUpdate", "onConflictDoUpdate"}
 
 
 def _found(module: Module, node: ir.Node, name: str, line: int, read: ir.Node) -> Finding:
