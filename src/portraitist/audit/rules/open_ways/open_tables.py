@@ -35,6 +35,8 @@ _TELLS = re.compile(r"^(email|phone|stripe_\w+|credits?|balance|api_key|address|
 _OWN_FILE = re.compile(
     r"auth\s*\.\s*uid|\bowner(_id)?\b|foldername|auth\s*\.\s*jwt|is_admin|current_setting", re.I
 )
+_SIGNED_IN = re.compile(r"\(?\s*(select\s+)?auth\s*\.\s*uid\s*\(\s*\)\s*\)?\s+is\s+not\s+null", re.I)
+"""What asks for a session, and for nobody's in particular."""
 _OF_BUCKET = re.compile(r"bucket_id\s*=\s*'(?P<bucket>[^']+)'", re.I)
 
 
@@ -104,6 +106,7 @@ def _buckets(ctx: Context) -> Iterator[Finding]:
         rest = match.group("rest")
         command = command_of(rest)
         tests = f"{clause_of(rest, 'using')} {clause_of(rest, 'with check')}"
+        tests = _SIGNED_IN.sub("authenticated", tests)
         if table != "objects" or command == "select" or _OWN_FILE.search(tests) or not for_everybody(rest):
             continue
         bucket = found.group("bucket") if (found := _OF_BUCKET.search(tests)) else "every bucket"
