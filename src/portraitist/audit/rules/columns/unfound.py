@@ -47,34 +47,68 @@ def never_found(ctx: Context) -> Iterator[Finding]:
     """Rows that a webhook, or who asks the provider, finds by a run's id, which the starts write to another column.
 
     A column that anything writes is left alone, but for handlers that ask the provider for the state: they mend rows.
-    So is a function that looks by the column that is written as well.
+    So is a function that looks by the column that is written as well. Also a column that nothing at all writes, where
+    no start keeps its run's id: then nothing may so much as name it beside a value.
     """
-    for table, columns in sorted(_kept_ids(ctx).items()):
-        filled = _filled(ctx, table)
-        for each in live_statements(ctx, "read", "write", "delete") if filled is not None else ():
-            if each.table != table or each.insert or filled is None:
+    kept = ctx.once(_kept_ids)
+    for each in live_statements(ctx, "read", "write", "delete"):
+        columns = kept.get(each.table, {})
+        if each.insert or not each.where_values or each.func is None:
+            continue
+        for name, value in each.where_values:
+            column = snake(name)
+            within = not column.isidentifier()  # `metadata->>run`: what a column holds
+            known = column in columns or column in {"id", "_id"}
+            if within or known or not _told_id(ctx, each, value):
                 continue
-            for name, value in each.where_values:
-                column = snake(name)
-                known = column in filled or column in columns or column in {"id", "_id"}
-                if known or not _told_id(ctx, each, value) or _looks_by(ctx, each, columns):
-                    continue
-                if not _by_itself(ctx, table, column) and not _names_it(ctx, table, column):
-                    yield _not_found(each, name, value, columns)
-                    break
+            filled = ctx.once(_filled, each.table)
+            if filled is None or column in filled or _looks_by(ctx, each, columns):
+                continue
+            if not columns and (column in ctx.once(_spelled) or _looks_otherwise(ctx, each, name)):
+                continue
+            if not _by_itself(ctx, each.table, column) and not _names_it(ctx, each.table, column):
+                yield _not_found(each, name, value, columns)
+                break
 
 
 def _not_found(
     statement: Statement, name: str, value: ir.Node, columns: dict[str, list[ColumnUse]]
 ) -> Finding:
     key = f"{statement.table}.{name}"
-    message = (
-        f"{key} is compared with a run's id here, and the starts write that to {' or '.join(sorted(columns))}"
+    why = (
+        f"the starts write that to {' or '.join(sorted(columns))}"
+        if columns
+        else "nothing writes that column"
     )
+    message = f"{key} is compared with a run's id here, and {why}"
     places = [Place(use.path, use.line) for uses in columns.values() for use in uses]
     return finding(
         "column-mismatch", statement.module, value, message, key=key, weight=78, evidence=places[:4]
     )
+
+
+def _looks_otherwise(ctx: Context, statement: Statement, name: str) -> bool:
+    """Whether a function also looks for the row by something else that the provider told it."""
+    beside = ctx.statements_under.get(statement.func, ()) if statement.func is not None else ()
+    return any(
+        other != name and _told_id(ctx, each, value)
+        for each in beside
+        if each.table == statement.table
+        for other, value in each.where_values
+    )
+
+
+def _spelled(ctx: Context) -> set[str]:
+    """The names that live code gives a value, as keys of objects or members, but where rows are asked for by them."""
+    asked = {value for each in ctx.statements for _, value in each.where_values}
+    keys = {one.key for each in ctx.live for one in each.all(ir.Prop) if one.key and one.value not in asked}
+    keys |= {
+        last_name(one.target)
+        for each in ctx.live
+        for one in each.all(ir.Assign)
+        if type(one.target) is ir.Attr
+    }
+    return {snake(each) for each in keys}
 
 
 def _looks_by(ctx: Context, statement: Statement, columns: dict[str, list[ColumnUse]]) -> bool:
@@ -210,7 +244,7 @@ def _told_id(ctx: Context, statement: Statement, value: ir.Node) -> bool:
     module = statement.module
     if ctx.once(_receives, func):
         return _names_run(ctx, module, value)
-    spelled = ir.plain_dotted(value)
+    spelled = ir.plain_dotted(value) if func in ctx.once(askers) else ""
     return bool(spelled) and any(
         each.func is func
         and each.purpose == "status"
