@@ -18,6 +18,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name, names_in
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.secrets.signing import refused
+from portraitist.audit.rules.syntax import leaves_within
 
 _OPENS = re.compile(
     r"(admin|office|internal|cron|owner|master|root|staff|dashboard|panel|site|basic_auth|webhook|worker|service|api|app|access"
@@ -78,6 +79,7 @@ def open_doors(ctx: Context) -> Iterator[Finding]:
         yield from _put_in(module)
         if module.role == "src" and module.path not in ctx.dead_modules:
             yield from _compared_plainly(module)
+            yield from _compared_with_constant(module)
 
 
 _HASHES = {
@@ -219,6 +221,47 @@ def _compared_plainly(module: Module) -> Iterator[Finding]:
             name = last_name(test.left)
             message = f"{name} is compared with a text that everybody who reads this code knows"
             yield finding("secret-in-repo", module, test, message, key=name, weight=76)
+
+
+_CONSTANT = re.compile(r"(^|_)(password|passwd|passcode|pass)$")
+
+
+def _compared_with_constant(module: Module) -> Iterator[Finding]:
+    """`if (password !== OFFICE_PASSWORD)`, where the constant of the file is a text. Told at the constant."""
+    words = module.file.lowered_words
+    if "password" not in words and "passcode" not in words:
+        return
+    told: set[ir.Node] = set()
+    for test in module.all(ir.Bin):
+        if test.op not in EQUALITY or not isinstance(test.right, ir.Name | ir.Attr):
+            continue
+        for asked, known in ((test.left, test.right), (test.right, test.left)):
+            made = _constant(module, known)
+            if made is None or made in told or not _ASKED.search(snake(last_name(asked))):
+                continue
+            branch = next((each for each in ir.ancestors(test) if isinstance(each, ir.If)), None)
+            inside = branch is not None and test in set(ir.walk(branch.test))
+            leaves = branch is not None and (leaves_within(branch.then) or _lets_in(branch))
+            if isinstance(test.parent, ir.Return) or (inside and leaves):
+                told.add(made)
+                name = last_name(known)
+                message = f"{name} lets in whoever knows it, and everybody who reads this code does"
+                yield finding("secret-in-repo", module, made, message, key=name, weight=76)
+
+
+def _constant(module: Module, node: ir.Node) -> ir.Assign | None:
+    """The assignment of a file's own variable that is named for a password and holds a text, and nothing else ever."""
+    found = module.lookup(node.id, node) if isinstance(node, ir.Name) else None
+    if (
+        found is None
+        or len(found[1]) != 1
+        or not isinstance(node, ir.Name)
+        or not _CONSTANT.search(snake(node.id))
+    ):
+        return None
+    text, made = ir.text_of(found[1][0].value), found[1][0].node
+    plain = text is not None and len(text) > 3 and not _NO_WORD.search(text)
+    return made if plain and isinstance(made, ir.Assign) and made.within is None else None
 
 
 def _lets_in(branch: ir.If) -> bool:
