@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
-from portraitist.audit.model import Fact, Finding
+from portraitist.audit.model import LIVE_ROLES, Fact, Finding, Place
 from portraitist.audit.rules.base import finding, names_in
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.names.undefined import has_dynamic_names
@@ -163,11 +163,11 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
             continue
         if _is_second_name(ctx, fact) or _BY_PLATFORM.match(fact.key):
             continue
-        product = [each for each in fact.evidence if ctx.program.modules[each.path].role == "src"]
-        places = {each.path: each for each in reversed((fact.place, *product))}
+        others = ctx.once(_product_reads).get(fact.key, [])
+        places = {each.path: each for each in reversed((fact.place, *others))}
         for place in places.values():
             message = f"{fact.key} is read and no example file names it"
-            others = tuple(each for each in (fact.place, *fact.evidence) if each != place)
+            elsewhere = tuple(each for each in (fact.place, *fact.evidence) if each != place)
             yield Finding(
                 "env-undeclared",
                 place.path,
@@ -176,9 +176,18 @@ def env_undeclared(ctx: Context) -> Iterator[Finding]:
                 message,
                 fact.key,
                 fact.scope,
-                others,
+                elsewhere,
                 BARELY,
             )
+
+
+def _product_reads(ctx: Context) -> dict[str, list[Place]]:
+    """Where the product itself reads each variable, in order; the fact of one that is not declared names only a few."""
+    found: dict[str, list[Place]] = {}
+    for each in ctx.of("env.read"):
+        if each.role in LIVE_ROLES and ctx.program.modules[each.path].role == "src":
+            found.setdefault(each.key, []).append(each.place)
+    return found
 
 
 def _expected(name: str, declared: set[str], unused: set[str]) -> bool:
