@@ -15,6 +15,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, last_name
 from portraitist.audit.rules.credits.ledger import Ledger
+from portraitist.audit.rules.credits.unheeded import unheard_before_queue
 from portraitist.audit.rules.state_words import FAILED, STATE
 
 
@@ -32,7 +33,11 @@ def marked_failed(ctx: Context, ledger: Ledger, flow: Flow, taker: ir.Func, take
 
 
 def queued_and_failed(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
-    """Jobs that fail for good in a worker, whose rows a handler stores when it has taken the credits for them."""
+    """Jobs that fail for good in a worker, whose rows a handler stores when it has taken the credits for them.
+
+    Also work that is queued whether or not its credits could be taken (`unheeded`).
+    """
+    yield from unheard_before_queue(ctx)
     stored = dict(_stored_after_a_take(ctx, ledger))
     seen: set[ir.Func] = set()
     for flow in ctx.flows if stored else ():

@@ -6,12 +6,22 @@ answer. What a helper from outside answers is not known.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.calls import returns
-from portraitist.audit.rules.base import helpers_behind
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
+from portraitist.audit.rules.base import finding, helpers_behind, last_name
+from portraitist.audit.rules.credits.effects import balance_effects
 from portraitist.audit.rules.failures.answers import error_of
+from portraitist.audit.rules.syntax import in_handler, stands_alone
 
+_QUEUES = re.compile(
+    r"(^|_)(enqueue|queue|dispatch|publish|delay|apply_async|add_?(task|job)|(create|submit|start)_?(task|job))",
+    re.I,
+)
 _WORDS = {"success", "ok", "allowed", "deducted"}
 
 
@@ -28,11 +38,49 @@ def unheeded(ctx: Context, take: ir.Node, func: ir.Func) -> str:
         if told is None:
             return "the error in the answer of what takes the credits is never looked at"
         return "a failure of what takes the credits is only logged" if isinstance(told, ir.If) else ""
-    dropped = isinstance(take.parent, ir.Func | ir.If | ir.Try | ir.Loop)
+    dropped = _is_dropped(take)
     helpers = helpers_behind(ctx, take)
     if dropped and helpers and all(_says_no(each) for each in helpers):
         return f"{helpers[0].name} says by its answer whether it took the credits, and nobody looks at that"
     return ""
+
+
+def unheard_before_queue(ctx: Context) -> Iterator[Finding]:
+    """A helper that lowers a balance, or says no and lowers nothing: its answer is dropped, and the work is queued.
+
+    What a worker makes of a queue's entry is seldom found, so no way leads to the paid call: told by the queue's name.
+    """
+    paid = {func for flow in ctx.flows for func in flow.funcs}
+    for helper, effects in ctx.once(balance_effects).items():
+        if not any(each.kind == "take" for each in effects) or not _says_no(helper):
+            continue
+        there = Place(ctx.program.module_of[helper].path, effects[0].node.line)
+        for site in ctx.program.callers.get(helper, ()):
+            func, call = site.call.within, site.call
+            if func is None or func in paid or not _is_dropped(call) or in_handler(call):
+                continue
+            queued = next(
+                (
+                    each
+                    for each in ir.find(func, ir.Call)
+                    if each.line > call.end and _QUEUES.search(last_name(each.func))
+                ),
+                None,
+            )
+            if queued is not None and ctx.role_at(site.module, call) in LIVE_ROLES:
+                message = (
+                    f"{helper.name} says by its answer whether it took the credits, and nobody looks at that: line"
+                    f" {queued.line} queues the work all the same"
+                )
+                yield finding("credit-before-check", site.module, call, message, key=f"unheard {helper.name}",
+                              weight=50, evidence=[there])  # fmt: skip
+
+
+def _is_dropped(call: ir.Call) -> bool:
+    """Whether nothing takes what a call answers, in the body of a `with` too."""
+    around = call.parent
+    inside = isinstance(around, ir.Other) and around.kind == "with" and call.line > around.line
+    return inside or stands_alone(call)
 
 
 def _says_no(func: ir.Func) -> bool:
