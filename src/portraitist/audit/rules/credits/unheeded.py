@@ -16,7 +16,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name
 from portraitist.audit.rules.credits.effects import balance_effects
 from portraitist.audit.rules.failures.answers import error_of
-from portraitist.audit.rules.syntax import in_handler, stands_alone
+from portraitist.audit.rules.syntax import in_handler, in_other_arm, stands_alone
 
 _QUEUES = re.compile(
     r"(^|_)(enqueue|queue|dispatch|publish|delay|apply_async|add_?(task|job)|(create|submit|start)_?(task|job))",
@@ -52,8 +52,8 @@ def unheard_before_queue(ctx: Context) -> Iterator[Finding]:
     """
     paid = {func for flow in ctx.flows for func in flow.funcs}
     for helper, effects in ctx.once(balance_effects).items():
-        if not any(each.kind == "take" for each in effects) or not _says_no(helper):
-            continue
+        if {each.kind for each in effects} != {"take"} or not _says_no(helper):
+            continue  # what is told by its caller whether to give or to take is followed nowhere here
         there = Place(ctx.program.module_of[helper].path, effects[0].node.line)
         for site in ctx.program.callers.get(helper, ()):
             func, call = site.call.within, site.call
@@ -63,7 +63,7 @@ def unheard_before_queue(ctx: Context) -> Iterator[Finding]:
                 (
                     each
                     for each in ir.find(func, ir.Call)
-                    if each.line > call.end and _QUEUES.search(last_name(each.func))
+                    if each.line > call.end and _is_queued(each) and not in_other_arm(call, each)
                 ),
                 None,
             )
@@ -74,6 +74,11 @@ def unheard_before_queue(ctx: Context) -> Iterator[Finding]:
                 )
                 yield finding("credit-before-check", site.module, call, message, key=f"unheard {helper.name}",
                               weight=50, evidence=[there])  # fmt: skip
+
+
+def _is_queued(call: ir.Call) -> bool:
+    """Whether a call hands work to a queue; `asyncio.create_task` goes on with it here."""
+    return _QUEUES.search(last_name(call.func)) is not None and ir.dotted(call.func) != "asyncio.create_task"
 
 
 def _is_dropped(call: ir.Call) -> bool:
