@@ -96,6 +96,17 @@ def unasked(rule: str, route: Route, site: tuple[Module, ir.Node], message: str,
     return finding(rule, head, own, message, key=key, weight=weight, end=end, line=own.line, evidence=seen)
 
 
+def unguarded(route: Route, done: Iterable[Place]) -> int:
+    """The last line of the stretch in which a route's check is missing: what the handler itself does without it.
+
+    Where all of that is done by helpers, the handler's head.
+    """
+    module = route.home[0]
+    own = [each.node for each in route.handlers if each.module is module and isinstance(each.node, ir.Func)]
+    here = [each.line for each in done if each.path == module.path]
+    return max([route.head, *(line for line in here for func in own if func.line <= line <= func.end)])
+
+
 def place(call: ProviderCall) -> Place:
     """Where a provider call stands."""
     return Place(call.module.path, call.call.line)

@@ -14,7 +14,7 @@ from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place
+from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place, unguarded
 from portraitist.audit.rules.evaluator import SLOW
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import (
@@ -120,8 +120,8 @@ def _spends(ctx: Context, reported: set[Route], worked: dict[str, Route]) -> Ite
         message = f"{route.key} reaches {flow.call.api} without a check that denies{but}"
         weight = LIMITED if limit else 90 if flow.call.creates else BARELY if _brings(flow.call) else 80
         weight = BARELY if behind_page(ctx, route, behind_middleware) else weight
-        yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
-                      evidence=[place(flow.call)])  # fmt: skip
+        yield finding("missing-auth", *route.home, message, key=route.key, weight=weight,
+                      end=unguarded(route, flow.steps), evidence=[place(flow.call)])  # fmt: skip
 
 
 def _is_open(ctx: Context, route: Route) -> bool:
@@ -151,8 +151,8 @@ def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:
         message = f"{route.key} {does} and asks nobody"
         weight = open_rows.weight_of(ctx, route, statement)
         place_of = Place(here.module.path, statement.line)
-        yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
-                      evidence=[place_of])  # fmt: skip
+        yield finding("missing-auth", *route.home, message, key=route.key, weight=weight,
+                      end=unguarded(route, [place_of]), evidence=[place_of])  # fmt: skip
 
 
 def _does(ctx: Context, route: Route, deed: Deed) -> Iterator[Finding]:
@@ -161,8 +161,9 @@ def _does(ctx: Context, route: Route, deed: Deed) -> Iterator[Finding]:
     weight = open_deeds.WEIGHTS[deed.does] if guards or deed.does == open_deeds.PAYS else BARELY
     weight = BARELY if deed.does == TAKES and not open_deeds.reads_request(route) else weight
     message = f"{route.key} {deed.does} {deed.what} and turns nobody away"
-    yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=route.head,
-                  evidence=[Place(deed.module.path, deed.call.line)])  # fmt: skip
+    done = Place(deed.module.path, deed.call.line)
+    yield finding("missing-auth", *route.home, message, key=route.key, weight=weight, end=unguarded(route, [done]),
+                  evidence=[done])  # fmt: skip
 
 
 def _asks_the_provider(ctx: Context, route: Route) -> Iterator[Finding]:
@@ -171,8 +172,9 @@ def _asks_the_provider(ctx: Context, route: Route) -> Iterator[Finding]:
     call = open_data.looked_up(ctx, route)
     if call is not None:
         message = f"{route.key} gives {call.api} of any id of the request and asks nobody"
-        yield finding("missing-auth", *route.home, message, key=route.key, end=route.head,
-                      weight=46 if guards else BARELY, evidence=[place(call)])  # fmt: skip
+        done, weight = place(call), 46 if guards else BARELY
+        yield finding("missing-auth", *route.home, message, key=route.key, end=unguarded(route, [done]),
+                      weight=weight, evidence=[done])  # fmt: skip
 
 
 def _to_changes(ctx: Context) -> Iterator[Flow]:

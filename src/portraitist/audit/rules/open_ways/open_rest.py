@@ -15,7 +15,7 @@ from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.db_common import call_name
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding
+from portraitist.audit.rules.base import finding, unguarded
 from portraitist.audit.rules.credits.changes import CREDIT
 from portraitist.audit.rules.credits.granted import proves_payment
 from portraitist.audit.rules.gravity import BARELY
@@ -44,7 +44,7 @@ def rest(ctx: Context, route: Route, worked: dict[str, Route]) -> Iterator[Findi
     signs = open_answers.signs_for(ctx, route)
     if signs is not None:
         yield finding("missing-auth", *route.home, f"{route.key} {signs[0]}", key=route.key, weight=signs[2],
-                      end=route.head, evidence=[signs[1]])  # fmt: skip
+                      end=unguarded(route, [signs[1]]), evidence=[signs[1]])  # fmt: skip
         return
     if (meant and not _ADDS.search(route.path)) or open_data.may_refuse(ctx, route):
         return
@@ -55,7 +55,7 @@ def rest(ctx: Context, route: Route, worked: dict[str, Route]) -> Iterator[Findi
     if told is not None:
         does, at, weight = told
         yield finding("missing-auth", *route.home, f"{route.key} {does}", key=route.key, weight=weight,
-                      end=route.head, evidence=[at])  # fmt: skip
+                      end=unguarded(route, [at]), evidence=[at])  # fmt: skip
 
 
 _ADDS = re.compile(r"register|sign-?_?up", re.I)

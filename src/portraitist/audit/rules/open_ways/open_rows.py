@@ -15,7 +15,7 @@ from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.facts.denial import is_reader
 from portraitist.audit.model import Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of
+from portraitist.audit.rules.base import finding, helpers_of, unguarded
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning, signs_of
 from portraitist.audit.rules.credits.granted import proves_payment
 from portraitist.audit.rules.gravity import BARELY
@@ -71,7 +71,7 @@ def shown_or_changed(ctx: Context, route: Route) -> Iterator[Finding]:
     if told is not None:
         does, at, weight = told
         yield finding("missing-auth", *route.home, f"{route.key} {does}", key=route.key, weight=weight,
-                      end=route.head, evidence=[at])  # fmt: skip
+                      end=unguarded(route, [at]), evidence=[at])  # fmt: skip
 
 
 def _gravest(ctx: Context, route: Route, ways: list[ir.Func]) -> tuple[str, Place, int] | None:

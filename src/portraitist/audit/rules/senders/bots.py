@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_of
+from portraitist.audit.rules.base import finding, helpers_of, unguarded
 
 _TAKES = {
     "process_update", "feed_update", "feed_raw_update", "feed_webhook_update", "process_new_updates", "handleUpdate",
@@ -37,8 +37,8 @@ def unasked_updates(ctx: Context, is_verified: Callable[[Context, Route], bool])
         ):
             continue
         message = f"{route.key} believes whoever calls it to be Telegram: no secret is asked for"
-        yield finding("webhook-unverified", *route.home, message, key=route.key, weight=66, end=route.head,
-                      evidence=[taken])  # fmt: skip
+        yield finding("webhook-unverified", *route.home, message, key=route.key, weight=66,
+                      end=unguarded(route, [taken]), evidence=[taken])  # fmt: skip
 
 
 def _taken(ctx: Context, route: Route) -> Place | None:

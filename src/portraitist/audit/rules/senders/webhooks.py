@@ -24,6 +24,7 @@ from portraitist.audit.rules.base import (
     names_in,
     of_body,
     provider_behind,
+    unguarded,
 )
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.requests import below, is_given
@@ -104,11 +105,19 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         )
         weight = BARELY if quiet else _WEIGHTS.get(lacks, 82 if own else 71)
         yield finding("webhook-unverified", *route.home, message, key=route.key, weight=weight,
-                      end=route.head, evidence=evidence)  # fmt: skip
+                      end=unguarded(route, _written(ctx, route)), evidence=evidence)  # fmt: skip
         hole = open_at(ctx, route) if lacks.startswith((TRUSTED, "the secret is set")) else None
         if hole is not None and hole[1] not in told:
             told.add(hole[1])
             yield _at_the_hole(route, *hole)
+
+
+def _written(ctx: Context, route: Route) -> list[Place]:
+    """What a handler itself writes or deletes."""
+    made = (
+        each for func in route.funcs for each in ctx.statements_under.get(func, ()) if each.kind != "read"
+    )
+    return [Place(each.module.path, each.line) for each in made]
 
 
 def _at_the_hole(route: Route, module: Module, test: ir.If) -> Finding:
