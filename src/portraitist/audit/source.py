@@ -39,7 +39,9 @@ _REMOVED = re.compile(
     r"[._\-](removed|disabled|obsolete)$|\.deleted$|^[._]*(removed|disabled|deleted|obsolete)$", re.I
 )
 _TEST_NAME = re.compile(
-    r"(\.|_|-)(test|tests|spec|e2e|stories)\.|^test[_-]|^conftest\.py$|^tests?\.(py|ts|js|mjs)$", re.I
+    r"(\.|_|-)(test|tests|spec|e2e|stories)\.|^test[_-]|^conftest\.py$|^tests?\.(py|ts|js|mjs)$"
+    r"|^(vitest|jest|playwright|cypress|karma)\.(config|conf|setup|workspace)\b",
+    re.I,
 )
 _TEST_DIRS = {
     "test",

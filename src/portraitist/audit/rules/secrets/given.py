@@ -18,6 +18,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.secrets.made_public import read_by_pages
+from portraitist.audit.rules.secrets.shut import is_for_tests
 
 _SECRET = re.compile(
     r"(SECRET|TOKEN|SERVICE_(ROLE|KEY)|PRIVATE|API_KEY|PASSWORD|ACCESS_KEY)(_KEY|_TOKEN)?$|^(REPLICATE|OPENAI|ANTHROPIC)_\w*KEY$"
@@ -159,6 +160,8 @@ def _in_settings(ctx: Context, module: Module) -> Iterator[Finding]:
         if prop.key not in {"env", "define", "extra", "publicRuntimeConfig"} or not isinstance(
             prop.value, ir.Obj
         ):
+            continue
+        if is_for_tests(module, prop.line):
             continue
         for inner in prop.value.props:
             name = _secret_of(ctx.ev.eval(module, inner.value))

@@ -17,6 +17,12 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import last_name, names_in, trace
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.secrets.shut import (
+    is_believed_by_nobody,
+    is_demanded_at_start,
+    is_for_tests,
+    verifies_nothing,
+)
 from portraitist.audit.rules.secrets.surroundings import on_machines_alone
 from portraitist.audit.rules.syntax import is_set, leaves_in_production
 
@@ -65,7 +71,8 @@ def _fallbacks(ctx: Context) -> Iterator[Finding]:
             if name:
                 given.setdefault((module, either.end), (either.line, name, ir.text_of(either.right) or ""))
     for (module, end), (line, name, text) in given.items():
-        if refused(ctx, module, line, name, text) or _opens_nothing(module, line, end):
+        harmless = refused(ctx, module, line, name, text) or _opens_nothing(module, line, end)
+        if harmless or is_demanded_at_start(ctx, module, name, text):
             continue
         aside = _ASIDE.search(module.path) is not None and not any(True for _ in module.calls(_KEYED))
         if not aside:
@@ -186,7 +193,7 @@ def refused(ctx: Context, module: Module, line: int, name: str, text: str) -> bo
         return True
     if any(_is_trial(each, line) or _is_behind(each, line) for each in module.all(ir.If)):
         return True
-    if on_machines_alone(module, line, text):
+    if on_machines_alone(module, line, text) or is_for_tests(module, line):
         return True
     spellings = {name.lower(), name.lower().replace("_", "")}
     named = (one for one in ctx.live if any(each in one.lowered for each in spellings))
@@ -267,13 +274,15 @@ def _signed_plainly(ctx: Context, module: Module) -> Iterator[tuple[Module, str,
     if not calls or not any(each in module.lowered for each in ("sign", "jwt", "session")):
         return
     for call in calls:
-        if not _SIGNERS_JS.match(ctx.program.origin(module, call.func)):
+        if not _SIGNERS_JS.match(ctx.program.origin(module, call.func)) or verifies_nothing(module, call):
             continue
         key = ir.keyword(call, "secret", "keys", "key") or (call.args[1] if call.args[1:] else None)
         if key is None and call.args and isinstance(call.args[0], ir.Obj):
             key = call.args[0].get("secret", "keys")
         for where, node in trace(ctx, module, key):
             if isinstance(node, ir.Lit) and (node is key or isinstance(node.parent, ir.Assign | ir.Prop)):
+                if node is key and is_believed_by_nobody(ctx, call, str(node.value)):
+                    continue
                 name = last_name(node.parent.target) if isinstance(node.parent, ir.Assign) else ""
                 yield where, name, node
 
