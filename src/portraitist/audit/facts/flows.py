@@ -13,6 +13,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.denial import exits
+from portraitist.audit.facts.unserved import unserved
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.reach import Reach
@@ -35,10 +36,14 @@ class Flow:
 
 def mark_dead(ctx: Context) -> None:
     """Computes what is reachable; must run before facts are added, their role depends on it."""
+    idle = unserved(ctx)
     handlers = [
-        each.node for route in ctx.routes for each in route.handlers if isinstance(each.node, ir.Func)
+        each.node
+        for route in ctx.routes
+        for each in route.handlers
+        if isinstance(each.node, ir.Func) and each.node not in idle
     ]
-    ctx.reached = Reach(ctx.program, handlers)
+    ctx.reached = Reach(ctx.program, handlers, idle)
     live = ctx.reached.live
     for module in ctx.modules:
         if module.role == "src":

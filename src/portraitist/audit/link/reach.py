@@ -92,8 +92,10 @@ Reached = dict[ir.Func, list[ir.Func]]
 class Reach:
     """Files and functions that something can start."""
 
-    def __init__(self, program: Program, handlers: Iterable[ir.Func]) -> None:
+    def __init__(self, program: Program, handlers: Iterable[ir.Func], idle: AbstractSet[ir.Func]) -> None:
         self.program = program
+        self._idle = idle
+        """What is decorated, and started by nobody for it."""
         self.importers: dict[str, set[str]] = {}
         self._unfound: set[str] = set()
         self._entries: dict[str, bool] = {}
@@ -258,7 +260,7 @@ class Reach:
                     pending.extend(methods.pop(name, ()))
 
     def _starts_live(self, module: Module, func: ir.Func) -> bool:
-        if func.decorators or not func.name:
+        if (func.decorators and func not in self._idle) or not func.name:
             return True
         if func.owner or isinstance(func.parent, ir.Prop):
             return func.name.startswith(("_", "constructor"))
