@@ -142,8 +142,20 @@ class WaysOut:
         """The calls below a node, behind the take, that plainly may throw."""
         for call in ir.find(part, ir.Call):
             new = call.line > self.take.end and call not in self.gives and not in_handler(call)
-            if new and not is_caught_at_once(call) and self._throws(call):
+            if new and not is_caught_at_once(call) and self._throws(call) and not self._is_empty_handed(call):
                 yield call
+
+    def _is_empty_handed(self, node: ir.Node) -> bool:
+        """Whether a node stands in a branch for a take that did nothing: `if (!taken) { … }`."""
+        below = node
+        for each in ir.ancestors(node):
+            if each is self.func:
+                break
+            later = isinstance(each, ir.If) and below in each.then and each.line > self.take.line
+            if later and isinstance(each, ir.If) and _denies(each.test, self.told):
+                return True
+            below = each
+        return False
 
     def _throws(self, call: ir.Call) -> bool:
         if call in self.ctx.call_at or ir.plain_dotted(call.func) in _FETCHES:
@@ -224,8 +236,27 @@ def _asks_settings_alone(ctx: Context, func: ir.Func) -> bool:
     )
 
 
+def _denies(test: ir.Node, told: set[str]) -> bool:
+    """Whether a test holds only where what a statement answered says that it did nothing."""
+    if isinstance(test, ir.Bin):
+        if test.op in {"and", "or"} and test.right is not None:
+            both = [_denies(test.left, told), _denies(test.right, told)]
+            return any(both) if test.op == "and" else all(both)
+        nothing = isinstance(test.right, ir.Lit) and test.right.value in {None, False}
+        refuted = test.op in {"not", "!"} or (test.op in {"==", "===", "is"} and nothing)
+        return refuted and isinstance(test.left, ir.Name | ir.Attr) and bool(told & names_in(test.left))
+    asked = isinstance(test, ir.Name | ir.Attr) and bool(told & names_in(test))
+    return asked and _ERROR.search(last_name(test)) is not None
+
+
+_ERROR = re.compile(r"err(or)?$|fail(ed|ure)?$", re.I)
+
+
 def is_caught_at_once(call: ir.Call) -> bool:
-    """`await work().catch(…)`, or work below an `allSettled`: nothing around it hears of the error."""
+    """`await work().catch(…)`, or work below an `allSettled`: nothing around it hears of the error.
+
+    The promise may be held first: `const done = work(); done.catch(…)`.
+    """
     below: ir.Node = call
     for each in ir.ancestors(call):
         if isinstance(each, ir.Call):
@@ -233,7 +264,23 @@ def is_caught_at_once(call: ir.Call) -> bool:
             if name == "allSettled" or (name == "catch" and below is each.func):
                 return True
         below = each
-    return False
+    return is_caught_by_name(call)
+
+
+def is_caught_by_name(call: ir.Call) -> bool:
+    """Whether a promise goes into a variable as it is, of which a handler for its errors is asked beside it."""
+    held, func = call.parent, call.within
+    if not isinstance(held, ir.Assign) or not isinstance(held.target, ir.Name) or func is None:
+        return False
+    name = held.target.id
+    catches = (each.func for each in ir.find(func, ir.Call) if each.line >= call.line)
+    return any(
+        isinstance(each, ir.Attr)
+        and each.name == "catch"
+        and isinstance(each.obj, ir.Name)
+        and each.obj.id == name
+        for each in catches
+    )
 
 
 def _throws_on(handler: ir.Handler) -> bool:

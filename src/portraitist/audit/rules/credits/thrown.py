@@ -13,6 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.rules.base import last_name
 from portraitist.audit.rules.credits.ledger import Ledger
+from portraitist.audit.rules.exits import is_caught_by_name
 from portraitist.audit.rules.syntax import fails
 
 _BROAD = {"Exception", "BaseException", "Throwable"}
@@ -47,6 +48,8 @@ def _call_of(ctx: Context, caller: ir.Func, func: ir.Func) -> ir.Node | None:
 def _passes(ctx: Context, ledger: Ledger, func: ir.Func, node: ir.Node) -> bool:
     """Whether an error at a node leaves its function, with no refund on its way."""
     gives = [each for each in ledger.events(func) if each.kind == "give"]
+    if isinstance(node, ir.Call) and is_caught_by_name(node):
+        return False
     below = node
     for each in ir.ancestors(node):
         if isinstance(each, ir.Call) and _SETTLES.search(last_name(each.func)):
