@@ -135,9 +135,9 @@ class Converter:
 
     @staticmethod
     def reached(body: list[ir.Node]) -> list[ir.Node]:
-        """The statements of a block up to a plain way out: behind it nothing runs, but functions are named there."""
+        """The statements of a block up to a sure way out: behind it nothing runs, but functions are named there."""
         for at, each in enumerate(body):
-            if type(each) is ir.Return:
+            if type(each) in _LEAVING and _leaves(each):
                 if at + 1 < len(body):
                     return [*body[: at + 1], *(one for one in body[at + 1 :] if isinstance(one, ir.Func))]
                 break
@@ -177,6 +177,22 @@ class Converter:
 
 
 _other = Converter.other
+
+
+_LEAVING = {ir.Return, ir.If, ir.Try}
+
+
+def _leaves(node: ir.Node) -> bool:
+    """Whether a statement never goes on to the next: a way out, a choice or an attempt all of whose ends are one."""
+    if isinstance(node, ir.If):
+        return _ends(node.then) and _ends(node.other)
+    if isinstance(node, ir.Try):
+        return _ends(node.body) and all(_ends(each.body) for each in node.handlers)
+    return type(node) is ir.Return
+
+
+def _ends(body: list[ir.Node]) -> bool:
+    return bool(body) and _leaves(body[-1])
 
 
 def _is_text(node: ir.Node) -> bool:
