@@ -16,6 +16,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import helpers_of, live_statements, runs_in_browser
+from portraitist.audit.rules.names.run_by_nobody import is_run_by_nobody
 from portraitist.audit.rules.read_columns import is_read
 
 DEPTH = 3
@@ -359,6 +360,6 @@ _DOUBTS: dict[str, tuple[Callable[[Context, Finding], bool], ...]] = {
     "stuck-status": (_may_be_swept,),
     "secret-in-repo": (_is_set_up,),
     "client-exposed-token": (_may_stay_here,),
-    "undefined-name": (_is_asked_for,),
+    "undefined-name": (_is_asked_for, is_run_by_nobody),
     "schema-drift": (_may_not_be_sent,),
 }

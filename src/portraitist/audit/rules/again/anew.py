@@ -15,7 +15,7 @@ from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.again.by_status import STATES, names_attempts
-from portraitist.audit.rules.again.loops import end_of, leaves, stands_in_attempt
+from portraitist.audit.rules.again.loops import after_what, end_of, leaves, stands_in_attempt
 from portraitist.audit.rules.again.refused import speaks_of_refusal, when_refused
 from portraitist.audit.rules.again.second import paid_sites
 from portraitist.audit.rules.base import finding, last_name, names_in, place
@@ -68,7 +68,7 @@ def _next_one(loop: ir.Loop, call: ir.Call) -> str:
     taken = names_in(loop.target)
     if not leaves(attempt, call) or not taken & names_in(ir.Other(0, 0, list(attempt.body))):
         return ""
-    return f"for the next {', '.join(sorted(taken))} when anything in this attempt fails"
+    return f"for the next {', '.join(sorted(taken))} {after_what(call, loop=loop)}"
 
 
 def _by_verdict(loop: ir.Loop, call: ir.Call) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 
 from portraitist.audit import ir
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.rules.again.by_status import names_attempts
 from portraitist.audit.rules.again.refused import only_when_refused
 from portraitist.audit.rules.base import last_name
@@ -95,3 +96,32 @@ def end_of(around: ir.Node, call: ir.Node) -> int:
     return max(
         (one.end for each in between if isinstance(each, ir.Try) for one in each.handlers), default=call.end
     )
+
+
+def after_what(call: ir.Node, *, loop: ir.Node) -> str:
+    """After which failures a loop makes a call again: any in the attempt around it, or what a test of a handler leaves.
+
+    `catch (error) { if (!isRetryable(error)) throw error; }` chooses, a test of the count of attempts doesn't.
+    """
+    between = itertools.takewhile(lambda each: each is not loop, ir.ancestors(call))
+    handlers = [one for each in between if isinstance(each, ir.Try) for one in each.handlers]
+    chosen = next((each for one in handlers if (each := _choice(one)) is not None), None)
+    return (
+        f"after each error that line {chosen.line} lets pass"
+        if chosen
+        else "when anything in this attempt fails"
+    )
+
+
+def _choice(handler: ir.Handler) -> ir.If | None:
+    """The branch of a handler that leaves by what the error is."""
+    told = variables_in(handler.catches) if handler.catches is not None else set()
+    for each in handler.body:
+        for made in ir.find(each, ir.Assign):
+            if made.value is not None and told & variables_in(made.value):
+                told |= variables_in(made.target)
+        if isinstance(each, ir.If) and told & variables_in(each.test):
+            ways = [*each.then, *each.other]
+            if any(is_way_out(one) and not is_next_round(one) for one in ways):
+                return each
+    return None

@@ -92,8 +92,17 @@ def _asks(test: ir.Node | None, *, not_that: bool = False, depth: int = 0) -> bo
     if not_that:
         return False
     if isinstance(test, ir.Call):
-        return speaks_of_refusal(test.func) or any(speaks_of_refusal(each) for each in test.args)
+        named = speaks_of_refusal(test.func) or any(speaks_of_refusal(each) for each in test.args)
+        return named or _tries_pattern(test)
     return isinstance(test, ir.Name | ir.Attr) and speaks_of_refusal(test)
+
+
+def _tries_pattern(test: ir.Call) -> bool:
+    """`/throttl|rate limit/i.test(message)`: a pattern that finds refusals alone."""
+    pattern = test.func.obj if isinstance(test.func, ir.Attr) and test.func.name == "test" else None
+    if not isinstance(pattern, ir.Lit) or pattern.kind != "regex":
+        return False
+    return all(_REFUSED.search(each) for each in str(pattern.value).split("|"))
 
 
 def _values(name: ir.Name) -> list[ir.Node]:

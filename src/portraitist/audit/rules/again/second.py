@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.again.by_status import names_attempts
-from portraitist.audit.rules.again.loops import end_of, repeats
+from portraitist.audit.rules.again.loops import after_what, end_of, repeats
 from portraitist.audit.rules.again.refused import when_refused
 from portraitist.audit.rules.base import finding, last_name, names_in, place
 from portraitist.audit.rules.failures.quiet import only_logs
@@ -82,7 +82,7 @@ def _called_again(ctx: Context) -> Iterator[Finding]:
     for call, (module, paid) in sites.items():
         loop = next((each for each in ir.ancestors(call) if _repeats_within(each, call)), None)
         if loop is not None and paid.call not in set(ir.walk(call)):
-            message = f"{paid.api} is started again when anything in this attempt fails, each time paid"
+            message = f"{paid.api} is started again {after_what(call, loop=loop)}, each time paid"
             yield finding("blind-post-retry", module, call, message, key=f"loop {last_name(call.func)}", weight=60,
                           end=end_of(loop, call), evidence=[Place(module.path, loop.line), place(paid)])  # fmt: skip
             continue

@@ -100,10 +100,18 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
                 "undefined-name",
                 module,
                 name,
-                f"{name.id} is used and defined nowhere",
+                f"{name.id} is used and defined {_elsewhere(module, name.id) or 'nowhere'}",
                 key=name.id,
                 weight=64,
             )
+
+
+def _elsewhere(module: Module, name: str) -> str:
+    """Where a file has a name for one of its functions alone, which is out of reach for the others; "" for nowhere."""
+    for func, scope in module.scopes.items():
+        if any(each.kind not in {"param", "unset"} for each in scope.names.get(name, ())):
+            return f"only within {func.name or f'the function of line {func.line}'}, out of reach here"
+    return ""
 
 
 def _is_plain_script(module: Module) -> bool:

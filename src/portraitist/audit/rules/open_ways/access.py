@@ -39,6 +39,7 @@ from portraitist.audit.rules.open_ways.payment_returns import is_payment_return
 from portraitist.audit.rules.others import mail_addresses, view_classes
 from portraitist.audit.rules.requests import within_reach
 from portraitist.audit.rules.senders.webhooks import verifies
+from portraitist.audit.rules.states.marks import WAITED_FOR
 from portraitist.audit.rules.syntax import leaves_in_production
 
 LIMITED = 66
@@ -118,7 +119,8 @@ def _spends(ctx: Context, reported: set[Route], worked: dict[str, Route]) -> Ite
         limit = limit_before(ctx, flow)
         but = f" but {limit}" if limit else ""
         message = f"{route.key} reaches {flow.call.api} without a check that denies{but}"
-        weight = LIMITED if limit else 90 if flow.call.creates else BARELY if _brings(flow.call) else 80
+        petty = _brings(flow.call) or _names_nothing(ctx, flow.call)
+        weight = BARELY if petty else LIMITED if limit else 90 if flow.call.creates else 80
         weight = BARELY if behind_page(ctx, route, behind_middleware) else weight
         yield finding("missing-auth", *route.home, message, key=route.key, weight=weight,
                       end=unguarded(route, flow.steps), evidence=[place(flow.call)])  # fmt: skip
@@ -184,6 +186,12 @@ def _to_changes(ctx: Context) -> Iterator[Flow]:
         makes = call.api in {"models.create", "deployments.create", "POST /v1/models", "POST /v1/deployments"}
         if (ends or makes or _brings(call)) and ctx.role_at(call.module, call.call) in LIVE_ROLES:
             yield from flows.to_call(ctx, call)
+
+
+def _names_nothing(ctx: Context, call: ProviderCall) -> bool:
+    """Whether a call ends what runs, of which nobody learns an id: all of it is waited for where it is started."""
+    ends = call.api.endswith("cancel") and call.sdk
+    return ends and all(each.api in WAITED_FOR for each in ctx.creates())
 
 
 def _brings(call: ProviderCall) -> bool:

@@ -20,9 +20,18 @@ FORWARDED = "x-forwarded-for"
 _STEPS = 3
 """Through how many variables the key of a limit is followed."""
 
+_LIBRARIES = re.compile(
+    r"(express-rate-limit|rate-limiter-flexible|express-brute|(@fastify/|fastify-)rate-limit|hono-rate-limiter"
+    r"|koa-ratelimit|@nestjs/throttler|slowapi|flask_limiter|fastapi_limiter|django_ratelimit)\b"
+)
+"""What turns callers away for calling too often, whoever they are."""
+
 
 def limit_before(ctx: Context, flow: Flow) -> str:
     """What stands before paid work that turns callers away for calling too often, for a message; "" without one."""
+    guards = flow.route.guards if flow.route is not None else ()
+    if any(_LIBRARIES.match(ctx.program.origin(*each)) for each in guards):
+        return "a limit of calls"
     handlers = flow.route.funcs if flow.route is not None else []
     for func in handlers:
         path = ctx.program.module_of[func].path

@@ -52,7 +52,8 @@ def time_progress(ctx: Context) -> Iterator[Finding]:
             source = "the clock" if _by_clock(module, value) else _by_questions(value)
             if source:
                 seen.add(func)
-                message = f"{name} is computed from {source}"
+                told = f"what {name} is given" if isinstance(node, ir.Call) else name
+                message = f"{told} is computed from {source}"
                 yield finding("time-progress", module, node, message, key=name, weight=_weight(module))
             elif _is_fixed(node, value):
                 seen.add(func)
@@ -158,7 +159,7 @@ def _by_questions(value: ir.Node) -> str:
             continue
         names = {last_name(one) for one in (each.left, each.right)}
         if each.op != "+" and any(_COUNTED.match(name) for name in names):
-            return "the number of questions asked"
+            return "the number of times that the state was asked for"
         step = each.right.value if isinstance(each.right, ir.Lit) else None
         known = isinstance(step, int | float) and not isinstance(step, bool) and 0 < step < _WHOLE
         capped = any(last_name(one.func) == "min" for one in ir.ancestors(each) if isinstance(one, ir.Call))
