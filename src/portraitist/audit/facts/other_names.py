@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from portraitist.audit.facts.base import Context, TableDef
 from portraitist.audit.facts.other_places import written
+from portraitist.audit.facts.schema import in_earnest
 from portraitist.audit.model import Fact
 
 
@@ -33,8 +34,9 @@ def add(ctx: Context) -> None:
 def _made_apart(ctx: Context) -> Iterator[TableDef]:
     """The further definitions of a table each of which has columns that the first lacks, and the other way round."""
     for name in sorted(ctx.tables):
-        made = [each for each in ctx.tables[name] if each.source == "create table" and len(each.columns) > 1]
-        made.sort(key=lambda each: (each.path, each.line))
+        made = [
+            each for each in in_earnest(ctx, name) if each.source == "create table" and len(each.columns) > 1
+        ]
         for each in made[1:]:
             if set(each.columns) - set(made[0].columns) and set(made[0].columns) - set(each.columns):
                 yield each

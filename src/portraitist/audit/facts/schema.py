@@ -65,6 +65,16 @@ def collect(ctx: Context) -> None:
     _conflicts(ctx)
 
 
+def in_earnest(ctx: Context, table: str) -> list[TableDef]:
+    """The definitions of a table but those that tests make for themselves, in the order of their files."""
+    made = [each for each in ctx.tables[table] if each.path not in ctx.once(_tests)]
+    return sorted(made, key=lambda each: (each.path, each.line))
+
+
+def _tests(ctx: Context) -> set[str]:
+    return {each.path for each in ctx.tree.files if each.role == "test"}
+
+
 def _documented(ctx: Context, known: set[str]) -> Iterator[TableDef]:
     """Tables that only documents define, the first definition of each."""
     for file in ctx.tree.files:
@@ -93,9 +103,9 @@ def _facts(ctx: Context, table: TableDef, role: str) -> None:
 
 def _conflicts(ctx: Context) -> None:
     """The second definition of a column whose type family differs from the first."""
-    for name, definitions in sorted(ctx.tables.items()):
+    for name in sorted(ctx.tables):
         seen: dict[str, tuple[str, Place]] = {}
-        for each in sorted(definitions, key=lambda one: (one.path, one.line)):
+        for each in in_earnest(ctx, name):
             for column, (kind, place) in each.columns.items():
                 first = seen.setdefault(column, (kind, place))
                 if family(first[0]) != family(kind) and family(kind) and family(first[0]):
