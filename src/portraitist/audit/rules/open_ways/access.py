@@ -38,7 +38,7 @@ from portraitist.audit.rules.open_ways.passed_guards import past_guards
 from portraitist.audit.rules.open_ways.payment_returns import is_payment_return
 from portraitist.audit.rules.others import mail_addresses, view_classes
 from portraitist.audit.rules.requests import within_reach
-from portraitist.audit.rules.senders.webhooks import verifies
+from portraitist.audit.rules.senders.verified import verifies
 from portraitist.audit.rules.states.marks import WAITED_FOR
 from portraitist.audit.rules.syntax import leaves_in_production
 

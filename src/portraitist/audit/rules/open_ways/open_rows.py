@@ -24,7 +24,7 @@ from portraitist.audit.rules.open_ways.meant import counts_visits, declared_publ
 from portraitist.audit.rules.open_ways.sweeps import is_aged, swept
 from portraitist.audit.rules.provider_told import asks_provider
 from portraitist.audit.rules.requests import below, is_given
-from portraitist.audit.rules.senders.webhooks import verifies
+from portraitist.audit.rules.senders.verified import verifies
 
 MAX_DEPTH = 3
 """How many calls below a handler a statement is looked for."""
