@@ -76,13 +76,6 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         handed = lacks == "anything" and route.method != "ACTION" and _hands_on(ctx, route)
         if not lacks or not (acts or handed):
             continue
-        message = f"{route.key} believes whoever calls it: no signature is checked"
-        if lacks not in {"anything", NOTHING}:
-            message = f"{route.key} checks who sent its body only where {lacks}"
-        if lacks.startswith(TRUSTED):
-            message = f"{route.key} {lacks}"
-        if lacks == _LOGGED:
-            message = f"{route.key} only logs that its body is not signed as it should be, and goes on"
         evidence = fact.evidence if own and fact is not None else [changed] if changed is not None else []
         quiet = (
             not acts
@@ -92,12 +85,23 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
             or keeps_to_stored_id(ctx, route)
         )
         weight = BARELY if quiet else _WEIGHTS.get(lacks, 82 if own else 71)
-        yield finding("webhook-unverified", *route.home, message, key=route.key, weight=weight,
+        yield finding("webhook-unverified", *route.home, _message(route, lacks), key=route.key, weight=weight,
                       end=unguarded(route, _written(ctx, route)), evidence=evidence)  # fmt: skip
         hole = open_at(ctx, route) if lacks.startswith((TRUSTED, "the secret is set")) else None
         if hole is not None and hole[1] not in told:
             told.add(hole[1])
             yield _at_the_hole(route, *hole)
+
+
+def _message(route: Route, lacks: str) -> str:
+    """What is told of a route, by what its check lacks."""
+    if lacks == _LOGGED:
+        return f"{route.key} only logs that its body is not signed as it should be, and goes on"
+    if lacks.startswith(TRUSTED):
+        return f"{route.key} {lacks}"
+    if lacks in {"anything", NOTHING}:
+        return f"{route.key} believes whoever calls it: no signature is checked"
+    return f"{route.key} checks who sent its body only where {lacks}"
 
 
 def _written(ctx: Context, route: Route) -> list[Place]:
