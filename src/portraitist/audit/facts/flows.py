@@ -41,7 +41,7 @@ def mark_dead(ctx: Context) -> None:
         each.node
         for route in ctx.routes
         for each in route.handlers
-        if isinstance(each.node, ir.Func) and each.node not in idle
+        if isinstance(each.node, ir.Func) and each.node not in idle and not _begun_below(route)
     ]
     ctx.reached = Reach(ctx.program, handlers, idle)
     live = ctx.reached.live
@@ -50,6 +50,12 @@ def mark_dead(ctx: Context) -> None:
             if module.path not in ctx.reached.live_modules:
                 ctx.dead_modules.add(module.path)
             ctx.dead_funcs.update(each for each in module.all(ir.Func) if each not in live)
+
+
+def _begun_below(route: Route) -> bool:
+    """Whether a function begins a job: its handler, which that function names, is reached when that one is."""
+    node = route.node
+    return route.framework == "job" and not isinstance(node, ir.Func) and node.within is not None
 
 
 def collect(ctx: Context) -> None:
@@ -96,7 +102,7 @@ def _backwards(ctx: Context, call: ProviderCall) -> list[Flow]:
     while queue and len(seen) < MAX_VISITED:
         func, steps, funcs = queue.popleft()
         for route in entries.get(func, []):
-            if not _for_method(ctx, route, func, steps[0]):
+            if not for_method(ctx, route, func, steps[0]):
                 continue
             place = Place(route.module.path, route.node.line)
             found.append(Flow(route.key, route, call, _with(place, steps), funcs))
@@ -143,7 +149,7 @@ def _passes_by(branch: ir.If, told: dict[str, bool], line: int) -> bool:
     return branch.end < line and isinstance(last, ir.Return)
 
 
-def _for_method(ctx: Context, route: Route, func: ir.Func, place: Place) -> bool:
+def for_method(ctx: Context, route: Route, func: ir.Func, place: Place) -> bool:
     """Whether a route's own method comes to a place of its handler: not where the handler asks for another method.
 
     A handler that serves several methods has a route for each.

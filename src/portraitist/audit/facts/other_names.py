@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from portraitist.audit.facts.base import Context, TableDef
 from portraitist.audit.facts.other_places import written
-from portraitist.audit.facts.schema import in_earnest
+from portraitist.audit.facts.schema_conflicts import in_earnest
 from portraitist.audit.model import Fact
 
 

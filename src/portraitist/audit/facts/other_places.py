@@ -29,7 +29,7 @@ def add(ctx: Context) -> None:
     known = {(each.kind, each.key, each.path, each.line) for each in ctx.facts}
     ways = (
         *(other_guards.places, _webhooks, _storing, _columns_set, _added, _asked_by, _nulls, _settings),
-        *(_polling, _waiting, _asked_again, _model_tables, _handlers),
+        *(_exported, _polling, _waiting, _asked_again, _model_tables, _handlers),
     )
     for module, node, kind, key in (place for way in ways for place in way(ctx)):
         if (kind, key, module.path, node.line) not in known:
@@ -222,6 +222,15 @@ def _model_tables(ctx: Context) -> Iterator[_Place]:
             named = table.parent
             if isinstance(named, ir.Assign) and table.line <= fact.line <= table.end:
                 yield module, named, "const", ir.plain_dotted(named.target)
+
+
+def _exported(ctx: Context) -> Iterator[_Place]:
+    """The definition of what a list at the end of its file exports."""
+    for fact in ctx.of("export"):
+        module = ctx.program.modules[fact.path]
+        for binding in module.top.names.get(fact.key, ())[:1]:
+            if binding.kind in {"func", "class", "assign"} and binding.node.line < fact.line:
+                yield module, ir.Other(binding.node.line, binding.node.line, []), "export", fact.key
 
 
 _PATHS = re.compile(r"path|key|name|dest|target", re.I)

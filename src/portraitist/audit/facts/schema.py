@@ -1,6 +1,7 @@
 """Table definitions: DDL in .sql files and in code, Drizzle, Prisma, SQLAlchemy, Django, TypeORM, Mongoose.
 
-Adds `table`, `table.column` and `table.type_conflict` facts; who uses the columns is in `database`.
+Adds `table` and `table.column` facts. Where two definitions differ is in `schema_conflicts`, who uses the columns is in
+`database`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from portraitist.audit import ir
-from portraitist.audit.facts import db_convex, sql
+from portraitist.audit.facts import db_convex, schema_conflicts, sql
 from portraitist.audit.facts.base import Context, TableDef
-from portraitist.audit.facts.schema_classes import inherited, mapped, mapper_of, relations, renamed
+from portraitist.audit.facts.schema_classes import (
+    inherited,
+    mapped,
+    mapper_of,
+    relations,
+    renamed,
+    table_named,
+)
+from portraitist.audit.facts.schema_conflicts import family
 from portraitist.audit.facts.schema_loops import added_in_loops
 from portraitist.audit.facts.schema_text import DOCUMENT, documented_sql, generated_types
 from portraitist.audit.link.bindings import bindings_of
@@ -62,17 +71,7 @@ def collect(ctx: Context) -> None:
     for each in found:
         ctx.tables.setdefault(each.name, []).append(each)
         _facts(ctx, each, roles.get(each.path, "src"))
-    _conflicts(ctx)
-
-
-def in_earnest(ctx: Context, table: str) -> list[TableDef]:
-    """The definitions of a table but those that tests make for themselves, in the order of their files."""
-    made = [each for each in ctx.tables[table] if each.path not in ctx.once(_tests)]
-    return sorted(made, key=lambda each: (each.path, each.line))
-
-
-def _tests(ctx: Context) -> set[str]:
-    return {each.path for each in ctx.tree.files if each.role == "test"}
+    schema_conflicts.collect(ctx)
 
 
 def _documented(ctx: Context, known: set[str]) -> Iterator[TableDef]:
@@ -99,55 +98,6 @@ def _facts(ctx: Context, table: TableDef, role: str) -> None:
         ctx.add_at(
             "table.column", f"{table.name}.{name}", place.path, place.line, role=role, value=kind, shows=name
         )
-
-
-def _conflicts(ctx: Context) -> None:
-    """The second definition of a column whose type family differs from the first."""
-    for name in sorted(ctx.tables):
-        seen: dict[str, tuple[str, Place]] = {}
-        for each in in_earnest(ctx, name):
-            for column, (kind, place) in each.columns.items():
-                first = seen.setdefault(column, (kind, place))
-                if family(first[0]) != family(kind) and family(kind) and family(first[0]):
-                    ctx.add_at("table.type_conflict", f"{name}.{column}", place.path, place.line,
-                               value=[first[0], kind], evidence=[first[1]], shows=column)  # fmt: skip
-
-
-def family(kind: str) -> str:
-    """A coarse type: text, integer, number, time, flag, json or ""."""
-    lowered = re.sub(r"[^a-z0-9].*", "", kind.lower())
-    families = {
-        "text": (
-            "text",
-            "varchar",
-            "char",
-            "character",
-            "string",
-            "uuid",
-            "citext",
-            "charfield",
-            "textfield",
-            "urlfield",
-            "nvarchar",
-        ),
-        "integer": (
-            "int",
-            "integer",
-            "serial",
-            "bigint",
-            "bigserial",
-            "smallint",
-            "int4",
-            "int8",
-            "integerfield",
-            "biginteger",
-        ),
-        "number": ("numeric", "decimal", "real", "double", "float", "doubleprecision", "floatfield", "money"),
-        "time": ("timestamp", "timestamptz", "date", "datetime", "time", "datetimefield"),
-        "flag": ("boolean", "bool", "booleanfield"),
-        "json": ("json", "jsonb", "jsonfield"),
-    }
-    return next((name for name, words in families.items() if lowered in words), "")
 
 
 def _ddl(path: str, text: str, first_line: int, role: str) -> Iterator[TableDef]:
@@ -305,7 +255,7 @@ def _class_table(ctx: Context, module: Module, cls: ir.Class) -> Iterator[TableD
     elif explicit is not None:
         table = ir.text_of(explicit.value or cls) or cls.name
     elif any(each.endswith("models.Model") or each == "db.Model" for each in bases):
-        table = cls.name
+        table = table_named(cls) or cls.name
     elif entity is not None:
         table = (
             ir.text_of(entity.args[0]) if isinstance(entity, ir.Call) and entity.args else None

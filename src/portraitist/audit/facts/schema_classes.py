@@ -51,9 +51,23 @@ def mapped(module: Module, cls: ir.Class, mapper: str) -> TableDef:
         if made.endswith("Field") or (mapper in _ANNOTATED and each.annotation is not None):
             columns[each.target.id] = (made, Place(module.path, each.line))
     whole = all(ir.dotted(base).rpartition(".")[2] in _ROWS for base in cls.bases)
+    name = table_named(cls) or cls.name
     return TableDef(
-        cls.name, module.path, cls.line, columns if whole else {}, "class", {"@class": cls.name}, cls.end
+        name, module.path, cls.line, columns if whole else {}, "class", {"@class": cls.name}, cls.end
     )
+
+
+_NAMING: dict[str, set[str]] = {"Meta": {"table", "table_name", "db_table"}, "Settings": {"name"}}
+
+
+def table_named(cls: ir.Class) -> str:
+    """The table that a class names in one of its own: Tortoise's `table` in `Meta`, and what others call that."""
+    for inner in cls.body:
+        names = _NAMING.get(inner.name, set()) if isinstance(inner, ir.Class) else set()
+        for each in inner.body if isinstance(inner, ir.Class) and names else ():
+            if isinstance(each, ir.Assign) and ir.dotted(each.target) in names:
+                return ir.text_of(each.value) or ""
+    return ""
 
 
 def renamed(fields: list[ir.Assign]) -> dict[str, str]:

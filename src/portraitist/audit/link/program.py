@@ -281,7 +281,7 @@ class Program:
         for part in ir.walk(annotation):
             if not isinstance(part, ir.Name | ir.Attr) or (isinstance(part, ir.Name) and part.id in WRAPPERS):
                 continue
-            for target in self.resolve(module, part, depth):
+            for target in self._typed(module, part, depth):
                 if isinstance(target.node, ir.Class):
                     yield target
                 elif target.origin and not target.origin.startswith(("global:", "param:")):
@@ -289,6 +289,15 @@ class Program:
             if isinstance(part, ir.Name) and part.id in self.subclasses:
                 yield from self.subclasses[part.id]
             return
+
+    def _typed(self, module: Module, part: ir.Name | ir.Attr, depth: int) -> Iterable[Target]:
+        """What a type's name refers to; a parameter that is called like its type is none: `service: service`."""
+        param = part.parent
+        if isinstance(part, ir.Name) and isinstance(param, ir.Param) and param.name == part.id:
+            return few(
+                each for one in module.top.names.get(part.id, ()) for each in self.bound(module, one, depth)
+            )
+        return self.resolve(module, part, depth)
 
     def imported(self, module: Module, specifier: str, name: str, depth: int = 0) -> Iterator[Target]:
         """What `name` of an import refers to: an export of this repository or an outside origin."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
-from portraitist.audit.facts.schema import family
+from portraitist.audit.facts.schema_conflicts import family
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import (
     at_column,

@@ -11,7 +11,7 @@ from portraitist.audit.facts.asking import AND, joined
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
-from portraitist.audit.facts.flows import Flow
+from portraitist.audit.facts.flows import Flow, for_method
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place, unguarded
@@ -78,7 +78,9 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     worked: dict[str, Route] = {}
     yield from _spends(ctx, reported, worked)
     for route in ctx.routes:
-        if route not in reported and _is_open(ctx, route) and not is_payment_return(ctx, route):
+        if route in reported or not _is_open(ctx, route) or is_payment_return(ctx, route):
+            continue
+        if _of_its_method(ctx, route):
             served = list(_serves_members(ctx, route))
             yield from served or open_rest.rest(ctx, route, worked)
 
@@ -137,6 +139,15 @@ def _is_open(ctx: Context, route: Route) -> bool:
 def for_developers(route: Route) -> bool:
     """Whether a handler leaves where this is no developer's machine: `if (NODE_ENV !== "development") return …`."""
     return any(leaves_in_production(each) for func in route.funcs for each in ir.find(func, ir.If))
+
+
+def _of_its_method(ctx: Context, route: Route) -> bool:
+    """Whether a route's own method comes to the end of its handler: a `GET` of several is often answered before."""
+    for func in route.funcs:
+        module = ctx.program.module_of[func]
+        if not for_method(ctx, route, func, Place(module.path, func.end)):
+            return False
+    return True
 
 
 def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:

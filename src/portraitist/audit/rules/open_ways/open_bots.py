@@ -51,6 +51,8 @@ def open_bots(ctx: Context) -> Iterator[Finding]:
         if call is None or ctx.role_at(module, func) not in LIVE_ROLES:
             continue
         ways = _forward(ctx, func, paid)
+        if (before := _begun_by(bots, around)) and all(_keeps_off(ctx, each) for each in before):
+            continue
         if any(asks_who(ctx, each) or ctx.once(for_few, each) for each in ways):
             continue
         if any(_RESTRICTS.search(name) for each in (*ways, *around) for name in _names(each)):
@@ -58,6 +60,24 @@ def open_bots(ctx: Context) -> Iterator[Finding]:
         message = f"{func.name or 'a handler'} reaches {call.api} for whoever writes to the bot: nobody is turned away"
         yield finding("missing-auth", module, func, message, key=f"bot {func.name or call.api}", weight=56,
                       end=func.line, evidence=[place(call)])  # fmt: skip
+
+
+def _begun_by(bots: list[Module], around: list[ir.Node]) -> list[ir.Func]:
+    """The functions that put a chat into the state for which a handler waits: `@router.message(Form.picture)`."""
+    awaited = {ir.plain_dotted(each) for node in around for each in ir.find(node, ir.Attr)}
+    found: list[ir.Func] = []
+    for module in bots:
+        for call in module.calls({"set_state", "set"}):
+            held = [*call.args, *([call.func.obj] if isinstance(call.func, ir.Attr) else [])]
+            states = {ir.plain_dotted(each) for each in held if isinstance(each, ir.Attr)}
+            if call.within is not None and states & awaited:
+                found.append(call.within)
+    return found
+
+
+def _keeps_off(ctx: Context, func: ir.Func) -> bool:
+    """Whether a function asks who writes, or names what may keep somebody off."""
+    return asks_who(ctx, func) or ctx.once(for_few, func) or any(map(_RESTRICTS.search, _names(func)))
 
 
 def _paid(ctx: Context) -> dict[ir.Func, ProviderCall]:
