@@ -32,6 +32,10 @@ SETTLE_S = 3.0
 """So long after all rows are gone, starts whose answers were lost are in the provider's list."""
 
 
+LIVES_S = 2.0
+"""So long a worker lives on average, by the clock: on a machine that is busy the loop comes round less often."""
+
+
 @dataclass
 class Outcome:
     """What was done, what was left of anybody, and in which states members were when they asked."""
@@ -51,13 +55,15 @@ class _Killer:
     place: WorkerProcess
     rng: random.Random
     kills: int = 0
+    dies_at: float = 0.0
 
     def tick(self, *, deadly: bool) -> None:
         if self.place.pid is not None and not self.place.died(within=0.02):
-            if not deadly or self.rng.random() > 0.05:
+            if not deadly or time.monotonic() < self.dies_at:
                 return
             self.place.kill()
         self.kills += 1
+        self.dies_at = time.monotonic() + self.rng.expovariate(1 / LIVES_S)
         labels = ERASURE_LABELS if self.rng.random() < 0.7 else tuple(LABELS)
         armed = [f"{self.rng.choice(labels)}:{self.rng.randint(1, 4)}"] if deadly else []
         self.place.start(*armed)
