@@ -102,7 +102,7 @@ def _backwards(ctx: Context, call: ProviderCall) -> list[Flow]:
     while queue and len(seen) < MAX_VISITED:
         func, steps, funcs = queue.popleft()
         for route in entries.get(func, []):
-            if not for_method(ctx, route, func, steps[0]):
+            if not _for_method(ctx, route, func, steps[0]):
                 continue
             place = Place(route.module.path, route.node.line)
             found.append(Flow(route.key, route, call, _with(place, steps), funcs))
@@ -149,7 +149,7 @@ def _passes_by(branch: ir.If, told: dict[str, bool], line: int) -> bool:
     return branch.end < line and isinstance(last, ir.Return)
 
 
-def for_method(ctx: Context, route: Route, func: ir.Func, place: Place) -> bool:
+def _for_method(ctx: Context, route: Route, func: ir.Func, place: Place) -> bool:
     """Whether a route's own method comes to a place of its handler: not where the handler asks for another method.
 
     A handler that serves several methods has a route for each.
@@ -161,7 +161,7 @@ def for_method(ctx: Context, route: Route, func: ir.Func, place: Place) -> bool:
 
 def _shuts_out(branch: ir.If, mine: str, line: int) -> bool:
     """Whether a branch on `request.method` keeps a method away from a line: in it, beside it or behind it."""
-    method, equal, whole = _asked_method(branch.test)
+    method, equal, whole = asked_method(branch.test)
     enters = (method == mine) is equal
     if not method:
         return False
@@ -174,11 +174,11 @@ def _shuts_out(branch: ir.If, mine: str, line: int) -> bool:
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 
-def _asked_method(test: ir.Node) -> tuple[str, bool, bool]:
+def asked_method(test: ir.Node) -> tuple[str, bool, bool]:
     """(method, whether it is to be that one, whether nothing else is asked) of a test; "" where none is named."""
     if isinstance(test, ir.Bin) and test.op == "and" and test.right is not None:
         found = next(
-            (each for part in (test.left, test.right) if (each := _asked_method(part))[0]), ("", True, True)
+            (each for part in (test.left, test.right) if (each := asked_method(part))[0]), ("", True, True)
         )
         return found[0], found[1], False
     if isinstance(test, ir.Bin) and isinstance(test.left, ir.Attr) and test.left.name == "method":
