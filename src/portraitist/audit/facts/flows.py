@@ -161,7 +161,7 @@ def _for_method(ctx: Context, route: Route, func: ir.Func, place: Place) -> bool
 
 def _shuts_out(branch: ir.If, mine: str, line: int) -> bool:
     """Whether a branch on `request.method` keeps a method away from a line: in it, beside it or behind it."""
-    method, equal, whole = asked_method(branch.test)
+    method, equal, whole = _asked_method(branch.test)
     enters = (method == mine) is equal
     if not method:
         return False
@@ -171,14 +171,30 @@ def _shuts_out(branch: ir.If, mine: str, line: int) -> bool:
     return whole and enters and (beside or (branch.end < line and exits(branch.then)))
 
 
+def answers_at_once(ctx: Context, route: Route) -> bool:
+    """Whether a handler of several methods first of all answers this one plainly: `GET` for its state."""
+    for func in route.funcs:
+        branch = next((each for each in func.body if isinstance(each, ir.If)), None)
+        if (
+            branch is None
+            or _asked_method(branch.test) != (route.method, True, True)
+            or len(branch.then) != 1
+        ):
+            continue
+        calls = ir.find(branch.then[0], ir.Call)
+        if isinstance(branch.then[0], ir.Return) and not any(map(ctx.program.functions_called, calls)):
+            return True
+    return False
+
+
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 
-def asked_method(test: ir.Node) -> tuple[str, bool, bool]:
+def _asked_method(test: ir.Node) -> tuple[str, bool, bool]:
     """(method, whether it is to be that one, whether nothing else is asked) of a test; "" where none is named."""
     if isinstance(test, ir.Bin) and test.op == "and" and test.right is not None:
         found = next(
-            (each for part in (test.left, test.right) if (each := asked_method(part))[0]), ("", True, True)
+            (each for part in (test.left, test.right) if (each := _asked_method(part))[0]), ("", True, True)
         )
         return found[0], found[1], False
     if isinstance(test, ir.Bin) and isinstance(test.left, ir.Attr) and test.left.name == "method":

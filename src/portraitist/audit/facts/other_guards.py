@@ -15,17 +15,17 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module
 
-Place = tuple[Module, ir.Node, str, str]
+Anchor = tuple[Module, ir.Node, str, str]
 """A module, a node of it, the fact's kind and key."""
 
 
-def places(ctx: Context) -> Iterator[Place]:
+def places(ctx: Context) -> Iterator[Anchor]:
     """Every other place of a check."""
     for way in (_denying, _guards, _helpers_asking, _privileged):
         yield from way(ctx)
 
 
-def _denying(ctx: Context) -> Iterator[Place]:
+def _denying(ctx: Context) -> Iterator[Anchor]:
     """The branch that turns away by what a guard answered, and the call whose answer a branch looks at."""
     for fact in ctx.of("auth"):
         module = ctx.program.modules[fact.path]
@@ -53,7 +53,7 @@ GUARDS_DEEP = 2
 """So many functions behind a guard's name are looked at: the guard, and the check that it leaves the answer to."""
 
 
-def _guards(ctx: Context) -> Iterator[Place]:
+def _guards(ctx: Context) -> Iterator[Anchor]:
     """The definitions of the guards that stand before handlers, where they are here."""
     for fact in ctx.of("auth"):
         asked = [(ctx.program.modules[fact.path], fact.line, fact.key)]
@@ -82,7 +82,7 @@ def _by_line(_ctx: Context, module: Module) -> dict[int, list[ir.Name | ir.Attr]
     return found
 
 
-def _answered_by(ctx: Context, module: Module, branch: ir.If) -> Iterator[Place]:
+def _answered_by(ctx: Context, module: Module, branch: ir.If) -> Iterator[Anchor]:
     """The call of who asks behind what a branch tests: `getServerSession(…)`, `auth((req) => …)`."""
     for name in ir.find(branch.test, ir.Name):
         for binding in reaching(module, name):
@@ -93,7 +93,7 @@ def _answered_by(ctx: Context, module: Module, branch: ir.If) -> Iterator[Place]
                 yield module, ir.Other(source.line, source.line, []), "auth", key
 
 
-def _helpers_asking(ctx: Context) -> Iterator[Place]:
+def _helpers_asking(ctx: Context) -> Iterator[Anchor]:
     """The checks of functions on the way to a paid call, and those behind an earlier one."""
     for func in dict.fromkeys(func for flow in ctx.flows for func in flow.funcs):
         calls = (ir.plain_dotted(each.func) for each in ir.find(func, ir.Call))
@@ -112,7 +112,7 @@ _PRIVILEGE = re.compile(
 """Names of questions whose answer lets in or turns away, in snake case: `is_admin`, `has_permission`."""
 
 
-def _privileged(ctx: Context) -> Iterator[Place]:
+def _privileged(ctx: Context) -> Iterator[Anchor]:
     """The branch on a question whose answer turns away: for a privilege, in a bot's handler too, or with 401 or 403."""
     for module in ctx.live:
         for branch in module.all(ir.If):

@@ -13,6 +13,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts import db_common, other_guards
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.http import is_request
+from portraitist.audit.facts.other_guards import Anchor
 from portraitist.audit.facts.provider import arguments_behind, webhook_path
 from portraitist.audit.facts.weights import puts, same_path
 from portraitist.audit.link.bindings import is_name
@@ -29,7 +30,7 @@ def add(ctx: Context) -> None:
     known = {(each.kind, each.key, each.path, each.line) for each in ctx.facts}
     ways = (
         *(other_guards.places, _webhooks, _storing, _columns_set, _added, _asked_by, _nulls, _settings),
-        *(_exported, _polling, _waiting, _asked_again, _model_tables, _handlers),
+        *(_exported, _polling, _waiting, _asked_anew, _asked_again, _model_tables, _handlers),
     )
     for module, node, kind, key in (place for way in ways for place in way(ctx)):
         if (kind, key, module.path, node.line) not in known:
@@ -38,10 +39,7 @@ def add(ctx: Context) -> None:
             ctx.facts[-1] = replace(ctx.facts[-1], also=True)
 
 
-_Place = tuple[Module, ir.Node, str, str]
-
-
-def _webhooks(ctx: Context) -> Iterator[_Place]:
+def _webhooks(ctx: Context) -> Iterator[Anchor]:
     """Where the address of a known webhook is written, and its handler where a file's export wraps it."""
     told = ctx.of("webhook")
     handled = {(each.key, each.path) for each in told}
@@ -51,7 +49,7 @@ def _webhooks(ctx: Context) -> Iterator[_Place]:
             yield module, node, "webhook", route.path
     paths = {each.key for each in told if each.key.startswith("/") and each.key.count("/") > 1}
     starts = {path: re.split(r"[{\[]", path)[0] for path in sorted(paths)}
-    for module in (each for each in ctx.live if not each.path.endswith((".tsx", ".jsx"))):
+    for module in (each for each in ctx.live if not each.path.endswith(_PAGES)):
         near = [path for path, start in starts.items() if len(start) > 3 and start in module.file.text]
         for node in (*module.all(ir.Tmpl), *module.all(ir.Lit)) if near else ():
             if isinstance(node.parent, ir.Tmpl | ir.Import) or not _leads_out(ctx, module, node):
@@ -86,7 +84,7 @@ def _hole(node: ir.Node) -> str:
     return "{" + ir.plain_dotted(node).rpartition(".")[2] + "}"
 
 
-def _storing(ctx: Context) -> Iterator[_Place]:
+def _storing(ctx: Context) -> Iterator[Anchor]:
     """The call of what puts a file into a storage, by its own name, and the calls of helpers that do it."""
     stores: dict[ir.Func, None] = {}
     for module, call in ctx.once(puts):
@@ -112,7 +110,7 @@ def _storing(ctx: Context) -> Iterator[_Place]:
     yield from _helpers_storing(ctx, stores)
 
 
-def _buckets_given(ctx: Context, module: Module, call: ir.Call) -> Iterator[_Place]:
+def _buckets_given(ctx: Context, module: Module, call: ir.Call) -> Iterator[Anchor]:
     """The calls by which a helper is told its bucket."""
     chain = db_common.from_call(call.func)
     bucket = chain.args[0] if chain else ir.keyword(call, "Bucket", "bucket", "bucketName")
@@ -124,7 +122,7 @@ def _buckets_given(ctx: Context, module: Module, call: ir.Call) -> Iterator[_Pla
             yield where, around, "persist", named
 
 
-def _helpers_storing(ctx: Context, stores: dict[ir.Func, None]) -> Iterator[_Place]:
+def _helpers_storing(ctx: Context, stores: dict[ir.Func, None]) -> Iterator[Anchor]:
     """The calls of functions that store a file and are named for it, and of those that they do it for."""
     waiting = [each for each in stores if _STORES.search(each.name or "")]
     while waiting:
@@ -139,13 +137,13 @@ def _helpers_storing(ctx: Context, stores: dict[ir.Func, None]) -> Iterator[_Pla
                 waiting.append(outer)
 
 
-def _in_folders(ctx: Context, module: Module, call: ir.Call) -> Iterator[_Place]:
+def _in_folders(ctx: Context, module: Module, call: ir.Call) -> Iterator[Anchor]:
     if ir.enclosing(call, ir.Func) is not None:
         for folder in _folders(ctx, module, call):
             yield module, call, "persist", folder
 
 
-def _handlers(ctx: Context) -> Iterator[_Place]:
+def _handlers(ctx: Context) -> Iterator[Anchor]:
     """The line on which a decorated handler itself begins, for its route and its flows; its path without a prefix."""
     heads: dict[tuple[str, int], int] = {}
     for route in ctx.routes:
@@ -163,7 +161,7 @@ def _handlers(ctx: Context) -> Iterator[_Place]:
             yield ctx.program.modules[fact.path], ir.Other(head, head, []), fact.kind, fact.key
 
 
-def _polling(ctx: Context) -> Iterator[_Place]:
+def _polling(ctx: Context) -> Iterator[Anchor]:
     """The head of a function that asks again and again, by its own name."""
     for fact in ctx.of("poll"):
         module = ctx.program.modules[fact.path]
@@ -172,30 +170,37 @@ def _polling(ctx: Context) -> Iterator[_Place]:
             yield module, ir.Other(func.line, func.line, []), "poll", func.name
 
 
-def _waiting(ctx: Context) -> Iterator[_Place]:
+def _waiting(ctx: Context) -> Iterator[Anchor]:
     """The provider's own waiting, and timers of servers whose function asks the provider or the database."""
     for each in ctx.calls:
         if each.sdk and each.api == "wait":
             yield each.module, each.call, "poll", "wait"
     asking = {each.func for each in ctx.calls if each.purpose == "status"} | set(ctx.statements_under)
     for module in ctx.live:
-        page = module.path.endswith((".tsx", ".jsx"))
-        for timer in module.calls({"setInterval"}):
+        for timer in module.calls({"setInterval"}) if not module.path.endswith(_PAGES) else ():
             for call in ir.find(timer, ir.Call):
-                if page and (name := ir.plain_dotted(call.func)).endswith((".refresh", ".reload")):
-                    yield module, timer, "poll", name
-                if page:
-                    continue
                 for target in ctx.program.functions_called(call):
                     func = target.node
                     if isinstance(func, ir.Func) and func.name and _asks(ctx, func, asking):
                         yield module, timer, "poll", func.name
 
 
+_PAGES = (".tsx", ".jsx")
+
+
+def _asked_anew(ctx: Context) -> Iterator[Anchor]:
+    """Timers of pages that load the page anew: `router.refresh()`."""
+    for module in (each for each in ctx.live if each.path.endswith(_PAGES)):
+        for timer in module.calls({"setInterval"}):
+            for call in ir.find(timer, ir.Call):
+                if (name := ir.plain_dotted(call.func)).endswith((".refresh", ".reload")):
+                    yield module, timer, "poll", name
+
+
 _TIMERS = ("setInterval", "setTimeout", "refreshInterval", "refetchInterval")
 
 
-def _asked_again(ctx: Context) -> Iterator[_Place]:
+def _asked_again(ctx: Context) -> Iterator[Anchor]:
     """The status call of a route that a page's timer asks."""
     timed = [each.file for each in ctx.live if any(one in each.file.words for one in _TIMERS)]
     status = {each.func: each for each in ctx.calls if each.purpose == "status" and each.func is not None}
@@ -212,7 +217,7 @@ def _asks(ctx: Context, func: ir.Func, asking: set[ir.Func | None]) -> bool:
     return func in asking or any(each in asking for each in called)
 
 
-def _model_tables(ctx: Context) -> Iterator[_Place]:
+def _model_tables(ctx: Context) -> Iterator[Anchor]:
     """The table of models that a pinned one stands in, by its name."""
     for fact in ctx.of("const"):
         module = ctx.program.modules.get(fact.path)
@@ -224,7 +229,7 @@ def _model_tables(ctx: Context) -> Iterator[_Place]:
                 yield module, named, "const", ir.plain_dotted(named.target)
 
 
-def _exported(ctx: Context) -> Iterator[_Place]:
+def _exported(ctx: Context) -> Iterator[Anchor]:
     """The definition of what a list at the end of its file exports."""
     for fact in ctx.of("export"):
         module = ctx.program.modules[fact.path]
@@ -252,7 +257,7 @@ def _folders(ctx: Context, module: Module, call: ir.Call) -> Iterator[str]:
                     yield found.group("fixed").partition("/")[0]
 
 
-def _columns_set(ctx: Context) -> Iterator[_Place]:
+def _columns_set(ctx: Context) -> Iterator[Anchor]:
     """The line that sets a column, where its statement stands elsewhere in the file: `rows.push({ url })`."""
     for fact in ctx.of("db.write"):
         for each in fact.evidence:
@@ -260,7 +265,7 @@ def _columns_set(ctx: Context) -> Iterator[_Place]:
                 yield ctx.program.modules[each.path], ir.Other(each.line, each.line, []), "db.write", fact.key
 
 
-def _added(ctx: Context) -> Iterator[_Place]:
+def _added(ctx: Context) -> Iterator[Anchor]:
     """The line that hands a row, made some lines before, to its session: `session.add(payment)`."""
     for each in ctx.statements:
         made = each.node.parent
@@ -272,7 +277,7 @@ def _added(ctx: Context) -> Iterator[_Place]:
                 yield each.module, call, "db.write", each.table
 
 
-def _asked_by(ctx: Context) -> Iterator[_Place]:
+def _asked_by(ctx: Context) -> Iterator[Anchor]:
     """The columns by which rows are asked for, where a statement reads all of them: `select("*").eq("token", …)`."""
     for each in ctx.statements:
         if each.kind == "read" and not each.columns:
@@ -280,7 +285,7 @@ def _asked_by(ctx: Context) -> Iterator[_Place]:
                 yield each.module, each.node, "db.read", f"{each.table}.{column}"
 
 
-def _nulls(ctx: Context) -> Iterator[_Place]:
+def _nulls(ctx: Context) -> Iterator[Anchor]:
     """The columns that a new row says to be NULL."""
     for each in ctx.statements:
         for use in each.columns if each.insert else ():
@@ -292,7 +297,7 @@ def _nulls(ctx: Context) -> Iterator[_Place]:
 _SETTINGS = re.compile(r"(^|\.)(\w*env|\w*settings|\w*config)(\(\))?$", re.I)
 
 
-def _settings(ctx: Context) -> Iterator[_Place]:
+def _settings(ctx: Context) -> Iterator[Anchor]:
     """Where a variable is used that another file reads out of the environment: `env.TOKEN`, `settings.token`."""
     read = {each.key for each in ctx.of("env.read")}
     for module in ctx.live:

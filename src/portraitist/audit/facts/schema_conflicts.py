@@ -23,41 +23,43 @@ def collect(ctx: Context) -> None:
                                value=[first[0], kind], evidence=[first[1]], shows=column)  # fmt: skip
 
 
+_FAMILIES = {
+    "text": (
+        "text",
+        "varchar",
+        "char",
+        "character",
+        "string",
+        "uuid",
+        "citext",
+        "charfield",
+        "textfield",
+        "urlfield",
+        "nvarchar",
+    ),
+    "integer": (
+        "int",
+        "integer",
+        "serial",
+        "bigint",
+        "bigserial",
+        "smallint",
+        "int4",
+        "int8",
+        "integerfield",
+        "biginteger",
+    ),
+    "number": ("numeric", "decimal", "real", "double", "float", "doubleprecision", "floatfield", "money"),
+    "time": ("timestamp", "timestamptz", "date", "datetime", "time", "datetimefield"),
+    "flag": ("boolean", "bool", "booleanfield"),
+    "json": ("json", "jsonb", "jsonfield"),
+}
+
+
 def family(kind: str) -> str:
     """A coarse type: text, integer, number, time, flag, json or ""."""
     lowered = re.sub(r"[^a-z0-9].*", "", kind.lower())
-    families = {
-        "text": (
-            "text",
-            "varchar",
-            "char",
-            "character",
-            "string",
-            "uuid",
-            "citext",
-            "charfield",
-            "textfield",
-            "urlfield",
-            "nvarchar",
-        ),
-        "integer": (
-            "int",
-            "integer",
-            "serial",
-            "bigint",
-            "bigserial",
-            "smallint",
-            "int4",
-            "int8",
-            "integerfield",
-            "biginteger",
-        ),
-        "number": ("numeric", "decimal", "real", "double", "float", "doubleprecision", "floatfield", "money"),
-        "time": ("timestamp", "timestamptz", "date", "datetime", "time", "datetimefield"),
-        "flag": ("boolean", "bool", "booleanfield"),
-        "json": ("json", "jsonb", "jsonfield"),
-    }
-    return next((name for name, words in families.items() if lowered in words), "")
+    return next((name for name, words in _FAMILIES.items() if lowered in words), "")
 
 
 def in_earnest(ctx: Context, table: str) -> list[TableDef]:

@@ -11,7 +11,8 @@ from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 
-_ROUTERS = {"APIRouter", "Blueprint"}
+ROUTERS = {"APIRouter", "Blueprint"}
+"""What makes a router of FastAPI or Flask."""
 _MOUNTS = {"include_router", "register_blueprint", "register_blueprints", "add_router"}
 _LOADERS = {
     "import_module",
@@ -46,7 +47,7 @@ def unserved(ctx: Context) -> set[ir.Func]:
 
 def _routers(module: Module) -> Iterator[str]:
     """The variables of a file that hold a router which is made there."""
-    for call in module.calls(_ROUTERS):
+    for call in module.calls(ROUTERS):
         held = call.parent
         if isinstance(held, ir.Assign) and held.within is None and isinstance(held.target, ir.Name):
             yield held.target.id

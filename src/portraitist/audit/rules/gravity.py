@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.unserved import ROUTERS
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.doubts import is_disputed
@@ -184,7 +185,6 @@ def _scripts(ctx: Context) -> set[str]:
     return apart if any(each.module.path not in apart for each in ctx.calls) else set()
 
 
-_ROUTERS = {"APIRouter", "Blueprint"}
 _SERVES = re.compile(r"include_router|register_blueprint|\.mount\(|import_module|pkgutil|add_url_rule")
 _BY_PLACE = re.compile(r"import_module|pkgutil|__import__|glob\(|listdir|walk_packages")
 """What may put routers into an application that no import names."""
@@ -197,7 +197,7 @@ def _unserved(ctx: Context) -> set[str]:
         return set()
     served = {each.path for each in serving}
     lost = {name for each in serving for name in _lost_imports(ctx, each)}
-    made = [each for each in ctx.modules if any(one.within is None for one in each.calls(_ROUTERS))]
+    made = [each for each in ctx.modules if any(one.within is None for one in each.calls(ROUTERS))]
     return {
         each.path
         for each in made

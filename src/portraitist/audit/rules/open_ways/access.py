@@ -11,7 +11,7 @@ from portraitist.audit.facts.asking import AND, joined
 from portraitist.audit.facts.auth import asks_who
 from portraitist.audit.facts.base import Context, ProviderCall, Route
 from portraitist.audit.facts.denial import denies, is_guard_name, refuses_in
-from portraitist.audit.facts.flows import Flow, asked_method
+from portraitist.audit.facts.flows import Flow, answers_at_once
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, is_readable, names_in, place, unguarded
@@ -80,7 +80,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     for route in ctx.routes:
         if route in reported or not _is_open(ctx, route) or is_payment_return(ctx, route):
             continue
-        if not _answers_at_once(ctx, route):
+        if not answers_at_once(ctx, route):
             served = list(_serves_members(ctx, route))
             yield from served or open_rest.rest(ctx, route, worked)
 
@@ -139,18 +139,6 @@ def _is_open(ctx: Context, route: Route) -> bool:
 def for_developers(route: Route) -> bool:
     """Whether a handler leaves where this is no developer's machine: `if (NODE_ENV !== "development") return …`."""
     return any(leaves_in_production(each) for func in route.funcs for each in ir.find(func, ir.If))
-
-
-def _answers_at_once(ctx: Context, route: Route) -> bool:
-    """Whether a handler of several methods first of all answers this one plainly: `GET` for its state."""
-    for func in route.funcs:
-        branch = next((each for each in func.body if isinstance(each, ir.If)), None)
-        if branch is None or asked_method(branch.test) != (route.method, True, True) or len(branch.then) != 1:
-            continue
-        calls = ir.find(branch.then[0], ir.Call)
-        if isinstance(branch.then[0], ir.Return) and not any(map(ctx.program.functions_called, calls)):
-            return True
-    return False
 
 
 def _serves_members(ctx: Context, route: Route) -> Iterator[Finding]:

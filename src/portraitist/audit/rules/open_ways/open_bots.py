@@ -53,9 +53,9 @@ def open_bots(ctx: Context) -> Iterator[Finding]:
         ways = _forward(ctx, func, paid)
         if (before := _begun_by(bots, around)) and all(_keeps_off(ctx, each) for each in before):
             continue
-        if any(asks_who(ctx, each) or ctx.once(for_few, each) for each in ways):
+        if any(_keeps_off(ctx, each) for each in ways):
             continue
-        if any(_RESTRICTS.search(name) for each in (*ways, *around) for name in _names(each)):
+        if any(_RESTRICTS.search(name) for each in around for name in _names(each)):
             continue
         message = f"{func.name or 'a handler'} reaches {call.api} for whoever writes to the bot: nobody is turned away"
         yield finding("missing-auth", module, func, message, key=f"bot {func.name or call.api}", weight=56,
