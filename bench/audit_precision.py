@@ -2,7 +2,8 @@
 
 Judges who wrote none of it read each printed finding in the source and called it right, arguable (true, but of little
 worth, told twice, or resting on things outside) or wrong; `audit_verdicts.json` keeps that. This counts which of those
-findings are still printed, by verdict and rule. What was mended after a verdict is not new evidence: the precision
+findings are still printed, by verdict and rule; with `--kinds` what each kind of sentence that may be printed was
+called (`rules/judged.py`), which takes no checkouts. What was mended after a verdict is not new evidence: the precision
 on unseen repositories is what judges say of the next ones, and stands in docs/auditor.md.
 Checkouts are expected below one folder as `owner+name`.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 from portraitist.audit import pipeline, vocabulary
 from portraitist.audit.model import Finding
+from portraitist.audit.rules.judged import PRINTED, keeps
 
 VERDICTS = ("right", "arguable", "wrong")
 
@@ -29,13 +31,38 @@ def same(finding: Finding, told: dict[str, Any]) -> bool:
     return at and finding.rule == told["rule"]
 
 
+def print_kinds(told: list[dict[str, Any]]) -> None:
+    """A line for each kind of sentence that may be printed, and one for all others."""
+    left = list(told)
+    for kind in PRINTED:
+        own = [each for each in told if kind.fits(each["rule"], each["message"], each["path"])]
+        left = [each for each in left if each not in own]
+        counts = Counter(each["verdict"] for each in own)
+        shown = ", ".join(f"{counts[each]} {each}" for each in VERDICTS)
+        print(
+            f"{kind.rule:24} {shown:32} {'' if keeps(counts) else 'NOT KEPT '}{kind.says or 'whatever it says'}"
+        )
+    counts = Counter(each["verdict"] for each in left)
+    print(f"{'not printed':24}", ", ".join(f"{counts[each]} {each}" for each in VERDICTS))
+
+
 def main() -> None:
     """Audits each judged repository that is there, and counts."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("checkouts", type=Path, help="the folder with the checkouts, as owner+name")
+    parser.add_argument(
+        "checkouts", type=Path, nargs="?", help="the folder with the checkouts, as owner+name"
+    )
     parser.add_argument("--open", action="store_true", help="name what is printed and was not called right")
+    parser.add_argument(
+        "--kinds", action="store_true", help="only count the verdicts of each kind of sentence"
+    )
     options = parser.parse_args()
     told = json.loads(Path(__file__).with_name("audit_verdicts.json").read_text("utf-8"))["verdicts"]
+    if options.kinds:
+        print_kinds(told)
+        return
+    if options.checkouts is None:
+        parser.error("name the folder with the checkouts, or ask for --kinds")
     of: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in told:
         of[each["repository"]].append(each)

@@ -40,8 +40,7 @@ export async function POST(request: Request) {
   if (!session) return Response.json({}, { status: 401 });
   const { id } = await request.json();
   WORDS
-  await db.from("jobs").update({ title: "a" }).eq("id", id);
-  return Response.json({});
+  return Response.json(await db.from("jobs").select("title").eq("id", id));
 }
 export async function GET() {
   const session = await getServerSession();
@@ -75,17 +74,6 @@ export async function POST() {
   return Response.json(made);
 }
 """
-GIVEN = """
-import { getServerSession } from "next-auth";
-import { db } from "@/lib/clients";
-// WORDS
-export async function POST() {
-  const session = await getServerSession();
-  if (!session) return Response.json({}, { status: 401 });
-  await db.from("profiles").update({ subscription_tier: "pro" }).eq("id", session.user.id);
-  return Response.json({});
-}
-"""
 TEACHES = {"lib/clients.ts": CLIENTS, "app/api/pay/route.ts": DOOR.replace("await look(request);", "")}
 
 
@@ -107,7 +95,6 @@ def _printed(audit: Audit, rule: str, path: str) -> list[bool]:
         ("idor", "app/api/x/route.ts", OWNED, "", "console.log(session.user.role);"),
         ("temporary-url-persisted", "app/api/x/route.ts", FLAT, "copied ?? output[0]", "output[0]"),
         ("fallback-swallow", "app/api/x/route.ts", SWALLOWED, "the row", "best effort: nobody needs the row"),
-        ("credit-before-check", "app/api/x/route.ts", GIVEN, "the tier", "free for now, while in beta"),
     ],
 )
 def test_what_can_be_argued_about_is_not_printed(

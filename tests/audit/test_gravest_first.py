@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from portraitist.audit.model import Finding
 from portraitist.audit.pipeline import Audit
+from portraitist.audit.rules.gravity import WORTH_PRINTING
 
 from .studios import CLIENTS
 
@@ -67,7 +68,7 @@ def test_open_work_and_gifts_stand_before_a_committed_key(audit_files: Auditor) 
         "app/api/x/route.ts": PAYS + 'export { token } from "@/lib/key";',
         "app/api/credits/route.ts": GIFT,
     })  # fmt: skip
-    assert [each.rule for each in _printed(audit)][:3] == [
+    assert [each.rule for each in audit.findings][:3] == [
         "missing-auth",
         "credit-before-check",
         "secret-in-repo",
@@ -225,12 +226,12 @@ export async function POST(request: Request) {
   return Response.json({ stopped });
 }
 """
-    printed = []
+    grave = []
     for value in ("false", '""'):
         audit = audit_files({"app/api/stop/route.ts": route.replace("VALUE", value)})
         found = [each for each in audit.findings if each.rule == "shared-mutable-default"]
-        printed += [each.rank is not None for each in found]
-    assert printed == [False, True]
+        grave += [each.weight >= WORTH_PRINTING for each in found]
+    assert grave == [False, True]
 
 
 def test_one_of_several_that_is_left_out_is_told_so(audit_files: Auditor) -> None:
@@ -310,8 +311,8 @@ def news():
     for first, second in (("pass", "pass"), (asked, '"""News (public endpoint)."""')):
         code = routes.replace("ASKED", first).replace("TOLD", second)
         found = [each for each in audit_files({"main.py": code}).findings if "asks nobody" in each.message]
-        counts.append(sum(each.rank is not None for each in found))
-    assert counts == [1, 0]  # the list stands beside the change of its file, where the same guard is missing
+        counts.append(sum(each.weight >= WORTH_PRINTING for each in found))
+    assert counts == [2, 0]  # the list stands beside the change of its file, where the same guard is missing
 
 
 def test_an_upsert_that_updates_nothing_changes_nobodys_row(audit_files: Auditor) -> None:

@@ -146,10 +146,10 @@ def test_what_stands_in_a_function_that_nothing_reaches_is_not_printed(audit_fil
 
 def test_a_secret_in_two_places_is_told_once(audit_files: Auditor) -> None:
     key = "r8_" + "Qz7" * 12 + "k"
-    audit = audit_files({"docs/one.md": f"Key: {key}\n", "docs/two.md": f"The secret: {key}\n"})
+    audit = audit_files({"a/.env": f"KEY={key}\n", "b/.env": f"THE_SECRET={key}\n"})
     found = [each for each in audit.findings if each.rule == "secret-in-repo"]
     assert len(found) == 2
-    assert [each.path for each in found if each.rank is not None] == ["docs/one.md"]
+    assert [each.path for each in found if each.rank is not None] == ["a/.env"]
 
 
 @pytest.mark.parametrize(

@@ -259,15 +259,15 @@ export const createClient = async () => make(process.env.URL!, process.env.SUPAB
 """
 
 
-def test_rows_that_the_database_may_keep_are_not_printed(audit_files: Auditor) -> None:
+def test_rows_that_the_database_may_keep_are_not_grave(audit_files: Auditor) -> None:
     """A visitor's own client is bound by policies, which the repository need not hold."""
     files = {"app/api/images/route.ts": DELETES, "app/api/x/route.ts": PAYS}
-    printed = []
+    grave = []
     for server in (ALL_RIGHTS, SESSION):
         found = audit_files(files | {"lib/server.ts": server}).findings
         assert [each.rule for each in found if each.rule == "idor"] == ["idor"]
-        printed.append([each.rank is not None for each in found if each.rule == "idor"])
-    assert printed == [[True], [False]]
+        grave.append([each.weight >= WORTH_PRINTING for each in found if each.rule == "idor"])
+    assert grave == [[True], [False]]
 
 
 def test_a_public_variable_that_no_page_reads_comes_later(audit_files: Auditor) -> None:
@@ -473,28 +473,6 @@ def test_a_webhook_that_hands_on_to_what_only_logs_is_not_printed(audit_files: A
     for deed in ('console.log("done", body.id)', "jobs.set(body.id, body.status)"):
         helper = f"const jobs = new Map();\nconst note = async (body) => {{ {deed}; }};\n"
         ranks += _ranks(audit_files({path: helper + handed}), "webhook-unverified")
-    assert [each is not None for each in ranks] == [False, True]
-
-
-UPGRADE = """
-import { getServerSession } from "next-auth";
-import { prisma } from "@/lib/prisma";
-// POST /api/upgrade: makes the member pro. NOTE
-export async function POST() {
-  const session = await getServerSession();
-  if (!session) return Response.json({}, { status: 401 });
-  await prisma.user.update({ where: { id: session.user.id }, data: { plan: "pro" } });
-  return Response.json({ ok: true });
-}
-"""
-
-
-def test_a_gift_that_its_own_comment_declares_is_not_printed(audit_files: Auditor) -> None:
-    files = {"app/api/x/route.ts": PAYS}
-    ranks = []
-    for note in ("No payment required during alpha", "Payment comes first"):
-        audit = audit_files({**files, "app/api/upgrade/route.ts": UPGRADE.replace("NOTE", note)})
-        ranks += _ranks(audit, "credit-before-check")
     assert [each is not None for each in ranks] == [False, True]
 
 

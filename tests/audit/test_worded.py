@@ -25,18 +25,6 @@ def single(name: str):
 def third(name: str):
     return _other(name)
 """
-FORGOTTEN = """
-from fastapi import FastAPI
-import uuid
-app = FastAPI()
-@app.get("/")
-def home():
-    return {}
-class Keeper:
-    @staticmethod
-    def number():
-        return uuid4().int
-"""
 PAINTS = """
 import Replicate from "replicate";
 const replicate = new Replicate();
@@ -66,30 +54,6 @@ app = FastAPI()
 def paint(request: Request, prompt: str):
     return replicate.run("a/b", input={"prompt": prompt})
 """
-PRICES = """
-import psycopg2
-from fastapi import APIRouter
-router = APIRouter()
-conn = psycopg2.connect("")
-@router.get("/admin/prices")
-def listed():
-    cur = conn.cursor()
-    cur.execute("SELECT id, amount FROM prices")
-    return cur.fetchall()
-@router.get("/admin/sources")
-def sources():
-    cur = conn.cursor()
-    cur.execute("SELECT id, address FROM sources")
-    return cur.fetchall()
-%s
-"""
-CHANGE = """
-@router.post("/admin/prices")
-def add(amount: int):
-    cur = conn.cursor()
-    cur.execute("INSERT INTO prices (amount) VALUES (%s)", (amount,))
-    return {}
-"""
 
 
 def _of(audited: Audit, rule: str) -> list[Finding]:
@@ -102,20 +66,6 @@ def test_a_name_of_another_function_is_out_of_reach_not_undefined(audit_files: A
         "_one is used and defined only within stack, out of reach here",
         "_other is used and defined nowhere",
     }
-
-
-def test_a_missing_name_in_a_function_that_nothing_calls_has_no_rank(audit_files: Auditor) -> None:
-    files = {"main.py": FORGOTTEN}
-    assert {each.rank for each in _of(audit_files(files), "undefined-name")} == {None}
-    files["start.py"] = "from main import Keeper, app\nprint(app, Keeper.number())\n"
-    assert {each.rank for each in _of(audit_files(files), "undefined-name")} == {1}
-
-
-def test_a_missing_name_in_what_a_file_tries_out_by_itself_has_no_rank(audit_files: Auditor) -> None:
-    trial = 'if __name__ == "__main__":\n    print(blurred.shape)\n'
-    files = {"main.py": LAYERS + trial, "start.py": "from main import app\nprint(app)\n"}
-    found = [each for each in _of(audit_files(files), "undefined-name") if "blurred" in each.message]
-    assert [each.rank for each in found] == [None]
 
 
 def test_a_retry_that_chooses_its_errors_is_not_said_to_follow_any(audit_files: Auditor) -> None:
@@ -132,11 +82,3 @@ def test_a_limit_of_a_library_is_said(audit_files: Auditor) -> None:
     for filled, ends in (("", ""), "without a check that denies"), (made, "but a limit of calls"):
         (found,) = _of(audit_files({"main.py": LIMITED % (filled or ("", ""))}), "missing-auth")
         assert found.message.endswith(ends)
-
-
-def test_the_lists_of_a_file_whose_changes_are_open_are_not_told_apart(audit_files: Auditor) -> None:
-    main = "from fastapi import FastAPI\nfrom prices import router\napp = FastAPI()\napp.include_router(router)\n"
-    for change, ranked in ("", {"GET /admin/prices", "GET /admin/sources"}), (CHANGE, {"POST /admin/prices"}):
-        files = {"main.py": main, "prices.py": PRICES % change}
-        found = [each for each in _of(audit_files(files), "missing-auth") if each.rank is not None]
-        assert {each.key for each in found} == ranked

@@ -89,9 +89,16 @@ def _const_row(fact: Fact, cites: Citations) -> Row:
 
 
 def risks(findings: list[Finding]) -> Section:
-    """Section 8: the ranked findings with their line ranges."""
+    """Section 8: the ranked findings with their line ranges, and how many others there are."""
     rows = [_risk_row(each) for each in findings if each.rank is not None]
-    return Section("8) RISK LIST (TOP 10)", 260, [Block([], rows, 1.0, "No risk was found by the rules.")])
+    more = len(findings) - len(rows)
+    none = (
+        "None of what was found is certain enough to stand here."
+        if more
+        else "No risk was found by the rules."
+    )
+    others = f"+{more} lighter, less certain or told above: see `--json`." if more else ""
+    return Section("8) RISK LIST (TOP 10)", 260, [Block([], rows, 1.0, none), Block([], [], 0.0, others)])
 
 
 def _risk_row(finding: Finding) -> Row:

@@ -16,7 +16,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import helpers_of, live_statements, runs_in_browser
-from portraitist.audit.rules.names.run_by_nobody import is_run_by_nobody
+from portraitist.audit.rules.judged import is_printed
 from portraitist.audit.rules.read_columns import is_read
 
 DEPTH = 3
@@ -28,40 +28,9 @@ _COMMENTS = re.compile(r"/\*.*?\*/|(?<![:\w\"'])(//|#)[^\n]*", re.S)
 
 def is_disputed(ctx: Context, finding: Finding) -> bool:
     """Whether something stands in the source that makes a finding debatable, though it may well be true."""
-    if finding.rule in _CONTESTED and _CONTESTED[finding.rule].search(finding.message):
+    if not is_printed(finding.rule, finding.message, finding.path):
         return True
     return any(doubt(ctx, finding) for doubt in _DOUBTS.get(finding.rule, ()))
-
-
-_CONTESTED = {
-    rule: re.compile(kinds)
-    for rule, kinds in {
-        "missing-auth": r"^ANY / |turns nobody away and asks for no payment",
-        "shared-destination": r"one configured name|is made of \w+ alone",
-        "credit-before-check": r"^credits are (looked at .* never taken|taken before .* not given back)"
-        r"|adds as many credits|^the request says (how many|what is to be paid)|from giving back twice"
-        r"|runs before any look"
-        r"|asks for credits or a limit$|until then any number of requests pass",
-        "temporary-url-persisted": r"(keeps|answers with) the provider's temporary address($|, (and )?(nothing|which))"
-        r"|^where the copy is not made",
-        "null-composite": r"may be (null|nothing)",
-        "no-retry": r"could not be extracted|nothing asks for it|becomes .* stores that as done",
-        "idor": r" adds to \S+ by whichever |^(write|delete) on \S+ by (?!id )",
-        "stuck-status": r"^failed and canceled|^how the work stands is kept|leaves the state in \S+ as it is$"
-        r"|^work that failed is passed over|is stored before it is queued|^the row of"
-        r"|without an output changes no state",
-        "undefined-name": r"^the class |has no value here",
-        "version-parse-fragile": r"read by a pattern",
-        "mock-data": r"^a route for mock data",
-        "fallback-swallow": r"is only logged|only logs|the failed state cannot be written|is answered as if|to itself"
-        r"|disappears in it|this write to (temp|tmp|cached?)_",
-    }.items()
-}
-"""Sentences of which, of those printed before, judges called fewer than two of three right beyond dispute.
-
-Mostly because what they miss may stand in a place that nobody looks at: a helper, another file, a worker, a page.
-`bench/audit_verdicts.json` has the judgements; what is mended so that it may be printed again is taken out here.
-"""
 
 
 def _functions(ctx: Context, finding: Finding) -> list[ir.Func]:
@@ -144,9 +113,7 @@ _DECLARED = re.compile(
 
 
 def _is_declared(ctx: Context, finding: Finding) -> bool:
-    """The source says that whoever comes may ask here, or the procedure that is read by is the public one."""
-    if "/trpc/" in finding.message and " reads " in finding.message:
-        return True
+    """The source says that whoever comes may ask here."""
     return _DECLARED.search(_near(ctx, finding, 12, 4)) is not None
 
 
@@ -198,14 +165,6 @@ def _is_asked_of(ctx: Context, column: str, table: str) -> bool:
     return not spoken and is_read(ctx, column)
 
 
-_LETTERS = re.compile(r"notification|message", re.I)
-
-
-def _is_a_letter(_ctx: Context, finding: Finding) -> bool:
-    """A row for somebody else by its nature: a notice, a message."""
-    return "whoever asks" in finding.message and _LETTERS.search(finding.message) is not None
-
-
 _COUNTS = re.compile(r"view|activity|track|ping|heartbeat|event", re.I)
 _CALLBACK = re.compile(r"web_?hook|callback", re.I)
 
@@ -252,16 +211,6 @@ _MEANT = re.compile(
 def _is_meant(ctx: Context, finding: Finding) -> bool:
     """The source says beside it that it is meant so."""
     return _MEANT.search(_near(ctx, finding)) is not None
-
-
-_ALPHA = re.compile(r"\b(alpha|beta|free (trial|plan|tier|for now)|no payment|early access)\b", re.I)
-
-
-def _is_free(ctx: Context, finding: Finding) -> bool:
-    """The source says beside it that nothing is paid for this yet."""
-    return (
-        "gives what is paid for" in finding.message and _ALPHA.search(_near(ctx, finding, 12, 12)) is not None
-    )
 
 
 _SWEEPS = re.compile(
@@ -345,21 +294,14 @@ def _may_stay_here(ctx: Context, finding: Finding) -> bool:
     return public and not (_STRONG.search(finding.key) and module is not None and runs_in_browser(module))
 
 
-def _is_asked_for(ctx: Context, finding: Finding) -> bool:
-    """A name whose being there is asked for before it is used."""
-    return re.search(r"\bin (dir|globals|locals|vars)\(\)|typeof ", _near(ctx, finding, 1, 1)) is not None
-
-
 _DOUBTS: dict[str, tuple[Callable[[Context, Finding], bool], ...]] = {
     "missing-auth": (_may_deny, _is_for_all, _is_declared, _is_called_back, _may_be_unused, _is_left_behind),
     "webhook-unverified": (_may_deny,),
-    "idor": (_is_for_all, _is_of_others, _may_compare, _is_a_letter),
+    "idor": (_is_for_all, _is_of_others, _may_compare),
     "fallback-swallow": (_is_meant,),
-    "credit-before-check": (_is_free,),
     "blind-post-retry": (_may_be_refused,),
     "stuck-status": (_may_be_swept,),
     "secret-in-repo": (_is_set_up,),
     "client-exposed-token": (_may_stay_here,),
-    "undefined-name": (_is_asked_for, is_run_by_nobody),
     "schema-drift": (_may_not_be_sent,),
 }

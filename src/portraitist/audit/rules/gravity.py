@@ -245,7 +245,7 @@ def _with_ranks(ctx: Context, ordered: list[Finding], printable: set[int]) -> li
     for each in ordered:
         most = MOST if each.weight >= GRAVE else 2 if each.weight >= LIGHT else 1
         most = 1 if each.rule in _ONCE else most
-        alike = [(each.rule, words) for words in (each.message, _alike(each), _beside_changes(each))]
+        alike = [(each.rule, words) for words in (each.message, _alike(each))]
         first = next((said[one] for one in alike if one in said), None)
         follows = any((each.rule, place) in places for place in each.evidence)
         named = any(one.rule == each.rule and each.place in one.evidence for one in told)
@@ -279,16 +279,6 @@ def _alike(finding: Finding) -> str:
     return f"{finding.path}:{'changes' if _CHANGES.match(said) else said}"
 
 
-def _beside_changes(finding: Finding) -> str:
-    """What is told of the open changes of a file, for a way of it that shows rows: the same guard is missing there.
-
-    Not for one that shows whose rows the request names.
-    """
-    shows = finding.rule == "missing-auth" and _SHOWS.search(finding.message)
-    return f"{finding.path}:changes" if shows else finding.message
-
-
-_SHOWS = re.compile(r" reads [\w.]+ and asks nobody$")
 _CHANGES = re.compile(r"(changes|adds to|deletes from) .* and asks nobody$")
 _OWN_NAME = re.compile(r"(ACTION |[A-Z]+ /)\S* ")
 
