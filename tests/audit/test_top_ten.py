@@ -462,7 +462,11 @@ def test_a_webhook_that_only_logs_is_not_printed(audit_files: Auditor) -> None:
         "DEED", "await prisma.job.update({ where: { id: body.id }, data: { status: body.status } });"
     )
     path = "app/api/webhooks/replicate/route.ts"
-    assert _ranks(audit_files({path: HEARD.replace("DEED", "")}), "webhook-unverified") == [None]
+    client = 'import { createClient } from "@/lib/supabase";' + HEARD.replace(
+        "DEED", "const db = await createClient();"
+    )
+    for heard in (HEARD.replace("DEED", ""), client):
+        assert _ranks(audit_files({path: heard}), "webhook-unverified") == [None]
     assert [each is not None for each in _ranks(audit_files({path: kept}), "webhook-unverified")] == [True]
 
 

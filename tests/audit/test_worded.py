@@ -25,6 +25,18 @@ def single(name: str):
 def third(name: str):
     return _other(name)
 """
+FORGOTTEN = """
+from fastapi import FastAPI
+import uuid
+app = FastAPI()
+@app.get("/")
+def home():
+    return {}
+class Keeper:
+    @staticmethod
+    def number():
+        return uuid4().int
+"""
 PAINTS = """
 import Replicate from "replicate";
 const replicate = new Replicate();
@@ -66,6 +78,20 @@ def test_a_name_of_another_function_is_out_of_reach_not_undefined(audit_files: A
         "_one is used and defined only within stack, out of reach here",
         "_other is used and defined nowhere",
     }
+
+
+def test_a_missing_name_in_a_function_that_nothing_calls_has_no_rank(audit_files: Auditor) -> None:
+    files = {"main.py": FORGOTTEN}
+    assert {each.rank for each in _of(audit_files(files), "undefined-name")} == {None}
+    files["start.py"] = "from main import Keeper, app\nprint(app, Keeper.number())\n"
+    assert {each.rank for each in _of(audit_files(files), "undefined-name")} == {1}
+
+
+def test_a_missing_name_in_what_a_file_tries_out_by_itself_has_no_rank(audit_files: Auditor) -> None:
+    trial = 'if __name__ == "__main__":\n    print(blurred.shape)\n'
+    files = {"main.py": LAYERS + trial, "start.py": "from main import app\nprint(app)\n"}
+    found = [each for each in _of(audit_files(files), "undefined-name") if "blurred" in each.message]
+    assert [each.rank for each in found] == [None]
 
 
 def test_a_retry_that_chooses_its_errors_is_not_said_to_follow_any(audit_files: Auditor) -> None:

@@ -1,11 +1,12 @@
 """Trees that were copied aside: a second root with the same files, which nothing builds, starts or imports.
 
 Looks at names first and at texts only where many names under two roots are equal. Names that say `backup` themselves
-are in `source`.
+are in `source`; one that says `legacy` says so only beside its successor, and is here.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ FEWEST = 6
 """So many files must stand under both roots."""
 COVERED = 0.8
 """The part of the copy's code that must stand under the other root, too."""
+MOSTLY = 0.6
+"""That part where a compose file says which of the two is built: both may have grown since."""
 ALIKE = 0.7
 """The part of those files that must be mostly equal, and the part of a file's lines for that."""
 MOST_OF_A_NAME = 12
@@ -47,12 +50,19 @@ def set_aside(files: list[SourceFile], known: Iterable[str]) -> list[SourceFile]
     }
     pairs = _twins(code)
     built = [each for each in known if each.rpartition("/")[2] in _BUILT] if pairs else []
-    copies = tuple(
-        f"{copy}/"
-        for (copy, root), names in pairs.items()
-        if _stands_alone(built, copy, root)
-        and _is_copied(code, copy, root, names)
-        and not _named(files, copy, root)
+    composed = _composed(files)
+    copies = (
+        *_succeeded(code),
+        *(
+            f"{copy}/"
+            for (copy, root), names in pairs.items()
+            if _is_left_out(code, composed, copy, root, names)
+            or (
+                _stands_alone(built, copy, root)
+                and _is_copied(code, copy, root, names)
+                and not _named(files, copy, root)
+            )
+        ),
     )
     if not copies:
         return files
@@ -64,6 +74,47 @@ def set_aside(files: list[SourceFile], known: Iterable[str]) -> list[SourceFile]
     ]
 
 
+_LEGACY = re.compile(r"(?P<stem>.*\w)[._-]legacy$", re.I)
+
+
+def _succeeded(code: Iterable[str]) -> set[str]:
+    """The folders that are named as the legacy of one beside them: `frontend_legacy/` beside `frontend/`."""
+    folders = {folder for path in code for folder in _folders(path)}
+    named = ((each, _LEGACY.match(each)) for each in folders)
+    return {f"{each}/" for each, legacy in named if legacy is not None and legacy["stem"] in folders}
+
+
+def _folders(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: deep + 1]) for deep in range(len(parts))]
+
+
+_COMPOSE = re.compile(r"(^|/)(docker-)?compose[\w.-]*\.ya?ml$")
+_CONTEXT = re.compile(r"^\s*(?:build|context):[ \t]*[\"']?(?P<folder>[\w./-]+)[\"']?[ \t]*(?:#.*)?$", re.M)
+
+
+def _composed(files: list[SourceFile]) -> list[str]:
+    """The folders that compose files build services from, `""` where one builds all that lies around it."""
+    found = []
+    for each in files:
+        if each.language == "config" and _COMPOSE.search(each.path):
+            home = each.path.rpartition("/")[0]
+            built = (posixpath.join(home, one["folder"]) for one in _CONTEXT.finditer(each.text))
+            found += [posixpath.normpath(one) if posixpath.normpath(one) != "." else "" for one in built]
+    return found
+
+
+def _is_left_out(
+    code: dict[str, SourceFile], composed: list[str], copy: str, root: str, names: list[str]
+) -> bool:
+    """Whether a compose file builds the one root and nothing that the other lies in, most of whose code is the same.
+
+    What a platform would serve by its name (`app/`) is then not asked: it is the other that the image holds.
+    """
+    builds = [any(f"{one}/".startswith(f"{each}/") or not each for each in composed) for one in (copy, root)]
+    return builds == [False, True] and _is_copied(code, copy, root, names, MOSTLY)
+
+
 def _twins(code: Iterable[str]) -> dict[tuple[str, str], list[str]]:
     """(one root, another root) in both orders -> the names below both, where there are enough of them."""
     named: defaultdict[str, list[str]] = defaultdict(list)
@@ -73,6 +124,9 @@ def _twins(code: Iterable[str]) -> dict[tuple[str, str], list[str]]:
     for same in named.values():
         for one, other in combinations(same, 2) if len(same) <= MOST_OF_A_NAME else ():
             first, second, name = _roots(one.split("/"), other.split("/"))
+            if not (first and second):  # `app/` and `backend/app/`, not all and `backend/`
+                top, _, name = name.partition("/") if "/" in name else ("", "", name)
+                first, second = posixpath.join(first, top), posixpath.join(second, top)
             found[first, second].append(name)
             found[second, first].append(name)
     return {
@@ -111,9 +165,11 @@ def _stands_alone(built: list[str], copy: str, root: str) -> bool:
     return any(each.rpartition("/")[0] in homes and each.rpartition("/")[2] in _MANIFESTS for each in built)
 
 
-def _is_copied(code: dict[str, SourceFile], copy: str, root: str, names: list[str]) -> bool:
+def _is_copied(
+    code: dict[str, SourceFile], copy: str, root: str, names: list[str], covered: float = COVERED
+) -> bool:
     below = sum(each.startswith(f"{copy}/") for each in code)
-    if len(names) < COVERED * below:
+    if len(names) < covered * below:
         return False
     head = f"{root}/" if root else ""
     alike = sum(_are_alike(code[f"{copy}/{each}"].text, code[f"{head}{each}"].text) for each in names)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.mounts import Guard, Mounts, creations, normalise
-from portraitist.audit.link.bindings import bindings_of
+from portraitist.audit.link.bindings import Frame, bindings_of, reaching
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.link.values import Items, literals, render
@@ -91,7 +91,7 @@ def _mounted(
     assert isinstance(decorator.func, ir.Attr)
     made = creations(ctx, module, decorator.func.obj)
     router = made[0] if made else None
-    own = _own_prefix(ctx, module, router)
+    own = _own_prefix(ctx, module, router, _made_by(ctx, module, decorator.func.obj, router))
     above = mounts.guards_of(router, text, 10**9)
     for prefix in mounts.paths(router):
         for method in methods:
@@ -101,11 +101,25 @@ def _mounted(
             yield Route(method, whole, module, anchor, (Target(module, func),), (*above, *guards), "python")
 
 
-def _own_prefix(ctx: Context, module: Module, router: ir.Node | None) -> str:
+def _own_prefix(ctx: Context, module: Module, router: ir.Node | None, made_by: Frame | None = None) -> str:
+    """The prefix that a router was made with; `made_by` is the call of the function that made it for this use."""
     if not isinstance(router, ir.Call):
         return ""
     node = ir.keyword(router, "prefix", "url_prefix")
-    return (render(ctx.ev.eval(module, node)) or "") if node is not None else ""
+    home = ctx.program.module_of.get(made_by.func, module) if made_by is not None else module
+    return (render(ctx.ev.eval(home, node, made_by)) or "") if node is not None else ""
+
+
+def _made_by(ctx: Context, module: Module, name: ir.Node, router: ir.Node | None) -> Frame | None:
+    """The call that a router's name stands for, where a function of the repository makes routers: `shelf("books")`."""
+    maker = router.within if router is not None else None
+    if maker is None or not isinstance(name, ir.Name):
+        return None
+    for each in reaching(module, name):
+        call = each.value
+        if isinstance(call, ir.Call) and any(one.node is maker for one in ctx.program.functions_called(call)):
+            return ctx.ev.frame(maker, call, module, None)
+    return None
 
 
 def _dependencies(module: Module, call: ir.Call) -> list[Guard]:

@@ -292,8 +292,18 @@ class Module:
         for imported, local in node.names:
             if local == "*":
                 self.stars.append(node.module)
+                continue
+            made = Binding("import", node, keys=(imported,))
+            earlier = scope.names.get(local)
+            if earlier and self._goes_before(node, earlier[-1]):
+                earlier[-1] = made
             else:
-                scope.bind(local, Binding("import", node, keys=(imported,)))
+                scope.bind(local, made)
+
+    def _goes_before(self, node: ir.Import, other: Binding) -> bool:
+        """Whether an import takes the place of an earlier one: both straight in the file, the later one is meant."""
+        both = (node, other.node)
+        return other.kind == "import" and all(each.parent is self.body for each in both)
 
 
 def _is_declared(node: ir.Export) -> bool:

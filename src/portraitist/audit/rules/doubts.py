@@ -17,6 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import helpers_of, live_statements, runs_in_browser
 from portraitist.audit.rules.judged import is_printed
+from portraitist.audit.rules.names.run_by_nobody import is_run_by_nobody
 from portraitist.audit.rules.read_columns import is_read
 
 DEPTH = 3
@@ -294,6 +295,11 @@ def _may_stay_here(ctx: Context, finding: Finding) -> bool:
     return public and not (_STRONG.search(finding.key) and module is not None and runs_in_browser(module))
 
 
+def _is_asked_for(ctx: Context, finding: Finding) -> bool:
+    """A name whose being there is asked for before it is used."""
+    return re.search(r"\bin (dir|globals|locals|vars)\(\)|typeof ", _near(ctx, finding, 1, 1)) is not None
+
+
 _DOUBTS: dict[str, tuple[Callable[[Context, Finding], bool], ...]] = {
     "missing-auth": (_may_deny, _is_for_all, _is_declared, _is_called_back, _may_be_unused, _is_left_behind),
     "webhook-unverified": (_may_deny,),
@@ -303,5 +309,6 @@ _DOUBTS: dict[str, tuple[Callable[[Context, Finding], bool], ...]] = {
     "stuck-status": (_may_be_swept,),
     "secret-in-repo": (_is_set_up,),
     "client-exposed-token": (_may_stay_here,),
+    "undefined-name": (_is_asked_for, is_run_by_nobody),
     "schema-drift": (_may_not_be_sent,),
 }

@@ -31,7 +31,7 @@ class Kind(NamedTuple):
 
 LEAST = 4
 """So many verdicts make a record; a kind at the product's heart with fewer is printed until two were wrong."""
-NOT_WRONG, RIGHT = 7 / 8, 3 / 5
+NOT_WRONG, RIGHT = 7 / 8, 1 / 2
 """What share of a kind's verdicts must not be "wrong", and what share "right" beyond dispute, for it to be printed."""
 
 _NO_PROSE = r"^(?!.*(\.(md|mdx|rst|txt|ya?ml)|/RECORD)$)"
@@ -47,6 +47,7 @@ PRINTED = (
     Kind("missing-auth", r" (changes|deletes from) \S+ by the \S+ of the request and asks nobody"),
     Kind("missing-auth", r"^ACTION \S+ (changes|deletes from) \S+ and asks nobody"),
     Kind("missing-auth", r" lets files into"),
+    Kind("missing-auth", r" spends at \S+ and turns nobody away"),
     Kind("webhook-unverified", r"believes whoever"),
     Kind("webhook-unverified", r" only (where|logs) "),
     Kind("webhook-missing-handler", r"is never reached"),
@@ -76,12 +77,16 @@ PRINTED = (
     Kind("stuck-status", r"stays as it is here when"),
     Kind("stuck-status", r"^canceled of the provider is not handled"),
     Kind("stuck-status", r"^only the (webhook|task)\b"),
+    Kind("undefined-name", r"used and defined nowhere"),
+    Kind("credit-before-check", r"adds as many credits .* and lets in"),
     Kind("broken-import", r"does not exist"),
     Kind("broken-import", r"is not exported by"),
     Kind("clears-working-model", r""),
     Kind("client-exposed-token", r"answers with"),
     Kind("client-exposed-token", r"is put into the browser's bundle"),
-    Kind("client-exposed-token", r"is a secret in a public variable"),
+    Kind(
+        "client-exposed-token", r"(REPLICATE|SERVICE_?ROLE|STRIPE_SECRET)\w* is a secret in a public variable"
+    ),
     Kind("hardcoded-owner", r""),
     Kind("mock-data", r"drawn by lot|placeholder"),
     Kind("null-composite", r""),

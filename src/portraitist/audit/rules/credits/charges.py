@@ -43,6 +43,7 @@ from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Ledger, named
 from portraitist.audit.rules.credits.nobody_asked import has_no_member
 from portraitist.audit.rules.credits.one_at_a_time import lets_one_in
 from portraitist.audit.rules.credits.priced import priced_by_request
+from portraitist.audit.rules.credits.purses import stored
 from portraitist.audit.rules.credits.raced import raced
 from portraitist.audit.rules.credits.refunds import refunds
 from portraitist.audit.rules.credits.rows_later import asks_number, by_rows, limits
@@ -57,16 +58,6 @@ from portraitist.audit.rules.syntax import in_handler
 
 MAX_STATEMENT = 12
 """How many lines a statement that takes credits may have: what is said of a line inside is said of the same."""
-_LIMIT = re.compile(
-    r"(^|_)(image|generation|model|training|photo|picture|avatar)s?_(\w+_)?(limit|used|left|remaining|allowed)$"
-    r"|(^|_)(image_generation|model_training)_count$|(?<!cost_)credits?(?!_?(card|cost|used|price))|quota"
-)
-"""Columns that say how much a member may make, or has made."""
-
-
-_OWED = re.compile(r"credit_(limit|terms|days|period)$")
-_DEBTORS = re.compile(r"(^|_)(clients?|customers?|suppliers?|vendors?|companies|company|dealers?|partners?)$")
-"""What a business lets its customers owe is no credit for pictures."""
 
 
 def credit_before_check(ctx: Context) -> Iterator[Finding]:
@@ -134,22 +125,10 @@ def _has_credits(ctx: Context, ledger: Ledger, flows: list[Flow]) -> bool:
     kinds = ledger.kinds
     return (
         any("take" in each for each in kinds.values())
-        or ctx.once(_stored) is not None
+        or ctx.once(stored) is not None
         or any("check" in kinds.get(func, NOTHING) for flow in flows for func in flow.funcs)
         or any("check" in kinds.get(func, NOTHING) for func in ctx.handled_by)
     )
-
-
-def _stored(ctx: Context) -> tuple[str, Place] | None:
-    """The first column of credits, or of a limit to what is made, that a table of the product has."""
-    for table in sorted(ctx.tables):
-        for one in ctx.tables[table]:
-            for name, (_, at) in sorted(one.columns.items()):
-                if _LIMIT.search(snake(name)) and not (
-                    _OWED.match(snake(name)) and _DEBTORS.search(snake(table))
-                ):
-                    return f"{table}.{name}", at
-    return None
 
 
 def _hook_handlers(ctx: Context) -> list[ir.Func]:
@@ -374,7 +353,7 @@ def _is_error(leave: ir.Return) -> bool:
 
 def _unasked(ctx: Context, ledger: Ledger, flow: Flow) -> Finding:
     message = f"the {flow.call.purpose} is paid here and nothing on the way asks for credits or a limit"
-    kept = ctx.once(_stored)
+    kept = ctx.once(stored)
     taken = any("take" in each for each in ledger.kinds.values())
     quiet = has_no_member(ctx, flow)
     if kept is None or taken:
