@@ -5,6 +5,7 @@ Finds handlers and the guards given as arguments, on routers and on mounts. Deni
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -308,8 +309,16 @@ def _mount_one(
             mounts.prefixes.setdefault(each, []).append(spot)
     elif registers and plugin and isinstance(plugin[0].node, ir.Func) and plugin[0].node.params:
         mounts.prefixes.setdefault(plugin[0].node.params[0], []).append(spot)
-    elif parent is not None:
+    elif parent is not None and not any(_handles_errors(each.node) for each in plugin):
         mounts.guards.setdefault(parent, []).append((spot[0], (module, arg)))
+
+
+_ERROR = re.compile(r"_?(err(or)?|e|ex(ception)?)$")
+
+
+def _handles_errors(node: ir.Node | None) -> bool:
+    """`(err, req, res, next) => …`: Express tells a handler of errors by its four parameters; no request meets it."""
+    return isinstance(node, ir.Func) and len(node.params) == 4 and bool(_ERROR.match(node.params[0].name))
 
 
 def _makes_router(ctx: Context, call: ir.Call) -> bool:

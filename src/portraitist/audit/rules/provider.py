@@ -22,6 +22,7 @@ from portraitist.audit.rules.demands import is_demand
 from portraitist.audit.rules.destinations import named_alone
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.keys_apart import keys_apart
+from portraitist.audit.rules.one_file import one_file
 from portraitist.audit.rules.overwritten_files import overwritten_files
 from portraitist.audit.rules.triggers import unsent_triggers
 
@@ -55,12 +56,13 @@ def shared_destination(ctx: Context) -> Iterator[Finding]:
     """A training destination without any part that differs between members.
 
     Destinations that are not resolved are not judged; a name from the environment counts as shared. Also those that
-    are made of a chosen name alone (`destinations`), and files that are stored under the name they were sent with
-    (`overwritten_files`).
+    are made of a chosen name alone (`destinations`), files that are stored under the name they were sent with
+    (`overwritten_files`), and results that are all stored under one (`one_file`).
     """
     yield from one_destination(ctx)
     yield from named_alone(ctx)
     yield from overwritten_files(ctx)
+    yield from one_file(ctx)
 
 
 def one_destination(ctx: Context) -> Iterator[Finding]:

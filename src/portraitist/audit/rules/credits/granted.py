@@ -16,7 +16,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, last_name, names_in, refusing_names, trace
 from portraitist.audit.rules.credits.amounts import names_behind
 from portraitist.audit.rules.credits.asked_back import asked_back
-from portraitist.audit.rules.credits.changes import CREDIT, meaning
+from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning
 from portraitist.audit.rules.credits.effects import asked_for, done_in
 from portraitist.audit.rules.credits.ledger import named_kinds
 from portraitist.audit.rules.credits.made_up_payments import made_up_payments
@@ -43,7 +43,7 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
     where a route for refunds asks for no failure (`asked_back`), and where the code makes up the payment itself
     (`made_up_payments`). Payments that are called settled first are in `marked_first`.
     """
-    yield from asked_back(ctx)
+    told: set[str] = set()
     yield from made_up_payments(ctx)
     yield from marked_first(ctx)
     for route in ctx.routes:
@@ -59,6 +59,7 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
         if any(_STAFF.search(name) for name, _ in route.guarded_by):
             continue
         found = _first_sum(ctx, route)
+        told |= {f"asked back {route.key}"} if found is not None else set()
         if office and found is not None:
             here, node, line, _ = found
             message = (
@@ -79,6 +80,7 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
                 message = f"{route.key} adds as many credits as the request says, however little the shown payment was"
             yield finding("credit-before-check", here.module, node, message, key=f"given {route.key}", weight=79,
                           evidence=[Place(here.module.path, line)])  # fmt: skip
+    yield from (each for each in asked_back(ctx) if each.key not in told)
 
 
 def _lets_members_in(ctx: Context, route: Route) -> bool:
@@ -140,10 +142,26 @@ def _sums(ctx: Context, here: Given) -> Iterator[Sum]:
             for _, part in trace(ctx, here.module, column.node):
                 if _adds_given(here, part) or _increments(here, part) or _is_added(here, part):
                     yield here, part, statement.line
+    for each in ctx.once(_raised).get(here.func, ()):
+        if is_given(here, each.value) if each.op == "+=" else _adds_given(here, each.value):
+            yield here, each, each.line
     for call in ir.find(here.func, ir.Call) if "rpc" in here.module.file.words else ():
         stored = last_name(call.func) == "rpc" and "give" in named_kinds(call)
         if stored and any(is_given(here, each) for each in asked_for(call)):
             yield here, call, call.line
+
+
+def _raised(ctx: Context) -> dict[ir.Func, list[ir.Assign]]:
+    """Where each function adds to a balance that a document holds: `user.tokens.balance += amount`.
+
+    What an object says of itself (`this.balance`) is left out: whether it is ever stored is not known.
+    """
+    found: dict[ir.Func, list[ir.Assign]] = {}
+    for _, kind, _, node in ctx.once(all_changes):
+        own = isinstance(node, ir.Assign) and getattr(ir.root_of(node.target), "id", "") in {"this", "self"}
+        if kind == "give" and isinstance(node, ir.Assign) and not own and node.within is not None:
+            found.setdefault(node.within, []).append(node)
+    return found
 
 
 def _has_reason(ctx: Context, here: Given, given: set[str]) -> bool:
@@ -202,7 +220,7 @@ def _only_staff(here: Given) -> bool:
     return False
 
 
-def _adds_given(here: Given, part: ir.Node) -> bool:
+def _adds_given(here: Given, part: ir.Node | None) -> bool:
     if isinstance(part, ir.Obj):
         return is_given(here, part.get("increment", "$inc"))
     sides = (part.left, part.right) if isinstance(part, ir.Bin) and part.op == "+" else ()

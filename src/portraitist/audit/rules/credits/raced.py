@@ -19,6 +19,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, is_balance, meaning
+from portraitist.audit.rules.credits.unmatched import unmatched
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import outermost
 
@@ -32,8 +33,10 @@ _READS = re.compile(r"^(get|fetch|find|load|read|select|query|check|ensure|looku
 def raced(ctx: Context) -> Iterator[Finding]:
     """A write of a balance whose new value is what was read before less a number, with no lock and no condition.
 
-    Also a document that is lowered and saved: `user.credits -= 1`, `user.save()`.
+    Also a document that is lowered and saved (`user.credits -= 1`, `user.save()`), and a condition whose outcome nobody
+    reads (`unmatched`).
     """
+    yield from unmatched(ctx)
     yield from _saved(ctx)
     for statement in live_statements(ctx, "write"):
         whole = any(each.source == "convex" for each in ctx.tables.get(statement.table, ()))

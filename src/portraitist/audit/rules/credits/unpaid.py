@@ -78,7 +78,12 @@ def given_unpaid(ctx: Context, route: Route) -> Finding | None:
         words |= {snake(each.name) for each in (handler, func)}
         if any(_ELSE.search(each) for each in words):
             continue
-        if _is_proven(ctx, handler, node) if ordered else any(ctx.once(_is_earned, each) for each in way):
+        told = {each.func: each for each in below(ctx, route)}
+        if (
+            _is_proven(ctx, handler, node)
+            if ordered
+            else any(_is_earned(ctx, each, told.get(each)) for each in way)
+        ):
             continue
         at = node if way[func] is None else way[func]
         assert at is not None
@@ -161,7 +166,18 @@ def _is_bought(statement: Statement, use: ColumnUse, here: Given | None) -> bool
     if isinstance(use.value, Known):
         signs_up = statement.insert and _PEOPLE.search(snake(statement.table)) is not None
         return bool(_GRANTED.match(str(use.value.value))) and not (signs_up and use.value.value is not True)
+    if isinstance(use.node, ir.Obj) and not statement.insert:
+        return any(_is_given_out(each) for each in use.node.props)
     return not statement.insert and here is not None and is_given(here, use.node)
+
+
+def _is_given_out(entry: ir.Prop) -> bool:
+    """`isActive: true` and `plan: "premium"` of `user.subscription = { … }`."""
+    said = entry.value.value if isinstance(entry.value, ir.Lit) else None
+    key = snake(entry.key or "")
+    return (said is True and key in {"is_active", "active"}) or (
+        isinstance(said, str) and _PLAN.search(key) is not None and _GRANTED.match(said) is not None
+    )
 
 
 def _is_free(use: ColumnUse) -> bool:
@@ -257,11 +273,36 @@ _GUARDS = re.compile(
 )
 
 
-def _is_earned(ctx: Context, func: ir.Func) -> bool:
-    """Whether a function asks a payment service, turns away by something that may be a reason, or works for money."""
+_SEEN = re.compile(
+    r"^(existing|duplicate|prior|previous|known|used)_(transaction|purchase|payment|order|receipt)$"
+)
+"""Whether something was shown before says nothing of whether it was paid."""
+
+
+def _is_earned(ctx: Context, func: ir.Func, here: Given | None) -> bool:
+    """Whether a function asks a payment service, or turns away by something that may be a reason, or works for money.
+
+    That something was sent at all, or was not sent before, is no reason.
+    """
     calls = [each for each in ir.find(func, ir.Call) if each not in func.decorators]
     if any(each in ctx.call_at or _PROVES.search(snake(ir.dotted(each.func))) for each in calls):
         return True
-    tests = (each for each in ir.find(func, ir.If) if exits(each.then) or exits(each.other))
-    names = (snake(name) for each in tests for name in names_in(each.test) if " " not in name)
-    return any(_ASKS.search(each) and not each.endswith("_method") for each in names)
+    tests = (each.test for each in ir.find(func, ir.If) if exits(each.then) or exits(each.other))
+    names = (
+        snake(name)
+        for each in tests
+        if not _only_sent(here, each)
+        for name in names_in(each)
+        if " " not in name
+    )
+    return any(
+        _ASKS.search(each) and not each.endswith("_method") and not _SEEN.match(each) for each in names
+    )
+
+
+def _only_sent(here: Given | None, test: ir.Node) -> bool:
+    """`!transactionId || !receipt`: whether the request said anything at all."""
+    if isinstance(test, ir.Bin) and test.right is not None and test.op in {"||", "or"}:
+        return _only_sent(here, test.left) and _only_sent(here, test.right)
+    empty = isinstance(test, ir.Bin) and test.right is None and test.op in {"!", "not"}
+    return empty and here is not None and is_given(here, test.left)  # type: ignore[attr-defined]

@@ -1,7 +1,8 @@
 """Part of the rule on swallowed failures: what did not happen and is told as done.
 
 A helper that keeps the failed start of paid work to itself, something of the provider's that could not be deleted or
-stopped and whose row goes all the same, and automatic retries around a body that lets no failure out.
+stopped and whose row goes all the same, and automatic retries around a body that lets no failure out. Retries that a
+task asks for and catches itself are in `caught_retries`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements, place
+from portraitist.audit.rules.failures.caught_retries import caught_retries
 from portraitist.audit.rules.failures.looking import is_statement
 from portraitist.audit.rules.failures.quiet import Ways, only_logs
 from portraitist.audit.rules.gravity import BARELY
@@ -32,6 +34,7 @@ def told_done(ctx: Context, ways: Ways) -> Iterator[Finding]:
     yield from _starts_kept_quiet(ctx, ways)
     yield from _left_at_provider(ctx)
     yield from _never_again(ctx)
+    yield from caught_retries(ctx)
 
 
 def _starts_kept_quiet(ctx: Context, ways: Ways) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ from portraitist.audit.rules.open_ways import (
     open_uploads,
 )
 from portraitist.audit.rules.open_ways.actions import behind_page
+from portraitist.audit.rules.open_ways.believed_logins import believed_logins
 from portraitist.audit.rules.open_ways.believed_tokens import believed_tokens
 from portraitist.audit.rules.open_ways.limits import limit_before
 from portraitist.audit.rules.open_ways.middleware import HANDS_OUT, lets_nobody_in, middleware_files
@@ -54,9 +55,9 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     Also what the database leaves open to browsers that ask it directly (`open_database`, `open_tables`, `open_rules`),
     bots whose handlers pay for whoever writes (`open_bots`), a library's upload routes (`open_uploads`), what memory
     keeps for whoever has its id (`memory`), a function that takes its caller's name out of a token whose signature
-    nobody checks (`believed_tokens`), a guard of paid work that lets everybody pass (`open_guards`), guards that a
-    stranger gets past (`passed_guards`), view classes that ask nobody (`view_classes`), and lists with members'
-    addresses (`mail_addresses`).
+    nobody checks (`believed_tokens`), a login without a proof (`believed_logins`), a guard of paid work that lets
+    everybody pass (`open_guards`), guards that a stranger gets past (`passed_guards`), view classes that ask nobody
+    (`view_classes`), and lists with members' addresses (`mail_addresses`).
     And whatever reads or changes an office's rows or raises a balance (`open_rows`), the rows of open paid work, and
     what else is kept (`open_rest`).
     Work that is paid with a key of the request alone is its caller's.
@@ -64,6 +65,7 @@ def missing_auth(ctx: Context) -> Iterator[Finding]:
     are reported as unresolved instead. Such a middleware covers no server action where it leaves a page open.
     """
     yield from believed_tokens(ctx)
+    yield from believed_logins(ctx)
     yield from open_database.left_open(ctx)
     yield from open_tables.without_policies(ctx)
     yield from open_rules.rules_left_open(ctx)

@@ -1,4 +1,4 @@
-"""Payments, mails and files of the disk that a call makes for whomever it is told. Part of `missing-auth`.
+"""Payments, mails and files of the disk that a call makes, or deletes, for whomever it is told. Part of `missing-auth`.
 
 Which route may do so is in `open_deeds`.
 """
@@ -13,7 +13,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.db_common import call_name
 from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
-from portraitist.audit.rules.open_ways.open_files import Deed
+from portraitist.audit.rules.open_ways.open_files import DELETES, Deed
 
 BILLS, ENDS, BEGINS = (
     "opens the billing of whoever the request names at",
@@ -36,11 +36,15 @@ _DOES = re.compile(r"(portal|checkout)\.?\w*\.sessions?\.create$|subscriptions?\
 _NAMES = {"create", "cancel", "del", "delete", "update", "send", "sendMail", "sendEmail"}
 _FOR_WHOM = ("client_reference_id", "customer", "customer_email", "metadata")
 _OF_FS = {"writeFile", "writeFileSync", "createWriteStream"}
+_ERASES = {"unlink", "unlinkSync", "rm", "rmSync", "remove", "rmtree", "removeSync"}
+_OF_DISK = re.compile(
+    r"(node:)?fs\b|fs-extra|os\.(remove|unlink)$|shutil\.rmtree$|aiofiles\.os\.(remove|unlink)$"
+)
 _DISK = {*_OF_FS, "open", "copyfileobj", "write_bytes", "save"}
 
 
 def effects(ctx: Context, module: Module) -> Iterator[Deed]:
-    """The calls of a file that open or end what is paid, begin payments, send mail, or write files on the server."""
+    """The calls of a file that open or end what is paid, begin payments, mail, or write or delete a server's files."""
     for call in module.calls(_NAMES):
         origin = ctx.program.origin(module, call.func) if _DOES.search(ir.dotted(call.func)) else ""
         if found := _STRIPE.match(origin):
@@ -50,6 +54,24 @@ def effects(ctx: Context, module: Module) -> Iterator[Deed]:
     for call in module.calls(_DISK):
         if keys := _written(ctx, module, call):
             yield Deed(module, call, WRITES, "the server's disk", tuple(keys))
+    for call in module.calls(_ERASES):
+        if _is_erased(ctx, module, call):
+            yield Deed(module, call, DELETES, "the server's disk", tuple(call.args[:1]))
+
+
+def _is_erased(ctx: Context, module: Module, call: ir.Call) -> bool:
+    """Whether a call deletes a file of the disk that its function did not write itself."""
+    if not _OF_DISK.match(ctx.program.origin(module, call.func)) or not call.args or call.within is None:
+        return False
+    if re.search(r"\bfiles?\b|temp|tmp", ir.dotted(call.args[0]), re.I):
+        return False  # what an upload left on the disk for this one request
+    beside = (one for each in (call.within, *_around(call)) for one in ir.find(each, ir.Call))
+    return not any(call_name(each) in _DISK for each in beside)
+
+
+def _around(call: ir.Call) -> Iterator[ir.Func]:
+    """The functions around the one that a call stands in."""
+    return (each for each in ir.ancestors(call) if isinstance(each, ir.Func))
 
 
 def _of_payments(module: Module, call: ir.Call, does: str) -> Iterator[Deed]:

@@ -11,6 +11,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import helpers_of
 from portraitist.audit.rules.evaluator import Value
 from portraitist.audit.rules.senders.open_checks import SECRET, Walk, says_yes
+from portraitist.audit.rules.senders.verified import checking_guards
 from portraitist.audit.rules.strangers.values import BESIDE
 from portraitist.audit.rules.strangers.ways import way_through
 
@@ -19,8 +20,9 @@ TRUSTED = "takes its body's word where "
 
 
 def open_at(ctx: Context, route: Route) -> tuple[Module, ir.If] | None:
-    """The test, in a check that a handler calls, which says yes where a secret is not set."""
-    for func in (each for own in route.funcs for each in helpers_of(ctx, own)):
+    """The test, in a check that a handler calls or that stands before it, which says yes where a secret is not set."""
+    called = (each for own in route.funcs for each in helpers_of(ctx, own))
+    for func in (*called, *(func for _, func in checking_guards(ctx, route))):
         module = ctx.program.module_of[func]
         walk = Walk(ctx, SECRET, True, lambda node: False)
         for branch in ir.find(func, ir.If):

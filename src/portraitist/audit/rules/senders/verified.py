@@ -35,13 +35,25 @@ def is_verified(ctx: Context, route: Route) -> bool:
     if any(verifies(ctx, each.module, each.node) or asks_itself(ctx, each) for each in handled if each.node):
         return True
     for module, node in route.guards:
-        if _names_check(ctx, names_in(node)):
+        known = _guard_functions(ctx, module, node)
+        if not any(isinstance(each, ir.Func) for _, each in known) and _names_check(ctx, names_in(node)):
             return True
-        made = node.func if isinstance(node, ir.Call) else node
-        if any(verifies(ctx, each.module, each.node) for each in ctx.program.resolve(module, made)
-               if each.node is not None and each.module is not None):  # fmt: skip
+        if any(verifies(ctx, each, func) for each, func in known):
             return True
     return False
+
+
+def checking_guards(ctx: Context, route: Route) -> list[tuple[Module, ir.Func]]:
+    """The functions of the repository in front of a handler that look at who sent the request."""
+    known = (one for module, node in route.guards for one in _guard_functions(ctx, module, node))
+    return [(each, func) for each, func in known if isinstance(func, ir.Func) and verifies(ctx, each, func)]
+
+
+def _guard_functions(ctx: Context, module: Module, node: ir.Node) -> list[tuple[Module, ir.Node]]:
+    """What a guard's name leads to, where that is here."""
+    made = node.func if isinstance(node, ir.Call) else node
+    found = ctx.program.resolve(module, made)
+    return [(each.module, each.node) for each in found if each.module is not None and each.node is not None]
 
 
 def compares(ctx: Context, node: ir.Node) -> bool:

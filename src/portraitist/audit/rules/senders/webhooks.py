@@ -30,7 +30,14 @@ from portraitist.audit.rules.senders.messengers import unsigned_messages
 from portraitist.audit.rules.senders.open_checks import NOTHING, only_logged, open_check
 from portraitist.audit.rules.senders.pretended import pretended
 from portraitist.audit.rules.senders.trusted import TRUSTED, open_at, trusted_where
-from portraitist.audit.rules.senders.verified import VERIFIES, asks_itself, compares, is_verified, verifies
+from portraitist.audit.rules.senders.verified import (
+    VERIFIES,
+    asks_itself,
+    checking_guards,
+    compares,
+    is_verified,
+    verifies,
+)
 
 
 def webhook_unverified(ctx: Context) -> Iterator[Finding]:
@@ -91,6 +98,7 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         if hole is not None and hole[1] not in told:
             told.add(hole[1])
             yield _at_the_hole(route, *hole)
+        yield from _empty_guards(ctx, route, told) if lacks == NOTHING else ()
 
 
 def _message(route: Route, lacks: str) -> str:
@@ -118,6 +126,17 @@ def _at_the_hole(route: Route, module: Module, test: ir.If) -> Finding:
     return finding("webhook-unverified", module, test, message, weight=BARELY,
                    key=f"hole {test.within.name if test.within else ''}",
                    evidence=[Place(route.module.path, route.head)])  # fmt: skip
+
+
+def _empty_guards(ctx: Context, route: Route, told: set[ir.Node]) -> Iterator[Finding]:
+    """The checks in front of a handler that look at who sent a body and compare nothing."""
+    for module, func in checking_guards(ctx, route):
+        if func in told or _lacks(ctx, module, func) != NOTHING:
+            continue
+        told.add(func)
+        message = f"this check of who calls {route.key} compares nothing: every body passes it"
+        yield finding("webhook-unverified", module, func, message, weight=BARELY, end=func.end,
+                      key=f"empty {route.key}", evidence=[Place(route.module.path, route.head)])  # fmt: skip
 
 
 _NOTES = re.compile(
@@ -195,13 +214,22 @@ def _open_check(ctx: Context, route: Route) -> str:
         if not isinstance(func, ir.Func) or module is None or asks_itself(ctx, each):
             return ""
         if not verifies(ctx, module, func):
-            return ""
-        by_itself = functools.partial(compares, ctx)
-        if lacks := open_check(ctx, module, func, by_itself):
+            return _open_guard(ctx, route)
+        if lacks := _lacks(ctx, module, func):
             return lacks
-        if only_logged(module, func, by_itself) is not None:
-            return _LOGGED
     return ""
+
+
+def _open_guard(ctx: Context, route: Route) -> str:
+    """The same of the functions that stand in front of a handler: one that always checks is enough."""
+    found = [_lacks(ctx, module, func) for module, func in checking_guards(ctx, route)]
+    return found[0] if found and all(found) else ""
+
+
+def _lacks(ctx: Context, module: Module, func: ir.Func) -> str:
+    by_itself = functools.partial(compares, ctx)
+    lacks = open_check(ctx, module, func, by_itself)
+    return lacks or (_LOGGED if only_logged(module, func, by_itself) is not None else "")
 
 
 def _compares_itself(ctx: Context, route: Route) -> bool:
@@ -227,4 +255,9 @@ def _is_named_webhook(route: Route) -> bool:
     named = re.search(r"web-?_?hook|/hooks?(/|$)|callback|/ipn\b", route.path, re.I) or _called_hook(route)
     if route.framework == "convex" or (named and named.group()[:5] == "/hook" and not hears_event(route)):
         return False  # the first line of an advertisement, of a song
-    return bool(named) and not _PEOPLES.search(f"{route.path} {route.module.path}") and not route.guarded_by
+    asked = all(_ASKS_SENDER.search(name) for name, _ in route.guarded_by)
+    return bool(named) and asked and not _PEOPLES.search(f"{route.path} {route.module.path}")
+
+
+_ASKS_SENDER = re.compile(r"web_?hook|signature|hmac", re.I)
+"""Guards that ask for no user: whether they ask the sender in every case is judged here."""
