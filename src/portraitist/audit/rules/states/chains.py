@@ -53,9 +53,21 @@ def _bodies(node: ir.Node | None) -> list[list[ir.Node]]:
     return [node.body] if isinstance(node, ir.Func | ir.Try | ir.Loop | ir.Handler) else []
 
 
-def only_answers(branch: list[ir.Node]) -> bool:
+def goes_on(words: dict[str, ir.Node], rest: list[list[ir.Node]]) -> bool:
+    """Whether what is no end that is named is answered, and left to the next question.
+
+    Not where a loop asks, which such an answer ends, nor where states under way have a branch of their own.
+    """
+    named = not {"starting", "processing"}.isdisjoint(words)
+    return not named and ir.enclosing(words["succeeded"], ir.Loop) is None and all(map(_only_answers, rest))
+
+
+def _only_answers(branch: list[ir.Node]) -> bool:
     """Whether a branch does nothing but answer, and not with an error, whatever it logs before."""
-    if not branch or not isinstance(branch[-1], ir.Return) or fails(branch[-1]) or names_error(branch[-1]):
+    last = branch[-1] if branch else None
+    if not isinstance(last, ir.Return) or last.value is None or fails(last) or names_error(last):
+        return False
+    if isinstance(last.value, ir.Lit):
         return False
     return all(isinstance(each, ir.Call) and LOGS.match(ir.dotted(each.func)) for each in branch[:-1])
 

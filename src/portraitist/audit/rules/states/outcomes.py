@@ -32,8 +32,8 @@ from portraitist.audit.rules.state_words import LOST
 from portraitist.audit.rules.states.chains import (
     asks_by_address,
     end_of_chain,
+    goes_on,
     hears_by_name,
-    only_answers,
     tells_of_work,
     unnamed,
     writes_by_name,
@@ -104,7 +104,7 @@ def _unhandled(
         weight = weight if watches and ("failed" in missing or kept) else BARELY
         end = span if node is words["succeeded"] else node.end
         yield finding("stuck-status", module, node, message, key=key, weight=weight, line=node.line, end=end)
-    elif missing == ["canceled"] and keeps and not page and (passed or all(map(only_answers, rest))):
+    elif missing == ["canceled"] and keeps and not page and (passed or goes_on(words, rest)):
         yield from unnamed(ctx, module, func, words, stored=passed)
     elif missing and not page and not passed and _hears_and_writes(ctx, func):
         yield from _barely_heard(module, func, words, missing, bool(rest))
