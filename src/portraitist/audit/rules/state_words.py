@@ -15,7 +15,8 @@ STATE = re.compile(r"(^|_)(status|state)$")
 STATE_OR_PHASE = re.compile(r"(^|_)(status|state|phase)$")
 RUNNING = {
     "training", "processing", "generating", "running", "in_progress", "starting", "started", "creating", "rendering",
-    "enhancing", "upscaling", "preparing", "extracting", "animating", "working",
+    "enhancing", "upscaling", "preparing", "extracting", "animating", "working", "uploading", "composing", "captioning",
+    "converting", "curating", "stitching", "queueing",
 }  # fmt: skip
 RESTING = {"pending", "queued", "created", "submitted", "waiting"}
 """States in which work may be begun anew."""

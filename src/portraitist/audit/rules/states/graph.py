@@ -47,8 +47,15 @@ def ends_of(ctx: Context, table: str, column: str) -> list[End]:
 
 
 def loose_ends(ctx: Context, table: str, column: str) -> list[End]:
-    """Where a state of that name is given an end outside of every known statement, maybe of this table."""
-    return [each for each in ctx.once(_loose, snake(column)) if not _is_elsewhere(ctx, each, table)]
+    """Where a state of that name is given an end outside of every known statement, maybe of this table.
+
+    In a file that names nothing of the table, only where it calls what writes the table.
+    """
+    return [
+        each
+        for each in ctx.once(_loose, snake(column))
+        if not _is_elsewhere(ctx, each, table) and _is_near(ctx, each, table)
+    ]
 
 
 def _ends_of(ctx: Context, table: str, column: str) -> list[End]:
@@ -89,7 +96,7 @@ def _loose(ctx: Context, column: str) -> list[End]:
             continue
         for node, value in _given(module, spelled_so):
             word = (ir.text_of(value) or "").lower().replace("-", "_")
-            open_ = not word or word in RUNNING | RESTING
+            open_ = not word or word in RUNNING | RESTING or re.search(r"\s", word) is not None
             if not open_ and not _is_told(ctx, node) and _stores(node.within):
                 found.append(End(module, node, node.within, None, word))
     return found
@@ -135,3 +142,11 @@ def _is_elsewhere(ctx: Context, end: End, table: str) -> bool:
     below = helpers_behind(ctx, call) if isinstance(call, ir.Call) else []
     writing = {each.func for each in writers(ctx, table)}
     return bool(below) and not any(leads_to(ctx, each, writing) for each in below)
+
+
+def _is_near(ctx: Context, end: End, table: str) -> bool:
+    """Whether a file names the table, by a word of its name, or the function of an end calls what writes it."""
+    text = end.module.file.text.lower()
+    if any(each.removesuffix("s") in text for each in snake(table).split("_") if len(each) > 2):
+        return True
+    return leads_to(ctx, end.func, {each.func for each in writers(ctx, table)})

@@ -23,7 +23,7 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.exits import WayOut, WaysOut
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.state_words import LOST, RUNNING
+from portraitist.audit.rules.state_words import LOST, RUNNING, STATE_OR_PHASE
 from portraitist.audit.rules.states.early_ways_out import answers
 from portraitist.audit.rules.states.marks import (
     Mark,
@@ -41,7 +41,7 @@ from portraitist.audit.rules.states.picked import makes_its_own, put_right, word
 from portraitist.audit.rules.states.ways_in import tops
 
 MOST = 4
-"""So many ways out behind one mark are told."""
+"""So many ways out behind one mark are told, and the one that the paid call itself may take."""
 FAR = 60
 """A stretch from a mark to what may fail behind it is told up to so many lines."""
 MAX_STEPS = 2
@@ -65,7 +65,8 @@ def left_open(ctx: Context) -> Iterator[Finding]:
             each
             for each in WaysOut(ctx, mark.func, mark.node, _ends(ctx, mark), answers(mark)).run()
             if each.node not in seen and _is_left(ctx, mark, each, jobs)
-        ][:MOST]
+        ]
+        found = [*found[:MOST], *[each for each in found[MOST:] if _is_around(each, until)][:1]]
         seen.update(each.node for each in found)
         if found and not any(each.how == "uncaught" for each in found):
             cause, there = found[0].cause.line, Place(mark.module.path, found[0].node.line)
@@ -143,7 +144,7 @@ def _ends(ctx: Context, mark: Mark) -> set[ir.Node]:
     own, funcs = ctx.once(_known, table)
     others: set[ir.Node] = set()
     for each in behind:
-        if any(one.table != table for one in ctx.statements_at.get(each, ())):
+        if any(one.table != table or _spares_state(one) for one in ctx.statements_at.get(each, ())):
             others.update(ir.walk(each))
             others.update(one for one in ir.ancestors(each) if isinstance(one, ir.Call))
     return {
@@ -153,6 +154,13 @@ def _ends(ctx: Context, mark: Mark) -> set[ir.Node]:
         or (isinstance(each, ir.Call) and any(leads_to(ctx, one, funcs) for one in helpers_behind(ctx, each)))
         or settles(ctx, table, iter((each,)), guessed=each not in others)
     }
+
+
+def _spares_state(statement: Statement) -> bool:
+    """Whether a write names its columns, and neither a state nor the provider's id is among them."""
+    named = bool(statement.columns) and statement.kind == "write"
+    told = any(STATE_OR_PHASE.search(snake(each.column)) for each in statement.columns)
+    return named and not told and not _id_columns(statement)
 
 
 def _known(ctx: Context, table: str) -> tuple[set[ir.Node], set[ir.Func | None]]:
@@ -202,6 +210,12 @@ def _is_left(ctx: Context, mark: Mark, way: WayOut, jobs: set[ir.Func]) -> bool:
     if any(way.node in each.handlers and may_be_undone(mark, each) for each in undone):
         return False
     return not _settled_above(ctx, mark, mark.func, MAX_STEPS)
+
+
+def _is_around(way: WayOut, line: int) -> bool:
+    """Whether a way out is the handler of what stands on a line."""
+    attempt = way.node.parent if isinstance(way.node, ir.Handler) else None
+    return attempt is not None and attempt.line <= line <= way.node.line
 
 
 def _stops(ctx: Context, mark: Mark, handler: ir.Handler) -> bool:

@@ -29,6 +29,15 @@ from portraitist.audit.rules.base import (
 from portraitist.audit.rules.failures.quiet import only_logs
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.state_words import LOST
+from portraitist.audit.rules.states.chains import (
+    asks_by_address,
+    end_of_chain,
+    goes_on,
+    hears_by_name,
+    tells_of_work,
+    unnamed,
+    writes_by_name,
+)
 from portraitist.audit.rules.states.empty_answers import hands_over_end, passes_over_empty
 from portraitist.audit.rules.states.open_ends import hooks_of
 from portraitist.audit.rules.states.picked import swept
@@ -45,11 +54,19 @@ def unknown_ends(ctx: Context) -> Iterator[Finding]:
                 continue
             if _of_own_row(ctx, module, words["succeeded"]) or _of_payment(module, words["succeeded"]):
                 continue
-            if ctx.role_at(module, func) in LIVE_ROLES and _watches(ctx, module, func):
-                yield from _unhandled(ctx, module, func, words)
+            if ctx.role_at(module, func) not in LIVE_ROLES:
+                continue
+            by_name = "failed" in words and (
+                hears_by_name(module, func) or tells_of_work(ctx, module, func, words["succeeded"])
+            )
+            watches = _watches(ctx, module, func)
+            if by_name or watches:
+                yield from _unhandled(ctx, module, func, words, watches=watches)
 
 
-def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.Node]) -> Iterator[Finding]:
+def _unhandled(
+    ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.Node], *, watches: bool
+) -> Iterator[Finding]:
     """The ends of work that a function which keeps its state does not know."""
     missing = [each for each in ("failed", "canceled") if each not in words]
     if _says_otherwise(ctx, module, func, words) or not _OTHERS_WORDS.isdisjoint(words):
@@ -60,6 +77,7 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
     if (keeps or hands_over_end(func)) and not page and not passed and _is_kept(ctx, module, func):
         yield from passes_over_empty(module, func)
     branches = rest_of(func)
+    span = end_of_chain(words["succeeded"])
     rest = [each for each in branches if module.role != "src" or not _only_notes(each)]
     noted = next((each for each in branches if each not in rest), None)
     open_ = next((each for each in rest if is_open(each)), None)
@@ -83,8 +101,11 @@ def _unhandled(ctx: Context, module: Module, func: ir.Func, words: dict[str, ir.
             and _closes(ctx, module, func)
             and not swept(ctx, {func, *helpers_of(ctx, func)})
         )
-        weight = weight if "failed" in missing or kept else BARELY
-        yield finding("stuck-status", module, node, message, key=key, weight=weight)
+        weight = weight if watches and ("failed" in missing or kept) else BARELY
+        end = span if node is words["succeeded"] else node.end
+        yield finding("stuck-status", module, node, message, key=key, weight=weight, line=node.line, end=end)
+    elif missing == ["canceled"] and keeps and not page and (passed or goes_on(words, rest)):
+        yield from unnamed(ctx, module, func, words, stored=passed)
     elif missing and not page and not passed and _hears_and_writes(ctx, func):
         yield from _barely_heard(module, func, words, missing, bool(rest))
 
@@ -240,7 +261,8 @@ def _status_words(func: ir.Func) -> dict[str, ir.Node]:
 
 def _asks_helper(ctx: Context, func: ir.Func) -> bool:
     """Whether a function of the repository that knows `failed` is asked about a status: `isTerminal(p.status)`."""
-    asked = (each for each in ir.find(func, ir.Call) if any(last_name(arg) == "status" for arg in each.args))
+    calls = (each for each in ir.find(func, ir.Call) if not isinstance(each.parent, ir.Return))
+    asked = (each for each in calls if any(last_name(arg) == "status" for arg in each.args))
     for target in (one for call in asked for one in ctx.program.functions_called(call)):
         if isinstance(target.node, ir.Func) and target.module is not None:
             named = [each for name in ir.find(target.node, ir.Name) for each in _bound(target.module, name)]
@@ -277,6 +299,8 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
     asking = askers(ctx) - {None}
     if not asking.isdisjoint(helpers_of(ctx, func)):
         return True
+    if asks_by_address(func):
+        return True
     handlers = {(each.path, each.line) for each in ctx.of("webhook", "poll")}
     if any((each.module.path, each.node.line) in handlers for each in ctx.handled_by.get(func, ())):
         return True  # in Python a route begins at its decorator, above its function
@@ -286,7 +310,7 @@ def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:
 def _keeps_state(ctx: Context, module: Module, func: ir.Func) -> bool:
     """Whether the function waits for the end in a loop, or writes a status of its own."""
     loops = any("succeeded" in names_in(each) and _waits(each) for each in ir.find(func, ir.Loop))
-    return loops or _closes(ctx, module, func)
+    return loops or _closes(ctx, module, func) or (hears_by_name(module, func) and writes_by_name(func))
 
 
 def _is_kept(ctx: Context, module: Module, func: ir.Func) -> bool:
@@ -312,7 +336,7 @@ def _closes(ctx: Context, module: Module, func: ir.Func) -> bool:
 
 
 _STATE_COLUMN = re.compile(
-    r"status|state|(^|_)(in_|is_)?(training|trained|processing|generating|ready|completed?|done|finished)$"
+    r"status|state|phase|(^|_)(in_|is_)?(training|trained|processing|generating|ready|completed?|done|finished)$"
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, Statement
@@ -23,6 +24,7 @@ from portraitist.audit.rules.states.marks import Mark, marks, states_of, tables_
 from portraitist.audit.rules.states.marks import said as said_of
 from portraitist.audit.rules.states.open_ends import GIVEN_ID, may_be_told
 from portraitist.audit.rules.states.picked import makes_its_own, picks, put_right, word_allowed
+from portraitist.audit.rules.states.sql_ends import ended_in_sql
 from portraitist.audit.rules.states.ways_in import tops
 
 
@@ -35,10 +37,10 @@ def ended_by_its_run(ctx: Context) -> Iterator[Finding]:
     seen: set[ir.Node] = set()
     paid = working(ctx).paid
     for mark in lifted(ctx) if paid else ():
-        if mark.node in seen or mark.end >= paid.get(mark.func, 0):
+        if mark.node in seen or mark.end >= paid.get(mark.func, 0) or _waits_for_money(mark):
             continue
         own = _own_ends(ctx, mark)
-        if own and not ctx.once(_written_in_sql, mark.statement.table) and not put_right(ctx, mark):
+        if own and not ended_in_sql(ctx, mark) and not put_right(ctx, mark):
             seen.add(mark.node)
             message = (
                 f"{mark.key} is {mark.word!r} from here on, and only this run ends it: cut off, it stays so"
@@ -73,18 +75,40 @@ def _kinds(ctx: Context, mark: Mark, mine: frozenset[ir.Func], allowed: set[str]
 
 def ended_from_outside(ctx: Context) -> Iterator[Finding]:
     """Rows of started work that only the provider's webhook ends, or only a page that asks; its run may lose it."""
-    paid, seen = working(ctx).paid, set()
-    for mark in marks(ctx) if paid else ():
+    seen: set[ir.Node] = set()
+    for mark in _of_started(ctx):
         mine = tops(ctx, mark.func)
-        if mark.func not in paid or mark.node in seen or not mine or mine & working(ctx).hooks:
+        if mark.node in seen or not mine or mine & working(ctx).hooks or _waits_for_money(mark):
             continue
         for kind, who in _WHO.items():
             every = _kinds(ctx, mark, mine, {OWN, kind})
             found = every.get(kind, []) if all(each.is_loss for each in every.get(OWN, ())) else []
-            if found and not ctx.once(_written_in_sql, mark.statement.table) and not put_right(ctx, mark):
+            if found and not ended_in_sql(ctx, mark) and not put_right(ctx, mark):
                 seen.add(mark.node)
                 yield _said(mark, f"{mark.key} is {mark.word!r} from here on, and {who}", kind,
                             [Place(each.module.path, each.node.line) for each in found[:2]])  # fmt: skip
+
+
+def _of_started(ctx: Context) -> Iterator[Mark]:
+    """The marks on the way to paid calls; where a helper writes one, the place at which such a way names the helper."""
+    paid = working(ctx).paid
+    for mark in marks(ctx) if paid else ():
+        if mark.func in paid:
+            yield mark
+            continue
+        named = (
+            (module, node)
+            for module, node in ctx.reached.references.get(mark.func, ())
+            if node.within in paid
+        )
+        called = (
+            (one.module, one.call)
+            for one in ctx.program.callers.get(mark.func, ())
+            if one.call.within in paid
+        )
+        for module, node in (*called, *named):
+            if node.within is not None:
+                yield replace(mark, module=module, node=node, func=node.within)
 
 
 OWN, HOOK, ASKED, OTHERS = "own run", "told", "asked", "others"
@@ -94,13 +118,28 @@ _WHO = {
 }
 
 
+_OF_MONEY = re.compile(
+    r"commission|payout|referral|transaction|invoice|payment|order|purchase|withdraw|subscri"
+)
+
+
+def _waits_for_money(mark: Mark) -> bool:
+    """Whether a row that waits is, by its table's name, one that people or a service of payments end."""
+    return mark.word in RESTING and _OF_MONEY.search(snake(mark.statement.table)) is not None
+
+
 def _ended_by_nothing(ctx: Context) -> Iterator[Finding]:
     """Rows marked as waiting or running, in tables that paid work or webhooks write, which no live code ever ends."""
     tables = tables_of_work(ctx)
     seen: set[ir.Node] = set()
     for mark in marks(ctx):
         table = mark.statement.table
-        if table not in tables or mark.node in seen or ctx.once(_written_in_sql, table):
+        if (
+            table not in tables
+            or mark.node in seen
+            or _OF_MONEY.search(snake(table))
+            or ended_in_sql(ctx, mark)
+        ):
             continue
         if all(
             _is_on_demand(ctx, each)
@@ -112,12 +151,29 @@ def _ended_by_nothing(ctx: Context) -> Iterator[Finding]:
             yield _said(mark, message, "unended", [])
 
 
-def _written_in_sql(ctx: Context, table: str) -> bool:
-    """Whether a function or a trigger of the database, as its SQL files define it, may write a table."""
-    name = re.escape(table)
-    writes = re.compile(rf"\b(update|insert\s+into|delete\s+from)\s+(only\s+)?(\w+\.)?[\"`]?{name}\b", re.I)
-    files = (each for each in ctx.tree.files if each.language == "sql" and each.role != "doc")
-    return any(table in each.text and writes.search(each.text) for each in files)
+def never_done(ctx: Context) -> Iterator[Finding]:
+    """Rows marked as running, in tables of paid work, which live code may call failed, or delete, but never done."""
+    tables = tables_of_work(ctx)
+    seen: set[ir.Node] = set()
+    for mark in marks(ctx):
+        if mark.statement.table not in tables or mark.node in seen or mark.word not in RUNNING:
+            continue
+        ends = [
+            each
+            for known in (ends_of, loose_ends)
+            for each in known(ctx, mark.statement.table, mark.column)
+            if not _is_on_demand(ctx, each)
+        ]
+        if not ends or not all(each.is_loss for each in ends) or put_right(ctx, mark):
+            continue
+        if not ended_in_sql(ctx, mark):
+            seen.add(mark.node)
+            message = (
+                f"{mark.key} is {mark.word!r} from here on, and nothing in the repository ever calls it done"
+            )
+            yield _said(
+                mark, message, "never done", [Place(each.module.path, each.node.line) for each in ends[:2]]
+            )
 
 
 def _said(mark: Mark, message: str, key: str, evidence: list[Place]) -> Finding:
@@ -176,7 +232,22 @@ def _kind(ctx: Context, end: End, mark: Mark, mine: frozenset[ir.Func]) -> str:
         routes = [each for func in others for each in ctx.handled_by.get(func, ())]
         asked = not others & hooks and len(routes) >= len(others) and all(each.is_http for each in routes)
         return ASKED if asked else OTHERS
-    return "" if all(makes_its_own(ctx, mark.statement.table, each) for each in others) else OTHERS
+    apart = all(makes_its_own(ctx, mark.statement.table, each) or _begins(ctx, mark, each) for each in others)
+    return "" if apart else OTHERS
+
+
+def _begins(ctx: Context, mark: Mark, top: ir.Func) -> bool:
+    """Whether a request, or an action, marks rows of the table as running itself: what it ends is its own work."""
+    routes = ctx.handled_by.get(top, ())
+    return (
+        bool(routes)
+        and all(each.is_http for each in routes)
+        and any(
+            each.key == mark.key and each.word in RUNNING and not each.statement.insert and top in ways
+            for each in marks(ctx)
+            if (ways := tops(ctx, each.func))
+        )
+    )
 
 
 def _names_others(ctx: Context, statement: Statement, word: str) -> bool:

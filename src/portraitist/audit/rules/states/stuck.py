@@ -24,7 +24,7 @@ from portraitist.audit.rules.states.in_memory import kept_in_memory
 from portraitist.audit.rules.states.left_open import left_open
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.outcomes import never_said, unknown_ends
-from portraitist.audit.rules.states.own_runs import ended_by_its_run, ended_from_outside
+from portraitist.audit.rules.states.own_runs import ended_by_its_run, ended_from_outside, never_done
 from portraitist.audit.rules.states.own_steps import steps_that_fail
 from portraitist.audit.rules.states.pages import polls_of_pages
 from portraitist.audit.rules.states.passed_failures import failures_passed_over
@@ -72,6 +72,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     alone = [*open_ends(ctx), *closed_when_asked(ctx), *ended_by_its_run(ctx)]
     yield from alone
     yield from (each for each in ended_from_outside(ctx) if not any(_overlap(each, one) for one in alone))
+    yield from never_done(ctx)
     yield from failures_passed_over(ctx)
     yield from deaf_hooks(ctx)
     yield from refused_words(ctx)

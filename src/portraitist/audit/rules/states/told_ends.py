@@ -57,6 +57,8 @@ def ends_untold(ctx: Context) -> Iterator[Finding]:
             seen.add((module.path, line, end))
             tables = ", ".join(sorted(left))
             message = f"{_SAID[answer]} leaves the state in {tables} as it is"
+            if _throws(root, answer):
+                message = f"{_SAID[answer]} ends this webhook with an error, and the state in {tables} stays as it is"
             weight = 44 if answer == "failed" and not others else BARELY
             yield finding("stuck-status", module, node, message, key=f"{module.scope_name(root.func)} {answer}",
                           weight=weight, line=line, end=end)  # fmt: skip
@@ -75,7 +77,10 @@ def ends_without_trace(ctx: Context) -> Iterator[Finding]:
             node, line, end = _where(root, answer, left)
             func = node if isinstance(node, ir.Func) else node.within
             module = ctx.program.module_of[func or root.func]
-            message = f"{_SAID[answer]} leaves no trace in {', '.join(sorted(left))}, whose row waits for the result"
+            how = "ends this webhook with an error, without a" if _throws(root, answer) else "leaves no"
+            message = (
+                f"{_SAID[answer]} {how} trace in {', '.join(sorted(left))}, whose row waits for the result"
+            )
             yield finding("stuck-status", module, node, message, key=f"{module.scope_name(root.func)} traceless",
                           weight=BARELY, line=line, end=end)  # fmt: skip
             break
@@ -124,9 +129,15 @@ def _is_taken_for_work(root: Root) -> bool:
 def _goes_elsewhere(ctx: Context, root: Root, answer: str) -> bool:
     """Whether this answer leaves by an error of its own, or runs into what may end the row unseen."""
     own, good, still = (root.walks[each] for each in (answer, SUCCESS, "running"))
-    if set(own.thrown) - set(good.thrown) and answer != "refused":
+    if set(own.thrown) - set(good.thrown) and answer != "refused" and not _throws(root, answer):
         return True
     return any(not _of_statement(ctx, each) for each in own.guessed - still.guessed)
+
+
+def _throws(root: Root, answer: str) -> bool:
+    """Whether a webhook's handler ends with an error after this answer: told again, it ends so again."""
+    told = root.hears and answer in {"failed", "canceled"}
+    return told and bool(set(root.walks[answer].thrown) - set(root.walks[SUCCESS].thrown))
 
 
 def _of_statement(ctx: Context, call: ir.Node) -> bool:
@@ -148,6 +159,10 @@ def _where(root: Root, answer: str, left: set[str]) -> tuple[ir.Node, int, int]:
         handler = next((each for each in walk.caught if each.parent in around), walk.caught[-1])
         return handler, handler.line, handler.end
     fine = root.walks[SUCCESS]
+    thrown = [each for each in walk.thrown if each not in fine.thrown and isinstance(each, ir.Return)]
+    if thrown and _throws(root, answer):
+        node = next((each for each in ir.ancestors(thrown[0]) if isinstance(each, ir.If)), thrown[0])
+        return node, node.line, node.end
     good = {**dict.fromkeys(fine.forks), **_own(root, fine.tests)}
     broke = [each for each in walk.broke if each not in fine.broke]
     if broke:
