@@ -216,6 +216,27 @@ def test_the_words_of_a_file_answer_whether_its_text_holds_one_as_the_text_does(
         assert (sought in file.lowered_words) == (sought in text.lower())
 
 
+def test_a_column_that_the_schema_calls_otherwise_than_the_code_is_claimed_by_what_the_line_shows(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "schema.ts").write_text(
+        'import { mysqlTable, int, varchar } from "drizzle-orm/mysql-core";\n'
+        'export const models = mysqlTable("models", {\n'
+        '  id: int("id"), status: varchar("loraVersionStatus", { length: 9 }),\n});\n'
+    )
+    (tmp_path / "app" / "api").mkdir(parents=True)
+    (tmp_path / "app" / "api" / "route.ts").write_text(
+        'import { db } from "../../db";\nimport { models } from "../../schema";\n'
+        'export async function POST() {\n  await db.update(models)\n    .set({ status: "active" });\n}\n'
+    )
+    _, text, _ = _run(tmp_path, "--json", "-")
+    said = json.loads(text)
+    assert any(
+        each["key"] == "models.loraVersionStatus" and each["kind"] == "db.write" for each in said["facts"]
+    )
+    assert said["dropped"] == []
+
+
 def test_no_printed_claim_cites_a_line_without_its_token(repository: Path) -> None:
     _, text, _ = _run(repository, "--json", "-")
     assert json.loads(text)["dropped"] == []

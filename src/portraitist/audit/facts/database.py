@@ -54,8 +54,9 @@ def _facts(ctx: Context, statement: Statement) -> None:
         place = Place(use.path, use.line)
         value = fold(use.value) if use.value is not None else None
         inside = use.path == own.path and statement.line <= use.line <= max(statement.end, statement.node.end)
+        token = _spelled(ctx, statement, use)
         ctx.add(kind, key, statement.module, statement.node, value=value, line=statement.line, end=statement.end,
-                evidence=[place], shows=use.column)  # fmt: skip
+                evidence=[place], shows=token)  # fmt: skip
         elsewhere = (
             use.path != own.path or ctx.program.modules[use.path].function_at(use.line) is not statement.func
         )
@@ -72,6 +73,15 @@ def shown(statement: Statement, name: str) -> str:
     """`name` when a line of the statement shows it, else "": a table named by a variable is not spelled out."""
     lines = statement.module.lines[statement.line - 1 : max(statement.end, statement.line)]
     return name if any(name.lower() in each.lower() or snake(name) in snake(each) for each in lines) else ""
+
+
+def _spelled(ctx: Context, statement: Statement, use: ColumnUse) -> str:
+    """The column's name, or what else the statement shows: a schema may call the column otherwise than the code."""
+    lines = ctx.program.modules[use.path].lines
+    line = lines[use.line - 1] if 0 < use.line <= len(lines) else ""
+    if use.column.lower() in line.lower() or snake(use.column) in snake(line):
+        return use.column
+    return shown(statement, use.column) or shown(statement, statement.table)
 
 
 def _at_caller(ctx: Context, statement: Statement, use: ColumnUse) -> None:

@@ -46,7 +46,7 @@ def open_bots(ctx: Context) -> Iterator[Finding]:
     paid = _paid(ctx) if bots else {}
     if not paid or any(_RESTRICTS.search(each) for each in _middle_names(ctx)):
         return
-    for module, func, around in _handlers(ctx, bots):
+    for module, func, around in handlers(ctx, bots):
         call = paid.get(func)
         if call is None or ctx.role_at(module, func) not in LIVE_ROLES:
             continue
@@ -95,7 +95,7 @@ def _paid(ctx: Context) -> dict[ir.Func, ProviderCall]:
     return found
 
 
-def _handlers(ctx: Context, bots: list[Module]) -> Iterator[tuple[Module, ir.Func, list[ir.Node]]]:
+def handlers(ctx: Context, bots: list[Module]) -> Iterator[tuple[Module, ir.Func, list[ir.Node]]]:
     """The functions that a bot's library is told of, each with what stands around it: decorators, filters."""
     seen: set[ir.Func] = set()
     for module in bots:

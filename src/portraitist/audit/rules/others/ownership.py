@@ -28,6 +28,7 @@ from portraitist.audit.rules.others import (
     identity,
     mail_addresses,
     models,
+    named_owner,
     partly,
     permissions,
     predictions,
@@ -55,12 +56,11 @@ _REQUEST = {"req", "request"}
 def idor(ctx: Context) -> Iterator[Finding]:
     """A row is changed or deleted by an id of the request, without its owner, while other statements use the owner.
 
-    Also where the owner is the one that the request names, where a paying route reads such a row to work with it
-    (`rows`), where a route hands out files by a key of the request (`files`), where a view class has everybody's rows
-    for its own (`view_classes`), where lists hold others' addresses (`mail_addresses`), and where the owner is only
-    asked for if there is one (`loosely`). Only tables with an
-    owner column, and no webhooks: those have a rule of their own. Row-level security counts where a file of the
-    repository has its policies; a check in another service is not seen.
+    Also where the owner is the one that the request names (`named_owner` where it is compared with that one), where a
+    paying route reads such a row to work with it (`rows`), where a route hands out files by a key of the request
+    (`files`), where a view class has everybody's rows for its own (`view_classes`), where lists hold others' addresses
+    (`mail_addresses`), and where the owner is only asked for if there is one (`loosely`). Only tables with an owner
+    column, and no webhooks. Row-level security counts where a file here has its policies; no other check is seen.
     """
     yield from view_classes.for_members(ctx)
     yield from mail_addresses.shown_to_members(ctx)
@@ -76,6 +76,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
             yield from partly.for_rows_with_owner(ctx, way_in)
             yield from _through_helpers(ctx, way_in, owned, set(handlers))
             yield from loosely_kept(ctx, way_in)
+            yield from named_owner.compared_with_request(ctx, way_in)
     for statement in live_statements(ctx, "write", "delete"):
         named = _owner_of_request(ctx, statement, handlers)
         if named is not None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import bindings_of, entry_of, variables_in
 from portraitist.audit.link.module import Module
@@ -109,6 +110,26 @@ def is_demanded_at_start(ctx: Context, module: Module, name: str, text: str) -> 
             if asks and _is_final(ctx, branch):
                 return True
     return False
+
+
+def is_listed_as_refused(module: Module, test: ir.Node, name: str, text: str) -> bool:
+    """`settings.jwt_secret in WEAK_SECRETS`, `WEAK.includes(config.jwtSecret)`, where that list holds the text."""
+    for each in ir.walk(test):
+        asked, among = _membership(each)
+        if asked is not None and snake(last_name(asked)) == snake(name) and among is not None:
+            lists = [among, *(by.value for by in bindings_of(module, among) if by.value is not None)]
+            if any(lit.value == text for one in lists for lit in ir.find(one, ir.Lit)):
+                return True
+    return False
+
+
+def _membership(node: ir.Node) -> tuple[ir.Node | None, ir.Node | None]:
+    """What a node asks for, and in which list; nothing where it asks for no membership."""
+    if isinstance(node, ir.Bin) and node.op == "in":
+        return node.left, node.right
+    if isinstance(node, ir.Call) and isinstance(node.func, ir.Attr) and node.func.name in {"includes", "has"}:
+        return (node.args[0] if node.args else None), node.func.obj
+    return None, None
 
 
 def _root(path: str) -> str:

@@ -21,6 +21,7 @@ from portraitist.audit.rules.secrets.shut import (
     is_believed_by_nobody,
     is_demanded_at_start,
     is_for_tests,
+    is_listed_as_refused,
     verifies_nothing,
 )
 from portraitist.audit.rules.secrets.surroundings import on_machines_alone
@@ -220,7 +221,7 @@ def _turns_down(module: Module, name: str, text: str) -> bool:
         if not exits(each.then):
             continue
         asked = names_in(each.test)
-        if text in asked:
+        if text in asked or is_listed_as_refused(module, each.test, name, text):
             return True
         if any(snake(one) == snake(name) for one in asked) and any(_TRIAL.search(one) for one in asked):
             return True
