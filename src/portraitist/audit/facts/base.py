@@ -155,7 +155,10 @@ class ColumnUse:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
-    """A database statement: kind is write, delete or read; `where` holds the columns that select rows."""
+    """A database statement: kind is write, delete or read; `where` holds the columns that select rows.
+
+    `signed` names what a raw request to Supabase's REST interface is signed with; None for all other statements.
+    """
 
     kind: str
     table: str
@@ -167,6 +170,7 @@ class Statement:
     end: int
     insert: bool = False
     where_values: tuple[tuple[str, ir.Node], ...] = ()
+    signed: tuple[str, ...] | None = None
 
     @property
     def func(self) -> ir.Func | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from portraitist.audit import ir
-from portraitist.audit.facts import db_chain, db_common, db_python, db_sql
+from portraitist.audit.facts import db_chain, db_common, db_python, db_rest, db_sql
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.schema_classes import OPEN
 from portraitist.audit.facts.schema_text import DOCUMENT
@@ -30,6 +30,7 @@ def collect(ctx: Context) -> None:
         ctx.statements.extend(db_chain.statements(ctx, tables, module))
         if module.language == "python":
             ctx.statements.extend(db_python.statements(ctx, rows, module))
+    ctx.statements.extend(db_rest.statements(ctx))
     for each in ctx.statements:
         _facts(ctx, each)
     _missing_columns(ctx)
@@ -171,9 +172,10 @@ def _as_spelled(ctx: Context, statement: Statement) -> set[str] | None:
     """The columns in lower case where a client sends the very names it is given (`from("x")`), else None."""
     if not isinstance(statement.node, ir.Call) or not (statement.columns or statement.where_values):
         return None
-    starts = {db_common.call_name(each) for each in db_common.chain_calls(statement.node)}
     definitions = ctx.tables[statement.table]
-    if not starts & {"from", "table"} or any(each.source not in _LITERAL for each in definitions):
+    starts = {db_common.call_name(each) for each in db_common.chain_calls(statement.node)}
+    named = statement.signed is not None or not starts.isdisjoint({"from", "table"})
+    if not named or any(each.source not in _LITERAL for each in definitions):
         return None
     return {name.lower() for each in definitions for name in each.columns}
 

@@ -302,14 +302,14 @@ def _filters(whole: ir.Node) -> tuple[tuple[str, ...], tuple[tuple[str, ir.Node]
                 values.append((column, each.args[1]))
             values.extend(pairs_of(each.args[0]))
         elif call_name(each) in {"or", "or_"} and each.args:
-            values.extend(_either(each.args[0]))
+            values.extend(either(each.args[0]))
     return tuple(name for name, _ in values), tuple(values)
 
 
 _LAST_COLUMN = re.compile(r"(?:^|[,(])(\w+)\.(?:eq|in|is|ilike|like)\.\(?$")
 
 
-def _either(node: ir.Node) -> Iterator[tuple[str, ir.Node]]:
+def either(node: ir.Node) -> Iterator[tuple[str, ir.Node]]:
     """The columns of `or(`id.eq.${id},training_id.eq.${id}`)`, with what they are compared to."""
     parts = node.parts if isinstance(node, ir.Tmpl) else []
     for before, hole in itertools.pairwise(parts):

@@ -49,12 +49,13 @@ METHODS = {"get", "post", "put", "patch", "delete", "head"}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request: where to, how, with what."""
+    """One HTTP request: where to, how, with what; `options` is every object that it is given."""
 
     address: Value
     method: str
     body: tuple[Struct, ...]
     node: ir.Node | None
+    options: tuple[Struct, ...] = ()
 
 
 def is_request(ctx: Context, module: Module, call: ir.Call) -> bool:
@@ -121,7 +122,8 @@ def request_of(ctx: Context, module: Module, call: ir.Call, frame: Frame | None 
         bodies = structs(ctx.ev.eval(module, call.args[1], frame))
     if not bodies and origin.partition(".")[0] in _NODE:
         bodies = [found for each in _written(call) for found in structs(ctx.ev.eval(module, each, frame))]
-    return Request(address, method or "GET", tuple(bodies), call.args[0] if call.args else None)
+    first = call.args[0] if call.args else None
+    return Request(address, method or "GET", tuple(bodies), first, tuple(options))
 
 
 def _options(ctx: Context, module: Module, call: ir.Call, frame: Frame | None) -> list[Struct]:

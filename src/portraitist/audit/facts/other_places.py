@@ -281,7 +281,7 @@ def _asked_by(ctx: Context) -> Iterator[Anchor]:
     """The columns by which rows are asked for, where a statement reads all of them: `select("*").eq("token", …)`."""
     for each in ctx.statements:
         if each.kind == "read" and not each.columns:
-            for column in each.where:
+            for column in (name for name in each.where if "{" not in name):
                 yield each.module, each.node, "db.read", f"{each.table}.{column}"
 
 

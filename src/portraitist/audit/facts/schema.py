@@ -126,7 +126,7 @@ def _ddl(path: str, text: str, first_line: int, role: str) -> Iterator[TableDef]
                 place(match.start("rest") + each.start("name")),
             )
             for each in _ADD.finditer(match.group("rest"))
-            if sql.bare(each.group("name")).lower() not in _NOT_COLUMNS
+            if sql.bare(each.group("name")).lower() not in _NOT_COLUMNS or family(each.group("type"))
         }
         for each in _RENAME.finditer(match.group("rest")):
             added[sql.bare(each.group("name"))] = ("", place(match.start("rest") + each.start("name")))

@@ -42,7 +42,7 @@ _TRAININGS = re.compile(r"^/v1/models/.+/versions/[^/]+/trainings$")
 
 
 @dataclass(frozen=True, slots=True)
-class _Hop:
+class Hop:
     """A call on the way to the client, in `module`: of `func`, whose `params` make up the address.
 
     The client's own call has neither.
@@ -58,7 +58,7 @@ class _Hop:
 class _Candidate:
     """A call that may be the provider's: its host is a setting."""
 
-    hops: tuple[_Hop, ...]
+    hops: tuple[Hop, ...]
     request: Request
     path: str
 
@@ -70,9 +70,9 @@ def http_calls(ctx: Context) -> dict[ir.Call, ProviderCall]:
     for module in ctx.modules:
         for call in module.calls(ctx.words.http_verbs, lower=True):
             if not plainly_elsewhere(call) and is_request(ctx, module, call):
-                claimed = _claim(ctx, (_Hop(module, call),), found, maybe)
+                claimed = _claim(ctx, (Hop(module, call),), found, maybe)
                 if call not in found:
-                    _as_it_stands(ctx, _Hop(module, call), claimed, found)
+                    _as_it_stands(ctx, Hop(module, call), claimed, found)
     for candidate in maybe:
         if _trusted(candidate, maybe):
             _add(ctx, candidate.hops, candidate.request, candidate.path, found)
@@ -80,10 +80,10 @@ def http_calls(ctx: Context) -> dict[ir.Call, ProviderCall]:
 
 
 def _claim(
-    ctx: Context, hops: tuple[_Hop, ...], found: dict[ir.Call, ProviderCall], maybe: list[_Candidate]
+    ctx: Context, hops: tuple[Hop, ...], found: dict[ir.Call, ProviderCall], maybe: list[_Candidate]
 ) -> bool:
     """Finds the call sites that a request belongs to; whether there are any."""
-    address = address_of(ctx, hops[-1].module, hops[-1].call, _frame(hops))
+    address = address_of(ctx, hops[-1].module, hops[-1].call, frame_of(hops))
     if address is None:
         return False
     named = [each for each in _paths(ctx, hops[-1], address) if names_operation(each)]
@@ -99,11 +99,11 @@ def _claim(
         return True
     if len(hops) > MAX_HOPS:
         return False
-    sites = [_claim(ctx, each, found, maybe) for each in _outwards(ctx, hops)]
+    sites = [_claim(ctx, each, found, maybe) for each in outwards(ctx, hops)]
     return any(sites)
 
 
-def _paths(ctx: Context, hop: _Hop, address: Value) -> list[str]:
+def _paths(ctx: Context, hop: Hop, address: Value) -> list[str]:
     signed = any(each.key == "headers" for each in ir.find(hop.call, ir.Prop))
     found = provider_paths(address, signed=signed)
     if not found or not elsewhere_too(address):
@@ -113,7 +113,7 @@ def _paths(ctx: Context, hop: _Hop, address: Value) -> list[str]:
     return [each for each in found if names_operation(each)]
 
 
-def _outwards(ctx: Context, hops: tuple[_Hop, ...]) -> Iterator[tuple[_Hop, ...]]:
+def outwards(ctx: Context, hops: tuple[Hop, ...]) -> Iterator[tuple[Hop, ...]]:
     """The ways from the callers of the function whose parameters the address is made of."""
     head = hops[0]
     if head.func is None:
@@ -123,16 +123,16 @@ def _outwards(ctx: Context, hops: tuple[_Hop, ...]) -> Iterator[tuple[_Hop, ...]
         nodes = [each for each in passed if each is not None]
     seen = {each.call for each in hops}
     owners: dict[ir.Func, list[ir.Param]] = {}
-    for param in dict.fromkeys(_params(head.module, nodes)):
+    for param in dict.fromkeys(params_in(head.module, nodes)):
         if isinstance(param.parent, ir.Func):
             owners.setdefault(param.parent, []).append(param)
     for func, params in owners.items():
         for site in ctx.program.callers.get(func, [])[:MAX_SITES]:
             if site.call not in seen:
-                yield (_Hop(site.module, site.call, func, tuple(params)), *hops)
+                yield (Hop(site.module, site.call, func, tuple(params)), *hops)
 
 
-def _params(module: Module, nodes: list[ir.Node], depth: int = 0) -> Iterator[ir.Param]:
+def params_in(module: Module, nodes: list[ir.Node], depth: int = 0) -> Iterator[ir.Param]:
     """The parameters that the expressions are made of, seen through local names."""
     for name in (each for node in nodes for each in ir.walk(node) if isinstance(each, ir.Name)):
         looked = module.lookup(name.id, name) if name.id not in {"self", "this", "cls"} else None
@@ -141,15 +141,15 @@ def _params(module: Module, nodes: list[ir.Node], depth: int = 0) -> Iterator[ir
             if binding.kind == "param" and isinstance(param, ir.Param):
                 yield param
             elif binding.kind == "assign" and binding.value is not None and depth < 3 and name.within:
-                yield from _params(module, [binding.value], depth + 1)
+                yield from params_in(module, [binding.value], depth + 1)
 
 
-def _request(ctx: Context, hops: tuple[_Hop, ...]) -> Request | None:
+def _request(ctx: Context, hops: tuple[Hop, ...]) -> Request | None:
     """The request at the end of the hops, its parameters bound to what the first call passes."""
-    return request_of(ctx, hops[-1].module, hops[-1].call, _frame(hops))
+    return request_of(ctx, hops[-1].module, hops[-1].call, frame_of(hops))
 
 
-def _frame(hops: tuple[_Hop, ...], *, known: bool = False) -> Frame | None:
+def frame_of(hops: tuple[Hop, ...], *, known: bool = False) -> Frame | None:
     """The arguments of every call on the way; the parameters around the first one stay open, or are what is passed."""
     frame = None if known else _blind(hops[0].module, hops[0].call)
     for depth, hop in enumerate(hops[:-1], 1):
@@ -168,7 +168,7 @@ def _blind(module: Module, call: ir.Call) -> Frame | None:
 
 
 def _add(
-    ctx: Context, hops: tuple[_Hop, ...], request: Request, path: str, found: dict[ir.Call, ProviderCall]
+    ctx: Context, hops: tuple[Hop, ...], request: Request, path: str, found: dict[ir.Call, ProviderCall]
 ) -> None:
     head = hops[0]
     if head.call in found:
@@ -177,7 +177,7 @@ def _add(
     method = request.method
     if not any(_says_input(each) for each in bodies):
         # a helper that is given the body, or its input: what the callers pass
-        folded = request_of(ctx, hops[-1].module, hops[-1].call, _frame(hops, known=True))
+        folded = request_of(ctx, hops[-1].module, hops[-1].call, frame_of(hops, known=True))
         given = folded.body if folded is not None else ()
         bodies = given if not bodies or any(_says_input(each) for each in given) else bodies
     if len(hops) > 1:
@@ -198,7 +198,7 @@ def _says_input(body: Struct) -> bool:
     return any(each.fields for each in structs(body.get("input")))
 
 
-def _given(ctx: Context, hop: _Hop) -> list[Struct]:
+def _given(ctx: Context, hop: Hop) -> list[Struct]:
     """The objects a call passes: `body`, `json` or `data` of them, or they themselves."""
     values = [ctx.ev.eval(hop.module, each) for each in (*hop.call.args, hop.call.kw) if each is not None]
     options = [each for value in values for each in structs(value)]
@@ -208,12 +208,12 @@ def _given(ctx: Context, hop: _Hop) -> list[Struct]:
     return inner or options
 
 
-def _as_it_stands(ctx: Context, hop: _Hop, claimed: bool, found: dict[ir.Call, ProviderCall]) -> None:
+def _as_it_stands(ctx: Context, hop: Hop, claimed: bool, found: dict[ir.Call, ProviderCall]) -> None:
     """A request that does not name its operation is still the provider's where its host is.
 
     When callers name the operation, it keeps the hole (`POST /v1/{path}`); else what they may pass is folded in.
     """
-    frame = _frame((hop,)) if claimed else None
+    frame = frame_of((hop,)) if claimed else None
     address = address_of(ctx, hop.module, hop.call, frame)
     keys = _paths(ctx, hop, address) if address is not None else []
     request = request_of(ctx, hop.module, hop.call, frame) if keys else None
@@ -254,6 +254,6 @@ def _says_provider(candidate: _Candidate) -> bool:
     return named and (versioned or sends or hosted)
 
 
-def _surroundings(hop: _Hop) -> str:
+def _surroundings(hop: Hop) -> str:
     cls = ir.enclosing(hop.call, ir.Class)
     return f"{hop.module.path.rpartition('/')[2]} {cls.name if cls is not None else ''}"

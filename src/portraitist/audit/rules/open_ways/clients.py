@@ -33,6 +33,25 @@ def client_of(ctx: Context, statement: Statement) -> ir.Node | None:
     return source.func.obj
 
 
+def has_all_rights(ctx: Context, statement: Statement) -> bool:
+    """Whether no policy holds for a statement: it connects as the owner, or with a key that is named after that."""
+    if statement.signed is not None:
+        return any(_SERVICE.search(each) for each in statement.signed)
+    client = client_of(ctx, statement)
+    return client is None or all_rights_behind(ctx, statement.module, client)
+
+
+_PUBLIC = re.compile(r"anon|publi(c|sh)able|public_?key", re.I)
+
+
+def is_asked_for_nobody(ctx: Context, statement: Statement) -> bool:
+    """Whether a statement is asked with the key alone that every visitor knows, on a server and for no visitor."""
+    if statement.signed is not None:
+        return bool(statement.signed) and all(_PUBLIC.search(each) for each in statement.signed)
+    client = client_of(ctx, statement)
+    return client is not None and is_without_visitor(ctx, statement.module, client)
+
+
 _LIBRARIES = ("@supabase/supabase-js.createClient", "supabase.create_client", "supabase.Client")
 _TOLD_WHO = {"global", "accessToken", "headers", "Authorization", "cookies"}
 _SIGNS_IN = re.compile(

@@ -18,7 +18,7 @@ from portraitist.audit.facts.denial import flat, is_always, is_reader
 from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.rules.base import helpers_of, last_name
 from portraitist.audit.rules.open_ways import open_database
-from portraitist.audit.rules.open_ways.clients import all_rights_behind, client_of, is_without_visitor
+from portraitist.audit.rules.open_ways.clients import all_rights_behind, has_all_rights, is_asked_for_nobody
 from portraitist.audit.rules.open_ways.look_alikes import is_read_for_more, opens_database, own_things
 from portraitist.audit.rules.requests import Given, below, is_given, of_chosen_row
 
@@ -377,20 +377,16 @@ def unprotected(ctx: Context, statement: Statement) -> bool:
     """Whether the database lets everybody through: it does but for a client that asks with a visitor's rights."""
     if isinstance(statement.node, ir.Call) and call_name(statement.node) in FIRESTORE_FUNCTIONS:
         return False  # the browser's library, which asks with the visitor's rights on a server too
-    client = client_of(ctx, statement)
-    if client is None or all_rights_behind(ctx, statement.module, client):
+    if has_all_rights(ctx, statement):
         return True
     command = {"read": "select", "delete": "delete"}.get(
         statement.kind, "insert" if statement.insert else "update"
     )
     if open_database.lets_anybody(ctx, statement.table, command):
         return True
-    return is_without_visitor(ctx, statement.module, client) and not open_database.has_policies(
-        ctx, statement.table
-    )
+    return is_asked_for_nobody(ctx, statement) and not open_database.has_policies(ctx, statement.table)
 
 
 def _is_for_all(ctx: Context, statement: Statement) -> bool:
     """Whether a row is read by a client that has no rights of its own: what it may see, everybody may."""
-    client = client_of(ctx, statement) if statement.kind == "read" else None
-    return client is not None and not all_rights_behind(ctx, statement.module, client)
+    return statement.kind == "read" and not has_all_rights(ctx, statement)
