@@ -311,6 +311,8 @@ def _call_given(here: Given, call: ir.Call, depth: int) -> bool:
     if isinstance(call.func, ir.Attr):
         held = call.func.obj
         of_carrier = call.func.name == "get" and _is_carrier(held) and not _is_body(here, held)
+        if call.func.name == "catch" and isinstance(held, ir.Call):
+            return is_given(here, held, depth)  # `request.json().catch(() => ({}))`
         if call.func.name in _METHODS and not of_carrier:
             return is_given(here, call.func.obj, depth) or (
                 (

@@ -181,7 +181,10 @@ def changed_by_body(ctx: Context, route: Route, *, skipped: bool = False) -> Pla
             if asks and any(is_given(here, each) for each in call.args):
                 return None
         for each in ctx.statements_under.get(here.func, []):
-            told = [node for _, node in each.where_values] + [one.node for one in each.columns if each.insert]
+            made = each.insert or (
+                each.signed is not None and not each.where
+            )  # an upsert names its row itself
+            told = [node for _, node in each.where_values] + [one.node for one in each.columns if made]
             if each.kind != "read" and any(
                 is_given(here, node) or of_chosen_row(ctx, here, node) for node in told
             ):
