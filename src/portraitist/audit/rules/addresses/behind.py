@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import bindings_of, block_of
 from portraitist.audit.link.module import Binding, Module
 from portraitist.audit.rules.addresses.loose import copied
@@ -17,12 +18,15 @@ from portraitist.audit.rules.proven import proven
 def is_behind_copy(ctx: Context, module: Module, node: ir.Node) -> bool:
     """Whether a variable is kept only where another is there that is set beside the copy alone.
 
-    `let path; try { stored = (await upload(url)).url; path = … } catch {}`, and then `if (path) keep(stored)`.
+    `let path; try { stored = (await upload(url)).url; path = … } catch {}`, and then `if (path) keep(stored)`. Also
+    where the copy is the other branch of a test that leaves: `if (!copy.ok) throw …; else url = copy.url`.
     """
     if not isinstance(node, ir.Name):
         return False
     made = [each for each in bindings_of(module, node) if each.value is not None]
     copies = [each for each in made if copied_at_all(parts_of(ctx, module, each.value))]
+    if any(_is_left_without(each, node) for each in copies):
+        return True
     blocks = {block_of(each.node) for each in copies} - {
         block_of(each.node) for each in made if each not in copies
     }
@@ -32,6 +36,14 @@ def is_behind_copy(ctx: Context, module: Module, node: ir.Node) -> bool:
         if filled and all(block_of(each.node) in blocks for each in filled):
             return True
     return False
+
+
+def _is_left_without(copy: Binding, use: ir.Node) -> bool:
+    """Whether the function is left where the copy is not set, before a use behind it."""
+    branch = block_of(copy.node)
+    if not isinstance(branch, ir.If) or use.line <= branch.end or not exits(branch.then[-1:]):
+        return False
+    return branch.within is use.within and any(copy.node in set(ir.walk(each)) for each in branch.other)
 
 
 def copied_at_all(parts: list[tuple[Module, ir.Node]]) -> bool:

@@ -63,11 +63,29 @@ class Root:
         return made - self.done() - self.touched("running")
 
     def done(self) -> set[str]:
-        """The tables whose state success sets."""
+        """The tables whose state success sets, but those whose rows a helper has picked by itself, one by one."""
         sets = {
-            each.statement.table for each in self.walks[SUCCESS].effects if each.statement.kind == "write"
+            each.statement.table
+            for each in self.walks[SUCCESS].effects
+            if each.statement.kind == "write"
+            and is_end(each)
+            and not _is_of_others(self.func, each.statement)
         }
         return self.ends(SUCCESS) & sets
+
+
+def _is_of_others(func: ir.Func, statement: Statement) -> bool:
+    """Whether a raw request of a helper sets rows that it has read itself, in a loop.
+
+    A member's tasks, of which a run that succeeded is one step: they are no rows of the run.
+    """
+    if statement.signed is None or statement.func is None or statement.func is func:
+        return False
+    loop = ir.enclosing(statement.node, ir.Loop)
+    if loop is None or loop.within is not statement.func or loop.source is None:
+        return False
+    params = {each.name for each in statement.func.params}
+    return not params & {each.id for each in ir.find(loop.source, ir.Name)}
 
 
 def _is_lost(effect: Effect) -> bool:

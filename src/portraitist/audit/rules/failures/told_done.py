@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, Statement
 from portraitist.audit.facts.flows import Flow
-from portraitist.audit.link.bindings import variables_in
+from portraitist.audit.link.bindings import block_of, variables_in
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -127,13 +127,22 @@ def _left_at_provider(ctx: Context) -> Iterator[Finding]:
             (each for each in written if each.func is func and each.line > attempt.end and _closes(each)),
             None,
         )
-        if gone is None or not only_logs(handler.body):
+        if gone is None or not only_logs(handler.body) or _is_left_before(attempt, gone):
             continue
         seen.add(attempt)
         what = "cancelled" if "cancel" in call.api.lower() else "deleted"
         message = f"what could not be {what} at the provider is only logged, and line {gone.line} goes on as if it were"
         yield finding("fallback-swallow", call.module, handler, message, key=f"left {call.api}", weight=BARELY,
                       end=handler.end, evidence=[place(call), Place(gone.module.path, gone.line)])  # fmt: skip
+
+
+def _is_left_before(attempt: ir.Try, gone: Statement) -> bool:
+    """Whether the branch in which it is tried leaves the function, and the statement stands behind it."""
+    branch = block_of(attempt)
+    if not isinstance(branch, ir.If) or gone.line <= branch.end:
+        return False
+    part = branch.then if attempt in branch.then else branch.other
+    return attempt in part and isinstance(part[-1], ir.Return)
 
 
 def _closes(statement: Statement) -> bool:
