@@ -108,3 +108,47 @@ def test_a_limit_of_a_library_is_said(audit_files: Auditor) -> None:
     for filled, ends in (("", ""), "without a check that denies"), (made, "but a limit of calls"):
         (found,) = _of(audit_files({"main.py": LIMITED % (filled or ("", ""))}), "missing-auth")
         assert found.message.endswith(ends)
+
+
+POLAR = """
+import { prisma } from "@/lib/prisma";
+import { verifySignature } from "@/lib/signed";
+import { settle } from "@/lib/orders";
+const secret = process.env.POLAR_WEBHOOK_SECRET;
+export async function POST(request: Request) {
+  const body = await request.text();
+  const sent = request.headers.get("polar-signature") || "";
+  if (GUARDverifySignature(body, sent, secret)) {
+    return Response.json({}, { status: 401 });
+  }
+  await settle(JSON.parse(body));
+  return Response.json({});
+}
+"""
+SETTLES = """
+import { prisma } from "@/lib/prisma";
+export async function settle(event) {
+  await prisma.order.update({ where: { id: event.data.id }, data: { status: "paid" } });
+}
+"""
+
+
+def test_a_check_that_is_left_out_is_part_of_what_is_told(audit_files: Auditor) -> None:
+    signed = (
+        'import { createHmac, timingSafeEqual } from "crypto";\n'
+        "export const verifySignature = (body, sent, key) =>\n"
+        '  timingSafeEqual(Buffer.from(sent), Buffer.from(createHmac("sha256", key).update(body).digest("hex")));\n'
+    )
+    ends = []
+    for guard in ("secret && !", "!"):
+        files = {
+            "lib/signed.ts": signed,
+            "lib/orders.ts": SETTLES,
+            "app/api/webhooks/polar/route.ts": POLAR.replace("GUARD", guard),
+        }
+        ends += [
+            (each.line, each.end_line)
+            for each in _of(audit_files(files), "webhook-unverified")
+            if "polar" in each.path
+        ]
+    assert ends == [(6, 10)]

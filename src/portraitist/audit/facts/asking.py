@@ -180,13 +180,15 @@ _SECRET = re.compile(r"auth|secret|api_?key|token|bearer|signature", re.I)
 _PASSWORD = re.compile(r"secret|passw|passphrase|passcode|token|(^|_)(key|pin)$", re.I)
 
 
-def own_secret(ctx: Context, module: Module, node: ir.If) -> str:
+def own_secret(ctx: Context, module: Module, node: ir.If | ir.Return) -> str:
     """`sent !== process.env.ADMIN_PASSWORD`: the setting's own name, also through a variable that holds it.
+
+    In a test, or in what a helper answers.
 
     Whatever the other side is called.
     Not where it is compared only if it is set: that lets everybody in where it is not.
     """
-    for each in ir.find(node.test, ir.Bin):
+    for each in ir.find(_said(node), ir.Bin):
         sides = [one for one in (each.left, each.right) if one is not None and not _is_nothing(one)]
         for side in sides if each.op in EQUALITY and len(sides) == 2 else ():
             value = ctx.ev.eval(module, side)
@@ -204,10 +206,21 @@ def own_secret(ctx: Context, module: Module, node: ir.If) -> str:
     return ""
 
 
-def _only_where_set(node: ir.If, name: str) -> bool:
-    """`if (secret) { … }` around, or `secret && …` in the test itself."""
+def _said(node: ir.If | ir.Return) -> ir.Node:
+    """The expression that decides: a branch's test, or what a helper answers."""
+    return node.test if isinstance(node, ir.If) else node.value or node
+
+
+def _only_where_set(node: ir.If | ir.Return, name: str) -> bool:
+    """`if (secret) { … }` around, or `secret && …` in the test itself.
+
+    What a helper answers holds the other way round: `secret && sent === secret` lets nobody in where it is not set.
+    """
+    tests = [_said(node)] if isinstance(node, ir.If) else []
     around = [each.test for each in ir.ancestors(node) if isinstance(each, ir.If)]
-    parts = [one for each in ir.find(node.test, ir.Bin) if each.op == "and" for one in each.children()]
+    parts = [
+        one for test in tests for each in ir.find(test, ir.Bin) if each.op == "and" for one in each.children()
+    ]
     return any(isinstance(each, ir.Name | ir.Attr) and ir.dotted(each) == name for each in (*around, *parts))
 
 

@@ -23,7 +23,7 @@ from portraitist.audit.rules.gravity import BARELY
 
 NO_PICTURE = re.compile(
     r"weights|lora|model|train|zip|version|error|status|prompt|caption|text|description|cost|price|(^|_)id$"
-    r"|(^|_)(original|temp|temporary|replicate|provider|source|raw|remote)_"
+    r"|(^|_)(original|origin|temp|temporary|replicate|provider|source|raw|remote)_"
 )
 """Columns and entries that keep no picture, or that say themselves that theirs is not the last address."""
 _TO_BE_COPIED = re.compile(r"mirror|queue|upload|cache|transfer|cop(y|ies)", re.I)

@@ -59,6 +59,16 @@ def temporary_url_persisted(ctx: Context) -> Iterator[Finding]:
     yield from signed_for_a_time(ctx)
 
 
+_ORIGIN = re.compile(r"(^|_)(origin|source|provider|remote)_(url|uri)$")
+_OWN_FILE = re.compile(r"(^|_)(path|key|file|filename|location)$")
+
+
+def _says_its_origin(statement: Statement, name: str) -> bool:
+    """Whether a column says by its name where a file came from, and another one of the row where it lies now."""
+    others = (snake(each.column) for each in statement.columns)
+    return _ORIGIN.search(name) is not None and any(_OWN_FILE.search(each) for each in others)
+
+
 def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
     """The columns for pictures that get the provider's own address, by their statements and by who hands it over."""
     bodies = {
@@ -75,6 +85,8 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
         for use in statement.columns:
             name = snake(use.column)
             if use.node is None or not (name in ctx.words.picture_columns or PICTURE.search(name)):
+                continue
+            if _says_its_origin(statement, name):
                 continue
             column = f"{statement.table}.{use.column}"
             message = f"{column} keeps the provider's temporary address"

@@ -93,7 +93,8 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         )
         weight = BARELY if quiet else _WEIGHTS.get(lacks, 82 if own else 71)
         yield finding("webhook-unverified", *route.home, _message(route, lacks), key=route.key, weight=weight,
-                      end=unguarded(route, _written(ctx, route)), evidence=evidence)  # fmt: skip
+                      end=max(unguarded(route, _written(ctx, route)), _checked_until(route, lacks)),
+                      evidence=evidence)  # fmt: skip
         hole = open_at(ctx, route) if lacks.startswith((TRUSTED, "the secret is set")) else None
         if hole is not None and hole[1] not in told:
             told.add(hole[1])
@@ -118,6 +119,22 @@ def _written(ctx: Context, route: Route) -> list[Place]:
         each for func in route.funcs for each in ctx.statements_under.get(func, ()) if each.kind != "read"
     )
     return [Place(each.module.path, each.line) for each in made]
+
+
+def _checked_until(route: Route, lacks: str) -> int:
+    """The last line of the checks in the handler itself that are left out: they are part of what is told."""
+    own = [each.node for each in route.handlers if each.module is route.home[0] and lacks != "anything"]
+    tests = [
+        each
+        for func in own
+        for each in (ir.find(func, ir.If) if isinstance(func, ir.Func) else ())
+        if _asks_signature(each.test)
+    ]
+    return max((each.then[-1].end if each.then else each.line for each in tests), default=0)
+
+
+def _asks_signature(test: ir.Node) -> bool:
+    return any(_SIGNS.search(each) for each in names_in(test))
 
 
 def _at_the_hole(route: Route, module: Module, test: ir.If) -> Finding:
