@@ -171,3 +171,37 @@ def test_a_column_that_no_page_sends_is_never_written(audit_files: Auditor, sent
     }
     audit = audit_files({**files, "app/page.tsx": page})
     assert _printed(audit, "schema-drift", "isActive") == [printed]
+
+
+PAYS_IN = """
+import { db } from "@/lib/clients";
+async function settle({ paymentId }) {
+  ASKED
+  if (paid.status !== "approved") return;
+  await db.from("payments").insert({ payment_id: String(paymentId), user_id: paid.user });
+}
+export async function POST(request: Request) {
+  const body = await request.json().catch(() => null);
+  await settle({ paymentId: body?.data?.id });
+  return Response.json({});
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "printed"),
+    [
+        ("const paid = { status: 'approved', user: paymentId };", True),
+        ("const paid = await (await fetch(`https://pay.example/v1/payments/${paymentId}`)).json();", False),
+        (
+            "const paid = await (await fetch(`https://pay.example/v1/${paymentId}`, { method: 'POST' })).json();",
+            True,
+        ),
+        ("const paid = await cache.get(`paid:${paymentId}`);", True),
+    ],
+)
+def test_a_webhook_that_asks_for_what_it_is_told_of_believes_nobody(
+    audit_files: Auditor, asked: str, printed: bool
+) -> None:
+    files = {"lib/clients.ts": CLIENTS, "app/api/webhooks/payments/route.ts": PAYS_IN.replace("ASKED", asked)}
+    assert (True in _printed(audit_files(files), "webhook-unverified", "believes whoever")) is printed

@@ -20,7 +20,7 @@ from portraitist.audit.rules.base import finding, last_name, names_in
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways.middleware import in_front_of, lets_nobody_in
 from portraitist.audit.rules.open_ways.open_data import unprotected
-from portraitist.audit.rules.requests import below, is_given, of_chosen_row, within_reach
+from portraitist.audit.rules.requests import Given, below, is_given, of_chosen_row, within_reach
 from portraitist.audit.rules.senders.parsed_bodies import parsed_bodies
 
 _SHUT_OUT = 74
@@ -178,7 +178,7 @@ def changed_by_body(ctx: Context, route: Route, *, skipped: bool = False) -> Pla
         for call in ir.find(here.func, ir.Call):
             name = ir.dotted(call.func)
             asks = LOOKED_UP.search(name) and not (skipped and _COMPARES.search(name))
-            if asks and any(is_given(here, each) for each in call.args):
+            if (asks and any(is_given(here, each) for each in call.args)) or _asks_at(here, call):
                 return None
         for each in ctx.statements_under.get(here.func, []):
             made = each.insert or (
@@ -190,6 +190,20 @@ def changed_by_body(ctx: Context, route: Route, *, skipped: bool = False) -> Pla
             ):
                 changed.append(Place(here.module.path, each.line))
     return changed[0] if changed else None
+
+
+_GETS = re.compile(r"(^|\.)(fetch|\$fetch|get)$")
+
+
+def _asks_at(here: Given, call: ir.Call) -> bool:
+    """Whether a service is asked for what the body names: `fetch(`https://api.example.com/payments/${id}`)`."""
+    address = call.args[0] if call.args and _GETS.search(ir.dotted(call.func)) else None
+    parts = [*ir.walk(address)] if isinstance(address, ir.Tmpl | ir.Bin) else []
+    path = any(isinstance(each, ir.Lit) and "/" in str(each.value) for each in parts)  # and no key of a cache
+    if not path or not any(is_given(here, each) for each in parts):
+        return False
+    methods = (each for part in call.args[1:] for each in ir.find(part, ir.Prop) if each.key == "method")
+    return all((ir.text_of(each.value) or "").upper() == "GET" for each in methods)
 
 
 def keeps_to_stored_id(ctx: Context, route: Route) -> bool:
