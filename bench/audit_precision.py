@@ -18,7 +18,7 @@ from typing import Any
 
 from portraitist.audit import pipeline, vocabulary
 from portraitist.audit.model import Finding
-from portraitist.audit.rules.judged import PRINTED, keeps
+from portraitist.audit.rules.judged import PRINTED, is_printed, keeps
 
 VERDICTS = ("right", "arguable", "wrong")
 
@@ -33,15 +33,14 @@ def same(finding: Finding, told: dict[str, Any]) -> bool:
 
 def print_kinds(told: list[dict[str, Any]]) -> None:
     """A line for each kind of sentence that may be printed, and one for all others."""
-    left = list(told)
     for kind in PRINTED:
         own = [each for each in told if kind.fits(each["rule"], each["message"], each["path"])]
-        left = [each for each in left if each not in own]
         counts = Counter(each["verdict"] for each in own)
         shown = ", ".join(f"{counts[each]} {each}" for each in VERDICTS)
         print(
             f"{kind.rule:24} {shown:32} {'' if keeps(counts) else 'NOT KEPT '}{kind.says or 'whatever it says'}"
         )
+    left = (each for each in told if not is_printed(each["rule"], each["message"], each["path"]))
     counts = Counter(each["verdict"] for each in left)
     print(f"{'not printed':24}", ", ".join(f"{counts[each]} {each}" for each in VERDICTS))
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import combinations
 
-from portraitist.audit.source import SourceFile
+from portraitist.audit.source import COMPOSE, SourceFile
 
 FEWEST = 6
 """So many files must stand under both roots."""
@@ -50,7 +50,7 @@ def set_aside(files: list[SourceFile], known: Iterable[str]) -> list[SourceFile]
     }
     pairs = _twins(code)
     built = [each for each in known if each.rpartition("/")[2] in _BUILT] if pairs else []
-    composed = _composed(files)
+    composed = _composed(files) if pairs else []
     copies = (
         *_succeeded(code),
         *(
@@ -79,6 +79,8 @@ _LEGACY = re.compile(r"(?P<stem>.*\w)[._-]legacy$", re.I)
 
 def _succeeded(code: Iterable[str]) -> set[str]:
     """The folders that are named as the legacy of one beside them: `frontend_legacy/` beside `frontend/`."""
+    if not any("legacy" in each.lower() for each in code):
+        return set()
     folders = {folder for path in code for folder in _folders(path)}
     named = ((each, _LEGACY.match(each)) for each in folders)
     return {f"{each}/" for each, legacy in named if legacy is not None and legacy["stem"] in folders}
@@ -89,7 +91,6 @@ def _folders(path: str) -> list[str]:
     return ["/".join(parts[: deep + 1]) for deep in range(len(parts))]
 
 
-_COMPOSE = re.compile(r"(^|/)(docker-)?compose[\w.-]*\.ya?ml$")
 _CONTEXT = re.compile(r"^\s*(?:build|context):[ \t]*[\"']?(?P<folder>[\w./-]+)[\"']?[ \t]*(?:#.*)?$", re.M)
 
 
@@ -97,8 +98,8 @@ def _composed(files: list[SourceFile]) -> list[str]:
     """The folders that compose files build services from, `""` where one builds all that lies around it."""
     found = []
     for each in files:
-        if each.language == "config" and _COMPOSE.search(each.path):
-            home = each.path.rpartition("/")[0]
+        home, _, name = each.path.rpartition("/")
+        if COMPOSE.match(name):
             built = (posixpath.join(home, one["folder"]) for one in _CONTEXT.finditer(each.text))
             found += [posixpath.normpath(one) if posixpath.normpath(one) != "." else "" for one in built]
     return found

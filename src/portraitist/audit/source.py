@@ -291,11 +291,7 @@ def language_of(path: str) -> tuple[str, str]:
     name = path.rpartition("/")[2]
     if name.startswith(".env") or _ENVIRONMENT.search(name):
         return "env", ""
-    if (
-        name.startswith("Dockerfile")
-        or name in _CONFIG_NAMES
-        or re.match(r"(docker-)?compose[\w.-]*\.ya?ml$", name)
-    ):
+    if name.startswith("Dockerfile") or name in _CONFIG_NAMES or COMPOSE.match(name):
         return "config", ""
     parts = [] if name.endswith(".") else name.lstrip(".").split(".")[1:]
     for suffix in (f".{each}" for each in reversed(parts)):
@@ -309,6 +305,8 @@ def language_of(path: str) -> tuple[str, str]:
     return "", ""
 
 
+COMPOSE = re.compile(r"(docker-)?compose[\w.-]*\.ya?ml$")
+"""The name of a file that says what is built and started together."""
 _ENVIRONMENT = re.compile(
     r"\.env$|env\.(example|sample)$"
     r"|(^|[._-])env([._-]\w+)?([._-](example|sample|template|dist|local|dev|development|staging|prod|production))+(\.txt)?$",

@@ -183,10 +183,8 @@ _PASSWORD = re.compile(r"secret|passw|passphrase|passcode|token|(^|_)(key|pin)$"
 def own_secret(ctx: Context, module: Module, node: ir.If | ir.Return) -> str:
     """`sent !== process.env.ADMIN_PASSWORD`: the setting's own name, also through a variable that holds it.
 
-    In a test, or in what a helper answers.
-
-    Whatever the other side is called.
-    Not where it is compared only if it is set: that lets everybody in where it is not.
+    In a test, or in what a helper answers, whatever the other side is called. Not where it is compared only if it is
+    set: that lets everybody in where it is not.
     """
     for each in ir.find(_said(node), ir.Bin):
         sides = [one for one in (each.left, each.right) if one is not None and not _is_nothing(one)]
@@ -216,11 +214,11 @@ def _only_where_set(node: ir.If | ir.Return, name: str) -> bool:
 
     What a helper answers holds the other way round: `secret && sent === secret` lets nobody in where it is not set.
     """
-    tests = [_said(node)] if isinstance(node, ir.If) else []
     around = [each.test for each in ir.ancestors(node) if isinstance(each, ir.If)]
-    parts = [
-        one for test in tests for each in ir.find(test, ir.Bin) if each.op == "and" for one in each.children()
-    ]
+    joint = (
+        (each for each in ir.find(node.test, ir.Bin) if each.op == "and") if isinstance(node, ir.If) else ()
+    )
+    parts = [one for each in joint for one in each.children()]
     return any(isinstance(each, ir.Name | ir.Attr) and ir.dotted(each) == name for each in (*around, *parts))
 
 

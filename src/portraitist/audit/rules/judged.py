@@ -66,6 +66,7 @@ PRINTED = (
     Kind("credit-before-check", r"as a difference"),
     Kind("credit-before-check", r"delivered again|confirmed again|once more"),
     Kind("credit-before-check", r"is paid here and nothing on the way asks"),
+    Kind("credit-before-check", r"adds as many credits .* and lets in"),
     Kind("schema-drift", r"has no column", path=_SCRIPTED),
     Kind("schema-drift", r"has no table|has a (model|table) "),
     Kind(
@@ -78,7 +79,6 @@ PRINTED = (
     Kind("stuck-status", r"^canceled of the provider is not handled"),
     Kind("stuck-status", r"^only the (webhook|task)\b"),
     Kind("undefined-name", r"used and defined nowhere"),
-    Kind("credit-before-check", r"adds as many credits .* and lets in"),
     Kind("broken-import", r"does not exist"),
     Kind("broken-import", r"is not exported by"),
     Kind("clears-working-model", r""),

@@ -18,13 +18,14 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, last_name, runs_in_browser
 from portraitist.audit.rules.credits.bots import is_bot
 from portraitist.audit.rules.open_ways import open_bots
+from portraitist.audit.rules.open_ways.open_effects import ERASES
 from portraitist.audit.rules.requests import within_reach
 
 _WRITES = {"writeFile": 0, "writeFileSync": 0, "upload_file": 2, "upload_fileobj": 2, "open": 0}
 """Calls that store a file, and which argument names it."""
 _STORES = {*_WRITES, "put_object", "PutObjectCommand", "putObject"}
 _MEDIA = re.compile(r"\.(png|jpe?g|webp|gif|avif|mp4|mov|webm|mp3|wav|zip|tar|safetensors)$", re.I)
-_AWAY = re.compile(r"^(unlink|unlinkSync|rm|rmSync|remove|rmtree|delete_object|DeleteObjectCommand)$")
+_AWAY = {*ERASES, "delete_object", "DeleteObjectCommand"}
 _SAME = re.compile(r"placeholder|default|sample|logo|seed|fixture|demo|not-?_?found|blank|empty", re.I)
 """Names of files that are meant to be one for all."""
 
@@ -42,8 +43,10 @@ def one_file(ctx: Context) -> Iterator[Finding]:
             if last_name(call.func) == "open" and not _is_written(call):
                 continue
             name = _fixed(ctx, module, call)
+            if not name or not _brings(call):
+                continue
             passing = _taken_away(call.within)
-            if name and _brings(call) and not (passing and not ctx.once(is_bot, module)):
+            if not passing or ctx.once(is_bot, module):
                 message = (
                     f"whatever is made lies under the one name {name} until it is sent: of two at once one is lost"
                     if passing
@@ -94,4 +97,4 @@ def _brings(call: ir.Call) -> bool:
 
 def _taken_away(func: ir.Func | None) -> bool:
     """Whether the function deletes files again: a file for the time of one run."""
-    return func is not None and any(_AWAY.match(last_name(each.func)) for each in ir.find(func, ir.Call))
+    return func is not None and any(last_name(each.func) in _AWAY for each in ir.find(func, ir.Call))

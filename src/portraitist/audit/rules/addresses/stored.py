@@ -84,9 +84,8 @@ def _kept_in_rows(ctx: Context) -> Iterator[Finding]:
         told = set(above)
         for use in statement.columns:
             name = snake(use.column)
-            if use.node is None or not (name in ctx.words.picture_columns or PICTURE.search(name)):
-                continue
-            if _says_its_origin(statement, name):
+            pictured = name in ctx.words.picture_columns or PICTURE.search(name)
+            if use.node is None or not pictured or _says_its_origin(statement, name):
                 continue
             column = f"{statement.table}.{use.column}"
             message = f"{column} keeps the provider's temporary address"

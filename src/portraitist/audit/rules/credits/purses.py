@@ -22,8 +22,6 @@ _PURSE = re.compile(
     r"(^|_)(credits?|token_balances?|credit_(balances?|wallets?))\.(amount|balance|remaining)$"
 )
 """A table of its own for what members may spend, and its column."""
-
-
 _OWED = re.compile(r"credit_(limit|terms|days|period)$")
 _DEBTORS = re.compile(r"(^|_)(clients?|customers?|suppliers?|vendors?|companies|company|dealers?|partners?)$")
 """What a business lets its customers owe is no credit for pictures."""

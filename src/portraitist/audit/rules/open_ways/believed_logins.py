@@ -14,6 +14,7 @@ from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, names_in
+from portraitist.audit.rules.open_ways.open_answers import SIGNERS
 from portraitist.audit.rules.requests import below, is_given, within_reach
 
 _LOGINS = re.compile(r"oauth|google|apple|facebook|github|social|firebase|log_?in|sign_?in|wallet")
@@ -23,7 +24,6 @@ _ELSE = re.compile(
 _SESSIONS = re.compile(
     r"(sign|create|generate|issue|send|make|get|new|encode)_?\w*(jwt|token|session|cookie)s?(_response)?$|(^|_)jwt_?(sign|encode)$"
 )
-_MADE = {"jsonwebtoken.sign", "jwt.encode", "jose.jwt.encode", "jose.SignJWT"}
 _PROVES = re.compile(
     r"verif|compar|match|passw|passcode|bcrypt|argon|scrypt|hash|(^|_)otps?(_|$)|(?<!status_)(?<!error_)(?<![a-z])codes?(_|$)|decode|user_?info"
     r"|token_?info|exchange|signature|magic|challenge|nonce|id_token|access_token|credential|fetch|axios|requests|httpx"
@@ -77,9 +77,8 @@ def _opens_session(ctx: Context, route: Route) -> bool:
         module = ctx.program.module_of[func]
         for call in ir.find(func, ir.Call):
             name = snake(ir.dotted(call.func).rpartition(".")[2])
-            if _SESSIONS.search(name) or (
-                name in {"sign", "encode"} and ctx.program.origin(module, call.func) in _MADE
-            ):
+            signs = name in {"sign", "encode"} and SIGNERS.match(ctx.program.origin(module, call.func))
+            if signs or _SESSIONS.search(name):
                 return True
     return False
 

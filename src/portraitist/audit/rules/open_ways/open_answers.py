@@ -40,7 +40,8 @@ def answered(ctx: Context, route: Route, ways: list[ir.Func]) -> Told | None:
     )
 
 
-_SIGNERS = re.compile(r"^(jsonwebtoken|jwt|jose|PyJWT|python_jose|authlib)\b")
+SIGNERS = re.compile(r"^(jsonwebtoken|jwt|jose|PyJWT|python_jose|authlib)\b")
+"""The libraries that sign tokens."""
 _WHO = re.compile(r"(user|account|member|owner|clerk)?_?(id|uid|sub|email)$|^user(name)?$", re.I)
 _PROVES = re.compile(
     r"compare|verif|check|valid|decode|login|sign_?in|auth|passw|hash|otp|code|find|get_?user|select|query|first|exchange"
@@ -63,7 +64,7 @@ def signs_for(ctx: Context, route: Route) -> Told | None:
                 continue  # the same somebody for everybody
             if not any(is_given(here, each.value) for each in named):
                 continue
-            if not _SIGNERS.match(ctx.program.origin(here.module, call.func)):
+            if not SIGNERS.match(ctx.program.origin(here.module, call.func)):
                 continue
             others = (
                 ir.dotted(one.func) for func in here.way for one in ir.find(func, ir.Call) if one is not call

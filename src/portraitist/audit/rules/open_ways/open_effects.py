@@ -36,7 +36,8 @@ _DOES = re.compile(r"(portal|checkout)\.?\w*\.sessions?\.create$|subscriptions?\
 _NAMES = {"create", "cancel", "del", "delete", "update", "send", "sendMail", "sendEmail"}
 _FOR_WHOM = ("client_reference_id", "customer", "customer_email", "metadata")
 _OF_FS = {"writeFile", "writeFileSync", "createWriteStream"}
-_ERASES = {"unlink", "unlinkSync", "rm", "rmSync", "remove", "rmtree", "removeSync"}
+ERASES = {"unlink", "unlinkSync", "rm", "rmSync", "remove", "rmtree", "removeSync"}
+"""What deletes a file, or a folder, of the disk."""
 _OF_DISK = re.compile(
     r"(node:)?fs\b|fs-extra|os\.(remove|unlink)$|shutil\.rmtree$|aiofiles\.os\.(remove|unlink)$"
 )
@@ -54,7 +55,7 @@ def effects(ctx: Context, module: Module) -> Iterator[Deed]:
     for call in module.calls(_DISK):
         if keys := _written(ctx, module, call):
             yield Deed(module, call, WRITES, "the server's disk", tuple(keys))
-    for call in module.calls(_ERASES):
+    for call in module.calls(ERASES):
         if _is_erased(ctx, module, call):
             yield Deed(module, call, DELETES, "the server's disk", tuple(call.args[:1]))
 

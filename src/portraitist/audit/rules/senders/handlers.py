@@ -181,9 +181,8 @@ def changed_by_body(ctx: Context, route: Route, *, skipped: bool = False) -> Pla
             if (asks and any(is_given(here, each) for each in call.args)) or _asks_at(here, call):
                 return None
         for each in ctx.statements_under.get(here.func, []):
-            made = each.insert or (
-                each.signed is not None and not each.where
-            )  # an upsert names its row itself
+            upserts = each.signed is not None and not each.where  # a raw request that names its row itself
+            made = each.insert or upserts
             told = [node for _, node in each.where_values] + [one.node for one in each.columns if made]
             if each.kind != "read" and any(
                 is_given(here, node) or of_chosen_row(ctx, here, node) for node in told

@@ -92,9 +92,11 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
             or keeps_to_stored_id(ctx, route)
         )
         weight = BARELY if quiet else _WEIGHTS.get(lacks, 82 if own else 71)
+        end = unguarded(route, _written(ctx, route))
+        if lacks != "anything":
+            end = max(end, _checked_until(route))
         yield finding("webhook-unverified", *route.home, _message(route, lacks), key=route.key, weight=weight,
-                      end=max(unguarded(route, _written(ctx, route)), _checked_until(route, lacks)),
-                      evidence=evidence)  # fmt: skip
+                      end=end, evidence=evidence)  # fmt: skip
         hole = open_at(ctx, route) if lacks.startswith((TRUSTED, "the secret is set")) else None
         if hole is not None and hole[1] not in told:
             told.add(hole[1])
@@ -121,20 +123,12 @@ def _written(ctx: Context, route: Route) -> list[Place]:
     return [Place(each.module.path, each.line) for each in made]
 
 
-def _checked_until(route: Route, lacks: str) -> int:
+def _checked_until(route: Route) -> int:
     """The last line of the checks in the handler itself that are left out: they are part of what is told."""
-    own = [each.node for each in route.handlers if each.module is route.home[0] and lacks != "anything"]
-    tests = [
-        each
-        for func in own
-        for each in (ir.find(func, ir.If) if isinstance(func, ir.Func) else ())
-        if _asks_signature(each.test)
-    ]
-    return max((each.then[-1].end if each.then else each.line for each in tests), default=0)
-
-
-def _asks_signature(test: ir.Node) -> bool:
-    return any(_SIGNS.search(each) for each in names_in(test))
+    own = (each.node for each in route.handlers if each.module is route.home[0])
+    tests = (each for func in own if isinstance(func, ir.Func) for each in ir.find(func, ir.If))
+    asking = (each for each in tests if any(_SIGNS.search(name) for name in names_in(each.test)))
+    return max((each.then[-1].end if each.then else each.line for each in asking), default=0)
 
 
 def _at_the_hole(route: Route, module: Module, test: ir.If) -> Finding:

@@ -16,7 +16,7 @@ from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, last_name, names_in, runs_in_browser
 from portraitist.audit.rules.failures.quiet import LOGS
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import fails, names_error
+from portraitist.audit.rules.syntax import bodies_of, fails
 
 _HEARS = re.compile(r"webhook|callback|(^|[/_-])hooks?([/_.-]|$)", re.I)
 _SPEAKS = re.compile(r"replicate|prediction", re.I)
@@ -36,7 +36,7 @@ def _chain(word: ir.Node) -> list[ir.If]:
     found = [first]
     while len(last := found[-1].other) == 1 and isinstance(last[0], ir.If) and _asks_end(last[0]):
         found.append(last[0])
-    for body in _bodies(first.parent):
+    for body in bodies_of(first.parent) if first.parent is not None else ():
         if any(each is first for each in body):
             behind = body[body.index(first) + 1 :]
             found += [each for each in behind if isinstance(each, ir.If) and _asks_end(each)][:2]
@@ -45,12 +45,6 @@ def _chain(word: ir.Node) -> list[ir.If]:
 
 def _asks_end(branch: ir.If) -> bool:
     return not _ENDS.isdisjoint(names_in(branch.test))
-
-
-def _bodies(node: ir.Node | None) -> list[list[ir.Node]]:
-    if isinstance(node, ir.If):
-        return [node.then, node.other]
-    return [node.body] if isinstance(node, ir.Func | ir.Try | ir.Loop | ir.Handler) else []
 
 
 def goes_on(words: dict[str, ir.Node], rest: list[list[ir.Node]]) -> bool:
@@ -65,7 +59,7 @@ def goes_on(words: dict[str, ir.Node], rest: list[list[ir.Node]]) -> bool:
 def _only_answers(branch: list[ir.Node]) -> bool:
     """Whether a branch does nothing but answer, and not with an error, whatever it logs before."""
     last = branch[-1] if branch else None
-    if not isinstance(last, ir.Return) or last.value is None or fails(last) or names_error(last):
+    if not isinstance(last, ir.Return) or last.value is None or fails(last):
         return False
     if isinstance(last.value, ir.Lit):
         return False

@@ -77,7 +77,6 @@ def _unhandled(
     if (keeps or hands_over_end(func)) and not page and not passed and _is_kept(ctx, module, func):
         yield from passes_over_empty(module, func)
     branches = rest_of(func)
-    span = end_of_chain(words["succeeded"])
     rest = [each for each in branches if module.role != "src" or not _only_notes(each)]
     noted = next((each for each in branches if each not in rest), None)
     open_ = next((each for each in rest if is_open(each)), None)
@@ -102,7 +101,7 @@ def _unhandled(
             and not swept(ctx, {func, *helpers_of(ctx, func)})
         )
         weight = weight if watches and ("failed" in missing or kept) else BARELY
-        end = span if node is words["succeeded"] else node.end
+        end = end_of_chain(node) if node is words["succeeded"] else node.end
         yield finding("stuck-status", module, node, message, key=key, weight=weight, line=node.line, end=end)
     elif missing == ["canceled"] and keeps and not page and (passed or goes_on(words, rest)):
         yield from unnamed(ctx, module, func, words, stored=passed)

@@ -25,15 +25,19 @@ _CALLED = re.compile(r"\brpc\(\s*[\"'`](\w+)")
 def _calls_unseen(ctx: Context, table: str) -> bool:
     """Whether a function of the database that no SQL file defines is called, whose name has a word of the table's."""
     parts = [each.removesuffix("s") for each in snake(table).split("_") if len(each) > 2]
+    return any(part in name for name in ctx.once(_unseen) for part in parts)
+
+
+def _unseen(ctx: Context) -> set[str]:
+    """The functions of the database that live code calls and no SQL file defines."""
     called = {
         name
         for module in ctx.live
         if "rpc" in module.file.words
         for name in _CALLED.findall(module.file.text)
-        if any(each in name for each in parts)
     }
     defined = "\n".join(each.text for each in ctx.tree.files if each.language == "sql") if called else ""
-    return any(re.search(rf"\bfunction\s+[\w.\"]*\b{each}\b", defined, re.I) is None for each in called)
+    return {each for each in called if re.search(rf"\bfunction\s+[\w.\"]*\b{each}\b", defined, re.I) is None}
 
 
 _QUOTED = re.compile(r"(\bdo\s+)?\$(\w*)\$(.*?)\$\2\$", re.I | re.S)
@@ -59,12 +63,14 @@ def _changes(ctx: Context, table: str) -> list[str]:
     changes = re.compile(
         rf"\b(update|delete\s+from|insert\s+into)\s+(only\s+)?(\w+\.)?[\"`]?{re.escape(table)}\b[^;]*", re.I
     )
-    files = (
-        each
-        for each in ctx.tree.files
-        if each.language == "sql" and each.role != "doc" and table in each.text
-    )
-    return [found[0] for each in files for body in _bodies(each.text) for found in changes.finditer(body)]
+    near = (body for text, bodies in ctx.once(_run) if table in text for body in bodies)
+    return [found[0] for body in near for found in changes.finditer(body)]
+
+
+def _run(ctx: Context) -> list[tuple[str, list[str]]]:
+    """The text of each SQL file, and of it what runs when a function is called."""
+    files = (each for each in ctx.tree.files if each.language == "sql" and each.role != "doc")
+    return [(each.text, [*_bodies(each.text)]) for each in files]
 
 
 def _may_end(statement: str, mark: Mark) -> bool:
