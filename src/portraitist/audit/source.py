@@ -28,11 +28,15 @@ _JAVASCRIPT = {".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"}
 _BACKUP_WORD = r"(bak|old|orig|backups?|copy|save|archived?|deprecated)"
 _BACKUP = re.compile(rf"[._\-\s]{_BACKUP_WORD}[._\-\s]?\d*$|^{_BACKUP_WORD}\d*$|~$", re.I)
 _SET_ASIDE = re.compile(r"^(old|backup|bak|orig|deprecated|archived?)[._\-\s]+(?P<rest>.+)$", re.I)
+_RUNS = re.compile(
+    rb"__main__|^(?!load_dotenv|sys\.path|logg(?:ing|er)\.|os\.|warnings\.)[A-Za-z_][\w.]*\(", re.M
+)
+"""What a Python file does when it is started; without it a first line `#!` makes no script of a module."""
 _VERB = re.compile(r"(?:^|[_\-])(copy|save|archive|backup)$", re.I)
 """Names that may as well say what the file does (`auto-save`, `save`): they count beside what they were copied from."""
 _BACKUP_FOLDER = re.compile(
     r"^[._]*(old|backups?|bak|orig|archived?|archives|deprecated)([._\-\s]?\d[\d._\-]*)?$"
-    r"|[._\-\s](old|bak|orig|copy|deprecated|archived)\d*$",
+    r"|^[._]+legacy$|[._\-\s](old|bak|orig|copy|deprecated|archived)\d*$",
     re.I,
 )
 _REMOVED = re.compile(
@@ -343,7 +347,7 @@ def role_of(path: str, data: bytes = b"", known: frozenset[str] = frozenset()) -
         return "doc"
     if name.endswith((".min.js", ".min.mjs", ".bundle.js")) or _GENERATED.search(data[:400].lower()):
         return "generated"
-    if "script" in around or data.startswith(b"#!"):
+    if "script" in around or (data.startswith(b"#!") and (not name.endswith(".py") or _RUNS.search(data))):
         return "script"
     return "src"
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts import asking, denial, routes_trpc
+from portraitist.audit.facts.auth_answers import answer_tested, asked_after, swallowed
 from portraitist.audit.facts.auth_optional import asks_nobody, lets_pass, lets_strangers, may_be_nobody
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.mounts import listed
-from portraitist.audit.link.bindings import bindings_of, variables_in
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.targets import Target
 from portraitist.audit.model import Place
@@ -288,7 +289,7 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
             if (denial.denies(ctx, each.module, each.node) or reads) and answer_tested(
                 ctx, module, func, call
             ):
-                return "" if swallowed(call) and not _asked_after(func, call) else name
+                return "" if swallowed(call) and not asked_after(func, call) else name
         return ""
     if denial.is_guard_name(ctx, name) and not reader:
         return name
@@ -309,34 +310,6 @@ def throws(ctx: Context, module: Module, func: ir.Func) -> bool:
     return False
 
 
-def _asked_after(func: ir.Func, call: ir.Call) -> bool:
-    """Whether something after a check leaves where a thing is not there: `if (!who) return`."""
-    later = (each for each in ir.find(func, ir.If) if each.line > call.line and denial.exits(each.then))
-    asked = _bound_names(call) | {
-        one.id
-        for each in ir.find(func, ir.Assign)
-        if each.value is not None and variables_in(each.value) & _bound_names(call)
-        for one in ir.find(each.target, ir.Name)
-    }
-    return any(
-        part.op in {"not", "==", "===", "is"} and variables_in(part) & asked
-        for each in later
-        for part in ir.find(each.test, ir.Bin)
-    )
-
-
-def swallowed(call: ir.Call) -> bool:
-    """Whether what a call throws is caught in the same function, and the function goes on in every case."""
-    inner: ir.Node = call
-    for around in ir.ancestors(call):
-        if isinstance(around, ir.Func):
-            return False
-        if isinstance(around, ir.Try) and around.handlers and any(each is inner for each in around.body):
-            return not any(denial.exits(each.body) for each in around.handlers)
-        inner = around
-    return False
-
-
 def _in_handler(node: ir.Node) -> bool:
     return ir.enclosing(node, ir.Handler) is not None
 
@@ -344,43 +317,3 @@ def _in_handler(node: ir.Node) -> bool:
 def _verifies(ctx: Context, module: Module, call: ir.Call) -> bool:
     """`jwt.verify(…)` of a library: raises by itself."""
     return bool(_VERIFIERS.match(ctx.program.origin(module, call.func)))
-
-
-def answer_tested(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> bool:
-    """Whether the answer of `call` is tested later in the function, with a way out."""
-    return test_of(module, func, call) is not None
-
-
-def test_of(module: Module, func: ir.Func, call: ir.Call) -> ir.If | None:
-    """The branch that leaves by what `call` answered."""
-    names = _bound_names(call)
-    for test in ir.find(func, ir.If):
-        if test.line < call.line:
-            continue
-        used = {each.id for each in ir.find(test.test, ir.Name) if not denial.is_always(module, each)}
-        leaves = denial.exits(test.then) and not lets_strangers(test)
-        if leaves and (used & names or call in set(ir.walk(test.test))):
-            return test
-    return _derived_test(func, call, names)
-
-
-def _derived_test(func: ir.Func, call: ir.Call, names: set[str]) -> ir.If | None:
-    """`const userId = session?.user?.id; if (!userId) return …`: the test is on something taken from it."""
-    derived = set(names)
-    for assign in ir.find(func, ir.Assign):
-        if assign.line >= call.line and assign.value is not None:
-            used = variables_in(assign.value)
-            if used & derived:
-                derived |= variables_in(assign.target)
-    later = (each for each in ir.find(func, ir.If) if each.line >= call.line and denial.exits(each.then))
-    tests = (each for each in later if not lets_strangers(each))
-    return next((each for each in tests if variables_in(each.test) & (derived - names)), None)
-
-
-def _bound_names(call: ir.Call) -> set[str]:
-    for parent in ir.ancestors(call):
-        if isinstance(parent, ir.Assign):
-            return variables_in(parent.target)
-        if isinstance(parent, ir.Func | ir.If | ir.Loop):
-            break
-    return set()

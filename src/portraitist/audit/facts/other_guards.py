@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts import auth, denial
+from portraitist.audit.facts import auth, auth_answers, denial
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import reaching
@@ -21,7 +21,7 @@ Anchor = tuple[Module, ir.Node, str, str]
 
 def places(ctx: Context) -> Iterator[Anchor]:
     """Every other place of a check."""
-    for way in (_denying, _guards, _helpers_asking, _privileged):
+    for way in (_denying, _guards, _helpers_asking, _privileged, _mounted):
         yield from way(ctx)
 
 
@@ -38,7 +38,7 @@ def _denying(ctx: Context) -> Iterator[Anchor]:
                 kept = ir.enclosing(call, ir.Assign)
                 if kept is not None and kept.line < call.line <= kept.line + 4:
                     yield module, ir.Other(kept.line, call.line, []), "auth", fact.key
-                test = auth.test_of(module, func, call)
+                test = auth_answers.test_of(ctx, module, func, call)
                 if test is not None and test.line - fact.end_line < 12:
                     yield module, ir.Other(test.line, test.line, []), "auth", fact.key
         for branch in ir.find(func, ir.If):
@@ -102,6 +102,15 @@ def _helpers_asking(ctx: Context) -> Iterator[Anchor]:
         module = ctx.program.module_of[func]
         for name, where, node in auth.in_body(ctx, module, func):
             yield where, node, "auth", name
+
+
+def _mounted(ctx: Context) -> Iterator[Anchor]:
+    """What Gradio asks before it serves an application that is mounted: `auth_dependency=get_user`."""
+    for module in ctx.live:
+        for call in module.calls({"mount_gradio_app"}):
+            asked = ir.keyword(call, "auth_dependency", "auth")
+            if asked is not None and (name := ir.plain_dotted(asked)):
+                yield module, call, "auth", name
 
 
 _PRIVILEGE = re.compile(

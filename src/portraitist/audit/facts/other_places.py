@@ -31,12 +31,33 @@ def add(ctx: Context) -> None:
     ways = (
         *(other_guards.places, _webhooks, _storing, _columns_set, _added, _asked_by, _nulls, _settings),
         *(_exported, _polling, _waiting, _asked_anew, _asked_again, _model_tables, _handlers),
+        *(_undeclared, _rows_kept),
     )
     for module, node, kind, key in (place for way in ways for place in way(ctx)):
         if (kind, key, module.path, node.line) not in known:
             known.add((kind, key, module.path, node.line))
             ctx.add(kind, key, module, node)
             ctx.facts[-1] = replace(ctx.facts[-1], also=True)
+
+
+def _undeclared(ctx: Context) -> Iterator[Anchor]:
+    """Every place that reads a variable which nothing declares: it is told at one of them."""
+    missing = {each.key for each in ctx.of("env.undeclared")}
+    for fact in ctx.of("env.read"):
+        if fact.key in missing and fact.role in LIVE_ROLES:
+            place = ir.Other(fact.line, fact.end_line, [])
+            yield ctx.program.modules[fact.path], place, "env.undeclared", fact.key
+
+
+def _rows_kept(ctx: Context) -> Iterator[Anchor]:
+    """The calls of a helper that keeps a picture's row."""
+    for fact in ctx.of("persist"):
+        module = ctx.program.modules[fact.path]
+        func = module.function_at(fact.line) if fact.value else None
+        if func is not None and func.name:
+            for site in ctx.program.callers.get(func, ()):
+                yield site.module, site.call, "persist", func.name
+                yield site.module, site.call, "persist", fact.key
 
 
 def _webhooks(ctx: Context) -> Iterator[Anchor]:
@@ -168,6 +189,13 @@ def _polling(ctx: Context) -> Iterator[Anchor]:
         func = module.function_at(fact.line)
         if func is not None and func.name:
             yield module, ir.Other(func.line, func.line, []), "poll", func.name
+    polls = {(each.path, each.key): each for each in ctx.of("poll")}
+    for each in ctx.calls:
+        loop = polls.get((each.module.path, each.api)) if each.sdk and each.purpose == "status" else None
+        name = ir.plain_dotted(each.call.func)
+        if loop is not None and loop.line <= each.call.line <= loop.end_line:
+            yield each.module, each.call, "poll", name
+            yield each.module, ir.Other(loop.line, loop.end_line, []), "poll", name
 
 
 def _waiting(ctx: Context) -> Iterator[Anchor]:
@@ -189,13 +217,17 @@ _PAGES = (".tsx", ".jsx")
 
 
 def _asked_anew(ctx: Context) -> Iterator[Anchor]:
-    """Timers of pages that load the page anew: `router.refresh()`."""
+    """Timers of pages that load the page anew, `router.refresh()`, or call a function that looks at a state."""
     for module in (each for each in ctx.live if each.path.endswith(_PAGES)):
         for timer in module.calls({"setInterval"}):
             for call in ir.find(timer, ir.Call):
-                if (name := ir.plain_dotted(call.func)).endswith((".refresh", ".reload")):
+                name = ir.plain_dotted(call.func)
+                looks = _LOOKS.match(name) and ctx.program.functions_called(call)
+                if looks or name.endswith((".refresh", ".reload")):
                     yield module, timer, "poll", name
 
+
+_LOOKS = re.compile(r"(get|fetch|load|read|refetch|update)[A-Z]\w*$")
 
 _TIMERS = ("setInterval", "setTimeout", "refreshInterval", "refetchInterval")
 

@@ -320,11 +320,19 @@ def _model_names(ctx: Context) -> None:
                     if isinstance(each, str)
                 )
     wanted = {each for each in models if _MODEL.match(each) and not _VERSION.match(each)}
-    for module in ctx.modules if wanted else []:
-        for lit in module.all(ir.Lit):
-            if lit.value in wanted:
+    for module in ctx.modules:
+        near = "replicate" in module.file.lowered_words
+        for lit in module.all(ir.Lit) if wanted or near else ():
+            if lit.value in wanted or (near and _is_pinned(lit)):
                 line = _named_at(lit)
                 ctx.add("const", name_of(lit), module, lit, line=line, value=lit.value, shows=str(lit.value))
+
+
+def _is_pinned(literal: ir.Lit) -> bool:
+    """`IMAGE_MODEL = "black-forest-labs/flux-schnell"`: a model by its constant's name, however it gets to a call."""
+    made, value = literal.parent, literal.value
+    named = made.target.id if isinstance(made, ir.Assign) and isinstance(made.target, ir.Name) else ""
+    return named.isupper() and "MODEL" in named and isinstance(value, str) and _MODEL.match(value) is not None
 
 
 def _named_at(literal: ir.Lit) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts import denial
 from portraitist.audit.facts.asking import EQUALITY
-from portraitist.audit.facts.auth import answer_tested, swallowed, throws
+from portraitist.audit.facts.auth import throws
+from portraitist.audit.facts.auth_answers import answer_tested, swallowed
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.link.bindings import reaching
 from portraitist.audit.link.module import Module

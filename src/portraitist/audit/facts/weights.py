@@ -12,6 +12,7 @@ from dataclasses import replace
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold, renderings
 from portraitist.audit.model import LIVE_ROLES, Place
@@ -204,7 +205,11 @@ def puts(ctx: Context) -> list[tuple[Module, ir.Call]]:
 
 def _bucket(ctx: Context, module: Module, call: ir.Call) -> str:
     chain = call.func
-    while isinstance(chain, ir.Attr | ir.Call):
+    for _ in range(_LINKS):
+        if isinstance(chain, ir.Name):
+            chain = _made_by(module, chain)
+        if not isinstance(chain, ir.Attr | ir.Call):
+            break
         if isinstance(chain, ir.Call):
             name = chain.func.name if isinstance(chain.func, ir.Attr) else ir.plain_dotted(chain.func)
             if name in {"from", "from_", "bucket", "Bucket", "get_bucket"} and chain.args:
@@ -226,6 +231,18 @@ def _bucket(ctx: Context, module: Module, call: ir.Call) -> str:
     if origin.startswith("uploadthing"):
         return "uploadthing"
     return "vercel-blob" if origin.startswith("@vercel/blob") else ""
+
+
+_LINKS = 12
+"""So long a chain of calls, over variables too, is followed to the bucket that it begins with."""
+_FILES = {"file", "blob", "bucket", "from", "from_", "Object", "Bucket", "get_bucket", "new_key"}
+
+
+def _made_by(module: Module, name: ir.Name) -> ir.Node:
+    """What a variable was made by, where that is a bucket or a file of one: `file = bucket.file(path)`."""
+    made = [each.value for each in bindings_of(module, name) if each.kind == "assign" and not each.keys]
+    only = made[0] if len(made) == 1 else None
+    return only if isinstance(only, ir.Call) and _called_name(only) in _FILES else name
 
 
 def _text(ctx: Context, module: Module, node: ir.Node) -> str:

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from portraitist.audit.source import SourceFile
 
 _SUFFIXES = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
+_WORD = re.compile(r"[a-z][a-z\d]+")
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.S)
 
 
@@ -36,6 +37,8 @@ class Resolver:
         self.workspaces: dict[str, str] = {}
         self.packages: set[str] = set()
         """The packages that a manifest asks of a registry."""
+        self._required: set[str] = set()
+        """The words in the names of the packages that Python's manifests ask for: `telegram` of python-telegram-bot."""
         self.cache: dict[tuple[str, str, str], str | None] = {}
         self.folders = _folders(self.paths)
         for each in files:
@@ -44,6 +47,8 @@ class Resolver:
                 self._tsconfig(each)
             elif name == "package.json":
                 self._package(each)
+            elif name.startswith("requirements") and name.endswith(".txt"):
+                self._required.update(_WORD.findall(each.text.lower()))
 
     def _tsconfig(self, file: SourceFile) -> None:
         options = _json(file.text).get("compilerOptions")
@@ -164,23 +169,34 @@ class Resolver:
             for base in ("", "src"):
                 place = _join(str(up), base)
                 found = self._module(_join(place, rest))
-                if found == importer:
+                if found == importer or (
+                    folder.name == module.partition(".")[0] and self._is_installed(up, module)
+                ):
                     continue  # `import replicate` in a file of that name means the library
                 if found and not (standard and _join(place, "__init__.py") in self.paths):
                     return found
         return None
 
+    def _is_installed(self, around: PurePosixPath, module: str) -> bool:
+        """Whether `module` in a folder of its name, inside another package, is meant to be what a manifest asks for.
+
+        `around` is the folder that holds what would be found.
+        """
+        package = module.partition(".")[0]
+        return package in self._required and _join(str(around), "__init__.py") in self.paths
+
     def own_root(self, importer: str, module: str) -> str | None:
         """The source folder in which an absolute Python import's package lies, when that is one of this repository.
 
         A package counts where `importer` lies in it, or where it stands beside a file that Python can start; without an
-        `__init__` where the folder in it that is named too has files.
+        `__init__` where the folder in it that is named too has files. Inside another package its name may be that of
+        one that is installed.
         """
         package = module.partition(".")[0]
         inner = "/".join(module.split(".")[:2]) if module.count(".") > 1 else ""
         for up in PurePosixPath(importer).parents if "." in module else ():
             if up.name == package and _join(str(up), "__init__.py") in self.paths:
-                return str(up.parent)
+                return None if self._is_installed(up.parent, module) else str(up.parent)
             if inner and up.name == package and self.is_folder(_join(str(up.parent), inner)):
                 return str(up.parent)
             beside = _join(_join(str(up), package), "__init__.py") in self.paths

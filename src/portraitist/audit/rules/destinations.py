@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.facts.auth import answer_tested, swallowed
+from portraitist.audit.facts.auth_answers import answer_tested, swallowed
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import entry_of, reaching

@@ -37,7 +37,7 @@ NOT_WRONG, RIGHT = 7 / 8, 1 / 2
 _NO_PROSE = r"^(?!.*(\.(md|mdx|rst|txt|ya?ml)|/RECORD)$)"
 """Keys in guides and in templates of settings are mostly examples."""
 _SCRIPTED = r"\.[cm]?[jt]sx?$"
-"""A Python class may get its columns from where no rule looks: a mixin, an event, a migration run by hand."""
+"""In Python a class may get its columns, and a name its module, from where no rule looks: a mixin, a package."""
 
 PRINTED = (
     Kind("missing-auth", r" reaches .* without a check that denies", unless=r"^ANY / "),
@@ -79,7 +79,7 @@ PRINTED = (
     Kind("stuck-status", r"^canceled of the provider is not handled"),
     Kind("stuck-status", r"^only the (webhook|task)\b"),
     Kind("undefined-name", r"used and defined nowhere"),
-    Kind("broken-import", r"does not exist"),
+    Kind("broken-import", r"does not exist", path=_SCRIPTED),
     Kind("broken-import", r"is not exported by"),
     Kind("clears-working-model", r""),
     Kind("client-exposed-token", r"answers with"),

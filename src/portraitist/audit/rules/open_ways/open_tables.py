@@ -38,6 +38,8 @@ _OWN_FILE = re.compile(
 _SIGNED_IN = re.compile(r"\(?\s*(select\s+)?auth\s*\.\s*uid\s*\(\s*\)\s*\)?\s+is\s+not\s+null", re.I)
 """What asks for a session, and for nobody's in particular."""
 _OF_BUCKET = re.compile(r"bucket_id\s*=\s*'(?P<bucket>[^']+)'", re.I)
+_OF_NOBODY = re.compile(r"(^|\band)[\s(]*false\b", re.I)
+_OR = re.compile(r"\bor\b", re.I)
 
 
 def without_policies(ctx: Context) -> Iterator[Finding]:
@@ -111,7 +113,7 @@ def _buckets(ctx: Context) -> Iterator[Finding]:
             continue
         bucket = found.group("bucket") if (found := _OF_BUCKET.search(tests)) else "every bucket"
         strangers = for_everybody(rest, open_database.STRANGERS) and "authenticated" not in tests
-        if command == "insert" and not strangers:
+        if (command == "insert" and not strangers) or (_OF_NOBODY.search(tests) and not _OR.search(tests)):
             continue
         does = {"insert": "add files to", "delete": "delete files of"}.get(command, "change files of")
         who = "everybody" if strangers else "every member"

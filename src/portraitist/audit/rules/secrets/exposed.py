@@ -40,7 +40,7 @@ _PLACEHOLDER = re.compile(
 
 
 _NO_KEY = re.compile(
-    r"x{6,}|1234567|abcdef|abc123|123abc|\*{3}|\.\.\.|your|example|placeholder|dummy|change_?me|[-_](fake|mock|sample|demo)[-_]|^sk-\D*$",
+    r"x{6,}|([A-Za-z])\1{7}|1234567|abcdef|abc123|123abc|\*{3}|\.\.\.|your|example|placeholder|dummy|change_?me|[-_](fake|mock|sample|demo)[-_]|^sk-\D*$",
     re.I,
 )
 """What has a key's form and says of itself that it is none."""

@@ -23,7 +23,6 @@ from portraitist.audit.rules.base import (
     last_name,
     live_statements,
     names_in,
-    of_body,
     provider_behind,
 )
 from portraitist.audit.rules.failures.quiet import only_logs
@@ -49,7 +48,7 @@ def unknown_ends(ctx: Context) -> Iterator[Finding]:
     """Polls and handlers that tell success by its word, and not every other end."""
     for module in (each for each in ctx.live if "succeeded" in each.file.words):
         for func in module.all(ir.Func):
-            words = _status_words(func)
+            words = status_words(func)
             if "succeeded" not in words or _status_words_outer(func) or _asks_helper(ctx, func):
                 continue
             if _of_own_row(ctx, module, words["succeeded"]) or _of_payment(module, words["succeeded"]):
@@ -71,6 +70,7 @@ def _unhandled(
     missing = [each for each in ("failed", "canceled") if each not in words]
     if _says_otherwise(ctx, module, func, words) or not _OTHERS_WORDS.isdisjoint(words):
         missing = [each for each in missing if each != "canceled"]
+    missing = [each for each in missing if not _is_translated(ctx, module, words["succeeded"], each)]
     page = module.path.endswith((".tsx", ".jsx"))
     keeps = _ends_timer(func) if page else _keeps_state(ctx, module, func)
     passed = _passes_status_on(ctx, module, func)
@@ -189,58 +189,26 @@ def _says_otherwise(ctx: Context, module: Module, func: ir.Func, words: dict[str
     )
 
 
-_NEVER_SAID = {"completed", "complete", "success", "finished", "done", "ready"}
+def _is_translated(ctx: Context, module: Module, told: ir.Node, word: str) -> bool:
+    """Whether what is compared comes from a helper that takes `word` for another: `canceled` is "failed" there.
 
-
-def never_said(ctx: Context) -> Iterator[Finding]:
-    """Handlers of webhooks that wait for a word for success which the provider does not use."""
-    handlers = {(each.path, each.line) for each in ctx.of("webhook") if " /" in str(each.value)}
-    for route in ctx.routes:
-        if (route.module.path, route.node.line) not in handlers:
-            continue
-        for func in route.funcs:
-            words = {
-                lit.value: lit
-                for test in ir.find(func, ir.Bin)
-                if test.op in {"==", "==="} and _is_body_status(route.module, test.left)
-                for lit in [test.right]
-                if isinstance(lit, ir.Lit)
-            }
-            wrong = [each for each in words if each in _NEVER_SAID]
-            if wrong and "succeeded" not in _status_words(func):
-                message = (
-                    f"waits for the status {wrong[0]!r}, which the provider never sends: it says 'succeeded'"
-                )
-                yield finding(
-                    "stuck-status", route.module, words[wrong[0]], message, key=route.key, weight=74
-                )
-
-
-def _is_body_status(module: Module, node: ir.Node) -> bool:
-    """`payload.status`, where `payload` is the request's body, or `status` that is taken out of it beside its `id`.
-
-    What sends no `id` is not the provider.
+    A helper that hands the word over itself takes nothing from its caller.
     """
-    if isinstance(node, ir.Attr):
-        return node.name == "status" and of_body(module, node)
-    taken = (each for each in bindings_of(module, node) if each.keys == ("status",))
-    return any(
-        each.value is not None
-        and isinstance(each.node, ir.Assign)
-        and "id" in names_in(each.node.target)
-        and _is_body(module, each.value)
-        for each in taken
-    )
+    test = told.parent
+    asked = ir.root_of(test.left) if isinstance(test, ir.Bin) else None
+    values = [each.value for each in bindings_of(module, asked)] if asked is not None else []
+    calls = [call for value in values if value is not None for call in ir.find(value, ir.Call)]
+    first = [each.node for call in calls for each in ctx.program.functions_called(call)]
+    asking = [each for each in first if isinstance(each, ir.Func)]
+    parts = {*asking, *(each for func in asking for each in helpers_of(ctx, func))}
+    said = [lit for part in parts for lit in ir.find(part, ir.Lit) if lit.value == word]
+    tested = [each for each in said if isinstance(each.parent, ir.Bin | ir.Arr)]
+    keyed = any(each.key == word for part in parts for each in ir.find(part, ir.Prop))
+    return len(tested) == len(said) and (bool(tested) or keyed)
 
 
-def _is_body(module: Module, node: ir.Node) -> bool:
-    """Whether an expression is a request's body, or a variable that was set to it whole."""
-    whole = (each.value for each in bindings_of(module, node) if not each.keys)
-    parts = [node] if not isinstance(node, ir.Name) else [each for each in whole if each is not None]
-    return any(last_name(one) in {"json", "body"} for each in parts for one in ir.find(each, ir.Attr))
-
-
-def _status_words(func: ir.Func) -> dict[str, ir.Node]:
+def status_words(func: ir.Func) -> dict[str, ir.Node]:
+    """The words that a function compares a state with, each where it first does."""
     found: dict[str, ir.Node] = {}
     for test in ir.find(func, ir.Bin):
         if test.op in COMPARISONS and re.search(r"status|state", " ".join(names_in(test)), re.I):
@@ -279,7 +247,7 @@ def _bound(module: Module, name: ir.Name) -> list[ir.Node]:
 
 def _status_words_outer(func: ir.Func) -> bool:
     outer = ir.enclosing(func, ir.Func)
-    return outer is not None and "succeeded" in _status_words(outer) and bool(outer.name)
+    return outer is not None and "succeeded" in status_words(outer) and bool(outer.name)
 
 
 def _watches(ctx: Context, module: Module, func: ir.Func) -> bool:

@@ -22,8 +22,9 @@ from portraitist.audit.rules.states.error_answers import refusals_as_work
 from portraitist.audit.rules.states.handed_marks import handed_too_soon
 from portraitist.audit.rules.states.in_memory import kept_in_memory
 from portraitist.audit.rules.states.left_open import left_open
+from portraitist.audit.rules.states.never_said import never_said
 from portraitist.audit.rules.states.open_ends import open_ends
-from portraitist.audit.rules.states.outcomes import never_said, unknown_ends
+from portraitist.audit.rules.states.outcomes import unknown_ends
 from portraitist.audit.rules.states.own_runs import ended_by_its_run, ended_from_outside, never_done
 from portraitist.audit.rules.states.own_steps import steps_that_fail
 from portraitist.audit.rules.states.pages import polls_of_pages
