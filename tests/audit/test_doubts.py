@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from portraitist.audit.model import Finding
 from portraitist.audit.pipeline import Audit
 from portraitist.audit.rules.gravity import WORTH_PRINTING
@@ -40,6 +42,19 @@ export async function GET() {
   await db.from("jobs").update({ status: "canceled" }).in("id", data.map((each) => each.id));
   return Response.json({});
 }
+"""
+AGED = """
+import { db } from "@/lib/clients";
+const limit = new Date(Date.now() - 600_000);
+async function look() {
+  const { data } = await db.from("jobs").select("*").eq("status", "processing");
+  for (const job of data) {
+    if (new Date(job.COLUMN) < limit) {
+      await db.from("jobs").update({ status: "canceled" }).eq("id", job.id);
+    }
+  }
+}
+setInterval(look, 120_000);
 """
 DEAF_HOOK = """
 import { db } from "@/lib/clients";
@@ -122,12 +137,19 @@ def _open(audit_files: Auditor, said: str, files: dict[str, str]) -> list[Findin
     ]
 
 
-def test_canceled_work_that_a_sweep_ends_is_not_printed(audit_files: Auditor) -> None:
+def test_canceled_work_that_a_sweep_ends_is_not_grave(audit_files: Auditor) -> None:
     files = {"app/api/hook/route.ts": HOOK}
     left = _open(audit_files, "canceled", files)
-    assert [each.rank is None for each in left] == [False]
+    assert [each.weight >= WORTH_PRINTING for each in left] == [True]
     swept = _open(audit_files, "canceled", {**files, "app/api/cron/route.ts": SWEEP})
-    assert [each.rank is None for each in swept] == [True]
+    assert [each.weight >= WORTH_PRINTING for each in swept] == [False]
+
+
+@pytest.mark.parametrize(("column", "grave"), [("last_attempt_at", False), ("rank", True)])
+def test_old_work_that_a_timer_ends_is_not_grave(audit_files: Auditor, column: str, grave: bool) -> None:
+    aged = AGED.replace("COLUMN", column)
+    swept = _open(audit_files, "canceled", {"app/api/hook/route.ts": HOOK, "server/index.ts": aged})
+    assert [each.weight >= WORTH_PRINTING for each in swept] == [grave]
 
 
 def test_failures_that_a_route_asks_for_are_not_said_to_stay_open(audit_files: Auditor) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from portraitist.audit.model import Finding
 from portraitist.audit.pipeline import Audit
 from portraitist.audit.rules.gravity import WORTH_PRINTING
@@ -196,6 +198,26 @@ export async function enhance(image: string) {
   return replicate.run("a/b", { input: { image } });
 }
 """
+
+
+@pytest.mark.parametrize(
+    ("path", "printed"), [("app/gallery/page.tsx", True), ("app/api/better/route.ts", False)]
+)
+def test_an_action_that_only_the_api_calls_is_not_printed(
+    audit_files: Auditor, path: str, printed: bool
+) -> None:
+    guarded = """
+import { enhance } from "@/lib/actions";
+import { auth } from "@/auth";
+export async function POST(request: Request) {
+  if (!(await auth())) return new Response("", { status: 401 });
+  return Response.json(await enhance("a"));
+}
+"""
+    page = 'import { enhance } from "@/lib/actions";\nexport default () => <form action={enhance} />;'
+    files = {"lib/clients.ts": CLIENTS, "lib/actions.ts": ACTION, path: page if printed else guarded}
+    found = [each for each in audit_files(files).findings if each.path == "lib/actions.ts"]
+    assert [each.rank is not None for each in found if each.rule == "missing-auth"] == [printed]
 
 
 def test_an_action_below_a_guarded_page_is_not_printed(audit_files: Auditor) -> None:

@@ -74,6 +74,8 @@ def _next(audit_files: Auditor, path: str, route: str) -> Audit:
     ("data", "printed"),
     [
         ("usageCount: { increment: 1 }", False),
+        ("plays: sql`coalesce(${plays}, 0) + 1`", False),
+        ("plays: sql`${plays} * 2`", True),
         ('usageCount: { increment: 1 }, title: "taken"', True),
         ('title: "taken"', True),
     ],

@@ -14,6 +14,7 @@ from portraitist.audit.facts import db_chain, db_common, db_python, db_rest, db_
 from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.schema_classes import OPEN
 from portraitist.audit.facts.schema_text import DOCUMENT
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import fold, is_null
 from portraitist.audit.model import Place
@@ -148,13 +149,18 @@ _COLLECTIONS = {"collection", "collectionGroup", "doc", "document"}
 
 
 def _is_elsewhere(ctx: Context, statement: Statement) -> bool:
-    """Whether a statement speaks to a store of documents while every definition of that name is a table of rows."""
+    """Whether a statement speaks to a store of documents while every definition of that name is a table of rows.
+
+    Also of a batch, which is handed the document: `batch.set(userRef, …)`.
+    """
     node = statement.node
     if not isinstance(node, ir.Call) or any(
         each.source not in _RELATIONAL for each in ctx.tables[statement.table]
     ):
         return False
-    names = {db_common.call_name(each) for each in db_common.chain_calls(node)}
+    handed = [each.value for each in bindings_of(statement.module, node.args[0])] if node.args else []
+    chains = [node, *(each for each in handed if isinstance(each, ir.Call))]
+    names = {db_common.call_name(each) for chain in chains for each in db_common.chain_calls(chain)}
     return not _COLLECTIONS.isdisjoint(names) or any(_DOCUMENTS.search(each) for each in names)
 
 

@@ -6,6 +6,7 @@ A router is identified by the call that made it, wherever it travels: imports, p
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from portraitist.audit import ir
@@ -34,17 +35,19 @@ class Mounts:
         found = [f"{head}{prefix}" for prefix, up in entries for head in self.paths(up, depth + 1)]
         return list(dict.fromkeys(found))[:4]
 
-    def guards_of(self, router: ir.Node | None, path: str, before: int, depth: int = 0) -> list[Guard]:
-        """Guards put on the router or on a router above it that cover `path`."""
+    def guards_of(
+        self, router: ir.Node | None, path: str, is_before: Callable[[Guard], bool], depth: int = 0
+    ) -> list[Guard]:
+        """Guards that cover `path`, put on the router before it, or on a router above it."""
         if router is None or depth > 6:
             return []
         found = [
             guard
             for prefix, guard in self.guards.get(router, [])
-            if path.startswith(prefix.rstrip("*").rstrip("/")) and (guard[1].line <= before or depth)
+            if path.startswith(prefix.rstrip("*").rstrip("/")) and (depth or is_before(guard))
         ]
         for prefix, up in self.prefixes.get(router, []):
-            found.extend(self.guards_of(up, f"{prefix}{path}", before, depth + 1))
+            found.extend(self.guards_of(up, f"{prefix}{path}", is_before, depth + 1))
         return found
 
 

@@ -71,7 +71,7 @@ def _mounted(ctx: Context, mounts: Mounts, found: Registration) -> Iterator[Rout
     call = found.call
     made = creations(ctx, found.module, found.receiver)
     router = made[0] if made else None
-    above = mounts.guards_of(router, found.text, call.line)
+    above = mounts.guards_of(router, found.text, lambda guard: _is_before(ctx, found, guard))
     line = call.func.name_line if isinstance(call.func, ir.Attr) else call.line
     anchor = ir.Other(line, call.end, [])
     anchor.parent = call.parent
@@ -83,6 +83,16 @@ def _mounted(ctx: Context, mounts: Mounts, found: Registration) -> Iterator[Rout
         yield Route(
             method, path, found.module, anchor, tuple(found.handlers), (*above, *found.guards), "express"
         )
+
+
+def _is_before(ctx: Context, found: Registration, guard: Guard) -> bool:
+    """Whether a guard is put on a router before a route is: in another file, before the call of what puts that."""
+    module, node = guard
+    if module is found.module:
+        return node.line <= found.call.line
+    func = ir.enclosing(found.call, ir.Func)
+    sites = [each for each in ctx.program.callers.get(func, ()) if each.module is module] if func else []
+    return not sites or any(node.line <= each.call.line for each in sites)
 
 
 def _path_and_receiver(call: ir.Call, func: ir.Attr) -> tuple[ir.Node | None, ir.Node]:

@@ -92,7 +92,7 @@ def _mounted(
     made = creations(ctx, module, decorator.func.obj)
     router = made[0] if made else None
     own = _own_prefix(ctx, module, router, _made_by(ctx, module, decorator.func.obj, router))
-    above = mounts.guards_of(router, text, 10**9)
+    above = mounts.guards_of(router, text, lambda _: True)
     for prefix in mounts.paths(router):
         for method in methods:
             whole = normalise(f"{prefix}/{own}/{text}", ending=True)

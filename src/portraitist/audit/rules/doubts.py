@@ -18,6 +18,7 @@ from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import helpers_of, live_statements, runs_in_browser
 from portraitist.audit.rules.judged import is_printed
 from portraitist.audit.rules.names.run_by_nobody import is_run_by_nobody
+from portraitist.audit.rules.open_ways.meant import counts_visits
 from portraitist.audit.rules.read_columns import is_read
 
 DEPTH = 3
@@ -179,12 +180,28 @@ _ACTION = re.compile(r"ACTION (\w+)")
 
 
 def _may_be_unused(ctx: Context, finding: Finding) -> bool:
-    """A server action that no other file names: what no page imports, Next may not serve."""
+    """A server action that no other file names but routes of the API: what no page imports, Next may not serve."""
     named = _ACTION.match(finding.message)
     if named is None:
         return False
     word = re.compile(rf"\b{named.group(1)}\b")
-    return not any(word.search(each.file.text) for each in ctx.live if each.path != finding.path)
+    others = [each for each in ctx.live if each.path != finding.path and not _OF_API.search(each.path)]
+    return not any(word.search(each.file.text) for each in others)
+
+
+_OF_API = re.compile(r"(^|/)(pages/api/|app/(?:.*/)?route\.[jt]sx?$)")
+
+
+def _only_counts(ctx: Context, finding: Finding) -> bool:
+    """What is changed is how often something was looked at, and nothing else: whoever looks may do so."""
+    inside = set(_functions(ctx, finding))
+    table = re.search(r" changes (\S+) by ", finding.message)
+    asked = [
+        each
+        for each in live_statements(ctx, "write")
+        if table is not None and each.table == table.group(1) and each.func in inside
+    ]
+    return bool(asked) and all(each.func is not None and counts_visits(each.func, each) for each in asked)
 
 
 _OWNER = re.compile(r"without (\w+)")
@@ -303,7 +320,7 @@ def _is_asked_for(ctx: Context, finding: Finding) -> bool:
 _DOUBTS: dict[str, tuple[Callable[[Context, Finding], bool], ...]] = {
     "missing-auth": (_may_deny, _is_for_all, _is_declared, _is_called_back, _may_be_unused, _is_left_behind),
     "webhook-unverified": (_may_deny,),
-    "idor": (_is_for_all, _is_of_others, _may_compare),
+    "idor": (_is_for_all, _is_of_others, _may_compare, _only_counts),
     "fallback-swallow": (_is_meant,),
     "blind-post-retry": (_may_be_refused,),
     "stuck-status": (_may_be_swept,),

@@ -76,13 +76,13 @@ PRINTED = (
     ),
     Kind("temporary-url-persisted", r"^when the copy fails"),
     Kind("stuck-status", r"stays as it is here when"),
-    Kind("stuck-status", r"^canceled of the provider is not handled"),
     Kind("stuck-status", r"^only the (webhook|task)\b"),
     Kind("undefined-name", r"used and defined nowhere"),
     Kind("broken-import", r"does not exist", path=_SCRIPTED),
     Kind("broken-import", r"is not exported by"),
     Kind("clears-working-model", r""),
-    Kind("client-exposed-token", r"answers with"),
+    Kind("client-exposed-token", r"answers with a part of"),
+    Kind("client-exposed-token", r"answers with", unless=r"a part of"),
     Kind("client-exposed-token", r"is put into the browser's bundle"),
     Kind(
         "client-exposed-token", r"(REPLICATE|SERVICE_?ROLE|STRIPE_SECRET)\w* is a secret in a public variable"

@@ -18,12 +18,38 @@ _EXITS = {"exit", "quit", "_exit", "abort"}
 
 
 def never_leave(ctx: Context, decorator: ir.Node, call: ProviderCall) -> bool:
-    """Whether a decorator repeats for certain errors, and the function lets none of these out.
+    """Whether a decorator repeats for errors none of which the function lets out.
 
-    `@retry(retry=retry_if_exception_type(httpx.RequestError))` above `except httpx.RequestError: raise ApiError(…)`.
+    `@retry(retry=retry_if_exception_type(httpx.RequestError))` above `except httpx.RequestError: raise ApiError(…)`;
+    any decorator above `except Exception: return None`.
     """
     wanted = _repeated_for(decorator)
+    if _keeps_all(call) and not _asks_for_results(decorator):
+        return True
     return bool(wanted) and all(_is_turned(ctx, call, each, wanted) for each in wanted)
+
+
+def _keeps_all(call: ProviderCall) -> bool:
+    """Whether a handler around a call takes every error, and neither it nor those beside it throw or call anything
+    that might."""
+    return any(
+        any(not types or {last_name(one) for one in types} & _ANY for types in taken)
+        and not any(_lets_out(each) for each in attempt.handlers)
+        for attempt in _attempts(call)
+        for taken in [[_types(each.catches) for each in attempt.handlers]]
+    )
+
+
+def _lets_out(handler: ir.Handler) -> bool:
+    """Whether a handler throws, or tries again by a call: `raise self.retry()`."""
+    throws = any(each.throws for each in ir.find(handler, ir.Return))
+    return throws or any("retry" in last_name(each.func).lower() for each in ir.find(handler, ir.Call))
+
+
+def _asks_for_results(decorator: ir.Node) -> bool:
+    """Whether a decorator repeats by what was given back, too: `retry_if_result(lambda made: made is None)`."""
+    named = {last_name(each.func) for each in ir.find(decorator, ir.Call)}
+    return bool(named & {"retry_if_result", "retry_if_not_result", "on_predicate", "retry_on_result"})
 
 
 def _repeated_for(decorator: ir.Node) -> set[str]:

@@ -64,6 +64,12 @@ def _is_count(name: str, *, uses: bool) -> bool:
 
 
 def _is_raised(node: ir.Node) -> bool:
+    if isinstance(node, ir.Lit):
+        return isinstance(node.value, str) and _ONE_MORE.search(node.value) is not None
     return (isinstance(node, ir.Bin) and node.op == "+") or (
         isinstance(node, ir.Prop) and node.key in {"increment", "$inc"}
     )
+
+
+_ONE_MORE = re.compile(r"\+\s*1\s*$")
+"""What a text of SQL ends with that raises a column: sql`${songs.plays} + 1`."""

@@ -17,10 +17,11 @@ from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.state_words import STATE
 from portraitist.audit.rules.states.marks import Mark, marks, writers
 from portraitist.audit.rules.states.ways_in import tops
-from portraitist.audit.rules.syntax import in_handler
+from portraitist.audit.rules.syntax import ORDER, in_handler
 
 AGE = re.compile(
-    r"created_?at|updated_?at|started_?at|elapsed|stale|timed?_?out|minutes|expire|deadline", re.I
+    r"created_?at|updated_?at|attempt(ed)?_?at|started_?at|elapsed|stale|timed?_?out|minutes|expire|deadline",
+    re.I,
 )
 
 
@@ -124,8 +125,19 @@ def _is_swept(ctx: Context, table: str) -> bool:
 
 
 def _asks_age(statement: Statement) -> bool:
-    """Whether rows are asked for that are older than something: by a column's name, or `.lt("created_at", …)`."""
+    """Whether rows are asked for that are older than something: by a column's name, or `.lt("created_at", …)`.
+
+    Or those that are found are compared: `if (new Date(job.startedAt) < limit)`.
+    """
     if any(AGE.search(snake(each)) for each in statement.where):
+        return True
+    compared = ir.find(statement.func, ir.Bin) if statement.func is not None else ()
+    if any(
+        AGE.search(snake(attr.name))
+        for each in compared
+        if each.op in ORDER
+        for attr in ir.find(each, ir.Attr)
+    ):
         return True
     older = (each for each in ir.find(statement.node, ir.Call) if last_name(each.func) in {"lt", "lte"})
     return any(AGE.search(ir.text_of(each.args[0]) or "") for each in older if each.args)
