@@ -13,7 +13,9 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Fact, Finding, Place
 from portraitist.audit.rules.base import finding, names_in
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.missing_packages import missing_packages
 from portraitist.audit.rules.names.undefined import has_dynamic_names
+from portraitist.audit.rules.unread_settings import unread_settings
 
 _ASSET = re.compile(
     r"\.(css|scss|sass|less|svg|png|jpe?g|webp|gif|json|md|mdx|txt|woff2?|mp4|html|graphql|wasm|vue|svelte|astro|yaml|yml)(\?\w+)?$"
@@ -29,8 +31,10 @@ def broken_import(ctx: Context) -> Iterator[Finding]:
     """An import of a file of this repository that does not exist, or of a name it does not export.
 
     Generated files, assets, submodules and imports inside `try` are left out; a name that may come through a star is
-    not judged. In a file that nothing imports it weighs little, and says so.
+    not judged. In a file that nothing imports it weighs little, and says so. Also packages that nothing lists
+    (`missing_packages`).
     """
+    yield from missing_packages(ctx)
     for module in ctx.live:
         for each in _broken(ctx, module):
             if module.path in ctx.dead_modules:
@@ -221,7 +225,11 @@ def _is_second_name(ctx: Context, fact: Fact) -> bool:
 
 
 def env_unused(ctx: Context) -> Iterator[Finding]:
-    """A variable in an example file that nothing reads, or a field of pydantic's settings that nothing else names."""
+    """A variable in an example file that nothing reads, or a field of pydantic's settings that nothing else names.
+
+    Also what another class takes from the environment for nobody (`unread_settings`).
+    """
+    yield from unread_settings(ctx)
     for fact in ctx.of("env.unused"):
         yield Finding(
             "env-unused",

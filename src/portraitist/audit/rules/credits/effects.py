@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.calls import arguments
 from portraitist.audit.rules.base import last_name, live_statements
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning, signs_of
+from portraitist.audit.rules.credits.handed import handed_in
 from portraitist.audit.rules.credits.learned import is_learned
 from portraitist.audit.rules.credits.ledger import named_kinds
 
@@ -43,14 +44,11 @@ def balance_effects(ctx: Context) -> dict[ir.Func, list[Effect]]:
         about = CREDIT.search(snake(statement.table))
         for use in statement.columns if not statement.insert and statement.func is not None else ():
             if about or CREDIT.search(snake(use.column)) or is_learned(ctx, statement, use.column):
-                for sign in sorted(
-                    {meaning(use.column, each) for each in signs_of(ctx, statement, use)} - {""}
-                ):
-                    _note(
-                        found,
-                        statement.func,
-                        Effect(sign, statement.node, f"{statement.table}.{use.column}", _amounts(use.node)),
-                    )
+                for effect in _moved(ctx, statement, use, statement.node):
+                    _note(found, statement.func, effect)
+                for call, handed in handed_in(ctx, statement, use):
+                    for effect in _moved(ctx, statement, handed, call):
+                        _note(found, call.within, effect)
     for _, kind, name, node in ctx.once(all_changes):
         value = node.value if isinstance(node, ir.Assign | ir.Prop) else None
         _note(found, node.within, Effect(kind, node, name, _amounts(value)))
@@ -62,6 +60,12 @@ def balance_effects(ctx: Context) -> dict[ir.Func, list[Effect]]:
                 for kind in set(named_kinds(call)) & {"give", "take"}:
                     _note(found, call.within, Effect(kind, call, named, tuple(asked_for(call))))
     return found
+
+
+def _moved(ctx: Context, statement: Statement, use: ColumnUse, node: ir.Node) -> Iterator[Effect]:
+    """By what a column is raised or lowered, at the node that does it."""
+    for sign in sorted({meaning(use.column, each) for each in signs_of(ctx, statement, use)} - {""}):
+        yield Effect(sign, node, f"{statement.table}.{use.column}", _amounts(use.node))
 
 
 def _told(given: ir.Node) -> Iterator[str]:

@@ -19,6 +19,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, last_name, live_statements
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, balance, is_balance, meaning
+from portraitist.audit.rules.credits.handed import handed_in
 from portraitist.audit.rules.credits.unmatched import unmatched
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import outermost
@@ -45,16 +46,25 @@ def raced(ctx: Context) -> Iterator[Finding]:
             use = each if not statement.insert else _replaced(statement, each) if name else None
             if not name or use is None:
                 continue
-            module = ctx.program.modules[use.path]
-            less = _difference(module, use.node)
-            more = _difference(module, use.node, op="+") if less is None else None
-            if more is not None and _is_raised(statement, use, name):
-                yield from _raised(ctx, statement, module, use, more)
-            if less is None or meaning(name, "take") != "take" or not is_balance(name, "take", less):
-                continue
-            read = _read_apart(ctx, statement, use, less)
-            if read is not None:
-                yield _found(module, statement.node, f"{statement.table}.{use.column}", use.line, read)
+            yield from _written_back(ctx, statement, name, use, statement.node)
+            for call, handed in handed_in(ctx, statement, use):
+                yield from _written_back(ctx, statement, name, handed, call)
+
+
+def _written_back(
+    ctx: Context, statement: Statement, name: str, use: ColumnUse, node: ir.Node
+) -> Iterator[Finding]:
+    """A balance that is set to what was read less or more a number: by a statement, or by what a helper is handed."""
+    module = ctx.program.modules[use.path]
+    less = _difference(module, use.node)
+    more = _difference(module, use.node, op="+") if less is None else None
+    if more is not None and _is_raised(statement, use, name):
+        yield from _raised(ctx, statement, use, more, node)
+    if less is None or meaning(name, "take") != "take" or not is_balance(name, "take", less):
+        return
+    read = _read_apart(ctx, statement, use, less)
+    if read is not None:
+        yield _found(module, node, f"{statement.table}.{use.column}", use.line, read)
 
 
 def _replaced(statement: Statement, use: ColumnUse) -> ColumnUse | None:
@@ -100,17 +110,17 @@ def _is_raised(statement: Statement, use: ColumnUse, name: str) -> bool:
 
 
 def _raised(
-    ctx: Context, statement: Statement, module: Module, use: ColumnUse, more: ir.Node
+    ctx: Context, statement: Statement, use: ColumnUse, more: ir.Node, node: ir.Node
 ) -> Iterator[Finding]:
     """A balance that is read and written back as a sum."""
     read = _read_apart(ctx, statement, use, more)
     if read is None:
         return
-    name = f"{statement.table}.{use.column}"
+    module, name = ctx.program.modules[use.path], f"{statement.table}.{use.column}"
     message = f"{name} is read and written back as a sum: what is taken or given in between is undone"
-    own = module is statement.module
-    yield finding("credit-before-check", module, statement.node, message, key=f"raised {name}", weight=BARELY,
-                  line=statement.line if own else use.line, end=statement.end if own else use.line,
+    own = module is statement.module or node is not statement.node
+    yield finding("credit-before-check", module, node, message, key=f"raised {name}", weight=BARELY,
+                  line=node.line if own else use.line, end=node.end if own else use.line,
                   evidence=[Place(module.path, read.line)])  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding
 
-_OF_ANY = frozenset(dir(type)) | frozenset(dir(object))
+OF_ANY = frozenset(dir(type)) | frozenset(dir(object))
 _PLAIN = {"object", "ABC", "abc.ABC", "Protocol"}
 _MAKES = re.compile(r"__getattr__|__getattribute__|\bsetattr\(|__dict__|\bhasattr\(")
 
@@ -29,7 +29,7 @@ def missing_methods(ctx: Context) -> Iterator[Finding]:
         lacking: dict[ir.Class, list[ir.Call]] = {}
         for call in module.all(ir.Call) if module.language == "python" else ():
             owner = _class_of(ctx, module, call)
-            if owner is not None and _lacks(ctx, *owner, _asked(call)):
+            if owner is not None and lacks(ctx, *owner, _asked(call)):
                 lacking.setdefault(owner[1], []).append(call)
         for cls, calls in lacking.items():
             names = list(dict.fromkeys(_asked(each) for each in calls))
@@ -49,7 +49,7 @@ def _asked(call: ir.Call) -> str:
 def _class_of(ctx: Context, module: Module, call: ir.Call) -> tuple[Module, ir.Class] | None:
     """The class of this repository of which, or of whose instance, a call asks what nothing here defines."""
     func = call.func
-    if not isinstance(func, ir.Attr) or not isinstance(func.obj, ir.Name) or func.name in _OF_ANY:
+    if not isinstance(func, ir.Attr) or not isinstance(func.obj, ir.Name) or func.name in OF_ANY:
         return None
     if func.obj.id in {"self", "cls"} or ctx.program.functions_called(call):
         return None
@@ -60,21 +60,21 @@ def _class_of(ctx: Context, module: Module, call: ir.Call) -> tuple[Module, ir.C
     return (owner.module, owner.node) if ctx.role_at(module, call) in LIVE_ROLES else None
 
 
-def _lacks(ctx: Context, module: Module, cls: ir.Class, name: str) -> bool:
+def lacks(ctx: Context, module: Module, cls: ir.Class, name: str, *, models: bool = False) -> bool:
     """Whether a class that nothing extends and its bases, all of this repository, have no member of a name."""
     pending, seen = [(module, cls)], {cls}
     while pending:
         where, each = pending.pop()
         if (
             _hands_over_another(each)
-            or each.decorators
+            or (each.decorators and not (models and _keeps_fields(each)))
             or _MAKES.search(where.file.text)
             or where.errors
             or _has(where, each, name)
         ):
             return False
         for base in each.bases:
-            if ir.dotted(base) in _PLAIN:
+            if ir.dotted(base) in _PLAIN or (models and _is_model(where, each, base)):
                 continue
             found = ctx.program.resolve(where, base)
             known = [(one.module, one.node) for one in found if isinstance(one.node, ir.Class)]
@@ -86,6 +86,29 @@ def _lacks(ctx: Context, module: Module, cls: ir.Class, name: str) -> bool:
     return not ctx.program.subclasses.get(cls.name) and not any(
         _set_from_outside(each, name) for each in ctx.modules
     )
+
+
+def _keeps_fields(cls: ir.Class) -> bool:
+    """Whether a class's decorators leave its members as they stand."""
+    return all(
+        _DATA.match(ir.dotted(each.func if isinstance(each, ir.Call) else each)) for each in cls.decorators
+    )
+
+
+_DATA = re.compile(r"^(dataclasses\.)?dataclass$")
+
+
+def _is_model(module: Module, cls: ir.Class, base: ir.Node) -> bool:
+    """Whether a base is pydantic's, and the class takes no fields that it does not name."""
+    if (
+        ir.dotted(base).rpartition(".")[2] not in {"BaseModel", "BaseSettings"}
+        or "pydantic" not in module.file.text
+    ):
+        return False
+    return _TAKES_MORE.search(module.file.text) is None
+
+
+_TAKES_MORE = re.compile(r"""extra["']?\s*[:=]\s*(["']allow|\w*\.?Extra\.allow|Extra\.allow)""")
 
 
 def _hands_over_another(cls: ir.Class) -> bool:

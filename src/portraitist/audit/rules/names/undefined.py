@@ -13,6 +13,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.names.after_failure import read_after_failure
 from portraitist.audit.rules.names.ambient import is_declared
+from portraitist.audit.rules.names.missing_fields import missing_fields
 from portraitist.audit.rules.names.missing_members import missing_methods
 from portraitist.audit.rules.names.unbound import read_too_early
 
@@ -46,11 +47,12 @@ def undefined_name(ctx: Context) -> Iterator[Finding]:
     (`"cover" in dir()`) is left alone. Names that a template, a bundler, automatic imports, a star
     import or ambient declarations (`ambient`) may provide are not judged. In Python also a local name that is read
     before it can have a value, in every file (`unbound`), one that a failure leaves without (`after_failure`), and
-    methods that a class of the repository does not have (`missing_members`).
+    methods and fields that a class of the repository does not have (`missing_members`, `missing_fields`).
     """
     yield from read_too_early(ctx)
     yield from read_after_failure(ctx)
     yield from missing_methods(ctx)
+    yield from missing_fields(ctx)
     touching = {each.path for each in ctx.of("file.touches_replicate")}
     touching |= {each.module.path for each in ctx.routes if each.is_http}
     provided = any(

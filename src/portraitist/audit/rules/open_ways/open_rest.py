@@ -20,6 +20,7 @@ from portraitist.audit.rules.credits.changes import CREDIT
 from portraitist.audit.rules.credits.granted import proves_payment
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import memory, open_answers, open_data, scripts
+from portraitist.audit.rules.open_ways.known_only import only_of_members
 from portraitist.audit.rules.open_ways.open_answers import Told
 from portraitist.audit.rules.open_ways.open_rows import FOR_ALL, counts
 from portraitist.audit.rules.requests import below, is_given, within_reach
@@ -38,7 +39,7 @@ _OWN_DOING = re.compile(
 def rest(ctx: Context, route: Route, worked: dict[str, Route]) -> Iterator[Finding]:
     """The first that an open route does of what is looked for here; `worked` are the tables of open paid work.
 
-    Not where anything on the way asks, or may know, who calls.
+    Not where anything on the way asks, or may know, who calls; there it is looked whom it asks (`known_only`).
     """
     meant = open_data.is_meant_open(route)
     signs = open_answers.signs_for(ctx, route)
@@ -46,13 +47,18 @@ def rest(ctx: Context, route: Route, worked: dict[str, Route]) -> Iterator[Findi
         yield finding("missing-auth", *route.home, f"{route.key} {signs[0]}", key=route.key, weight=signs[2],
                       end=unguarded(route, [signs[1]]), evidence=[signs[1]])  # fmt: skip
         return
-    if (meant and not _ADDS.search(route.path)) or open_data.may_refuse(ctx, route):
+    if meant and not _ADDS.search(route.path):
         return
     ways = within_reach(ctx, route)
-    if any(asks_who(ctx, each) or open_data.knows_who(ctx, each) for each in ways):
-        return
-    told = _registers(ctx, route) if meant else _first(ctx, route, ways, worked)
-    if told is not None:
+    known = open_data.may_refuse(ctx, route) or any(
+        asks_who(ctx, each) or open_data.knows_who(ctx, each) for each in ways
+    )
+    told = None
+    if not known:
+        told = _registers(ctx, route) if meant else _first(ctx, route, ways, worked)
+    if told is None:
+        yield from only_of_members(ctx, route)
+    else:
         does, at, weight = told
         yield finding("missing-auth", *route.home, f"{route.key} {does}", key=route.key, weight=weight,
                       end=unguarded(route, [at]), evidence=[at])  # fmt: skip

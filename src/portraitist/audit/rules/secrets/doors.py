@@ -15,7 +15,7 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.base import finding, last_name, names_in, runs_in_browser
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.secrets.signing import refused
 from portraitist.audit.rules.syntax import leaves_within
@@ -95,12 +95,43 @@ _OF_WORDS = re.compile(r"bcrypt|argon|passw|pwd|crypt|scrypt", re.I)
 
 
 def _put_in(module: Module) -> Iterator[Finding]:
-    """`bcrypt.hash("password123", 10)`: a password that accounts are made with, whoever runs the seed. JSON only."""
+    """`bcrypt.hash("password123", 10)`: a password that accounts are made with, whoever runs the seed. JSON only.
+
+    Also an account of the office that is written down whole: `{ username: "admin", password: "…", isAdmin: true }`.
+    """
     for call in module.calls(_HASHES):
         text = ir.text_of(call.args[0]) if call.args else None
         if text and len(text) > 3 and not _NO_WORD.search(text) and _OF_WORDS.search(ir.dotted(call.func)):
             message = "accounts are made with a password that everybody who reads this code knows"
             yield finding("secret-in-repo", module, call, message, key=f"made {call.line}", weight=BARELY)
+
+    browser = module.path.endswith((".tsx", ".jsx", ".html")) or runs_in_browser(module)
+    for entry in (
+        ()
+        if browser or module.role != "src" or _FOR_TESTS.search(module.path)
+        else module.entries.get("password", ())
+    ):
+        text, whole = ir.text_of(entry.value), entry.parent
+        known = isinstance(whole, ir.Obj) and text and len(text) > 3 and not _NO_WORD.search(text)
+        if known and isinstance(whole, ir.Obj) and _is_of_office(whole):
+            message = (
+                "an account of the office is made with a password that everybody who reads this code knows"
+            )
+            yield finding("secret-in-repo", module, entry, message, key=f"office {entry.line}", weight=BARELY)
+
+
+def _is_of_office(account: ir.Obj) -> bool:
+    """Whether an object is an account with a name and with more rights than others, all of it written down."""
+    named = any(ir.text_of(account.get(key)) for key in ("username", "email", "login"))
+    return named and any(
+        (isinstance(each.value, ir.Lit) and each.value.value is True and _OFFICE.match(snake(each.key or "")))
+        or (each.key == "role" and _OFFICE.match(f"is_{(ir.text_of(each.value) or '').lower()}"))
+        for each in account.props
+    )
+
+
+_FOR_TESTS = re.compile(r"test|mock|fixture|demo|example", re.I)
+_OFFICE = re.compile(r"^is_(super_?)?(admin|administrator|staff|superuser|owner)$")
 
 
 def _holders(ctx: Context, module: Module, line: int, key: str) -> Iterator[tuple[Module, str]]:

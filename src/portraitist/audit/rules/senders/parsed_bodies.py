@@ -1,8 +1,9 @@
 """Part of the rule on webhooks' handlers: signatures that are checked over a body which Express has parsed before.
 
 A payment service signs the bytes that it sends. Once `express.json()` has read them nothing reads them again, so that
-a parser of raw bodies that is registered behind it is passed over. What stands in a function of its own, or under a
-test, is left alone: in which order that runs is not known.
+a parser of raw bodies that is registered behind it is passed over. A function that registers routes is followed to
+the one place that runs it. A parser in another function, or under a test, is left alone: in which order that runs is
+not known.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from portraitist.audit.rules.base import finding, last_name
 _CHECKS = {"constructEvent", "constructEventAsync"}
 _PARSERS = {"express", "bodyParser", "body_parser"}
 _DEPTH = 3
-Registered = tuple[Module, ir.Call]
+Registered = tuple[Module, ir.Call, list[ir.Node]]
 
 
 def parsed_bodies(ctx: Context) -> Iterator[Finding]:
@@ -65,8 +66,8 @@ def _read_before(ctx: Context, route: Route, check: Place) -> Iterator[Finding]:
         for each in route.module.calls(ctx.words.route_methods)
         if isinstance(each.func, ir.Attr) and each.func.name_line == route.node.line
     ]
-    for module, call in _above(ctx, route.module, own[0], 0) if own else ():
-        parsers = [each for each in module.calls({"use"}) if _stands_before(ctx, module, each, call)]
+    for module, call, routers in _above(ctx, route.module, own[0], 0) if own else ():
+        parsers = [each for each in module.calls({"use"}) if _stands_before(ctx, module, each, call, routers)]
         for parser in parsers:
             raw = [each for each in parsers if _takes_raw(each)]
             if not _parses(parser) or any(each.line <= parser.line for each in raw):
@@ -83,12 +84,29 @@ def _read_before(ctx: Context, route: Route, check: Place) -> Iterator[Finding]:
 
 
 def _above(ctx: Context, module: Module, call: ir.Call, depth: int) -> Iterator[Registered]:
-    """A registration, and the ones by which its router is mounted."""
-    yield module, call
+    """A registration and what it is made on, and the ones by which its router is mounted."""
     own = _owners(ctx, module, call)
+    yield module, call, own
+    yield from _run_by(ctx, module, call, own, depth)
     for where, use, mounted in ctx.once(_mounting) if depth < _DEPTH else ():
         if any(each in own for each in mounted):
             yield from _above(ctx, where, use, depth + 1)
+
+
+def _run_by(
+    ctx: Context, module: Module, call: ir.Call, own: list[ir.Node], depth: int
+) -> Iterator[Registered]:
+    """The calls that run the function in which something is registered: `registerRoutes(app)`, `(async () => …)()`."""
+    func = call.within
+    if func is None or depth >= _DEPTH:
+        return
+    if isinstance(func.parent, ir.Call) and func.parent.func is func:
+        runs = [(module, func.parent)]
+    else:
+        runs = [(each.module, each.call) for each in ctx.program.callers.get(func, [])]
+    for where, run in runs if len(runs) == 1 else ():
+        yield where, run, own
+        yield from _run_by(ctx, where, run, own, depth + 1)
 
 
 def _mounting(ctx: Context) -> list[tuple[Module, ir.Call, list[ir.Node]]]:
@@ -105,13 +123,12 @@ def _owners(ctx: Context, module: Module, call: ir.Call) -> list[ir.Node]:
     return creations(ctx, module, call.func.obj) if isinstance(call.func, ir.Attr) else []
 
 
-def _stands_before(ctx: Context, module: Module, use: ir.Call, call: ir.Call) -> bool:
+def _stands_before(ctx: Context, module: Module, use: ir.Call, call: ir.Call, routers: list[ir.Node]) -> bool:
     """Whether something is put on the same object in front of a registration, in any case."""
     if use.line >= call.line or use.within is not call.within:
         return False
     tested = any(isinstance(each, ir.If | ir.Try | ir.Cond | ir.Loop) for each in ir.ancestors(use))
-    own = _owners(ctx, module, call)
-    return not tested and any(each in own for each in _owners(ctx, module, use))
+    return not tested and any(each in routers for each in _owners(ctx, module, use))
 
 
 def _takes_raw(use: ir.Call) -> bool:
