@@ -15,6 +15,7 @@ from portraitist.audit.rules.base import finding, names_in
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.missing_packages import missing_packages
 from portraitist.audit.rules.names.undefined import has_dynamic_names
+from portraitist.audit.rules.syntax import is_tried
 from portraitist.audit.rules.unread_settings import unread_settings
 
 _ASSET = re.compile(
@@ -45,7 +46,7 @@ def broken_import(ctx: Context) -> Iterator[Finding]:
 
 def _broken(ctx: Context, module: Module) -> Iterator[Finding]:
     for each in module.all(ir.Import):
-        if each.type_only or _ASSET.search(each.module) or _MADE.search(each.module) or _may_fail(each):
+        if each.type_only or _ASSET.search(each.module) or _MADE.search(each.module) or is_tried(each):
             continue
         if _fetched_apart(ctx, each.module):
             continue
@@ -57,16 +58,6 @@ def _broken(ctx: Context, module: Module) -> Iterator[Finding]:
                 yield finding("broken-import", module, each, message, key=each.module, weight=41)
         elif path in ctx.program.modules:
             yield from _missing_names(ctx, module, each, ctx.program.modules[path])
-
-
-def _may_fail(node: ir.Import) -> bool:
-    """Whether an import stands in a `try` whose handler takes care of its absence."""
-    inside: ir.Node = node
-    for each in ir.ancestors(node):
-        if isinstance(each, ir.Try) and each.handlers and inside in each.body:
-            return True
-        inside = each
-    return False
 
 
 def _fetched_apart(ctx: Context, specifier: str) -> bool:

@@ -15,6 +15,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.syntax import is_tried
 
 _PYTHON = {
     "replicate": "replicate",
@@ -95,7 +96,7 @@ def missing_packages(ctx: Context) -> Iterator[Finding]:
         named = python if module.language == "python" else script
         for each in module.all(ir.Import) if named and module.role == "src" else ():
             package = _package(module, each)
-            if not package or _is_named(module, package, named) or _may_fail(each):
+            if not package or _is_named(module, package, named) or is_tried(each):
                 continue
             if ctx.program.resolver.resolve(module.path, each.module, module.language) is None:
                 told.setdefault(package, []).append((module, each))
@@ -152,7 +153,3 @@ def _installs(text: str) -> bool:
         (each[1].split() for each in _INSTALLS.finditer(text)) if "install" in text or " add" in text else ()
     )
     return any(not _NO_PACKAGE.match(word.strip("\"'`[](),")) for words in found for word in words)
-
-
-def _may_fail(node: ir.Import) -> bool:
-    return any(isinstance(each, ir.Try) for each in ir.ancestors(node))

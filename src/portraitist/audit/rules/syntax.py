@@ -53,6 +53,16 @@ def is_next_round(node: ir.Node) -> bool:
     return isinstance(node, ir.Other) and node.kind == "continue_statement"
 
 
+def is_tried(node: ir.Node) -> bool:
+    """Whether a statement stands in a `try` whose handlers take care of its failure."""
+    inside: ir.Node = node
+    for each in ir.ancestors(node):
+        if isinstance(each, ir.Try) and each.handlers and inside in each.body:
+            return True
+        inside = each
+    return False
+
+
 def way_out(handler: ir.Handler) -> ir.Return | None:
     """The return or throw by which a handler plainly ends."""
     return next((each for each in handler.body if isinstance(each, ir.Return)), None)
