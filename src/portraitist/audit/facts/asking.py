@@ -210,6 +210,12 @@ def _said(node: ir.If | ir.Return) -> ir.Node:
     return node.test if isinstance(node, ir.If) else node.value or node
 
 
+def answers_secret(ctx: Context, func: ir.Func) -> bool:
+    """Whether a helper answers if what was sent is a secret of the server."""
+    module = ctx.program.module_of[func]
+    return any(_holds_secret(ctx, module, each) for each in returns(func))
+
+
 def _only_where_set(node: ir.If | ir.Return, name: str) -> bool:
     """`if (secret) { … }` around, or `secret && …` in the test itself.
 
