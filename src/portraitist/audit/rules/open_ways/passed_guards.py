@@ -98,7 +98,9 @@ def _does(ctx: Context, way: Way, route: Route) -> str:
     statement = way.deed.statement
     if statement is None:
         return ""
-    goes_on = _TIMERS.search(route.path) and statement.table in _changed(ctx, route)
+    goes_on = (
+        statement.kind == "read" and _TIMERS.search(route.path) and statement.table in _changed(ctx, route)
+    )
     return f"{DOES['write' if goes_on else statement.kind]} {statement.table}"
 
 
