@@ -119,6 +119,21 @@ def asks_for_own(call: ir.Call, ids: set[str]) -> bool:
     return len(given) > 1 and any(each & ids for each in given) and asked
 
 
+def is_narrowed(ctx: Context, statement: Statement) -> bool:
+    """`query = query.eq("user_id", who)` of a query that was begun without; where only sometimes, `loosely` tells."""
+    held, func = ir.enclosing(statement.node, ir.Assign), statement.func
+    names = variables_in(held.target) if held is not None and held.within is func else set()
+    calls = ir.find(func, ir.Call) if func is not None and names else ()
+    return any(
+        isinstance(call.func, ir.Attr)
+        and call.func.name in {"eq", "match", "filter"}
+        and isinstance(call.func.obj, ir.Name)
+        and call.func.obj.id in names
+        and snake((ir.text_of(call.args[0]) or "") if call.args else "") in ctx.words.owner_columns
+        for call in calls
+    )
+
+
 def is_checked(ctx: Context, func: ir.Func, ids: set[str], line: int = 0) -> bool:
     """Whether a function asks a helper whose something is, by an id, an owner or the row itself; before a line."""
     before = [call for call in ir.find(func, ir.Call) if not line or call.line < line]

@@ -40,6 +40,7 @@ from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.others.checks import (
     WHO_ASKS,
     is_checked,
+    is_narrowed,
     names_of_ids,
     tests_owner,
     tests_payment,
@@ -365,7 +366,8 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
 
     So do the functions around it: what a handler has asked holds in the callback of its transaction.
     """
-    if any(identity.is_asker(statement.module, node) for _, node in statement.where_values):
+    mine = any(identity.is_asker(statement.module, node) for _, node in statement.where_values)
+    if mine or is_narrowed(ctx, statement):
         return True  # `Order.tailor_id == current_user.id`: whatever the column is called
     ids = names_of_ids(statement)
     around = [each for each in ir.ancestors(statement.node) if isinstance(each, ir.Func)]
