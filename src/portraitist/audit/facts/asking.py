@@ -12,6 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts import denial
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.bindings import bindings_of, visible
+from portraitist.audit.link.calls import returns
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside
 
@@ -209,6 +210,12 @@ def _said(node: ir.If | ir.Return) -> ir.Node:
     return node.test if isinstance(node, ir.If) else node.value or node
 
 
+def answers_secret(ctx: Context, func: ir.Func) -> bool:
+    """Whether a helper answers if what was sent is a secret of the server."""
+    module = ctx.program.module_of[func]
+    return any(_holds_secret(ctx, module, each) for each in returns(func))
+
+
 def _only_where_set(node: ir.If | ir.Return, name: str) -> bool:
     """`if (secret) { … }` around, or `secret && …` in the test itself.
 
@@ -364,10 +371,11 @@ _COMPUTES = re.compile(r"hmac|sha(1|256|512)|createhash|timingsafe|compare_?dige
 _OF_SENDERS = re.compile(r"webhook|signature|svix", re.I)
 
 
-def _is_verified(ctx: Context, way: ir.Node) -> bool:
+def _is_verified(ctx: Context, way: ir.Node, depth: int = 0) -> bool:
     """`verifyToken(id, token)`: a function of the repository that computes what should have been sent.
 
-    Checks of another service's signature are in `signed`.
+    Or one that answers what such a function says, `isOffice = () => verifyCookie(…)`. Checks of another service's
+    signature are in `signed`.
     """
     for call in ir.find(way, ir.Call):
         name = ir.dotted(call.func)
@@ -378,5 +386,9 @@ def _is_verified(ctx: Context, way: ir.Node) -> bool:
         for target in ctx.program.functions_called(call) if _VERIFIES.search(name) else ():
             inner = ir.find(target.node, ir.Call) if isinstance(target.node, ir.Func) else ()
             if any(_COMPUTES.search(ir.dotted(each.func)) for each in inner):
+                return True
+        for target in ctx.program.functions_called(call) if depth < 2 else ():
+            answers = returns(target.node) if isinstance(target.node, ir.Func) else []
+            if len(answers) == 1 and _is_verified(ctx, answers[0], depth + 1):
                 return True
     return False

@@ -189,6 +189,9 @@ def _handed(here: Given, call: ir.Call, func: ir.Func) -> Iterator[str]:
                 value = argument.get(prop.key) if prop.key else None
                 if value is not None and is_given(here, value):
                     yield from (each.id for each in ir.find(prop.value, ir.Name))
+        elif isinstance(argument, ir.Obj) and param.name:
+            told = (each.key for each in argument.props if each.key and is_given(here, each.value))
+            yield from (f"{param.name}.{key}" for key in told)
         elif is_given(here, argument) and (not _is_carrier(argument) or _is_body(here, argument)):
             yield from _bound(param, lambda key: True)
 
@@ -218,8 +221,9 @@ def is_given(here: Given, node: ir.Node | None, depth: int = 0) -> bool:
     if isinstance(node, ir.Name):
         return _name_given(here, node, depth)
     if isinstance(node, ir.Attr):
-        if node.name in _OTHERS:
-            return False
+        told = _is_told_member(here, node.obj, node.name)
+        if told or node.name in _OTHERS:
+            return told
         if node.name not in _WRITTEN and _is_carrier(node.obj) and not _is_body(here, node.obj):
             return False
         if (entry := _entry(here, node)) is not None:
@@ -236,8 +240,8 @@ def is_given(here: Given, node: ir.Node | None, depth: int = 0) -> bool:
     if isinstance(node, ir.Other) and len(node.parts) == 1:
         return is_given(here, node.parts[0], depth + 1)  # `...parts`
     if isinstance(node, ir.Cond):
-        told = node.then not in here.of_servers and is_given(here, node.then, depth + 1)
-        return told or is_given(here, node.other, depth + 1)
+        chosen = node.then not in here.of_servers and is_given(here, node.then, depth + 1)
+        return chosen or is_given(here, node.other, depth + 1)
     return False
 
 
@@ -273,6 +277,11 @@ def of_chosen_row(ctx: Context, here: Given, node: ir.Node | None) -> bool:
     return any(each.node in ir.walk(value) for each in read for value in values)
 
 
+def _is_told_member(here: Given, holder: ir.Node | None, name: str) -> bool:
+    """Whether a helper was called with an object of which this entry is the request's: `store({ id: params.id })`."""
+    return isinstance(holder, ir.Name) and f"{holder.id}.{name}" in here.names
+
+
 def _entry(here: Given, node: ir.Attr) -> ir.Node | None:
     """`x` of `const input = { x: … }` where `input.x` is read."""
     values = [each.value for each in bindings_of(here.module, node.obj) if not each.keys]
@@ -288,7 +297,10 @@ def _name_given(here: Given, node: ir.Name, depth: int) -> bool:
         not any(str(key) in _OTHERS for key in each.keys)
         and each.node.within is not None
         and each.node not in here.of_servers
-        and is_given(here, each.value, depth + 1)
+        and (
+            is_given(here, each.value, depth + 1)
+            or (bool(each.keys) and _is_told_member(here, each.value, str(each.keys[0])))
+        )
         for each in earlier
     )
 

@@ -72,7 +72,7 @@ Policies = dict[tuple[str, str], tuple[Read, re.Match[str]]]
 
 
 def left_open(ctx: Context) -> Iterator[Finding]:
-    """Functions with their owner's rights that change whoever's rows they are told; policies that keep nobody off.
+    """Functions with their owner's rights that change rows, or give secrets, of whoever they are told; open policies.
 
     Only where browsers ask the database themselves, as Supabase's do: there everything in its public schema can be
     called by anybody who has the page.
@@ -115,6 +115,20 @@ def _functions(ctx: Context) -> Iterator[Finding]:
             message = f"anybody may call {name}: it changes {table} for the {member} that it is told, with all rights"
             weight = 84 if any(_MONEY.search(each) for each in columns) else 64
             yield policy_at(file, match.start(), message, name, weight)
+        elif member and _SECRETS.search(match.group("body")) and _GIVES_TEXT.search(match.group("head")):
+            message = (
+                f"whoever calls {name} is given a secret of the {member} that it is told, with all rights"
+            )
+            yield policy_at(file, match.start(), message, name, 80)
+
+
+_SECRETS = re.compile(
+    r"\bdecrypted_secrets\b|\b(pgp_(sym|pub)_)?decrypt(_iv)?\s*\("
+    r"|\bselect\s+(\w+\.)?\w*(api_?key|(access|refresh|auth|api)_token|secret|passw\w*)\b(?!_?(id|name|hint))[^;]*\bfrom\b",
+    re.I | re.S,
+)
+"""What a function reads that only its owner may know: decrypted, or a column of keys."""
+_GIVES_TEXT = re.compile(r"\breturns\s+(?!(void|bool(ean)?|trigger|integer|bigint|uuid)\b)", re.I)
 
 
 def _alters(statement: sql.SqlStatement) -> bool:

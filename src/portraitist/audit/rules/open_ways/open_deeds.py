@@ -21,14 +21,14 @@ from portraitist.audit.link.values import render
 from portraitist.audit.rules.base import helpers_of, last_name
 from portraitist.audit.rules.open_ways import open_data, open_effects
 from portraitist.audit.rules.open_ways.open_effects import WRITES, effects
-from portraitist.audit.rules.open_ways.open_files import DELETES, GIVES, TAKES, Deed, stored
+from portraitist.audit.rules.open_ways.open_files import DELETES, GIVES, MOVES, TAKES, Deed, stored
 from portraitist.audit.rules.requests import Given, below, is_given
 
 MAX_DEPTH = 4
 """How many calls below a handler a deed is looked for."""
 
 PAYS, ALTERS = "spends at", "alters the tables of"
-WEIGHTS = {PAYS: 66, DELETES: 62, GIVES: 58, TAKES: 50, ALTERS: 41} | open_effects.WEIGHTS
+WEIGHTS = {PAYS: 66, DELETES: 62, MOVES: 60, GIVES: 58, TAKES: 50, ALTERS: 41} | open_effects.WEIGHTS
 
 _PAID = re.compile(
     r"^(?P<who>openai|anthropic|@anthropic-ai/sdk|@google/gen\w+(-\w+)*|google\.gen\w+|vertexai|@fal-ai/\w+(-\w+)*|fal_client"
@@ -91,7 +91,9 @@ def done(ctx: Context, route: Route) -> Deed | None:
             seen.add(func)
         level = [each for func in level for each in helpers_of(ctx, func) if each not in seen]
     fitting = [
-        each for each in found if not (known and each.does in {GIVES, DELETES, ALTERS, *open_effects.WEIGHTS})
+        each
+        for each in found
+        if not (known and each.does in {GIVES, DELETES, MOVES, ALTERS, *open_effects.WEIGHTS})
     ]
     fitting = [each for each in fitting if (not meant or each.does == WRITES) and _fits(ctx, route, each)]
     return max(fitting, key=lambda each: WEIGHTS[each.does], default=None)
@@ -101,7 +103,7 @@ def _fits(ctx: Context, route: Route, deed: Deed) -> bool:
     """Whether a deed counts here: tables by the route's name, files by the request's key, or a paid service."""
     if deed.does == ALTERS:
         return _is_set_up(route)
-    if deed.does in {GIVES, DELETES, *open_effects.WEIGHTS}:
+    if deed.does in {GIVES, DELETES, MOVES, *open_effects.WEIGHTS}:
         around = [each for each in below(ctx, route) if each.func in ir.ancestors(deed.call)]
         return any(is_given(each, key) for each in around for key in deed.keys)
     if deed.does == TAKES:

@@ -18,16 +18,17 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.rules.open_ways.clients import all_rights_behind
 
 TAKES, GIVES, DELETES = "lets files into", "gives out files of", "deletes files of"
+MOVES = "moves or copies files of"
 _STORES = {
     "createSignedUploadUrl", "create_signed_upload_url", "upload", "PutObjectCommand", "createPresignedPost",
     "generate_presigned_post", "handleUpload", "put", "upload_file", "upload_fileobj", "put_object", "upload_stream",
-    "upload_from_string", "upload_from_file", "unsigned_upload",
+    "upload_from_string", "upload_from_file", "unsigned_upload", "save",
 }  # fmt: skip
 _TAKEN = re.compile(
     r"^(@aws-sdk/client-s3.*\.PutObjectCommand|@aws-sdk/s3-presigned-post\.createPresignedPost|@vercel/blob\.put"
     r"|@vercel/blob/client\.handleUpload|cloudinary.*\.uploader\.(upload|upload_stream)"
     r"|(aio)?boto(3|core).*\.(upload_file|upload_fileobj|put_object|generate_presigned_post)"
-    r"|(@google-cloud/storage|google\.cloud\.storage|firebase_admin).*\.(upload|upload_from_\w+))$"
+    r"|(@google-cloud/storage|google\.cloud\.storage|firebase[_-]admin).*\.(upload|upload_from_\w+|file\(\)\.save))$"
 )
 _SIGNED_HERE = {"createSignedUploadUrl", "create_signed_upload_url", "upload"}
 _HANDED_OUT = {"createSignedUrl", "createSignedUrls", "create_signed_url", "download"}
@@ -36,7 +37,7 @@ _BY_KEY = {
     "download_file": GIVES, "download_fileobj": GIVES, "generate_presigned_url": GIVES, "getSignedUrl": GIVES,
     "getObject": GIVES, "deleteObject": DELETES, "del": DELETES, "destroy": DELETES, "download_as_bytes": GIVES,
     "generate_signed_url": GIVES, "createReadStream": GIVES, "delete": DELETES, "remove": DELETES,
-    "download": GIVES,
+    "download": GIVES, "move": MOVES, "copy": MOVES, "rename": MOVES, "getFiles": GIVES,
 }  # fmt: skip
 """Calls that are told which object they mean, and what they do to it."""
 _OF_STORAGE = re.compile(
@@ -44,12 +45,16 @@ _OF_STORAGE = re.compile(
     r"|(aio)?boto(3|core).*\.generate_presigned_url|aws-sdk.*\.(getObject|deleteObject|getSignedUrl)|@vercel/blob\.del"
     r"|cloudinary.*\.uploader\.destroy"
     r"|(@google-cloud/storage|google\.cloud\.storage|firebase[_-]admin).*"
-    r"\.(getSignedUrl|download|createReadStream|delete|download_as_bytes|generate_signed_url))$"
+    r"\.(getSignedUrl|download|createReadStream|delete|download_as_bytes|generate_signed_url"
+    r"|(file|blob|get_blob)\(\)\.(move|copy|rename)|bucket\(\)\.getFiles))$"
 )
 _OF_SUPABASE = {*_SIGNED_HERE, *_HANDED_OUT, "remove"}
 _COMMON = {"delete", "remove", "download", "createReadStream"}
 """Names that many other things have."""
 _HOLDS_KEY = {"file", "blob", "get_blob"}
+_OBJECT = re.compile(r"\.(file|blob|get_blob)\(\)\.\w+$")
+"""What is done to an object of a bucket, whatever the variable that holds it is called."""
+_READS_OBJECT = {"getSignedUrl", "download", "createReadStream", "publicUrl", "makePublic"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,11 +86,7 @@ def stored(ctx: Context, module: Module) -> Iterator[Deed]:
                 yield Deed(module, call, does, bucket, tuple(call.args[:1]))
         elif name in _STORES and _TAKEN.match(ctx.program.origin(module, call.func)):
             yield Deed(module, call, TAKES, "the storage", tuple(_keys(module, call)))
-        elif (
-            name in _BY_KEY
-            and (name not in _COMMON or _is_of_object(call))
-            and _OF_STORAGE.match(ctx.program.origin(module, call.func))
-        ):
+        elif name in _BY_KEY and _is_done_to_object(ctx, module, call, name):
             does = TAKES if _signs_to_write(module, call) else _BY_KEY[name]
             yield Deed(module, call, does, "the storage", tuple(_keys(module, call)))
 
@@ -106,6 +107,17 @@ def _by_signed_request(ctx: Context, module: Module) -> Iterator[Deed]:
                 yield Deed(module, call, does, "the storage", tuple(dict.fromkeys(parts)))
 
 
+def _is_done_to_object(ctx: Context, module: Module, call: ir.Call, name: str) -> bool:
+    """Whether a call is of a storage's library, and of an object; a list counts where its files are then given out."""
+    origin = ctx.program.origin(module, call.func)
+    if not _OF_STORAGE.match(origin):
+        return False
+    if name == "getFiles":
+        inside = ir.find(call.within, ir.Call) if call.within is not None else ()
+        return any(call_name(each) in _READS_OBJECT for each in inside)
+    return name not in _COMMON or _OBJECT.search(origin) is not None or _is_of_object(call)
+
+
 def _is_of_object(call: ir.Call) -> bool:
     """Whether what is deleted or read may be an object of a bucket, by the name or the call before."""
     held = call.func.obj if isinstance(call.func, ir.Attr) else None
@@ -124,6 +136,11 @@ def _signs_to_write(module: Module, call: ir.Call) -> bool:
 def _keys(module: Module, call: ir.Call) -> Iterator[ir.Node]:
     """What names the object: the field `Key`, the argument of `bucket.file(…)`, else the first argument."""
     named = ir.keyword(call, "Key") or ir.keyword(call, "Params")
+    if call_name(call) == "getFiles":
+        listed = call.args[0] if call.args else None
+        prefix = listed.get("prefix") if isinstance(listed, ir.Obj) else None
+        yield from (prefix,) if prefix is not None else ()
+        return
     for each in (named, *call.args):
         inner = each.get("Key") if isinstance(each, ir.Obj) else None
         told = inner if inner is not None else each if each is named else None

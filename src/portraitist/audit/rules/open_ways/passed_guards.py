@@ -29,6 +29,8 @@ _ENTRIES = re.compile(
     re.I,
 )
 """Routes by which people come in, or that have a rule of their own."""
+_TIMERS = re.compile(r"(^|/)(crons?|cron-?jobs?|scheduled?(-?(jobs?|tasks?))?|timers?)(/|$)", re.I)
+"""Routes that a timer calls: whoever gets past their check has the work of all members done."""
 
 
 def past_guards(
@@ -61,12 +63,12 @@ def past_guards(
         hole = next(((module, test) for module, test, inside in reversed(way.holes) if inside), None)
         if hole is not None:
             yield from _hole(way, route, hole, told)
-        if hole is None or not way.settings:
-            yield _past(way, route)
+        if hole is None or not way.settings or hole[0] is route.module:
+            yield _past(ctx, way, route)
 
 
-def _past(way: Way, route: Route) -> Finding:
-    does = f"reaches {way.deed.call.api}" if way.deed.call is not None else _does(way)
+def _past(ctx: Context, way: Way, route: Route) -> Finding:
+    does = f"reaches {way.deed.call.api}" if way.deed.call is not None else _does(ctx, way, route)
     message = f"{route.key} {does} past its check of who calls where {way.told}"
     at = Place(way.deed.module.path, way.deed.node.line)
     return finding("missing-auth", *route.home, message, key=f"past {route.key}", weight=BARELY, end=route.head,
@@ -92,9 +94,14 @@ def _is_known(told: set[tuple[str, int]], module: Module, test: ir.If) -> bool:
     )
 
 
-def _does(way: Way) -> str:
+def _does(ctx: Context, way: Way, route: Route) -> str:
     statement = way.deed.statement
-    return f"{DOES[statement.kind]} {statement.table}" if statement is not None else ""
+    if statement is None:
+        return ""
+    goes_on = (
+        statement.kind == "read" and _TIMERS.search(route.path) and statement.table in _changed(ctx, route)
+    )
+    return f"{DOES['write' if goes_on else statement.kind]} {statement.table}"
 
 
 def _may_do(ctx: Context, route: Route, paid: bool) -> bool:
@@ -102,7 +109,15 @@ def _may_do(ctx: Context, route: Route, paid: bool) -> bool:
     if paid:
         return True
     under = (each for func in within_reach(ctx, route) for each in ctx.statements_under.get(func, ()))
+    if _TIMERS.search(route.path):
+        return bool(_changed(ctx, route))
     return not _ENTRIES.search(route.path) and any(_is_of_members(ctx, each) for each in under)
+
+
+def _changed(ctx: Context, route: Route) -> set[str]:
+    """The tables that are changed below a route, but for those that only keep what happens."""
+    under = (each for func in within_reach(ctx, route) for each in ctx.statements_under.get(func, ()))
+    return {each.table for each in under if each.kind != "read" and not BESIDE.search(each.table)}
 
 
 def _is_of_members(ctx: Context, statement: Statement) -> bool:
@@ -111,9 +126,12 @@ def _is_of_members(ctx: Context, statement: Statement) -> bool:
 
 def _way(ctx: Context, route: Route) -> Way | None:
     shown = not _ENTRIES.search(route.path)
+    timed = _changed(ctx, route) if _TIMERS.search(route.path) else set()
 
     def counts(statement: Statement, where: list[Value]) -> bool:
-        """Whether a statement changes members' rows, or reads those that the caller picks."""
+        """Whether a statement changes members' rows, or reads those that the caller picks; a timer's any work."""
+        if statement.table in timed:
+            return True  # what it reads of these tables it goes on to change
         if not shown or not _is_of_members(ctx, statement):
             return False
         return statement.kind != "read" or any(

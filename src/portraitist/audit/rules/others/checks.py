@@ -8,6 +8,7 @@ from portraitist.audit import ir
 from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
+from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.rules.base import last_name, names_in
 from portraitist.audit.rules.syntax import COMPARISONS
@@ -19,6 +20,34 @@ _PAID_FOR = {"metadata", "client_reference_id", "clientReferenceId"}
 def names_of_ids(statement: Statement) -> set[str]:
     """The variables by which a statement selects."""
     return {each.id for _, node in statement.where_values for each in ir.find(node, ir.Name)}
+
+
+def _names_of_rows(func: ir.Func, ids: set[str]) -> set[str]:
+    """The variables of a function that are made by a call with one of these: `row = find({ id })`."""
+    return {
+        each.target.id
+        for each in ir.find(func, ir.Assign)
+        if isinstance(each.target, ir.Name)
+        and each.value is not None
+        and any(variables_in(one) & ids for one in ir.find(each.value, ir.Call))
+    }
+
+
+def _checks_row(ctx: Context, call: ir.Call, names: set[str]) -> bool:
+    """`check(row, user_id)`: a function of the repository that is handed a row, and refuses by a look at its owner."""
+    if len(call.args) < 2 or not any(isinstance(each, ir.Name) and each.id in names for each in call.args):
+        return False
+    return any(
+        isinstance(each.node, ir.Func) and ctx.once(_refuses_by_owner, each.node)
+        for each in ctx.program.functions_called(call)
+    )
+
+
+def _refuses_by_owner(ctx: Context, func: ir.Func) -> bool:
+    """Whether a function leaves where an owner is another, or answers with that comparison."""
+    tests = (each.test for each in ir.find(func, ir.If) if exits(each.then))
+    answers = (each.value for each in ir.find(func, ir.Return) if each.value is not None)
+    return any(tests_owner(ctx, one) for each in (*tests, *answers) for one in ir.find(each, ir.Bin))
 
 
 def tests_payment(test: ir.Bin, ids: set[str]) -> bool:
@@ -88,3 +117,27 @@ def asks_for_own(call: ir.Call, ids: set[str]) -> bool:
         return True
     asked = any(_ASKER.search(" ".join(each)) and not each & ids for each in given)
     return len(given) > 1 and any(each & ids for each in given) and asked
+
+
+def is_narrowed(ctx: Context, statement: Statement) -> bool:
+    """`query = query.eq("user_id", who)` of a query that was begun without; where only sometimes, `loosely` tells."""
+    held, func = ir.enclosing(statement.node, ir.Assign), statement.func
+    names = variables_in(held.target) if held is not None and held.within is func else set()
+    calls = ir.find(func, ir.Call) if func is not None and names else ()
+    return any(
+        isinstance(call.func, ir.Attr)
+        and call.func.name in {"eq", "match", "filter"}
+        and isinstance(call.func.obj, ir.Name)
+        and call.func.obj.id in names
+        and snake((ir.text_of(call.args[0]) or "") if call.args else "") in ctx.words.owner_columns
+        for call in calls
+    )
+
+
+def is_checked(ctx: Context, func: ir.Func, ids: set[str], line: int = 0) -> bool:
+    """Whether a function asks a helper whose something is, by an id, an owner or the row itself; before a line."""
+    before = [call for call in ir.find(func, ir.Call) if not line or call.line < line]
+    if any(asks_for_own(call, ids) or is_told_owner(ctx, call) for call in before):
+        return True
+    made = _names_of_rows(func, ids) if before else set()
+    return bool(made) and any(_checks_row(ctx, call, made) for call in before)

@@ -13,14 +13,14 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import last_name, unasked
 from portraitist.audit.rules.open_ways import open_deeds
-from portraitist.audit.rules.open_ways.open_files import DELETES, GIVES
+from portraitist.audit.rules.open_ways.open_files import DELETES, GIVES, MOVES
 from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.others.checks import SETS_OFF
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _KEEPS = {"upload", "createSignedUploadUrl", "createSignedUrl", "createSignedUrls", "download", "remove"}
 _WHO = re.compile(r"user|member|owner|account|session|profile|uid", re.I)
-_DOES = {GIVES: "gives out", DELETES: "deletes"}
+_DOES = {GIVES: "gives out", DELETES: "deletes", MOVES: "moves or copies"}
 _COMPARES = {"startsWith", "includes", "startswith", "split", "match"}
 
 

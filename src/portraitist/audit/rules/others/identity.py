@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.database import snake
-from portraitist.audit.link.bindings import bindings_of
+from portraitist.audit.link.bindings import bindings_of, variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import last_name, live_statements, refusing_names, unasked
@@ -19,7 +19,7 @@ from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.open_ways import open_data
 from portraitist.audit.rules.others.accounts import tests_name
 from portraitist.audit.rules.others.callers import are_known
-from portraitist.audit.rules.others.checks import WHO_ASKS
+from portraitist.audit.rules.others.checks import WHO_ASKS, asks_for_own
 from portraitist.audit.rules.requests import Given, below, is_given
 
 _MINE = {"user_id", "owner_id", "member_id", "profile_id", "created_by", "clerk_id", "clerk_user_id"}
@@ -51,7 +51,9 @@ def written_for(ctx: Context, route: Route) -> Iterator[Finding]:
             column, node = _named(here, statement)
             if node is None or not open_data.unprotected(ctx, statement):
                 continue
-            if any(tests_name(func, last_name(node)) for func in here.way):
+            if any(tests_name(func, last_name(node)) for func in here.way) or _is_for_host(
+                ctx, here, statement
+            ):
                 continue
             if statement.kind == "read" and (joined or not _is_kept(route, statement)):
                 continue
@@ -76,7 +78,7 @@ def _of_askers(ctx: Context) -> set[str]:
             mine = snake(column) in _MINE or (
                 snake(column) in open_data.IDS and open_data.PEOPLE.search(each.table)
             )
-            if mine and node is not None and _is_asker(each.module, node):
+            if mine and node is not None and is_asker(each.module, node):
                 found.add(each.table)
     return found
 
@@ -87,7 +89,7 @@ _ASKER = re.compile(
 )
 
 
-def _is_asker(module: Module, node: ir.Node) -> bool:
+def is_asker(module: Module, node: ir.Node) -> bool:
     """`session.user.id`, or a name that was made of it or of what a reader of sessions answers."""
     if _ASKER.search(ir.dotted(node)):
         return True
@@ -115,6 +117,30 @@ def _named(here: Given, statement: Statement) -> tuple[str, ir.Node | None]:
         if told and mine and is_given(here, node):
             return column, node
     return "", None
+
+
+def _is_for_host(ctx: Context, here: Given, statement: Statement) -> bool:
+    """Whether somebody is named for a thing of who asks: `getOwnAlbum(params.id, me)`, and then its members."""
+    things = [node for column, node in statement.where_values if snake(column) not in _MINE]
+    ids = {each.id for node in things for each in ir.find(node, ir.Name)}
+    calls = (call for func in here.way for call in ir.find(func, ir.Call) if call.line < statement.line)
+    return any(
+        asks_for_own(call, ids) or (variables_in(call) & ids and _reads_own(ctx, call))
+        for call in (calls if ids else ())
+    )
+
+
+def _reads_own(ctx: Context, call: ir.Call) -> bool:
+    """Whether a call is a read by an id and an owner, or a helper of the repository that reads so."""
+    helpers = [each.node for each in ctx.program.functions_called(call)]
+    below_it = (
+        one for each in helpers if isinstance(each, ir.Func) for one in ctx.statements_under.get(each, ())
+    )
+    for each in (*ctx.statements_at.get(call, ()), *below_it):
+        where = {snake(one) for one in each.where}
+        if each.kind == "read" and where & _MINE and where - _MINE:
+            return True
+    return False
 
 
 def _joins_both(ctx: Context, here: Given) -> bool:

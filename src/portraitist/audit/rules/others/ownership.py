@@ -39,8 +39,8 @@ from portraitist.audit.rules.others import (
 from portraitist.audit.rules.others.callers import are_known
 from portraitist.audit.rules.others.checks import (
     WHO_ASKS,
-    asks_for_own,
-    is_told_owner,
+    is_checked,
+    is_narrowed,
     names_of_ids,
     tests_owner,
     tests_payment,
@@ -194,7 +194,7 @@ def _asks_on_the_way(ctx: Context, statement: Statement, way: tuple[ir.Func, ...
         site = _site_in(ctx, func, statement, way)
         if any(_tests(ctx, each, site) for each in ir.find(func, ir.Bin)):
             return True
-        if any(asks_for_own(each, ids) or is_told_owner(ctx, each) for each in ir.find(func, ir.Call)):
+        if is_checked(ctx, func, ids):
             return True
     return False
 
@@ -366,6 +366,9 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
 
     So do the functions around it: what a handler has asked holds in the callback of its transaction.
     """
+    mine = any(identity.is_asker(statement.module, node) for _, node in statement.where_values)
+    if mine or is_narrowed(ctx, statement):
+        return True  # `Order.tailor_id == current_user.id`: whatever the column is called
     ids = names_of_ids(statement)
     around = [each for each in ir.ancestors(statement.node) if isinstance(each, ir.Func)]
     asked = (each for func in around for each in ctx.statements_under.get(func, ()) if each.func is func)
@@ -376,8 +379,7 @@ def _compares_owner(ctx: Context, statement: Statement) -> bool:
             _tests(ctx, each, statement.node) or tests_payment(each, ids) for each in ir.find(func, ir.Bin)
         ):
             return True
-        before = [call for call in ir.find(func, ir.Call) if call.line < statement.line]
-        if any(asks_for_own(call, ids) or is_told_owner(ctx, call) for call in before):
+        if is_checked(ctx, func, ids, statement.line):
             return True
     return False
 

@@ -51,7 +51,7 @@ def _rounds(module: Module) -> Iterator[ir.Func | ir.Loop]:
 
 def _limit_after_errors(rounds: ir.Func | ir.Loop) -> ir.If | None:
     """The test of the count in a handler of the rounds, where no other test of it stands in them."""
-    counts = {name for name, node in _counted(rounds) if name and not _handler_in(node, rounds)}
+    counts = {name for name, node in counted(rounds) if name and not _handler_in(node, rounds)}
     told = names_in(ir.Other(rounds.line, rounds.end, list(rounds.body))) if counts else set()
     if not told & _ENDS:
         return None
@@ -66,7 +66,7 @@ def _limit_after_errors(rounds: ir.Func | ir.Loop) -> ir.If | None:
     return None
 
 
-def _counted(rounds: ir.Func | ir.Loop) -> Iterator[tuple[str, ir.Node]]:
+def counted(rounds: ir.Func | ir.Loop) -> Iterator[tuple[str, ir.Node]]:
     """What is counted in the rounds, and where: `attempts++`, `attempts += 1`."""
     for assign in ir.find(rounds, ir.Assign):
         if assign.op == "+=" and isinstance(assign.target, ir.Name):

@@ -208,5 +208,5 @@ def stands_alone(module: Module, call: ir.Call) -> bool:
     return (
         any(each is call or each is call.parent for each in blocks)
         and re.match(r"(void\s+)?[\w.(]+", text) is not None
-        and not re.match(r"\(?(await|return|yield)\b|\S+\s*=>", text)
+        and not re.match(r"\(?(await|return|yield)\b|(async\s*)?\(?[\w, ]*\)?\s*=>", text)
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 
 from portraitist.audit import ir
+from portraitist.audit.facts.asking import answers_secret
 from portraitist.audit.facts.base import Context, Route, Statement
 from portraitist.audit.facts.denial import denies, reads_identity, turns_away
 from portraitist.audit.link.bindings import variables_in
@@ -211,9 +212,11 @@ class Walk(Calls):
 
 
 def _looks_who(ctx: Context, func: ir.Func) -> bool:
-    """Whether a helper is about who calls: it reads a session, or turns callers away."""
-    return denies(ctx, ctx.program.module_of[func], func) or any(
-        reads_identity(ctx, each) for each in ir.find(func, ir.Call)
+    """Whether a helper is about who calls: it reads a session, turns callers away, or compares a secret."""
+    return (
+        denies(ctx, ctx.program.module_of[func], func)
+        or any(reads_identity(ctx, each) for each in ir.find(func, ir.Call))
+        or answers_secret(ctx, func)
     )
 
 
