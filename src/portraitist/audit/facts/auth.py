@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts import asking, denial, routes_trpc
-from portraitist.audit.facts.auth_answers import answer_tested, asked_after, swallowed
+from portraitist.audit.facts.auth_answers import answer_tested, asked_after, is_of_key, swallowed
 from portraitist.audit.facts.auth_optional import asks_nobody, lets_pass, lets_strangers, may_be_nobody
 from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.mounts import listed
@@ -281,6 +281,8 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
         relevant = reader or denial.is_guard_name(ctx, name) or _OF_IDENTITY.search(name.lower())
         for each in own:
             assert isinstance(each.node, ir.Func) and each.module is not None
+            if is_of_key(ctx, module, func, call, each.node):
+                return name
             if not (relevant or asking.wants_proof(ctx, name, each.node) or asks_who(ctx, each.node)):
                 continue
             if throws(ctx, each.module, each.node) and not swallowed(call):

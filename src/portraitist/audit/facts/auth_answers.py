@@ -20,6 +20,22 @@ def answer_tested(ctx: Context, module: Module, func: ir.Func, call: ir.Call) ->
     return test_of(ctx, module, func, call) is not None
 
 
+_HEADERS = {"authorization", "x-api-key", "api-key"}
+
+
+def is_of_key(ctx: Context, module: Module, func: ir.Func, call: ir.Call, helper: ir.Func) -> bool:
+    """Whether a helper looks for a row by the key in a header, and its caller turns away who has none.
+
+    `const client = await clientOf(request); if (!client) return 401`, whatever the helper is called.
+    """
+    if not any(each.kind == "read" and each.where for each in ctx.statements_under.get(helper, ())):
+        return False
+    if not any(str(each.value).lower() in _HEADERS for each in ir.find(helper, ir.Lit)):
+        return False
+    test = test_of(ctx, module, func, call)
+    return test is not None and (denial.turns_away(ctx, test.then) or denial.turns_away(ctx, test.other))
+
+
 def test_of(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> ir.If | None:
     """The branch that leaves by what `call` answered, or keeps all that is left to do for who is there."""
     names = _bound_names(call)

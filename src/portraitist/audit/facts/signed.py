@@ -23,7 +23,7 @@ _COMPARES = {"timingsafeequal", "comparedigest", "validatewebhook", "constructev
 _LIBRARY = {"verify", "verifyandparse"}
 _EVENTS = {"validateevent"}
 """What Polar's library calls the check of a webhook: it is imported by itself, and throws."""
-_CHECKS = re.compile(r"verif|valid|check|assert|ensure|require|authenti", re.I)
+_CHECKS = re.compile(r"verif|valid|check|assert|ensure|require|authenti|failure|error|problem|mismatch", re.I)
 _SIGNED = re.compile(r"webhook|signature|hmac|svix|secret", re.I)
 
 

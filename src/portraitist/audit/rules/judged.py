@@ -83,7 +83,10 @@ PRINTED = (
     Kind("clears-working-model", r""),
     Kind("client-exposed-token", r"answers with a part of"),
     Kind("client-exposed-token", r"answers with", unless=r"a part of"),
-    Kind("client-exposed-token", r"is put into the browser's bundle"),
+    Kind(
+        "client-exposed-token",
+        r"(REPLICATE|OPENAI|GEMINI|SERVICE_?ROLE|SECRET)\w* is put into the browser's bundle",
+    ),
     Kind(
         "client-exposed-token", r"(REPLICATE|SERVICE_?ROLE|STRIPE_SECRET)\w* is a secret in a public variable"
     ),

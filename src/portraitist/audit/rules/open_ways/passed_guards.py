@@ -16,6 +16,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, is_readable
 from portraitist.audit.rules.evaluator import Value
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.open_ways.meant import counts_visits
 from portraitist.audit.rules.open_ways.open_data import DOES, is_members
 from portraitist.audit.rules.open_ways.open_deeds import caller_pays
 from portraitist.audit.rules.requests import within_reach
@@ -133,6 +134,8 @@ def _way(ctx: Context, route: Route) -> Way | None:
         if statement.table in timed:
             return True  # what it reads of these tables it goes on to change
         if not shown or not _is_of_members(ctx, statement):
+            return False
+        if statement.func is not None and counts_visits(statement.func, statement):
             return False
         return statement.kind != "read" or any(
             isinstance(each.what, Sent) and not each.what.is_token for each in where

@@ -26,7 +26,7 @@ _SECRET = re.compile(
 _SAYS_SO = re.compile(r"key|token|secret|password|env|config|settings|auth", re.I)
 """What a value or its name says where it may be a secret; all others are not looked up."""
 _HARMLESS = re.compile(
-    r"ANON|PUBLI|MAPS|ANALYTICS|POSTHOG|FIREBASE|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|STRIPE_P"
+    r"ANON|PUBLI|MAPS|ANALYTICS|POSTHOG|FIREBASE|MAPBOX|RECAPTCHA|SENTRY|PIXEL|CLERK_P|ALGOLIA|STRIPE_P|SHOPIFY_API_KEY"
 )
 _ANSWERS = {"json", "send", "jsonify", "JSONResponse", "JsonResponse", "Response", "jsonResponse"}
 _PAGES = {"render", "render_template", "TemplateResponse"}

@@ -46,6 +46,7 @@ class Walk:
     of_settings: bool
     checks: Counts
     params: frozenset[ir.Param] = frozenset()
+    in_helper: bool = False
 
     def is_missing(self, module: Module, node: ir.Node | None, depth: int = 0) -> bool:
         """Whether an expression is certainly empty where the missing thing is."""
@@ -146,7 +147,11 @@ class Walk:
                 yield each
                 if isinstance(each, ir.Return) and end.certain:
                     end.reached = True
-                    end.refused = each.throws or not says_yes(each.value)
+                    end.refused = each.throws or not self._lets_by(each.value)
+
+    def _lets_by(self, answer: ir.Node | None) -> bool:
+        """Whether an answer lets a request pass; a helper's text is its reason not to: `return "no header"`."""
+        return says_yes(answer) and not (self.in_helper and ir.text_of(answer) is not None)
 
     def _branches(self, module: Module, branch: ir.If, end: _End) -> Iterator[ir.Node]:
         known = self.truth(module, branch.test)
@@ -219,7 +224,7 @@ class Walk:
         missing = frozenset(
             each for each, node in given.items() if node is not None and self.is_missing(module, node)
         )
-        inner = Walk(self.ctx, self.named, self.of_settings, self.checks, missing)
+        inner = Walk(self.ctx, self.named, self.of_settings, self.checks, missing, in_helper=True)
         return inner.passes(where, func, depth + 1)
 
 

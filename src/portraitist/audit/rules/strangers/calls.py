@@ -105,7 +105,7 @@ class Calls(Texts):
             given.update({each.value: self.of(each.value, module, names) for each in node.kw.props})
         self._deeds(node, module, given)
         if node in self.ctx.statements_at:
-            token = any(isinstance(each.what, Sent) and each.what.is_token for each in given.values())
+            token = any(_is_by_token(each) for each in given.values())
             return Value(NOBODY, True) if token else Value(ROW)
         args = [given[each] for each in node.args]
         known = self._known(node, name, held, args)
@@ -276,6 +276,14 @@ class Calls(Texts):
         return Value(
             what if what is NOBODY or what is ROW or isinstance(what, Sent) else UNKNOWN, value.asked
         )
+
+
+def _is_by_token(value: Value) -> bool:
+    """Whether a row is asked for by what is meant to prove something: `findUnique({ where: { key } })`."""
+    what = value.what
+    if isinstance(what, dict):
+        return any(isinstance(each, Value) and _is_by_token(each) for each in what.values())
+    return isinstance(what, Sent) and what.is_token
 
 
 def _proves(value: Value) -> bool:
