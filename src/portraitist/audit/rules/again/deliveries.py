@@ -122,7 +122,11 @@ def _sender(ctx: Context, handler: ir.Func) -> str:
         return "event" if heard or _PAYS.search(text) else ""
     if heard:
         return "event"
-    if any(_CONFIRMS.search(each) for each in calls) or _checks_signature(handler):
+    if (
+        any(_CONFIRMS.search(each) for each in calls)
+        or _checks_signature(handler)
+        or _proves_payment(ctx, handler)
+    ):
         return "payment"
     asks = any(each.purpose == "status" and each.func is handler for each in ctx.calls)
     starts = any(each.func is handler for each in ctx.creates())
@@ -131,6 +135,29 @@ def _sender(ctx: Context, handler: ir.Func) -> str:
 
 def _called(_ctx: Context, handler: ir.Func) -> list[str]:
     return [ir.dotted(each.func) for each in ir.find(handler, ir.Call)]
+
+
+_PROVES = re.compile(
+    r"^(verify|confirm|retrieve|fetch|get|capture)_?(transaction|payment|checkout|charge|order)(_?(status|session|intent))?$",
+    re.I,
+)
+_PAID = {"success", "successful", "paid", "succeeded", "COMPLETED", "completed", "complete", "captured"}
+
+
+def _proves_payment(ctx: Context, handler: ir.Func) -> bool:
+    """Whether a handler goes by a helper's word that a payment was made: `verifyTransaction(ref)`, "success"."""
+    routes = " ".join(f"{each.path} {each.module.path}" for each in ctx.handled_by[handler])
+    if not _OF_MONEY.search(routes):
+        return False
+    proves = any(_PROVES.match(last_name(each.func)) for each in ir.find(handler, ir.Call))
+    return proves and any(
+        each.value in _PAID for test in ir.find(handler, ir.If) for each in ir.find(test.test, ir.Lit)
+    )
+
+
+_OF_MONEY = re.compile(
+    r"pay|billing|checkout|stripe|razorpay|flutterwave|purchase|top-?_?up|credit|order", re.I
+)
 
 
 def _checks_signature(handler: ir.Func) -> bool:

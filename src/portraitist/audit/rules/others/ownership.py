@@ -30,6 +30,7 @@ from portraitist.audit.rules.others import (
     models,
     named_owner,
     partly,
+    parts_alone,
     permissions,
     predictions,
     rows,
@@ -59,8 +60,9 @@ def idor(ctx: Context) -> Iterator[Finding]:
     Also where the owner is the one that the request names (`named_owner` where it is compared with that one), where a
     paying route reads such a row to work with it (`rows`), where a route hands out files by a key of the request
     (`files`), where a view class has everybody's rows for its own (`view_classes`), where lists hold others' addresses
-    (`mail_addresses`), and where the owner is only asked for if there is one (`loosely`). Only tables with an owner
-    column, and no webhooks. Row-level security counts where a file here has its policies; no other check is seen.
+    (`mail_addresses`), where the owner is only asked for if there is one (`loosely`), and parts of a row that was asked
+    for (`parts_alone`). Only tables with an owner column, and no webhooks. Row-level security counts where a file here
+    has its policies; no other check is seen.
     """
     yield from view_classes.for_members(ctx)
     yield from mail_addresses.shown_to_members(ctx)
@@ -72,6 +74,7 @@ def idor(ctx: Context) -> Iterator[Finding]:
             yield from _named_on(ctx, way_in, owned, everyones)
             yield from files.handed_out(ctx, way_in, kept)
             yield from models.run_by_name(ctx, way_in)
+            yield from parts_alone.parts_by_id(ctx, way_in, owned)
             yield from predictions.shown(ctx, way_in)
             yield from partly.for_rows_with_owner(ctx, way_in)
             yield from _through_helpers(ctx, way_in, owned, set(handlers))

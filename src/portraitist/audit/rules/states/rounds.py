@@ -21,6 +21,7 @@ from portraitist.audit.rules.syntax import branches_around
 
 _SLEEPS = {"sleep", "delay", "wait", "setTimeout", "timeout", "pause"}
 _COUNTS = re.compile(r"attempt|tries|retr|poll|rounds?$|^i$|count|elapsed|start|now|deadline|max", re.I)
+_UNDER_WAY = {"starting", "processing"}
 _ENDS = {"succeeded", "failed", "canceled", "cancelled", "completed", "error"}
 
 
@@ -73,12 +74,16 @@ def _is_of_run(ctx: Context, module: Module, call: ir.Call) -> bool:
 
 
 def _without_limit(loops: list[tuple[Module, ir.Loop]]) -> Iterator[Finding]:
-    """`while (status !== "succeeded" && status !== "failed")`, and no count and no clock in any test of the loop."""
+    """`while (status !== "succeeded" && status !== "failed")`, and no count and no clock in any test of the loop.
+
+    Or `while pred["status"] in ("starting", "processing")`.
+    """
     seen: set[ir.Loop] = set()
     for module, loop in loops:
         tests = [each.test for each in ir.find(loop, ir.If)] + ([loop.test] if loop.test is not None else [])
         names = " ".join(name for each in tests for name in names_in(each))
-        if loop in seen or loop.target is not None or not _ENDS & set(names.split()) or _LIMITS.search(names):
+        waits = (_ENDS | _UNDER_WAY) & set(names.split())
+        if loop in seen or loop.target is not None or not waits or _LIMITS.search(names):
             continue
         seen.add(loop)
         message = "asks for an end without a limit of rounds or of time: what never ends is asked for as long"
