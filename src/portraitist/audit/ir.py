@@ -355,6 +355,15 @@ def enclosing(node: Node, kind: type[N]) -> N | None:
     return next((each for each in ancestors(node) if isinstance(each, kind)), None)
 
 
+def bodies_of(block: Node) -> list[list[Node]]:
+    """The lists of statements of a branch, a loop, a function, an attempt or its handler."""
+    if isinstance(block, If):
+        return [block.then, block.other]
+    if isinstance(block, Func | Loop | Handler):
+        return [block.body]
+    return [block.body, block.final] if isinstance(block, Try) else []
+
+
 def dotted(node: Node) -> str:
     """`a.b.c` for a chain of names (calls and indexes inside are skipped over), or ""."""
     if plain := plain_dotted(node):

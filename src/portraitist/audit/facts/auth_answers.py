@@ -73,19 +73,13 @@ def _calls_behind(func: ir.Func, node: ir.Node) -> Iterator[ir.Call]:
     """The calls of the statements that follow a node, in its own block and those around it."""
     below = node
     for around in ir.ancestors(node):
-        for body in _blocks_of(around):
+        for body in ir.bodies_of(around):
             if below in body:
                 for each in body[body.index(below) + 1 :]:
                     yield from ir.find(each, ir.Call)
         if around is func:
             return
         below = around
-
-
-def _blocks_of(node: ir.Node) -> list[list[ir.Node]]:
-    if isinstance(node, ir.If):
-        return [node.then, node.other]
-    return [node.body] if isinstance(node, ir.Func | ir.Loop | ir.Handler | ir.Try) else []
 
 
 def _bound_names(call: ir.Call) -> set[str]:

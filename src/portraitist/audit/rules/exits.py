@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.rules.base import helpers_behind, last_name, names_in
-from portraitist.audit.rules.syntax import bodies_of, in_handler
+from portraitist.audit.rules.syntax import in_handler
 
 _FETCHES = {"fetch", "axios", "axios.post", "axios.get", "requests.post", "requests.get", "httpx.post"}
 _BROAD = {"Exception", "BaseException", "Throwable"}
@@ -56,7 +56,7 @@ class WaysOut:
         below: ir.Node = self.take
         for each in ir.ancestors(self.take):
             ended = any(
-                below in body and self._ends(body[body.index(below) + 1 :]) for body in bodies_of(each)
+                below in body and self._ends(body[body.index(below) + 1 :]) for body in ir.bodies_of(each)
             )
             if isinstance(each, ir.Try) and below in each.body:
                 self._handlers(each)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from portraitist.audit import ir
-from portraitist.audit.rules.syntax import bodies_of, is_way_out
+from portraitist.audit.rules.syntax import is_way_out
 
 _EQUAL = {"==", "===", "is"}
 _UNEQUAL = {"!=", "!==", "is not"}
@@ -43,7 +43,7 @@ def is_proven(node: ir.Node | None) -> bool:
 
 def _before(block: ir.Node, inner: ir.Node) -> list[ir.Node]:
     """The statements before one in the same list of a block."""
-    lists = [block.parts] if isinstance(block, ir.Other) else bodies_of(block)
+    lists = [block.parts] if isinstance(block, ir.Other) else ir.bodies_of(block)
     return next((body[: body.index(inner)] for body in lists if inner in body), [])
 
 

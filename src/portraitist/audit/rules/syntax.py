@@ -31,15 +31,6 @@ def leaves_within(body: Iterable[ir.Node]) -> bool:
     return any(isinstance(each, ir.Return) for part in body for each in ir.walk(part))
 
 
-def bodies_of(block: ir.Node) -> list[list[ir.Node]]:
-    """The lists of statements of a branch, a loop, a function, an attempt or its handler."""
-    if isinstance(block, ir.If):
-        return [block.then, block.other]
-    if isinstance(block, ir.Func | ir.Loop | ir.Handler):
-        return [block.body]
-    return [block.body, block.final] if isinstance(block, ir.Try) else []
-
-
 def is_way_out(node: ir.Node) -> bool:
     """Whether a statement ends the function, or a round of the loop it stands in."""
     return isinstance(node, ir.Return) or (isinstance(node, ir.Other) and node.kind in _OUT_OF_LOOPS)

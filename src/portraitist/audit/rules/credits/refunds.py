@@ -28,7 +28,7 @@ from portraitist.audit.rules.credits.raced import conditioned
 from portraitist.audit.rules.credits.steps import Step, steps_of
 from portraitist.audit.rules.credits.unequal import in_any_case
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import bodies_of, in_handler, outermost
+from portraitist.audit.rules.syntax import in_handler, outermost
 
 _BALANCE = re.compile(r"(^|_)balance$|^(current|old|previous|original)_credits$")
 _NEW = re.compile(r"remaining|new|left|after|next|updated", re.I)
@@ -101,7 +101,7 @@ def _behind(node: ir.Node, attempt: ir.Try) -> Iterator[ir.Node]:
     """The statements that follow one, out to the attempt that it stands in."""
     below = node
     for each in ir.ancestors(node):
-        for body in bodies_of(each):
+        for body in ir.bodies_of(each):
             if below in body:
                 yield from body[body.index(below) + 1 :]
         if each is attempt:

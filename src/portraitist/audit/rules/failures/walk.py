@@ -15,7 +15,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.rules.base import last_name
 from portraitist.audit.rules.failures.quiet import LOGS, goes_round, only_logs
 from portraitist.audit.rules.failures.values import ERROR, TEXT, Given, Sure, Values, member
-from portraitist.audit.rules.syntax import bodies_of, is_way_out
+from portraitist.audit.rules.syntax import is_way_out
 
 _WAYS, _STEPS = 16, 400
 """Ways open at once, and statements on all of them; more says nothing."""
@@ -259,7 +259,7 @@ def blocks_of(node: ir.Node) -> list[list[ir.Node]]:
         return [node.parts]
     if isinstance(node, ir.Other) and node.kind == "switch":
         return [[each] for each in node.parts[1:]]
-    return bodies_of(node)
+    return ir.bodies_of(node)
 
 
 def is_log(node: ir.Node) -> bool:

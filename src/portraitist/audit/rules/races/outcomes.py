@@ -17,7 +17,7 @@ from portraitist.audit.link.values import Known, Unknown, fold
 from portraitist.audit.rules.base import helpers_behind, last_name
 from portraitist.audit.rules.credits.changes import sign, signs_of
 from portraitist.audit.rules.races.rows import column_in
-from portraitist.audit.rules.syntax import ORDER, bodies_of, is_express, is_way_out
+from portraitist.audit.rules.syntax import ORDER, is_express, is_way_out
 
 _EQUAL = {"==": True, "===": True, "is": True, "!=": False, "!==": False, "is not": False}
 _NOT = {"!", "not"}
@@ -43,7 +43,9 @@ def outcome(test: ir.If, node: ir.Node) -> bool | None:
 def _behind(test: ir.If, below: ir.Node) -> bool | None:
     """How a test came out for what stands behind it in the same body."""
     home = (
-        next((each for each in bodies_of(test.parent) if test in each), ()) if test.parent is not None else ()
+        next((each for each in ir.bodies_of(test.parent) if test in each), ())
+        if test.parent is not None
+        else ()
     )
     if below not in home or below.line <= test.line:
         return None
@@ -76,7 +78,7 @@ def meets(one: ir.Node, two: ir.Node) -> bool:
         below = each
     below = first
     for each in ir.ancestors(first):
-        body = next((part for part in bodies_of(each) if below in part), [])
+        body = next((part for part in ir.bodies_of(each) if below in part), [])
         if each in above:
             return not body or above[each] in body or each is first
         if isinstance(each, ir.Func) or leaves(body[body.index(below) :] if body else []):

@@ -16,7 +16,7 @@ from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, last_name, names_in, runs_in_browser
 from portraitist.audit.rules.failures.quiet import LOGS
 from portraitist.audit.rules.gravity import BARELY
-from portraitist.audit.rules.syntax import bodies_of, fails
+from portraitist.audit.rules.syntax import fails
 
 _HEARS = re.compile(r"webhook|callback|(^|[/_-])hooks?([/_.-]|$)", re.I)
 _SPEAKS = re.compile(r"replicate|prediction", re.I)
@@ -36,7 +36,7 @@ def _chain(word: ir.Node) -> list[ir.If]:
     found = [first]
     while len(last := found[-1].other) == 1 and isinstance(last[0], ir.If) and _asks_end(last[0]):
         found.append(last[0])
-    for body in bodies_of(first.parent) if first.parent is not None else ():
+    for body in ir.bodies_of(first.parent) if first.parent is not None else ():
         if any(each is first for each in body):
             behind = body[body.index(first) + 1 :]
             found += [each for each in behind if isinstance(each, ir.If) and _asks_end(each)][:2]

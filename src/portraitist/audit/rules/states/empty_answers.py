@@ -14,7 +14,6 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding, last_name, names_in
 from portraitist.audit.rules.failures.quiet import only_logs
-from portraitist.audit.rules.syntax import bodies_of
 
 _OUTPUT = re.compile(r"output|^(results?|(image|video|media|result)_?urls?)$", re.I)
 _STATE = re.compile(r"status|state", re.I)
@@ -152,7 +151,7 @@ def _closing(test: ir.If, inner: ir.If) -> list[ir.Node]:
 
 def _later(block: ir.Node, node: ir.Node) -> Iterator[ir.Node]:
     """The statements after one in the same list of a block, without branches for other states."""
-    for body in bodies_of(block):
+    for body in ir.bodies_of(block):
         if node in body:
             for each in body[body.index(node) + 1 :]:
                 if not (isinstance(each, ir.If) and _about_states(each.test)):
