@@ -340,6 +340,7 @@ def role_of(path: str, data: bytes = b"", known: frozenset[str] = frozenset()) -
     if "backup" in around or _is_backup(path, known):
         return "backup"
     named = _TEST_NAME.search(name) and not (_serves(data) or _is_the_app(folder, name, data, known))
+    named = named and not ("script" in around and _is_tried_by_hand(name, data))
     if "test" in around or named:
         return "test"
     beside = "hidden" in around and language_of(path)[0] in {"javascript", "python"}
@@ -356,6 +357,13 @@ def _serves(data: bytes) -> bool:
     """Whether a file that is named like a test makes a router, and tests nothing: a place to try things out."""
     tests = _TESTS.search(data) or _TESTS_OF_JAVASCRIPT.search(data) or _APP.search(data)
     return _ROUTER.search(data) is not None and not tests
+
+
+def _is_tried_by_hand(name: str, data: bytes) -> bool:
+    """Whether a JavaScript file is called `test-…` and tests nothing: run by hand, it calls what it tries."""
+    if not name.startswith(("test-", "test_")) or name.endswith(".py"):
+        return False
+    return not (_TEST_NAME.search(name[len("test-") :]) or _TESTS_OF_JAVASCRIPT.search(data))
 
 
 def _is_the_app(folder: str, name: str, data: bytes, known: frozenset[str]) -> bool:

@@ -57,6 +57,7 @@ class Rows:
                 found = by_place.get((module.path, cls.line))
                 if found is not None:
                     self.tables[cls] = found
+        self.members = [each for cls, each in self.tables.items() if any(map(_is_mixin, cls.bases))]
 
     def table(self, module: Module, node: ir.Node) -> TableDef | None:
         """The table that a class expression names; a parameter of that type is a row, not the class."""
@@ -89,6 +90,8 @@ class Rows:
                     table = self.of_row(module, binding.value, depth + 1)
                 if table is not None:
                     return table
+        if node.id == _SIGNED_IN and len(self.members) == 1 and _imports_member(module):
+            return self.members[0]
         return None
 
     def _in_query(self, module: Module, value: ir.Node, depth: int) -> TableDef | None:
@@ -134,6 +137,22 @@ class Rows:
                     if found is not None:
                         return found
         return None
+
+
+_SIGNED_IN = "current_user"
+
+
+def _imports_member(module: Module) -> bool:
+    """Whether a file knows Flask-Login's `current_user`: the row of the one who is signed in."""
+    return any(
+        each.module == "flask_login" and ("current_user", _SIGNED_IN) in each.names
+        for each in module.all(ir.Import)
+    )
+
+
+def _is_mixin(base: ir.Node) -> bool:
+    """Whether a base says that a class's rows are those who sign in."""
+    return ir.plain_dotted(base).rpartition(".")[2] == "UserMixin"
 
 
 def statements(ctx: Context, rows: Rows, module: Module) -> Iterator[Statement]:

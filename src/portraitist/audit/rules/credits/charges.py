@@ -40,6 +40,7 @@ from portraitist.audit.rules.credits.given_back import failed_branch, given_back
 from portraitist.audit.rules.credits.granted import given_for_the_asking
 from portraitist.audit.rules.credits.later import left_to_others
 from portraitist.audit.rules.credits.ledger import MONEY, NOTHING, Ledger, named_kinds
+from portraitist.audit.rules.credits.lowered import lowered
 from portraitist.audit.rules.credits.nobody_asked import has_no_member
 from portraitist.audit.rules.credits.one_at_a_time import lets_one_in
 from portraitist.audit.rules.credits.priced import priced_by_request
@@ -96,6 +97,7 @@ def _told(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]:
             queued_and_failed(ctx, ledger),
             refunds(ctx, ledger, flows),
             raced(ctx),
+            lowered(ctx, ledger),
         )
     first, last = decided_by_request(ctx, ledger, flows), escaped(ctx, ledger, flows, hooks)
     for found in itertools.chain(first, *ways, last):

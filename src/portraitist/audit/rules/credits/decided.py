@@ -54,8 +54,18 @@ def decided(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding
             yield _found(
                 each, f"each is told yes, and line {gift.line} gives credits for that", each.point.node
             )
-        elif each.moves and each.point.func in counting and not _TRIES.search(column):
+        elif (
+            each.moves
+            and each.point.func in counting
+            and not (_TRIES.search(column) or _is_asked_again(each, column))
+        ):
             yield _found(each, "each is let through for what is left to one", each.point.node)
+
+
+def _is_asked_again(each: Snapshot, column: str) -> bool:
+    """Whether the number is tested once more behind the write, by what that answered: too much is put back then."""
+    tests = (one for one in ir.find(each.point.func, ir.If) if one.line > each.point.node.end)
+    return any(column == snake(name) for one in tests for name in names_in(one.test))
 
 
 def _deed(ctx: Context, event: Event) -> str:

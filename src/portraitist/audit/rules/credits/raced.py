@@ -90,12 +90,7 @@ def _found(module: Module, node: ir.Node, name: str, line: int, read: ir.Node) -
 def _read_apart(ctx: Context, statement: Statement, use: ColumnUse, less: ir.Node) -> ir.Node | None:
     """Where the number that a write changes was read before, where no condition, lock or transaction ties the two."""
     read = _read_before(ctx, ctx.program.modules[use.path], less)
-    if (
-        read is None
-        or conditioned(statement, snake(use.column))
-        or _is_locked(use.node)
-        or _adjusts(use.node)
-    ):
+    if read is None or conditioned(statement, snake(use.column)) or is_locked(use.node) or _adjusts(use.node):
         return None
     return read
 
@@ -133,7 +128,7 @@ def _saved(ctx: Context) -> Iterator[Finding]:
         saves = (each.func for each in ir.find(node.within, ir.Call) if each.line >= node.line)
         saved = any(ir.plain_dotted(each) == f"{root.id}.save" for each in saves)
         read = _read_before(ctx, module, target) if saved else None
-        if read is not None and ctx.role_at(module, node) in LIVE_ROLES and not _is_locked(node):
+        if read is not None and ctx.role_at(module, node) in LIVE_ROLES and not is_locked(node):
             yield _found(module, node, ir.plain_dotted(target) or last_name(target), node.line, read)
 
 
@@ -217,7 +212,7 @@ def _adjusts(node: ir.Node | None) -> bool:
     )
 
 
-def _is_locked(node: ir.Node | None) -> bool:
+def is_locked(node: ir.Node | None) -> bool:
     """Whether a transaction or a lock is named around the write, or in its function."""
     inner = ir.enclosing(node, ir.Func) if node is not None else None
     if inner is None:
