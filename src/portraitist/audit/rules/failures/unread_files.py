@@ -63,8 +63,10 @@ def _downloads(ctx: Context, module: Module) -> Iterator[Finding]:
         if first is None:
             continue
         kept = _kept_here(module, call, func, first) or _kept_by_caller(ctx, func, first)
-        if kept is not None:
-            message = "whether this download succeeded is never looked at, and what came is kept as the file"
+        given = _given_on(module, func, first) if kept is None else None
+        if (kept := kept or given) is not None:
+            ending = "given on as the file" if given else "kept as the file"
+            message = f"whether this download succeeded is never looked at, and what came is {ending}"
             yield finding("fallback-swallow", module, call, message, key="download", weight=BARELY, end=first.end,
                           evidence=[kept])  # fmt: skip
 
@@ -75,6 +77,25 @@ def _kept_here(module: Module, call: ir.Call, func: ir.Func, first: ir.Node) -> 
         if each.line >= first.line and each is not call and _KEEPS.search(last_name(each.func) or ""):
             return Place(module.path, each.line)
     return None
+
+
+def _given_on(module: Module, func: ir.Func, first: ir.Node) -> Place | None:
+    """Where the bytes of a download become text (`toString("base64")`), and the function answers behind that."""
+    for each in ir.find(func, ir.Call):
+        name = last_name(each.func)
+        turned = name == "b64encode" or (name == "toString" and any(map(_is_base64, each.args)))
+        near = turned and 0 <= each.line - first.line < _NEAR
+        if near and any(one.line >= each.line and one.within is func for one in ir.find(func, ir.Return)):
+            return Place(module.path, each.line)
+    return None
+
+
+_NEAR = 8
+"""So many lines behind a download its bytes are turned into text."""
+
+
+def _is_base64(node: ir.Node) -> bool:
+    return ir.text_of(node) == "base64"
 
 
 def _kept_by_caller(ctx: Context, func: ir.Func, body: ir.Node) -> Place | None:
