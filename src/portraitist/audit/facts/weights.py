@@ -133,7 +133,7 @@ def _polls(ctx: Context, module: Module) -> None:
             name in {"useSWR", "useQuery"}
             and ir.keyword(call, "refreshInterval", "refetchInterval") is not None
         ):
-            ctx.add("poll", _first_text(call), module, call, shows=name)
+            ctx.add("poll", _first_text(ctx, module, call), module, call, shows=name)
     for loop in module.all(ir.Loop):
         sleeps = any(
             ir.plain_dotted(each.func).rpartition(".")[2] in _SLEEP for each in ir.find(loop, ir.Call)
@@ -156,12 +156,20 @@ def _looked_at(loop: ir.Loop) -> str:
     return ""
 
 
-def _first_text(call: ir.Call) -> str:
+def _first_text(ctx: Context, module: Module, call: ir.Call) -> str:
     """What a query hook asks: its address, the first word of its key, or the procedure it belongs to."""
     key = ir.keyword(call, "queryKey")
-    words = [ir.text_of(each) for each in (*call.args[:1], *(key.items if isinstance(key, ir.Arr) else ()))]
+    told = (*call.args[:1], *(key.items if isinstance(key, ir.Arr) else ()))
+    words = [ir.text_of(each) or _with_holes(ctx, module, each) for each in told]
     named = ir.plain_dotted(call.func)
     return next((each for each in words if each), named if "." in named else "query")
+
+
+def _with_holes(ctx: Context, module: Module, node: ir.Node) -> str:
+    """The text of a template that something else than holes is in: `/api/pictures/{id}`."""
+    if not isinstance(node, ir.Tmpl):
+        return ""
+    return next((text for text in renderings(ctx.ev.eval(module, node)) if text[:1] != "{"), "")
 
 
 def _called_name(node: ir.Node) -> str:

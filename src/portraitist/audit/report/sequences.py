@@ -13,6 +13,7 @@ from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.values import fold
 from portraitist.audit.model import Fact, Place
 from portraitist.audit.report.claims import Block, Citations, Row, Section, at, cite, code, several
+from portraitist.audit.report.watching import watch_rows
 
 _UNKNOWN = "<unknown>"
 _SHAPE = '{"status":"succeeded","output":{"version":"<owner>/<name>:<64 hex>","weights":"<url>"}}'
@@ -42,7 +43,7 @@ def training(ctx: Context, cites: Citations) -> Section:
             ),
             Block(
                 ["3. Watched by:"],
-                _watch_rows(ctx, cites, "training"),
+                watch_rows(ctx, cites, "training"),
                 1.0,
                 "3. Watched by: no polling and no webhook found." if flows else "",
             ),
@@ -116,34 +117,6 @@ def _example(statement: Statement) -> dict[str, object]:
         known_null = use.value is not None and value is None and getattr(use.value, "value", 1) is None
         made[use.column] = None if known_null else (_UNKNOWN if value is None else value)
     return made
-
-
-def _watch_rows(ctx: Context, cites: Citations, purpose: str) -> list[Row]:
-    rows: list[Row] = []
-    word = "training" if purpose == "training" else "prediction"
-    for call in ctx.calls:
-        if (
-            (
-                (call.purpose == "status" and call.api.rpartition(".")[2] in {"get", "reload"})
-                or (not call.sdk and call.api.startswith("GET"))
-            )
-            and word in call.api
-            and ctx.role_at(call.module, call.call) in {"src", "script"}
-        ):
-            place = Place(call.module.path, call.call.line)
-            where = call.module.scope_name(call.call)
-            rows.append(Row(f"- {code(call.api)} in {code(where or 'module')} {at(place)}", ((place, ""),)))
-    for each in ctx.of("poll"):
-        if each.role in {"src", "script"}:
-            place, token = cite(each, cites)
-            rows.append(Row(f"- poll {code(each.key)} {at(place)}", ((place, token),)))
-    for each in ctx.of("webhook"):
-        if each.role in {"src", "script"} and (
-            word in f"{each.key} {each.path}".lower() or "webhook" in each.key
-        ):
-            place, token = cite(each, cites)
-            rows.append(Row(f"- webhook {code(each.key)} {at(place)}", ((place, token),)))
-    return rows
 
 
 def _result_rows(ctx: Context, cites: Citations, flows: list[Flow]) -> list[Row]:
@@ -281,6 +254,7 @@ def generation(ctx: Context, cites: Citations) -> Section:
                 "Checked before: no check found on these routes." if flows else "",
             ),
             Block(["Keys sent (`=` literal, `…` merged preset):"], payloads, 2.0),
+            Block(["Watched by:"], watch_rows(ctx, cites, "generation") if flows else [], 0.5),
             Block(["Pictures kept:"], kept, 1.0, "Pictures kept: no storage found." if flows else ""),
         ],
     )
