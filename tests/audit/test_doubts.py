@@ -262,3 +262,21 @@ def test_credits_that_another_route_takes_are_never_taken_here(audit_files: Audi
     files = {"lib/clients.ts": CLIENTS, "app/api/gen/route.ts": ASKS_FIRST}
     alone = audit_files({**files, "app/api/gifts/route.ts": TAKES_LATER}).findings
     assert [each for each in alone if "never taken" in each.message]
+
+
+SOLD = """
+import { db, replicate } from "@/lib/clients";
+export async function POST(req: Request) {
+  const { prompt, key } = await req.json();
+  const { data, error } = await db.from("licences").select("balance").eq("COLUMN", key).single();
+  if (error || data.balance < 1) return Response.json({ error: "no balance" });
+  return Response.json(await replicate.predictions.create({ version: "v", input: { prompt } }));
+}
+"""
+
+
+@pytest.mark.parametrize(("column", "printed"), [("country", True), ("license_key", False)])
+def test_whoever_must_know_a_key_is_asked_something(audit_files: Auditor, column: str, printed: bool) -> None:
+    files = {"lib/clients.ts": CLIENTS, "app/api/gen/route.ts": SOLD.replace("COLUMN", column)}
+    found = [each for each in audit_files(files).findings if each.rule == "missing-auth"]
+    assert [each.rank is not None for each in found if "without a check" in each.message] == [printed]

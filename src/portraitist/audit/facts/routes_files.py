@@ -1,4 +1,4 @@
-"""Routes that files make by where they lie: Next app and pages router, server actions, edge functions.
+"""Routes that files make by where they lie: Next app and pages router, server actions, edge functions, Cloudflare.
 
 Method and path come from the file's path and its exports alone.
 """
@@ -25,6 +25,7 @@ _EXPO = re.compile(r"(?:^|/)app/(?P<path>.*)\+api\.(?:ts|js)$")
 _PLAIN_API = re.compile(r"^(?P<path>api/.*)\.(?:ts|js|mjs)$")
 _EDGE = re.compile(r"(?:^|/)supabase/functions/(?P<name>[\w-]+)/index\.(?:ts|js)$")
 _NETLIFY = re.compile(r"(?:^|/)netlify/(?:edge-)?functions/(?P<name>[\w-]+)(?:/index)?\.(?:ts|js|mjs)$")
+_CLOUDFLARE = re.compile(r"(?:^|/)functions/(?P<path>.+)\.(?:ts|tsx|js|jsx|mjs)$")
 _SVELTE = re.compile(r"(?:^|/)routes/(?P<path>.*/)?\+server\.(?:ts|js)$")
 _SVELTE_PAGE = re.compile(r"(?:^|/)routes/(?P<path>.*/)?\+page\.server\.(?:ts|js)$")
 _REMIX = re.compile(r"(?:^|/)app/routes/(?P<path>.+)\.(?:tsx?|jsx?)$")
@@ -68,8 +69,48 @@ def _of_file(ctx: Context, module: Module) -> Iterator[Route]:
         yield from _served(ctx, module, f"/functions/v1/{found.group('name')}")
     elif found := _NETLIFY.search(path):
         yield from _default(ctx, module, ["ANY"], f"/.netlify/functions/{found.group('name')}", "netlify")
+    elif (found := _CLOUDFLARE.search(path)) and any(each.startswith(_ON) for each in module.exports):
+        yield from _pages_functions(ctx, module, found)
     elif (found := _PLAIN_API.search(path)) and not _registers_routes(module):
         yield from _default(ctx, module, _tested_methods(module), _pages_path(found.group("path")), "vercel")
+
+
+_ON = "onRequest"
+
+
+def _pages_functions(ctx: Context, module: Module, found: re.Match[str]) -> Iterator[Route]:
+    """Cloudflare Pages: `onRequestPost` of a file below `functions`, behind each `_middleware` of its folders."""
+    place = found.group("path")
+    if place.rpartition("/")[2] == "_middleware":
+        return
+    guards = _middlewares(ctx, found.string[: found.start("path")], place)
+    for method in ("ANY", *_METHODS):
+        exported = _exported(ctx, module, _ON + ("" if method == "ANY" else method.capitalize()))
+        if exported is None:
+            continue
+        node, targets, around = exported
+        if isinstance(node, ir.Arr) and node.items:
+            *before, last = node.items
+            around, targets = [(module, each) for each in before], handler_targets(ctx, module, last)
+        yield Route(
+            method, _pages_path(place), module, node, tuple(targets), (*guards, *around), "cloudflare"
+        )
+
+
+def _middlewares(ctx: Context, top: str, place: str) -> list[Guard]:
+    """What runs in front of a file below `functions`: the `_middleware` of each folder above it, outermost first."""
+    folders = place.split("/")[:-1]
+    above = [
+        f"{top}{''.join(f'{each}/' for each in folders[:at])}_middleware." for at in range(len(folders) + 1)
+    ]
+    guards: list[Guard] = []
+    for start in above:
+        for module in (each for each in ctx.modules if each.path.startswith(start)):
+            exported = _exported(ctx, module, _ON)
+            node = exported[0] if exported is not None else None
+            parts = node.items if isinstance(node, ir.Arr) else [node] if node is not None else []
+            guards.extend((module, each) for each in parts)
+    return guards
 
 
 def _below_project(ctx: Context, path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Fact, Finding, Place
@@ -88,6 +89,10 @@ def _const_row(fact: Fact, cites: Citations) -> Row:
     return Row(f"- {code(fact.key, 50)} {at(place)}", ((place, token),))
 
 
+_RULES_NAMED = 8
+"""So many rules are named with how many of their findings are not printed."""
+
+
 def risks(findings: list[Finding]) -> Section:
     """Section 8: the ranked findings with their line ranges, and how many others there are."""
     rows = [_risk_row(each) for each in findings if each.rank is not None]
@@ -97,7 +102,10 @@ def risks(findings: list[Finding]) -> Section:
         if more
         else "No risk was found by the rules."
     )
-    others = f"+{more} lighter, less certain or told above: see `--json`." if more else ""
+    told = Counter(each.rule for each in findings if each.rank is None)
+    most = sorted(told.items(), key=lambda each: (-each[1], each[0]))[:_RULES_NAMED]
+    named = ", ".join(f"{rule} {number}" for rule, number in most) + (", …" if len(told) > len(most) else "")
+    others = f"+{more} lighter, less certain or told above ({named}): see `--json`." if more else ""
     return Section("8) RISK LIST (TOP 10)", 260, [Block([], rows, 1.0, none), Block([], [], 0.0, others)])
 
 

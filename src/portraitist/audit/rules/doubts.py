@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import helpers_of, live_statements, runs_in_browser
@@ -88,6 +89,25 @@ _DENIES = re.compile(
 def _may_deny(ctx: Context, finding: Finding) -> bool:
     """Somewhere on the way words stand that a refusal is made of: whether it refuses this is not understood."""
     return _ABSENT.search(finding.message) is not None and _DENIES.search(_all_code(ctx, finding)) is not None
+
+
+_KNOWN_TO_ONE = re.compile(
+    r"(^|_)(licen[sc]e(_?key|_?code)?|api_?key|access_?(key|code|token)|secret|token|otp|invite_?(code|token)|voucher"
+    r"|(magic|share|public|upload|reset|download)_?(token|code|key))(_hash)?$"
+)
+"""Columns, in snake case, whose value only those know who were told it."""
+
+
+def _may_know(ctx: Context, finding: Finding) -> bool:
+    """Rows are asked for on the way by what only one of the members knows: a licence's key, a link's code."""
+    if _ABSENT.search(finding.message) is None:
+        return False
+    return any(
+        _KNOWN_TO_ONE.search(snake(column))
+        for func in _functions(ctx, finding)
+        for statement in ctx.statements_under.get(func, ())
+        for column in statement.where
+    )
 
 
 _SERVES_ALL = re.compile(
@@ -318,7 +338,15 @@ def _is_asked_for(ctx: Context, finding: Finding) -> bool:
 
 
 _DOUBTS: dict[str, tuple[Callable[[Context, Finding], bool], ...]] = {
-    "missing-auth": (_may_deny, _is_for_all, _is_declared, _is_called_back, _may_be_unused, _is_left_behind),
+    "missing-auth": (
+        _may_deny,
+        _may_know,
+        _is_for_all,
+        _is_declared,
+        _is_called_back,
+        _may_be_unused,
+        _is_left_behind,
+    ),
     "webhook-unverified": (_may_deny,),
     "idor": (_is_for_all, _is_of_others, _may_compare, _only_counts),
     "fallback-swallow": (_is_meant,),
