@@ -47,7 +47,7 @@ PRINTED = (
     Kind("missing-auth", r" (changes|deletes from) \S+ by the \S+ of the request and asks nobody"),
     Kind("missing-auth", r"^ACTION \S+ (changes|deletes from) \S+ and asks nobody"),
     Kind("missing-auth", r" lets files into"),
-    Kind("missing-auth", r" spends at \S+ and turns nobody away"),
+    Kind("missing-auth", r" spends at \S+ and turns nobody away", unless=r"^(GET|ANY) "),
     Kind("webhook-unverified", r"believes whoever"),
     Kind("webhook-unverified", r" only (where|logs) "),
     Kind("webhook-missing-handler", r"is never reached"),
