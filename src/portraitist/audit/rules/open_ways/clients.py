@@ -11,6 +11,7 @@ from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.facts.mounts import creations
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, fold
+from portraitist.audit.rules.base import names_in
 
 _SERVICE = re.compile(r"service|secret|admin", re.I)
 
@@ -76,6 +77,46 @@ def is_without_visitor(ctx: Context, module: Module, client: ir.Node) -> bool:
         if any(one.key in _TOLD_WHO for one in options):
             return False
     return bool(made)
+
+
+_MAKERS = re.compile(
+    r"(@supabase/[\w-]+|supabase)\.(createClient|create(Browser|Server|RouteHandler|ServerComponent|ServerAction"
+    r"|ClientComponent|PagesServer|Middleware|Pages\w*|RouteHandlerSupabase|ServerSupabase)Client|create_client)$"
+)
+
+
+def is_browsers(ctx: Context, statement: Statement) -> bool:
+    """Whether a statement's client is made with the key that every browser has, be it with a visitor's cookies.
+
+    Every place that makes it must say so; a helper of Supabase's that is told no key takes that one.
+    """
+    client = client_of(ctx, statement)
+    made = creations(ctx, statement.module, client) if client is not None else []
+    return bool(made) and all(_with_public_key(ctx, each) for each in made)
+
+
+def _with_public_key(ctx: Context, made: ir.Node) -> bool:
+    where = _file_of(ctx, made)
+    if where is None or not isinstance(made, ir.Call) or _SIGNED_IN.search(where.file.text):
+        return False
+    origin = ctx.program.origin(where, made.func)
+    if not _MAKERS.match(origin) or _with_all_rights(ctx, made) or _names(made, _SERVICE):
+        return False
+    if "auth-helpers" in origin:
+        return True
+    values = [ctx.ev.eval(where, each) for each in made.args[1:2]]
+    keys = [one for each in values for one in (each.options if isinstance(each, OneOf) else [each])]
+    said = [each.name for each in keys if isinstance(each, Outside)]
+    if any(_SERVICE.search(each) for each in said):
+        return False
+    return any(_PUBLIC.search(each) for each in said) or any(_names(each, _PUBLIC) for each in made.args[1:2])
+
+
+_SIGNED_IN = re.compile(r"setSession|set_session|signIn|sign_in|set_auth|\bAuthorization\b|accessToken:")
+
+
+def _names(node: ir.Node, words: re.Pattern[str]) -> bool:
+    return any(words.search(each) for each in names_in(node))
 
 
 def _file_of(ctx: Context, node: ir.Node) -> Module | None:

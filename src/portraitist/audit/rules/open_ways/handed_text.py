@@ -59,9 +59,7 @@ def _stands_raw(name: str, what: str) -> bool:
         holes = _HOLE.findall(formatted["text"])
         return any(hole == "s" and each == name for hole, each in zip(holes, given, strict=False))
     parts = _LITERAL.sub("''", _QUOTED.sub("''", what)).split("||")
-    return any(
-        each.strip().strip("()").strip().lower().removesuffix("::text") == name for each in parts
-    )
+    return any(each.strip().strip("()").strip().lower().removesuffix("::text") == name for each in parts)
 
 
 def who_may_call(whole: str, name: str) -> str:
