@@ -47,11 +47,14 @@ def _speaks_supabase(ctx: Context) -> bool:
 
 
 def _is_payments(ctx: Context, route: Route) -> bool:
-    """Whether a live route is one that a payment's service calls, by its address and what its file speaks of."""
+    """Whether a live route is one that a payment's service calls, by its address and what its files speak of."""
     if not _HOOK.search(route.path) or ctx.role_at(route.module, route.node) not in LIVE_ROLES:
         return False
-    files = {ctx.program.module_of[each] for each in route.funcs if each in ctx.program.module_of}
-    return "replicate" not in route.path and any(_PAYMENTS.search(each.file.text) for each in files)
+    if "replicate" in route.path:
+        return False  # whose webhooks are in `deaf_hooks`
+    ways = within_reach(ctx, route)
+    files = dict.fromkeys(ctx.program.module_of[each] for each in ways if each in ctx.program.module_of)
+    return _PAYMENTS.search(route.path) is not None or any(_PAYMENTS.search(each.file.text) for each in files)
 
 
 def _written(ctx: Context, route: Route) -> list[Statement]:

@@ -58,16 +58,34 @@ _TOLD_WHO = {"global", "accessToken", "headers", "Authorization", "cookies"}
 _SIGNS_IN = re.compile(
     r"setSession|set_session|signIn|sign_in|postgrest\.auth|set_auth|storageKey|persistSession: true"
 )
+_SESSIONS = re.compile(
+    r"setSession|set_session|signIn|sign_in|signUp|sign_up|set_auth|verifyOtp|verify_otp|exchangeCode|exchange_code"
+    r"|auth-ui-react|getSession|get_session|auth\.getUser|auth\.get_user|onAuthStateChange"
+)
+"""What is named where anybody is signed in at Supabase's, or asked for."""
 
 
 def is_without_visitor(ctx: Context, module: Module, client: ir.Node) -> bool:
-    """Whether a client was plainly made on the server: nobody tells it whose session it asks with."""
-    if _SIGNS_IN.search(module.file.text):
-        return False
+    """Whether a client was plainly made on the server: nobody tells it whose session it asks with.
+
+    In a program that signs nobody in there is no session, whatever the client would do with one.
+    """
+    if not ctx.once(_knows_sessions):
+        return _is_plain(ctx, module, client, re.compile(r"(?!)"))
+    return not _SIGNS_IN.search(module.file.text) and _is_plain(ctx, module, client, _SIGNS_IN)
+
+
+def _knows_sessions(ctx: Context) -> bool:
+    """Whether any file of the program signs somebody in, or asks who is."""
+    return any(_SESSIONS.search(each.file.text) for each in ctx.modules)
+
+
+def _is_plain(ctx: Context, module: Module, client: ir.Node, spoils: re.Pattern[str]) -> bool:
+    """Whether every call that makes a client is the library's, and tells it nobody."""
     made = creations(ctx, module, client)
     for each in made:
         where = _file_of(ctx, each)
-        if where is None or not isinstance(each, ir.Call) or _SIGNS_IN.search(where.file.text):
+        if where is None or not isinstance(each, ir.Call) or spoils.search(where.file.text):
             return False
         if not ctx.program.origin(where, each.func).startswith(_LIBRARIES):
             return False
