@@ -58,11 +58,17 @@ def emptied(module: Module, func: ir.Func) -> Iterator[tuple[str, ir.Node]]:
 
     Python's count where the function says `global`. Not where a test on a size or an age stands around it.
     """
+    shared = {
+        one.id
+        for each in ir.find(func, ir.Other)
+        if each.kind == "global_statement"
+        for one in ir.find(each, ir.Name)
+    }
     for node in ir.walk(func):
         held = _emptied(node)
         if held is None or _is_bounded(node, func):
             continue
-        found = module.lookup(held.id, held)
+        found = module.lookup(held.id, module.body if held.id in shared else held)
         values = [each.value for each in found[1]] if found is not None and found[0].func is None else []
         if any(each is not None and _begins_empty(each) for each in values):
             yield held.id, node
