@@ -25,6 +25,8 @@ _PAYMENTS = re.compile(
     r"|xendit|midtrans|revenue_?cat|mollie|asaas|payos",
     re.I,
 )
+_OF_RECORD = re.compile(r"events?$|logs?$|webhook|audit", re.I)
+"""Tables of what was heard, beside those of what was bought."""
 _ADDS = {"insert", "upsert"}
 
 
@@ -39,7 +41,8 @@ def unbooked(ctx: Context) -> Iterator[Finding]:
             kept = [each for each in found if keeps_strangers_from(ctx, each.table, _command(each))]
             untold = [each for each in found if not _is_told(ctx, each.table)]
             if kept or untold:
-                yield _told(route, (kept or untold)[0], known=bool(kept))
+                gravest = min(kept or untold, key=lambda each: _OF_RECORD.search(each.table) is not None)
+                yield _told(route, gravest, known=bool(kept))
 
 
 def _speaks_supabase(ctx: Context) -> bool:
