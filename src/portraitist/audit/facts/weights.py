@@ -264,12 +264,20 @@ def _text(ctx: Context, module: Module, node: ir.Node) -> str:
     return value if isinstance(value, str) and value else (ir.dotted(node).rpartition(".")[2] or "bucket")
 
 
+_STORED_AS = re.compile(
+    r"(image|photo|picture|file|video|audio|storage|object|s3|blob)_?(name|path|key)", re.I
+)
+
+
 def _rows(ctx: Context) -> None:
-    """Rows that hold pictures: inserts and updates of a picture column."""
+    """Rows that hold pictures: inserts and updates of a picture column, or of the name under which one is stored."""
+    putting = {call.within for _, call in ctx.once(puts)} - {None}
     for each in ctx.statements:
         if each.kind != "write" or each.module.role not in LIVE_ROLES:
             continue
-        if any(snake(use.column) in ctx.words.picture_columns for use in each.columns):
+        names = [snake(use.column) for use in each.columns]
+        under = each.func in putting and any(_STORED_AS.fullmatch(one) for one in names)
+        if under or any(one in ctx.words.picture_columns for one in names):
             ctx.add(
                 "persist",
                 each.table,

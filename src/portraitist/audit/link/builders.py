@@ -12,6 +12,7 @@ from portraitist.audit import ir
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.program import Program
 from portraitist.audit.link.targets import Target
+from portraitist.audit.model import LIVE_ROLES
 
 _BUILDS = re.compile(
     r"(build|get|to|make|create|format|prepare|map|compose)_?\w*(inputs?|payload|params|arguments|body)", re.I
@@ -36,7 +37,7 @@ class Builders:
             files = [
                 each
                 for each in self.program.modules.values()
-                if each.role == "src" and name in each.file.text
+                if each.role in LIVE_ROLES and name in each.file.text
             ]
             self._known[name] = [Target(each, func) for each in files for func in _defined(each, name)]
         found = [

@@ -332,14 +332,15 @@ class Evaluator:
             return Unknown("call depth")
         values: list[Value] = []
         called = self.program.functions_called(node)
-        for target in called or self.builders.called(module, node):
+        built = [] if called else self.builders.called(module, node)
+        for target in called or built:
             if not isinstance(target.node, ir.Func) or target.module is None:
                 continue
             inner = self.frame(target.node, node, module, frame)
             returned = returns(target.node)
             values.extend(self.eval(target.module, each, inner, depth) for each in returned[:8])
         values = [each for each in values if not (isinstance(each, Known) and each.value is None)] or values
-        return one_of(values) if values else Unknown("call")
+        return one_of(values, len(built)) if values else Unknown("call")
 
 
 def _is_plain(node: ir.Obj) -> bool:
