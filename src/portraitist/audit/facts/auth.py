@@ -13,6 +13,7 @@ from portraitist.audit.facts import asking, denial, routes_trpc
 from portraitist.audit.facts.auth_answers import answer_tested, asked_after, is_of_key, swallowed
 from portraitist.audit.facts.auth_optional import asks_nobody, lets_pass, lets_strangers, may_be_nobody
 from portraitist.audit.facts.base import Context, Route
+from portraitist.audit.facts.last_word import refuses_the_rest
 from portraitist.audit.facts.mounts import listed
 from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
@@ -283,7 +284,8 @@ def _call_check(ctx: Context, module: Module, func: ir.Func, call: ir.Call) -> s
             assert isinstance(each.node, ir.Func) and each.module is not None
             if is_of_key(ctx, module, func, call, each.node):
                 return name
-            if not (relevant or asking.wants_proof(ctx, name, each.node) or asks_who(ctx, each.node)):
+            proof = asking.wants_proof(ctx, name, each.node) or refuses_the_rest(ctx, name, each.node)
+            if not (relevant or proof or asks_who(ctx, each.node)):
                 continue
             if throws(ctx, each.module, each.node) and not swallowed(call):
                 return name

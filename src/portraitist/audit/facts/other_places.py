@@ -23,6 +23,8 @@ from portraitist.audit.model import LIVE_ROLES, Fact
 
 _STORES = re.compile(r"upload|save|store|persist|mirror|copy|archive|rehost|ingest|^put|_put|write", re.I)
 """Names of functions that say that they store something."""
+_SAVES = re.compile(rf"{_STORES.pattern}|^_?download(?!.*te?mp)", re.I)
+"""Also of those that bring a file to the disk."""
 
 
 def add(ctx: Context) -> None:
@@ -125,7 +127,7 @@ def _storing(ctx: Context) -> Iterator[Anchor]:
         for call in module.calls({"open"}):
             func = ir.enclosing(call, ir.Func)
             writes = len(call.args) > 1 and ir.text_of(call.args[1]) == "wb"
-            if func is not None and writes and _STORES.search(func.name or ""):
+            if func is not None and writes and _SAVES.search(func.name or ""):
                 stores[func] = None
                 yield from _in_folders(ctx, module, call)
     yield from _helpers_storing(ctx, stores)
@@ -145,7 +147,7 @@ def _buckets_given(ctx: Context, module: Module, call: ir.Call) -> Iterator[Anch
 
 def _helpers_storing(ctx: Context, stores: dict[ir.Func, None]) -> Iterator[Anchor]:
     """The calls of functions that store a file and are named for it, and of those that they do it for."""
-    waiting = [each for each in stores if _STORES.search(each.name or "")]
+    waiting = [each for each in stores if _SAVES.search(each.name or "")]
     while waiting:
         func = waiting.pop()
         for site in ctx.program.callers.get(func, []):

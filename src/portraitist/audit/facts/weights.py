@@ -32,7 +32,7 @@ _STATUS_CALL = re.compile(
     r"status|poll|check|monitor|progress|refresh|(?<![aA])[sS]ync|get_?prediction|get_?training", re.I
 )
 _NO_QUESTION = re.compile(
-    r"(set|console|save|update|simulate|report|show|print|log|broadcast|notify|emit|send|publish|track|record)|on[A-Z]",
+    r"(set|console|save|update|simulate|report|show|print|log|broadcast|notify|emit|send|publish|track|record)|on[A-Z_]",
     re.ASCII,
 )
 _SLEEP = {"sleep", "setTimeout", "delay", "wait", "asyncio.sleep", "time.sleep", "setInterval"}
@@ -145,15 +145,29 @@ def _polls(ctx: Context, module: Module) -> None:
 def _looked_at(loop: ir.Loop) -> str:
     """The function whose answer's state ends a loop that sleeps: `task = get_task(id)`, `task.status == DONE`."""
     looked = {
-        each.obj.id
+        holder.id
         for branch in ir.find(loop, ir.If)
-        for each in ir.find(branch.test, ir.Attr)
-        if each.name in {"status", "state"} and isinstance(each.obj, ir.Name)
+        for each in ir.walk(branch.test)
+        if isinstance(holder := _state_of(each), ir.Name)
     }
     for made in ir.find(loop, ir.Assign):
         if isinstance(made.target, ir.Name) and made.target.id in looked and isinstance(made.value, ir.Call):
             return ir.plain_dotted(made.value.func).rpartition(".")[2]
     return ""
+
+
+def _state_of(node: ir.Node) -> ir.Node | None:
+    """What a state is read of: `task.status`, `task["status"]`, `task.get("status")`."""
+    if isinstance(node, ir.Attr) and node.name in _STATES:
+        return node.obj
+    if isinstance(node, ir.Index) and ir.text_of(node.key) in _STATES:
+        return node.obj
+    if isinstance(node, ir.Call) and isinstance(node.func, ir.Attr) and node.func.name == "get":
+        return node.func.obj if node.args and ir.text_of(node.args[0]) in _STATES else None
+    return None
+
+
+_STATES = {"status", "state"}
 
 
 def _first_text(ctx: Context, module: Module, call: ir.Call) -> str:
@@ -258,12 +272,20 @@ def _text(ctx: Context, module: Module, node: ir.Node) -> str:
     return value if isinstance(value, str) and value else (ir.dotted(node).rpartition(".")[2] or "bucket")
 
 
+_STORED_AS = re.compile(
+    r"(image|photo|picture|file|video|audio|storage|object|s3|blob)_?(name|path|key)", re.I
+)
+
+
 def _rows(ctx: Context) -> None:
-    """Rows that hold pictures: inserts and updates of a picture column."""
+    """Rows that hold pictures: inserts and updates of a picture column, or of the name under which one is stored."""
+    putting = {call.within for _, call in ctx.once(puts)} - {None}
     for each in ctx.statements:
         if each.kind != "write" or each.module.role not in LIVE_ROLES:
             continue
-        if any(snake(use.column) in ctx.words.picture_columns for use in each.columns):
+        names = [snake(use.column) for use in each.columns]
+        under = each.func in putting and any(_STORED_AS.fullmatch(one) for one in names)
+        if under or any(one in ctx.words.picture_columns for one in names):
             ctx.add(
                 "persist",
                 each.table,

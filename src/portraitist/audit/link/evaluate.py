@@ -14,6 +14,7 @@ from portraitist.audit.link.bindings import (
     is_name,
     says_nothing,
 )
+from portraitist.audit.link.builders import Builders
 from portraitist.audit.link.calls import returns
 from portraitist.audit.link.library import filtered_of, fold_library_call
 from portraitist.audit.link.module import Module
@@ -55,6 +56,7 @@ class Evaluator:
         self._cycles = 0
         self._cuts = 0
         self.names = Names(self)
+        self.builders = Builders(program)
         self._table: dict[type[ir.Node], Callable[..., Value]] = {
             ir.Lit: lambda _m, node, _f, _d: Known(node.value),
             ir.Tmpl: self._template,
@@ -329,14 +331,16 @@ class Evaluator:
         if frame is not None and frame.depth > 5:
             return Unknown("call depth")
         values: list[Value] = []
-        for target in self.program.functions_called(node):
+        called = self.program.functions_called(node)
+        built = [] if called else self.builders.called(module, node)
+        for target in called or built:
             if not isinstance(target.node, ir.Func) or target.module is None:
                 continue
             inner = self.frame(target.node, node, module, frame)
             returned = returns(target.node)
             values.extend(self.eval(target.module, each, inner, depth) for each in returned[:8])
         values = [each for each in values if not (isinstance(each, Known) and each.value is None)] or values
-        return one_of(values) if values else Unknown("call")
+        return one_of(values, len(built)) if values else Unknown("call")
 
 
 def _is_plain(node: ir.Obj) -> bool:

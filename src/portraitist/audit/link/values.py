@@ -85,7 +85,11 @@ class Unknown:
 Value = Known | Text | Struct | Items | OneOf | Outside | Unknown
 
 
-def one_of(options: list[Value]) -> Value:
+_OPTIONS = 12
+"""So many values a choice may have, but where it was made of more at once."""
+
+
+def one_of(options: list[Value], most: int = 0) -> Value:
     """A flat, deduplicated choice; a single option is itself."""
     if len(options) == 1 and not isinstance(options[0], OneOf):
         return options[0]
@@ -96,7 +100,8 @@ def one_of(options: list[Value]) -> Value:
     for each in flat:  # compared, not hashed: values are deep, and nearly all differ at their top
         if each not in unique:
             unique.append(each)
-    unique = unique[:12] or [Unknown("nothing")]
+    most = max([_OPTIONS, most, *(len(each.options) for each in options if isinstance(each, OneOf))])
+    unique = unique[:most] or [Unknown("nothing")]
     if all(isinstance(each, Unknown) for each in unique):
         unique = unique[:1]
     return unique[0] if len(unique) == 1 else OneOf(tuple(unique))

@@ -50,6 +50,7 @@ from portraitist.audit.rules.credits.refunds import refunds
 from portraitist.audit.rules.credits.rows_later import asks_number, by_rows, limits
 from portraitist.audit.rules.credits.steps import Step, answers_of, before_call, goes_on, steps_of
 from portraitist.audit.rules.credits.thrown import kept_when_thrown
+from portraitist.audit.rules.credits.unbooked import unbooked
 from portraitist.audit.rules.credits.unequal import unequal
 from portraitist.audit.rules.credits.unheeded import unheeded
 from portraitist.audit.rules.credits.ways_out import kept
@@ -80,6 +81,7 @@ def credit_before_check(ctx: Context) -> Iterator[Finding]:
 def _told(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]:
     """What is seen on the ways to paid calls, and where credits are given or lost."""
     yield from given_for_the_asking(ctx)
+    yield from unbooked(ctx)
     yield from priced_by_request(ctx)
     yield from counted_first(ctx)
     yield from counted_again(ctx)

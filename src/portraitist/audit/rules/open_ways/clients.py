@@ -11,6 +11,7 @@ from portraitist.audit.facts.db_common import call_name, chain_calls
 from portraitist.audit.facts.mounts import creations
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import OneOf, Outside, fold
+from portraitist.audit.rules.base import names_in
 
 _SERVICE = re.compile(r"service|secret|admin", re.I)
 
@@ -57,16 +58,34 @@ _TOLD_WHO = {"global", "accessToken", "headers", "Authorization", "cookies"}
 _SIGNS_IN = re.compile(
     r"setSession|set_session|signIn|sign_in|postgrest\.auth|set_auth|storageKey|persistSession: true"
 )
+_SESSIONS = re.compile(
+    r"setSession|set_session|signIn|sign_in|signUp|sign_up|set_auth|verifyOtp|verify_otp|exchangeCode|exchange_code"
+    r"|auth-ui-react|getSession|get_session|auth\.getUser|auth\.get_user|onAuthStateChange"
+)
+"""What is named where anybody is signed in at Supabase's, or asked for."""
 
 
 def is_without_visitor(ctx: Context, module: Module, client: ir.Node) -> bool:
-    """Whether a client was plainly made on the server: nobody tells it whose session it asks with."""
-    if _SIGNS_IN.search(module.file.text):
-        return False
+    """Whether a client was plainly made on the server: nobody tells it whose session it asks with.
+
+    In a program that signs nobody in there is no session, whatever the client would do with one.
+    """
+    if not ctx.once(_knows_sessions):
+        return _is_plain(ctx, module, client, re.compile(r"(?!)"))
+    return not _SIGNS_IN.search(module.file.text) and _is_plain(ctx, module, client, _SIGNS_IN)
+
+
+def _knows_sessions(ctx: Context) -> bool:
+    """Whether any file of the program signs somebody in, or asks who is."""
+    return any(_SESSIONS.search(each.file.text) for each in ctx.modules)
+
+
+def _is_plain(ctx: Context, module: Module, client: ir.Node, spoils: re.Pattern[str]) -> bool:
+    """Whether every call that makes a client is the library's, and tells it nobody."""
     made = creations(ctx, module, client)
     for each in made:
         where = _file_of(ctx, each)
-        if where is None or not isinstance(each, ir.Call) or _SIGNS_IN.search(where.file.text):
+        if where is None or not isinstance(each, ir.Call) or spoils.search(where.file.text):
             return False
         if not ctx.program.origin(where, each.func).startswith(_LIBRARIES):
             return False
@@ -76,6 +95,46 @@ def is_without_visitor(ctx: Context, module: Module, client: ir.Node) -> bool:
         if any(one.key in _TOLD_WHO for one in options):
             return False
     return bool(made)
+
+
+_MAKERS = re.compile(
+    r"(@supabase/[\w-]+|supabase)\.(createClient|create(Browser|Server|RouteHandler|ServerComponent|ServerAction"
+    r"|ClientComponent|PagesServer|Middleware|Pages\w*|RouteHandlerSupabase|ServerSupabase)Client|create_client)$"
+)
+
+
+def is_browsers(ctx: Context, statement: Statement) -> bool:
+    """Whether a statement's client is made with the key that every browser has, be it with a visitor's cookies.
+
+    Every place that makes it must say so; a helper of Supabase's that is told no key takes that one.
+    """
+    client = client_of(ctx, statement)
+    made = creations(ctx, statement.module, client) if client is not None else []
+    return bool(made) and all(_with_public_key(ctx, each) for each in made)
+
+
+def _with_public_key(ctx: Context, made: ir.Node) -> bool:
+    where = _file_of(ctx, made)
+    if where is None or not isinstance(made, ir.Call) or _SIGNED_IN.search(where.file.text):
+        return False
+    origin = ctx.program.origin(where, made.func)
+    if not _MAKERS.match(origin) or _with_all_rights(ctx, made) or _names(made, _SERVICE):
+        return False
+    if "auth-helpers" in origin:
+        return True
+    values = [ctx.ev.eval(where, each) for each in made.args[1:2]]
+    keys = [one for each in values for one in (each.options if isinstance(each, OneOf) else [each])]
+    said = [each.name for each in keys if isinstance(each, Outside)]
+    if any(_SERVICE.search(each) for each in said):
+        return False
+    return any(_PUBLIC.search(each) for each in said) or any(_names(each, _PUBLIC) for each in made.args[1:2])
+
+
+_SIGNED_IN = re.compile(r"setSession|set_session|signIn|sign_in|set_auth|\bAuthorization\b|accessToken:")
+
+
+def _names(node: ir.Node, words: re.Pattern[str]) -> bool:
+    return any(words.search(each) for each in names_in(node))
 
 
 def _file_of(ctx: Context, node: ir.Node) -> Module | None:

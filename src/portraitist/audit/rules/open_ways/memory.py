@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -50,6 +51,73 @@ def whole(module: Module, func: ir.Func) -> Iterator[tuple[str, ir.Node]]:
         if kept_in:
             yield kept_in, call
             return
+
+
+def emptied(module: Module, func: ir.Func) -> Iterator[tuple[str, ir.Node]]:
+    """Each store of the module that a function empties at once: `jobs.clear()`, `queue.length = 0`, `jobs = {}`.
+
+    Python's count where the function says `global`. Not where a test on a size or an age stands around it.
+    """
+    shared = {
+        one.id
+        for each in ir.find(func, ir.Other)
+        if each.kind == "global_statement"
+        for one in ir.find(each, ir.Name)
+    }
+    for node in ir.walk(func):
+        held = _emptied(node)
+        if held is None or _is_bounded(node, func):
+            continue
+        found = module.lookup(held.id, module.body if held.id in shared else held)
+        values = [each.value for each in found[1]] if found is not None and found[0].func is None else []
+        if any(each is not None and _begins_empty(each) for each in values):
+            yield held.id, node
+
+
+def _emptied(node: ir.Node) -> ir.Name | None:
+    """The name of what is emptied here."""
+    held: ir.Node | None = None
+    if isinstance(node, ir.Call) and isinstance(node.func, ir.Attr):
+        held = node.func.obj if node.func.name == "clear" and not node.args else None
+    elif isinstance(node, ir.Assign) and node.value is not None and not node.decl:
+        cut = isinstance(node.target, ir.Attr) and node.target.name == "length"
+        zero = isinstance(node.value, ir.Lit) and node.value.value == 0
+        if isinstance(node.target, ir.Attr):
+            held = node.target.obj if cut and zero else None
+        elif _begins_empty(node.value):
+            held = node.target
+    return held if isinstance(held, ir.Name) else None
+
+
+def _is_bounded(node: ir.Node, func: ir.Func) -> bool:
+    """Whether something is emptied only where it grew too large or too old."""
+    around = itertools.takewhile(lambda each: each is not func, ir.ancestors(node))
+    tests = (each.test for each in around if isinstance(each, ir.If))
+    return any(one.op in {">", ">=", "<", "<="} for each in tests for one in ir.find(each, ir.Bin))
+
+
+_EMPTY_KINDS = {
+    "Map",
+    "Set",
+    "WeakMap",
+    "Array",
+    "dict",
+    "set",
+    "list",
+    "deque",
+    "OrderedDict",
+    "defaultdict",
+}
+
+
+def _begins_empty(value: ir.Node) -> bool:
+    """Whether a value is a store with nothing in it, be it one that is made where there is none yet."""
+    if isinstance(value, ir.Bin) and value.op in {"or", "??", "||"} and value.right is not None:
+        return _begins_empty(value.right)
+    if isinstance(value, ir.Call):
+        name = last_name(value.func)
+        return name in _EMPTY_KINDS and (name == "defaultdict" or not value.args)
+    return (isinstance(value, ir.Obj) and not value.props) or (isinstance(value, ir.Arr) and not value.items)
 
 
 _QUEUES = {"AsyncResult", "getJob", "fromId", "fetch_job"}

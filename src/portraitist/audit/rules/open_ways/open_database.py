@@ -13,6 +13,7 @@ from portraitist.audit.facts import sql
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import columns_of, snake
 from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.rules.open_ways.handed_text import executed, who_may_call
 
 _NAME = r"(?:\"?(?P<schema>\w+)\"?\s*\.\s*)?\"?(?P<{}>\w+)\"?"
 _FUNCTION = re.compile(
@@ -74,6 +75,7 @@ Policies = dict[tuple[str, str], tuple[Read, re.Match[str]]]
 def left_open(ctx: Context) -> Iterator[Finding]:
     """Functions with their owner's rights that change rows, or give secrets, of whoever they are told; open policies.
 
+    Also functions that execute whatever text they are handed (`handed_text`).
     Only where browsers ask the database themselves, as Supabase's do: there everything in its public schema can be
     called by anybody who has the page.
     """
@@ -103,7 +105,14 @@ def _functions(ctx: Context) -> Iterator[Finding]:
             if _ASKS.search(match.group("body")):
                 asking.add(name)
     for name, (file, match) in latest.items():
-        if name in asking or not _is_callable(ctx, match) or (match.group("schema") or "public") != "public":
+        if name in asking or (match.group("schema") or "public") != "public" or not _has_rights(match):
+            continue
+        if executed(match.group("params"), match.group("body")) and not _is_gone(ctx, match):
+            if who := who_may_call(ctx.once(all_sql), name):
+                message = f"{who} may call {name}: it executes the text that it is handed, with all rights"
+                yield policy_at(file, match.start(), message, name, 92)
+            continue
+        if not _is_callable(ctx, match):
             continue
         changed = [
             each for each in sql.statements(match.group("body")) if each.kind != "read" and _alters(each)
@@ -136,21 +145,29 @@ def _alters(statement: sql.SqlStatement) -> bool:
     return not statement.insert or any(_MONEY.search(each.name) for each in statement.columns)
 
 
-def _is_callable(ctx: Context, match: re.Match[str]) -> bool:
-    """Whether a function runs with its owner's rights and everybody was left the right to call it."""
+def _has_rights(match: re.Match[str]) -> bool:
+    """Whether a function runs with its owner's rights, and can be called by its name."""
     around = match.group("head") + match.group("tail")
-    if not re.search(r"security\s+definer", around, re.I) or re.search(
-        r"returns\s+\"?(event_)?trigger", around, re.I
-    ):
-        return False
+    triggered = re.search(r"returns\s+\"?(event_)?trigger", around, re.I)
+    return re.search(r"security\s+definer", around, re.I) is not None and not triggered
+
+
+def _is_callable(ctx: Context, match: re.Match[str]) -> bool:
+    """Whether everybody was left the right to call a function."""
     name = re.escape(match.group("name"))
     taken = re.compile(rf"\bon\s+(all\s+functions\b|(function|routine)\s+[^;]*\b{name}\b)", re.I)
-    again = re.compile(rf"\bfunction\s+(\w+\.)?{name}\b", re.I)
-    default, revoked, dropped = ctx.once(_taken_back)
+    default, revoked, _ = ctx.once(_taken_back)
     if default or any(taken.search(each) for each in revoked):
         return False
-    ends = [end for each, end in dropped if each == match.group("name").lower()]
-    return not ends or again.search(ctx.once(all_sql), ends[-1]) is not None
+    return not _is_gone(ctx, match)
+
+
+def _is_gone(ctx: Context, match: re.Match[str]) -> bool:
+    """Whether a function was dropped and made by no file after that."""
+    name = re.escape(match.group("name"))
+    again = re.compile(rf"\bfunction\s+(\w+\.)?{name}\b", re.I)
+    ends = [end for each, end in ctx.once(_taken_back)[2] if each == match.group("name").lower()]
+    return bool(ends) and again.search(ctx.once(all_sql), ends[-1]) is None
 
 
 def _taken_back(ctx: Context) -> tuple[bool, list[str], list[tuple[str, int]]]:

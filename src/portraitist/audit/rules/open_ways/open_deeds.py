@@ -27,8 +27,16 @@ from portraitist.audit.rules.requests import Given, below, is_given
 MAX_DEPTH = 4
 """How many calls below a handler a deed is looked for."""
 
-PAYS, ALTERS = "spends at", "alters the tables of"
-WEIGHTS = {PAYS: 66, DELETES: 62, MOVES: 60, GIVES: 58, TAKES: 50, ALTERS: 41} | open_effects.WEIGHTS
+PAYS, ALTERS, DROPS = "spends at", "alters the tables of", "drops or renames tables of"
+WEIGHTS = {
+    PAYS: 66,
+    DROPS: 64,
+    DELETES: 62,
+    MOVES: 60,
+    GIVES: 58,
+    TAKES: 50,
+    ALTERS: 41,
+} | open_effects.WEIGHTS
 
 _PAID = re.compile(
     r"^(?P<who>openai|anthropic|@anthropic-ai/sdk|@google/gen\w+(-\w+)*|google\.gen\w+|vertexai|@fal-ai/\w+(-\w+)*|fal_client"
@@ -57,8 +65,15 @@ _NO_PATH = re.compile(r"(https?://[\w.-]+)?/?(v\d\w*)?/?")
 _SENDS = {"fetch", "post", "axios", "request", "got", "ky", "urlopen", "Request"}
 _FREE = re.compile(r"/(models|voices|user|usage|balance|account|credits|status|requests)(/?$|\?|/\{)")
 _ALTERS = re.compile(r"\b(alter|drop|create|truncate)\s+(table|type|index|schema)\b", re.I)
+_DROPS = re.compile(
+    r"\b(drop|truncate)\s+table\b(?!\s+(if\s+exists\s+)?[\w.\"]*te?mp_?)|\balter\s+table\s+[^;]*?\brename\s+to\b",
+    re.I,
+)
+_RUNS = re.compile(r"rpc|query|execut|exec|unsafe|raw|sql|run", re.I)
 _SETS_UP = re.compile(
-    r"migrat|init|setup|set-up|schema|seed|reset|bootstrap|create-?tables?|(^|/)db(/|$)|drop", re.I
+    r"migrat|init|setup|set-up|schema|seed|reset|bootstrap|(^|/)db(/|$)|drop"
+    r"|(create|make|fix|repair|add)[-_]?([a-z0-9]+[-_])*(tables?|columns?|database|polic(y|ies)|rls)\b",
+    re.I,
 )
 _OWN_KEY = re.compile(
     r"^(user|custom|client|my|own|provided)?_?(openai|gemini|fal|anthropic|replicate)?_?api_?(key|token)$",
@@ -93,7 +108,7 @@ def done(ctx: Context, route: Route) -> Deed | None:
     fitting = [
         each
         for each in found
-        if not (known and each.does in {GIVES, DELETES, MOVES, ALTERS, *open_effects.WEIGHTS})
+        if not (known and each.does in {GIVES, DELETES, MOVES, ALTERS, DROPS, *open_effects.WEIGHTS})
     ]
     fitting = [each for each in fitting if (not meant or each.does == WRITES) and _fits(ctx, route, each)]
     return max(fitting, key=lambda each: WEIGHTS[each.does], default=None)
@@ -103,6 +118,8 @@ def _fits(ctx: Context, route: Route, deed: Deed) -> bool:
     """Whether a deed counts here: tables by the route's name, files by the request's key, or a paid service."""
     if deed.does == ALTERS:
         return _is_set_up(route)
+    if deed.does == DROPS:  # below a helper it may be how the program brings itself up to date, once
+        return _is_set_up(route) or any(each in ir.ancestors(deed.call) for each in route.funcs)
     if deed.does in {GIVES, DELETES, MOVES, *open_effects.WEIGHTS}:
         around = [each for each in below(ctx, route) if each.func in ir.ancestors(deed.call)]
         return any(is_given(each, key) for each in around for key in deed.keys)
@@ -168,6 +185,7 @@ def deeds(ctx: Context) -> dict[ir.Func, list[Deed]]:
             *_requested(ctx, module),
             *stored(ctx, module),
             *effects(ctx, module),
+            *_dropped(module),
             *altered,
         ):
             func = deed.call.within
@@ -257,8 +275,20 @@ def _altered(module: Module) -> Iterator[Deed]:
             if _ALTERS.search(text) and lit.within is not None:
                 holder = ir.enclosing(lit, ir.Call)
                 yield Deed(module, holder or _at(lit), ALTERS, "the database")
-    for call in module.calls({"create_all", "drop_all", "dropDatabase"}):
+    for call in module.calls({"create_all"}):
         yield Deed(module, call, ALTERS, "the database")
+
+
+def _dropped(module: Module) -> Iterator[Deed]:
+    """Tables that a call drops, empties or puts others in the place of, by a text that stands in it."""
+    for lit in module.all(ir.Lit) if _DROPS.search(module.file.text) else ():
+        call = ir.enclosing(lit, ir.Call) if isinstance(lit.value, str) and lit.within is not None else None
+        while call is not None and not _RUNS.search(call_name(call)):
+            call = ir.enclosing(call, ir.Call)
+        if call is not None and isinstance(lit.value, str) and _DROPS.search(lit.value):
+            yield Deed(module, call, DROPS, "the database")
+    for call in module.calls({"drop_all", "dropDatabase", "drop_database", "dropCollection"}):
+        yield Deed(module, call, DROPS, "the database")
 
 
 def _at(lit: ir.Lit) -> ir.Call:

@@ -98,7 +98,7 @@ def _first(ctx: Context, route: Route, ways: list[ir.Func], worked: dict[str, Ro
         return f"reads {found.table} by an id of the request and asks nobody", _place(found), BARELY
     if (found := _listed(ctx, route, made)) is not None:
         return f"reads rows of {found.table}, whoever's they are, and asks nobody", _place(found), BARELY
-    return _of_memory(ctx, route) or open_answers.answered(ctx, route, ways)
+    return _emptied(ctx, route, ways) or _of_memory(ctx, route) or open_answers.answered(ctx, route, ways)
 
 
 def _is_by_name(statement: Statement) -> bool:
@@ -228,6 +228,23 @@ def _of_memory(ctx: Context, route: Route) -> Told | None:
                 return f"gives all that {name} keeps and asks nobody", Place(module.path, node.line), BARELY
     return None
 
+
+def _emptied(ctx: Context, route: Route, ways: list[ir.Func]) -> Told | None:
+    """What the process keeps in memory for everybody, and a route made for that throws away for whoever calls it."""
+    if route.method != "DELETE" and not _CLEARS.search(route.path):
+        return None
+    for func in ways:
+        module = ctx.program.module_of[func]
+        for name, node in memory.emptied(module, func):
+            if _OF_PEOPLE.search(name) and not _FOR_SPEED.search(name):
+                does = f"empties {name}, whoever's is kept there, and asks nobody"
+                return does, Place(module.path, node.line), BARELY
+    return None
+
+
+_CLEARS = re.compile(r"clear|reset|clean|purge|flush|delet|remove|empty|wipe|drop", re.I)
+_FOR_SPEED = re.compile(r"cache|limit|seen|memo|metric|stat(s|istics)$|logs?$", re.I)
+"""What is kept to be quicker, or to count: nobody loses it."""
 
 _OF_PEOPLE = re.compile(
     r"job|task|generat|result|order|session|store|progress|status|train|project|upload|histor|request|predict|image|video"

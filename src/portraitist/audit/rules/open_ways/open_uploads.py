@@ -13,13 +13,12 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.open_ways.library_uploads import library_routes
 from portraitist.audit.rules.syntax import is_of_express
-
-_BARE = {"next-s3-upload", "next-s3-upload/route"}
 
 
 def takes_from_anybody(ctx: Context) -> Iterator[Finding]:
-    """Upload routes without a check: `f({ image: … }).onUploadComplete(…)`, `export … from "next-s3-upload"`.
+    """Upload routes without a check: `f({ image: … }).onUploadComplete(…)`, and what other libraries make.
 
     A `middleware` that leaves or throws for whatever reason may be the one that asks. Middleware files of Next are not
     judged: what they may cover is told in the JSON only.
@@ -40,12 +39,7 @@ def takes_from_anybody(ctx: Context) -> Iterator[Finding]:
             if root is not None and not guarded and _is_uploader(ctx, module, root):
                 message = "an upload route lets files into the storage from anybody: its middleware turns nobody away"
                 yield finding("missing-auth", module, root, message, key=f"upload {root.line}", weight=50)
-        for each in module.all(ir.Import):
-            if each.reexport and each.module in _BARE:
-                message = "an upload route lets files into the storage from anybody: it is the library's, with no check"
-                covered = any(one.endswith(("middleware.ts", "middleware.js")) for one in ctx.tree.paths)
-                weight = BARELY if covered else 50
-                yield finding("missing-auth", module, each, message, key="upload", weight=weight)
+        yield from library_routes(ctx, module)
 
 
 _OF_MEMBERS = re.compile(
