@@ -18,6 +18,7 @@ from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name, names_in
 from portraitist.audit.rules.credits.cancelled import cancelled
+from portraitist.audit.rules.credits.copied_status import copied_status
 from portraitist.audit.rules.credits.counted import gives_blindly
 from portraitist.audit.rules.credits.effects import AMOUNT
 from portraitist.audit.rules.credits.given_back import failed_branch, given_back_later
@@ -34,7 +35,7 @@ _OUTPUT = re.compile(r"(output|image|picture|photo|video|result)s?$|(^|_)urls?$"
 
 
 def refunds(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]:
-    """Everything of this file, on the ways to paid calls and where their outcome is heard of; also `one_way_back`."""
+    """Everything of this file, on the ways to paid calls and where their outcome is heard of."""
     for func in dict.fromkeys(func for flow in flows for func in flow.funcs):
         if ctx.role_at(ctx.program.module_of[func], func) in LIVE_ROLES:
             yield from _given_again(ctx, ledger, func)
@@ -44,6 +45,7 @@ def refunds(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding
     yield from _without_output(ctx, ledger)
     yield from cancelled(ctx, ledger)
     yield from one_way_back(ctx)
+    yield from copied_status(ctx, ledger, flows)
 
 
 def _gives(ledger: Ledger, func: ir.Func) -> list[Event]:
