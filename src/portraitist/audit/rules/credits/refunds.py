@@ -25,6 +25,7 @@ from portraitist.audit.rules.credits.given_back import failed_branch, given_back
 from portraitist.audit.rules.credits.ledger import Event, Ledger, named_kinds
 from portraitist.audit.rules.credits.one_way_back import one_way_back
 from portraitist.audit.rules.credits.set_back import set_back
+from portraitist.audit.rules.credits.stale_rows import stale_rows
 from portraitist.audit.rules.credits.steps import Step, steps_of
 from portraitist.audit.rules.credits.unequal import in_any_case
 from portraitist.audit.rules.gravity import BARELY
@@ -46,6 +47,7 @@ def refunds(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding
     yield from cancelled(ctx, ledger)
     yield from one_way_back(ctx)
     yield from copied_status(ctx, ledger, flows)
+    yield from stale_rows(ctx, flows)
 
 
 def _gives(ledger: Ledger, func: ir.Func) -> list[Event]:
