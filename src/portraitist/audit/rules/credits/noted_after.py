@@ -16,7 +16,7 @@ from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.again.asked import may_collide
+from portraitist.audit.rules.again.asked import asks_before, may_collide
 from portraitist.audit.rules.base import finding, helpers_behind, last_name, names_in
 from portraitist.audit.rules.credits.decided import may_ask
 from portraitist.audit.rules.credits.effects import Effect, done_in
@@ -94,8 +94,10 @@ def _gifts(ctx: Context, func: ir.Func) -> Iterator[Step]:
             yield Step(each.node.line, 0, each.node, each.node)
     for call in ir.find(func, ir.Call):
         for helper in helpers_behind(ctx, call):
+            module = ctx.program.module_of[helper]
             for each in done_in(ctx, helper, "give") if helper is not func else ():
-                if not _is_asked(ctx, each):
+                stored = not isinstance(each.node, ir.Call) or each.node in ctx.statements_at
+                if stored and not asks_before(ctx, module, helper, each.node):
                     yield Step(call.line, each.node.line, each.node, call)
 
 
