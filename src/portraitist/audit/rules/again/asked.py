@@ -5,6 +5,7 @@ Errs towards yes: a test of any state of a stored row counts, and so does whatev
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -217,11 +218,16 @@ def may_collide(ctx: Context, statement: Statement) -> bool:
 def _unique_keys(ctx: Context, name: str) -> set[str]:
     """The columns of a table that the schema calls unique, alone or with others, there or by an index."""
     found: set[str] = set()
-    texts = {each.path: each.text for each in ctx.tree.files if each.language == "sql"}
+    sql = {each.path: each.text for each in ctx.tree.files if each.language == "sql"}
     for table in ctx.tables.get(name, ()):
-        texts.update({each.path: each.text for each in ctx.tree.files if each.path == table.path})
-        own = texts.get(table.path, "").split("\n")
-        own = own[table.line - 1 : max(table.end, table.line + len(table.columns) + 12)]
+        whole = next((each.text for each in ctx.tree.files if each.path == table.path), "")
+        own = whole.split("\n")[table.line - 1 : max(table.end, table.line + len(table.columns) + 12)]
+        texts = {**sql, table.path: whole}
+        if table.source == "prisma":
+            own = [
+                *itertools.takewhile(lambda line: not line.startswith("}"), own)
+            ]  # not the next model's keys
+            texts = sql
         told = [line for line in own if _IS_UNIQUE.search(line)]
         told += [part for text in texts.values() if name in text for part in _INDEX.findall(text)]
         found |= {

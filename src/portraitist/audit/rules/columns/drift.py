@@ -11,6 +11,7 @@ from portraitist.audit.facts.base import Context
 from portraitist.audit.model import Fact, Finding
 from portraitist.audit.rules.columns.class_members import lacking_attributes
 from portraitist.audit.rules.columns.conflict_targets import without_constraint
+from portraitist.audit.rules.columns.keyless_upserts import keyless_upserts
 from portraitist.audit.rules.columns.missing_tables import missing_tables
 from portraitist.audit.rules.columns.refused_values import refused_values
 from portraitist.audit.rules.columns.stored_functions import called_otherwise
@@ -58,6 +59,7 @@ def schema_drift(ctx: Context) -> Iterator[Finding]:
     yield from refused_values(ctx)
     yield from called_otherwise(ctx)
     yield from without_constraint(ctx)
+    yield from keyless_upserts(ctx)
     missing: dict[tuple[str, str], list[Fact]] = {}
     for fact in ctx.of("table.missing_column"):
         if fact.role in {"src", "script"}:

@@ -30,6 +30,7 @@ _UPDATES = re.compile(
 )
 _FLOOR = r"(?:\s*(?i:greatest|least|max|min)\s*\(\s*\d+\s*,)?"
 """What keeps a sum in SQL above nothing: `GREATEST(0, used - 1)`."""
+_NEW = re.compile(r"remaining|new|left|after|next|updated", re.I)
 _SIGNS = {"-": "take", "-=": "take", "+": "give", "+=": "give"}
 _TURNED = {"take": "give", "give": "take", "": ""}
 
@@ -37,6 +38,13 @@ _TURNED = {"take": "give", "give": "take", "": ""}
 def meaning(column: str, found: str) -> str:
     """What a difference (`take`) or a sum (`give`) of a column means: more used is less left."""
     return _TURNED[found] if _USED.search(snake(column)) else found
+
+
+def is_called_new(value: ir.Node, column: str) -> bool:
+    """Whether a value is called what a balance becomes: `left`, `newBalance`; a column's own name says nothing."""
+    name = ir.dotted(value)
+    whose, _, last = name.rpartition(".")
+    return _NEW.search(whose if snake(last) == snake(column) else name) is not None
 
 
 def sign(node: ir.Node) -> str:

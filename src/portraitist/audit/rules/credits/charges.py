@@ -155,7 +155,7 @@ def _judged(ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]) -> I
         if not (kinds or counted or _asked_in_front(flow) or _allowed_once(ctx, flow)):
             yield _unasked(ctx, ledger, flow)
         elif any(_is_asked_for(each) for each in steps):
-            left = left_to_others(ctx, ledger, flow, hooks)
+            left = left_to_others(ctx, ledger, flow, hooks, steps)
             if left is not None:
                 yield _at_call(flow, left[0], 45, left[1])
                 asked = [each for each in steps if _is_asked_for(each)][-1]

@@ -21,6 +21,7 @@ from portraitist.audit.rules.credits.effects import asked_for, done_in
 from portraitist.audit.rules.credits.ledger import named_kinds
 from portraitist.audit.rules.credits.made_up_payments import made_up_payments
 from portraitist.audit.rules.credits.marked_first import marked_first
+from portraitist.audit.rules.credits.noted_after import noted_after
 from portraitist.audit.rules.credits.unpaid import given_unpaid
 from portraitist.audit.rules.requests import Given, below, is_given
 
@@ -41,11 +42,13 @@ def given_for_the_asking(ctx: Context) -> Iterator[Finding]:
     Not in webhooks, whose sender is another rule's, nor where only staff may come. A proof by another name is not seen.
     Also where an office's route lets in whoever is signed in, where a payment is proven and nothing asks how large, and
     where a route for refunds asks for no failure (`asked_back`), and where the code makes up the payment itself
-    (`made_up_payments`). Payments that are called settled first are in `marked_first`.
+    (`made_up_payments`). Payments that are called settled first are in `marked_first`, those that are
+    noted last in `noted_after`.
     """
     told: set[str] = set()
     yield from made_up_payments(ctx)
     yield from marked_first(ctx)
+    yield from noted_after(ctx)
     for route in ctx.routes:
         if (
             not route.is_http

@@ -1,7 +1,7 @@
 """Part of the rule on credits: a paid way that looks at credits and leaves it to something else to take them.
 
-That may be nothing, or a webhook or a poll when the work is done. Where a trigger of the database takes some, nothing
-is said; what an unknown service takes is not seen.
+That may be nothing, a webhook or a poll when the work is done, or a trigger of the database (`triggered`). Of triggers
+that cannot be read nothing is said; what an unknown service takes is not seen.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from portraitist.audit.facts.base import WAITED_FOR, Context
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.model import Place
 from portraitist.audit.rules.credits.ledger import Ledger
+from portraitist.audit.rules.credits.steps import Step
+from portraitist.audit.rules.credits.triggered import taken_by_trigger
 
 _TRIGGER = re.compile(
     r"returns\s+trigger\b(?:(?!\$\$\s*;).){0,800}?(credit|balance|coin|count)\w*\s*-\s*\w", re.I | re.S
@@ -22,13 +24,14 @@ _WAITS = re.compile(r"status|poll|sync|complete|finish|check", re.I)
 
 
 def left_to_others(
-    ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func]
+    ctx: Context, ledger: Ledger, flow: Flow, hooks: list[ir.Func], steps: list[Step]
 ) -> tuple[str, Place] | None:
     """What is said of a way that looks at credits and takes none, and the place that takes them later, if any."""
     looked = f"credits are looked at before the paid {flow.call.purpose} and"
     here = Place(flow.call.module.path, flow.call.call.line)
     if ctx.once(_triggered):
-        return None  # the trigger may be the one that takes these
+        taken = taken_by_trigger(ctx, flow, steps) if not _counts_running(ctx, flow) else None
+        return (f"{looked} {taken[0]}", taken[1]) if taken is not None else None
     if not any("take" in each for each in ledger.kinds.values()):
         return None
     heard = [*hooks, *_named_hooks(ctx, flow)] if _may_be_heard(flow) else []

@@ -21,6 +21,7 @@ from portraitist.audit.rules.credits.changes import (
     CREDIT,
     all_changes,
     balance,
+    is_called_new,
     is_negative,
     meaning,
     signs_of,
@@ -327,7 +328,7 @@ def _of_statement(ctx: Context, statement: Statement) -> Iterator[tuple[ir.Func 
         yield statement.func, Event("check", statement.node, statement.line, statement.end)
     for use in named or statement.columns:
         signs = signs_of(ctx, statement, use)
-        left = use.node is not None and re.search(r"remaining|new|left|after", ir.dotted(use.node), re.I)
+        left = use.node is not None and is_called_new(use.node, use.column)
         back = {"give"} if named and not signs and not statement.insert and not left else set()
         for kind in sorted(
             {meaning(use.column, each) for each in signs} or back

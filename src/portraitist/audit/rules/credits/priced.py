@@ -14,7 +14,9 @@ from portraitist.audit.facts.base import Context, Route
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, last_name, names_in
+from portraitist.audit.rules.base import finding, last_name, live_statements, names_in, trace
+from portraitist.audit.rules.credits.amounts import names_behind
+from portraitist.audit.rules.credits.changes import CREDIT
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.requests import Given, below, is_given
 from portraitist.audit.rules.syntax import COMPARISONS, ORDER, STAND_IN
@@ -53,7 +55,7 @@ def priced_by_request(ctx: Context) -> Iterator[Finding]:
             for call in ctx.once(_opens, here.func) if ctx.once(_may_open, here.module) else ():
                 if call in seen:
                     continue
-                found = _said(here, call, route)
+                found = _said(ctx, here, call, route)
                 if found is not None and ctx.role_at(here.module, call) in LIVE_ROLES:
                     seen.add(call)
                     yield found
@@ -85,7 +87,7 @@ def _opens(_ctx: Context, func: ir.Func) -> list[ir.Call]:
     return [each for each in ir.find(func, ir.Call) if _PAYS.search(snake(ir.plain_dotted(each.func)))]
 
 
-def _said(here: Given, call: ir.Call, route: Route) -> Finding | None:
+def _said(ctx: Context, here: Given, call: ir.Call, route: Route) -> Finding | None:
     """What a payment is told by the request: what is to be paid, or how many credits are had for it."""
     entries = [each for each in ir.find(call, ir.Prop) if each.key is not None]
     entries += [each for made in _made(here, call) for each in ir.find(made, ir.Prop) if each.key is not None]
@@ -107,12 +109,55 @@ def _said(here: Given, call: ir.Call, route: Route) -> Finding | None:
         )
         return finding("credit-before-check", here.module, worth, message, key=f"worth {route.key}", weight=66,
                        end=worth.end)  # fmt: skip
+    booked = ctx.once(_booked) if any(each.key == "metadata" for each in entries) else frozenset()
+    paid = (
+        [each for each in entries if each.key == "quantity" or _PRICE.search(snake(each.key or ""))]
+        if booked
+        else []
+    )
+    priced = {name for each in paid for name in names_behind(here.module, each.value)}
+    told = [each for each in entries if snake(each.key or "") in booked and _is_noted(each)]
+    free = (each for each in told if _is_free(here, each.value))
+    worth = next((each for each in free if last_name(_core(here, each.value)) not in priced), None)
+    if worth is not None:
+        message = (
+            f"the request says what this payment is worth ({worth.key}), which is booked when it is paid, whatever its"
+            " price"
+        )
+        return finding("credit-before-check", here.module, worth, message, key=f"booked {route.key}", weight=BARELY,
+                       end=worth.end)  # fmt: skip
     named = next((each for each in entries if each.key == "price" and _is_free(here, each.value)), None)
     if named is not None:
         message = "the request names the price of this payment, and nothing looks it up in a list"
         return finding("credit-before-check", here.module, named, message, key=f"named {route.key}", weight=BARELY,
                        end=named.end)  # fmt: skip
     return None
+
+
+def _is_noted(entry: ir.Prop) -> bool:
+    """Whether an entry is one of what a payment carries along: `metadata: { pieces }`."""
+    around = entry.parent.parent if entry.parent is not None else None
+    return isinstance(around, ir.Prop) and around.key == "metadata"
+
+
+_NO_WORTH = re.compile(
+    r"(^|_)(id|uid|email|user|member|name|plan|tier|pack|package|product|type|kind|status|currency|key|price|code)$"
+)
+"""What says whose a payment is, or which thing is bought: its worth is looked up."""
+
+
+def _booked(ctx: Context) -> frozenset[str]:
+    """The members, in snake case, of what a payment carries along whose worth is stored as a balance."""
+    found: set[str] = set()
+    for statement in live_statements(ctx, "write"):
+        about = CREDIT.search(snake(statement.table))
+        for use in statement.columns if "metadata" in statement.module.file.words else ():
+            if about or CREDIT.search(snake(use.column)):
+                for _, part in trace(ctx, ctx.program.modules[use.path], use.node):
+                    for each in ir.find(part, ir.Attr):
+                        if "metadata" in ir.dotted(each.obj) and not _NO_WORTH.search(snake(each.name)):
+                            found.add(snake(each.name))
+    return frozenset(found)
 
 
 def _made(here: Given, call: ir.Call) -> Iterator[ir.Node]:

@@ -16,36 +16,38 @@ from portraitist.audit.facts.denial import exits
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.link.calls import argument_for
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, helpers_behind, last_name, live_statements, names_in
+from portraitist.audit.rules.base import finding, helpers_behind, last_name, names_in
 from portraitist.audit.rules.credits.cancelled import cancelled
-from portraitist.audit.rules.credits.changes import CREDIT, signs_of
+from portraitist.audit.rules.credits.copied_status import copied_status
 from portraitist.audit.rules.credits.counted import gives_blindly
 from portraitist.audit.rules.credits.effects import AMOUNT
 from portraitist.audit.rules.credits.given_back import failed_branch, given_back_later
 from portraitist.audit.rules.credits.ledger import Event, Ledger, named_kinds
 from portraitist.audit.rules.credits.one_way_back import one_way_back
-from portraitist.audit.rules.credits.raced import conditioned
+from portraitist.audit.rules.credits.set_back import set_back
+from portraitist.audit.rules.credits.stale_rows import stale_rows
 from portraitist.audit.rules.credits.steps import Step, steps_of
 from portraitist.audit.rules.credits.unequal import in_any_case
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler, outermost
 
 _BALANCE = re.compile(r"(^|_)balance$|^(current|old|previous|original)_credits$")
-_NEW = re.compile(r"remaining|new|left|after|next|updated", re.I)
 _OUTPUT = re.compile(r"(output|image|picture|photo|video|result)s?$|(^|_)urls?$")
 
 
 def refunds(ctx: Context, ledger: Ledger, flows: list[Flow]) -> Iterator[Finding]:
-    """Everything of this file, on the ways to paid calls and where their outcome is heard of; also `one_way_back`."""
+    """Everything of this file, on the ways to paid calls and where their outcome is heard of."""
     for func in dict.fromkeys(func for flow in flows for func in flow.funcs):
         if ctx.role_at(ctx.program.module_of[func], func) in LIVE_ROLES:
             yield from _given_again(ctx, ledger, func)
-    yield from _set_back(ctx, ledger)
+    yield from set_back(ctx, ledger)
     yield from _whole(ctx, ledger)
     yield from _heard(ctx, ledger, flows)
     yield from _without_output(ctx, ledger)
     yield from cancelled(ctx, ledger)
     yield from one_way_back(ctx)
+    yield from copied_status(ctx, ledger, flows)
+    yield from stale_rows(ctx, flows)
 
 
 def _gives(ledger: Ledger, func: ir.Func) -> list[Event]:
@@ -107,47 +109,6 @@ def _behind(node: ir.Node, attempt: ir.Try) -> Iterator[ir.Node]:
         if each is attempt:
             return
         below = each
-
-
-_NOTED = re.compile(
-    r"refund|used|spent|cost|price|amount|charged|granted|deducted|required|awarded|purchased"
-)
-"""Columns and values that say how much one piece of work took or gave back, and are no balance."""
-
-
-def _set_back(ctx: Context, ledger: Ledger) -> Iterator[Finding]:
-    """A balance that is set, when the work has failed, to what it was when it was read before the take."""
-    for statement in live_statements(ctx, "write"):
-        func = statement.func
-        if func is None or statement.insert or not (in_handler(statement.node) or _in_branch(statement.node)):
-            continue
-        for use in statement.columns:
-            value = use.node
-            plain = isinstance(value, ir.Attr | ir.Name) and use.path == statement.module.path
-            name = ir.dotted(value) if value is not None else ""
-            if not plain or not CREDIT.search(snake(use.column)) or signs_of(ctx, statement, use):
-                continue
-            if _NOTED.search(snake(use.column)) or _NOTED.search(snake(name)):
-                continue
-            takes = [
-                each
-                for each in ledger.events(outermost(func))
-                if each.kind == "take" and each.line < statement.line
-            ]
-            former = CREDIT.search(snake(name)) and not _NEW.search(name)
-            if takes and former and not conditioned(statement, snake(use.column)):
-                message = (
-                    f"{statement.table}.{use.column} is set back to what was read before ({name}): what was taken or"
-                    " bought meanwhile is undone"
-                )
-                yield finding("credit-before-check", statement.module, statement.node, message, weight=44,
-                              line=statement.line, key=f"set back {use.column}", end=statement.end,
-                              evidence=[Place(statement.module.path, takes[0].line)])  # fmt: skip
-
-
-def _in_branch(node: ir.Node) -> bool:
-    return any(isinstance(each, ir.If) and re.search(r"fail|error|cancel|succe", " ".join(names_in(each.test)), re.I)
-               for each in ir.ancestors(node))  # fmt: skip
 
 
 def _whole(ctx: Context, ledger: Ledger) -> Iterator[Finding]:

@@ -292,12 +292,22 @@ def _is_earned(ctx: Context, func: ir.Func, here: Given | None) -> bool:
         snake(name)
         for each in tests
         if not _only_sent(here, each)
-        for name in names_in(each)
+        for name in names_in(each) - _of_errors(each)
         if " " not in name
     )
     return any(
         _ASKS.search(each) and not each.endswith("_method") and not _SEEN.match(each) for each in names
     )
+
+
+def _of_errors(test: ir.Node) -> set[str]:
+    """What a test asks of an error alone: `failed.code` is no code that a member was given."""
+    members = [each for each in ir.find(test, ir.Attr) if each.name in {"code", "status"}]
+    errors = [each for each in members if _ERROR.search(snake(last_name(each.obj)))]
+    return {each.name for each in errors} - {each.name for each in members if each not in errors}
+
+
+_ERROR = re.compile(r"(^|_)(err|error|e|exc|exception|failure)$")
 
 
 def _only_sent(here: Given | None, test: ir.Node) -> bool:
