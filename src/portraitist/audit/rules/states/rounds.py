@@ -31,7 +31,7 @@ def counted_waits(ctx: Context) -> Iterator[Finding]:
         (module, loop) for module, loop in ctx.once(asking_loops) if ctx.role_at(module, loop) in LIVE_ROLES
     ]
     yield from _without_limit(found)
-    loops = {loop: module for module, loop in found if _is_counted(loop)}
+    loops = {loop: module for module, loop in found if is_counted(loop)}
     alone = bool(loops) and _only_in(ctx, loops)
     for loop, module in loops.items():
         func = loop.within
@@ -96,7 +96,7 @@ _LIMITS = re.compile(
 )
 
 
-def _is_counted(loop: ir.Loop) -> bool:
+def is_counted(loop: ir.Loop) -> bool:
     """`range(60)`, `attempts < 60`, `time.time() - start < 300`."""
     if loop.target is not None:
         return isinstance(loop.source, ir.Call) and last_name(loop.source.func) == "range"
