@@ -10,11 +10,13 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import literals
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, last_name, names_in, provider_behind
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.states.counted_in_vain import counted
 from portraitist.audit.rules.states.marks import Mark, marks, settles
 from portraitist.audit.rules.states.picked import put_right
 from portraitist.audit.rules.syntax import branches_around
@@ -83,7 +85,7 @@ def _without_limit(loops: list[tuple[Module, ir.Loop]]) -> Iterator[Finding]:
         tests = [each.test for each in ir.find(loop, ir.If)] + ([loop.test] if loop.test is not None else [])
         names = " ".join(name for each in tests for name in names_in(each))
         waits = (_ENDS | _UNDER_WAY) & set(names.split())
-        if loop in seen or loop.target is not None or not waits or _LIMITS.search(names):
+        if loop in seen or loop.target is not None or not waits or _LIMITS.search(names) or is_counted(loop):
             continue
         seen.add(loop)
         message = "asks for an end without a limit of rounds or of time: what never ends is asked for as long"
@@ -101,7 +103,12 @@ def is_counted(loop: ir.Loop) -> bool:
     if loop.target is not None:
         return isinstance(loop.source, ir.Call) and last_name(loop.source.func) == "range"
     orders = (each for each in ir.find(loop.test, ir.Bin) if each.op in {"<", "<="}) if loop.test else ()
-    return any("length" not in names_in(each) and _COUNTS.search(" ".join(names_in(each))) for each in orders)
+    raised = {name for name, _ in counted(loop)}
+    return any(
+        "length" not in names_in(each)
+        and (_COUNTS.search(" ".join(names_in(each))) or raised & variables_in(each))
+        for each in orders
+    )
 
 
 def _delay(ctx: Context, module: Module, loop: ir.Loop) -> float | None:
