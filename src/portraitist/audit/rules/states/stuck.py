@@ -23,6 +23,7 @@ from portraitist.audit.rules.states.error_answers import refusals_as_work
 from portraitist.audit.rules.states.handed_marks import handed_too_soon
 from portraitist.audit.rules.states.in_memory import kept_in_memory
 from portraitist.audit.rules.states.left_open import left_open
+from portraitist.audit.rules.states.never_anew import never_anew
 from portraitist.audit.rules.states.never_said import never_said
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.outcomes import unknown_ends
@@ -111,6 +112,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from cut_requests(ctx)
     yield from waited_once(ctx)
     yield from never_said(ctx)
+    yield from never_anew(ctx)
     known = list(unknown_ends(ctx))
     yield from known
     places = {(each.path, each.line) for each in known}
