@@ -5,13 +5,15 @@ The ways are followed by `failures.walk`. A loop's own `else` is not followed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES
-from portraitist.audit.rules.failures.values import NOTHING, Sure
+from portraitist.audit.rules.failures.values import NOTHING, Partly, Sure
 from portraitist.audit.rules.failures.walk import End, TiredError, Walk, Way, blocks_of, ends_behind
-from portraitist.audit.rules.states.rounds import asking_loops, is_counted
+from portraitist.audit.rules.states.rounds import ENDS, asking_loops, is_counted
 from portraitist.audit.rules.syntax import is_way_out
 
 
@@ -32,8 +34,9 @@ def _ended_rounds(ctx: Context) -> list[tuple[Module, ir.Loop]]:
 def behind_rounds(module: Module, loop: ir.Loop) -> list[End]:
     """How the ways end on which a loop came to its last round and no word of an end; none where there are too many."""
     walk = Walk(python=module.language == "python")
+    names = _unset(loop) | _under_way(loop)
     try:
-        return walk.behind(loop, [Way(_unset(loop), frozenset())])
+        return walk.behind(loop, [Way(names, frozenset(names))])
     except TiredError:
         return []
 
@@ -43,14 +46,40 @@ def _unset(loop: ir.Loop) -> dict[str, Sure]:
     func = loop.within
     begun: dict[str, Sure] = {}
     for each in ir.find(func, ir.Assign) if func is not None else ():
-        if not isinstance(each.target, ir.Name) or each.within is not func:
-            continue
-        name = each.target.id
-        if each.line < loop.line and (each.value is None or isinstance(each.value, ir.Lit)):
-            begun[name] = Sure(each.value.value) if isinstance(each.value, ir.Lit) else NOTHING
-        elif each.line < loop.line or (each.line <= loop.end and not _leaves_then(each)):
-            begun.pop(name, None)
+        for target, value in _pairs(each) if each.within is func else ():
+            if each.line < loop.line and (value is None or isinstance(value, ir.Lit)):
+                begun[target.id] = Sure(value.value) if isinstance(value, ir.Lit) else NOTHING
+            elif each.line < loop.line or (each.line <= loop.end and not _leaves_then(each)):
+                begun.pop(target.id, None)
     return begun
+
+
+def _pairs(made: ir.Assign) -> Iterator[tuple[ir.Name, ir.Node | None]]:
+    """The variables of an assignment with what each gets: `last, turn = None, 0` too."""
+    if isinstance(made.target, ir.Name):
+        yield made.target, made.value
+    elif isinstance(made.target, ir.Arr) and isinstance(made.value, ir.Arr):
+        for target, value in zip(made.target.items, made.value.items, strict=False):
+            if isinstance(target, ir.Name):
+                yield target, value
+
+
+def _under_way(loop: ir.Loop) -> dict[str, Sure]:
+    """The variables that the loop asks for an end: none of those words has come."""
+    found: dict[str, Sure] = {}
+    for each in ir.find(loop, ir.Bin):
+        ends = {lit.value for lit in ir.find(each.right, ir.Lit)} & ENDS if each.right is not None else set()
+        asked = each.left
+        if isinstance(asked, ir.Call) and isinstance(asked.func, ir.Attr) and asked.func.name == "get":
+            base: ir.Node = asked.func.obj
+        else:
+            base = asked.obj if isinstance(asked, ir.Attr | ir.Index) else asked
+        if ends and isinstance(base, ir.Name):
+            found[base.id] = _RUNS if base is asked else Sure(Partly(status=_RUNS))
+    return found
+
+
+_RUNS = Sure("processing")
 
 
 def _leaves_then(node: ir.Assign) -> bool:

@@ -20,6 +20,7 @@ from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, last_name, leads_to
 from portraitist.audit.rules.failures.quiet import working
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.own_requests import own_requests
 from portraitist.audit.rules.state_words import DONE, LOST, STATE
 from portraitist.audit.rules.states.marks import spelled, states_of, writers
 from portraitist.audit.rules.states.picked import is_of_one
@@ -149,9 +150,15 @@ def _is_set_again(ctx: Context, gate: Gate) -> bool:
 
 
 def _is_made_by(ctx: Context, gate: Gate, starts: set[ir.Func]) -> bool:
-    """Whether the way to the work makes such rows itself, or no row is seen to begin with one of the words."""
+    """Whether the way to the work makes such rows itself, or no row is seen to begin with one of the words.
+
+    What asks the start's own route for its work is such a way, too: the row is a job's, and another is made for it.
+    """
     made = [each for each in writers(ctx, gate.table) if each.insert]
-    own = any(each.func in starts or any(leads_to(ctx, each.func, {one}) for one in starts) for each in made)
+    asked = ctx.once(own_requests).items()
+    ways: set[ir.Func | None] = {call.within for call, route in asked if starts.intersection(route.funcs)}
+    ways |= starts
+    own = any(leads_to(ctx, each.func, ways) for each in made)
     begun = any(
         one.word in gate.words for each in made for use in states_of(each) for one in spelled(ctx, each, use)
     )

@@ -24,7 +24,7 @@ from portraitist.audit.rules.syntax import branches_around
 _SLEEPS = {"sleep", "delay", "wait", "setTimeout", "timeout", "pause"}
 _COUNTS = re.compile(r"attempt|tries|retr|poll|rounds?$|^i$|count|elapsed|start|now|deadline|max", re.I)
 _UNDER_WAY = {"starting", "processing"}
-_ENDS = {"succeeded", "failed", "canceled", "cancelled", "completed", "error"}
+ENDS = {"succeeded", "failed", "canceled", "cancelled", "completed", "error"}
 
 
 def counted_waits(ctx: Context) -> Iterator[Finding]:
@@ -84,7 +84,7 @@ def _without_limit(loops: list[tuple[Module, ir.Loop]]) -> Iterator[Finding]:
     for module, loop in loops:
         tests = [each.test for each in ir.find(loop, ir.If)] + ([loop.test] if loop.test is not None else [])
         names = " ".join(name for each in tests for name in names_in(each))
-        waits = (_ENDS | _UNDER_WAY) & set(names.split())
+        waits = (ENDS | _UNDER_WAY) & set(names.split())
         if loop in seen or loop.target is not None or not waits or _LIMITS.search(names) or is_counted(loop):
             continue
         seen.add(loop)
@@ -190,7 +190,7 @@ def _for_an_end(node: ir.Node, loop: ir.Loop) -> bool:
 
 def _is_equal(test: ir.Node) -> bool:
     negated = any(isinstance(each, ir.Bin) and each.op in {"!=", "!==", "not", "!"} for each in ir.walk(test))
-    return not negated and bool(_ENDS & names_in(test))
+    return not negated and bool(ENDS & names_in(test))
 
 
 def _settled_around(ctx: Context, mark: Mark, loop: ir.Loop) -> bool:

@@ -35,7 +35,7 @@ def rounds_over(ctx: Context) -> Iterator[Finding]:
             table = mark.statement.table
             if func is None or (where, table) in seen or not _ends_alone(ctx, mark, func, where):
                 continue
-            end = next((each for each in ends if _writes_nothing(ctx, table, each)), None)
+            end = next((each for each in ends if _writes_nothing(ctx, table, each, where)), None)
             if end is None:
                 continue
             seen.add((where, table))
@@ -85,9 +85,15 @@ def _may_be_ended(ctx: Context, table: str, below: set[ir.Func]) -> bool:
     return False
 
 
-def _writes_nothing(ctx: Context, table: str, end: End) -> bool:
+def _writes_nothing(ctx: Context, table: str, end: End, where: ir.Node) -> bool:
+    """Whether a way comes to its end by what the questions gave alone, and writes no state of a table."""
     if end.kind not in {GIVES, FALLS}:
         return False
+    for each in ir.ancestors(end.node) if end.node is not None else ():
+        if each.line <= where.line and where.end <= each.end:
+            break
+        if isinstance(each, ir.Handler) or (isinstance(each, ir.If) and each not in end.way.asked):
+            return False
     done = [*end.way.done, *([end.node] if end.node is not None else [])]
     return not settles(ctx, table, (one for each in done for one in ir.walk(each)))
 
