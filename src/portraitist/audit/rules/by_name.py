@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from portraitist.audit import ir
-from portraitist.audit.facts.base import Context, Statement
+from portraitist.audit.facts.base import ColumnUse, Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.link.values import is_null
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, live_statements, names_in, trace
 from portraitist.audit.rules.failures.quiet import working
+from portraitist.audit.rules.state_words import LOST
+from portraitist.audit.rules.states.marks import said, states_of
 
 _NAME = re.compile(r"(^|_)(name|title|label)$")
 _ONE_OF_A_KIND = re.compile(r"uuid|nanoid|cuid|ulid|random|^now$|timestamp|(^|_)id$|hash|slug", re.I)
@@ -26,29 +28,68 @@ def results_by_name(ctx: Context) -> Iterator[Finding]:
     """A webhook or poll that writes a version to all rows of one member and one name, whichever training it was.
 
     Only where each training's start makes a row of that name, the name is none that is made up to be different each
-    time, and nothing asks for a row of that name before (a read, a constraint of the database).
+    time, and nothing asks for a row of that name before (a read, a constraint of the database). Also one that sets
+    the state of such rows when a training failed.
     """
+    seen: set[tuple[ir.Func | None, str]] = set()
+    filled: set[tuple[ir.Func | None, str]] = set()
+    found = list(_by_name(ctx))
+    for statement, name, row in found:
+        column = _version_in(ctx, statement)
+        if not column or (statement.func, column) in seen:
+            continue
+        seen.add((statement.func, column))
+        filled.add((statement.func, statement.table))
+        key = f"{statement.table}.{column}"
+        message = f"{key} is written to every row with this {name}: a second training takes the working model"
+        yield _told(statement, key, message, row, 76)
+    models = {table for _, table in filled}
+    for statement, name, row in found:
+        use = _failure_in(statement, (statement.func, statement.table) in filled)
+        if use is None or statement.table not in models or _version_in(ctx, statement):
+            continue
+        if (statement.func, use.column) in seen:
+            continue
+        seen.add((statement.func, use.column))
+        key = f"{statement.table}.{use.column}"
+        message = (
+            f"{key} of every row with this {name} is set when a training fails: a later one of that name marks the "
+            "finished model so, too"
+        )
+        yield _told(statement, key, message, row, 60)
+
+
+def _told(statement: Statement, key: str, message: str, row: Statement, weight: int) -> Finding:
+    found = finding("clears-working-model", statement.module, statement.node, message, key=key, weight=weight,
+                    line=statement.line, end=max(statement.end, statement.node.end),
+                    evidence=[Place(row.module.path, row.line)])  # fmt: skip
+    return replace(found, fix="clears-working-model.name")
+
+
+def _by_name(ctx: Context) -> Iterator[tuple[Statement, str, Statement]]:
+    """The statements of what hears of trainings that select rows by a name, the name, and where such rows are made."""
     hearing = _hearing(ctx)
     starts = _starts(ctx)
     made = [each for each in live_statements(ctx, "write") if each.insert and each.func in starts]
-    seen: set[tuple[ir.Func | None, str]] = set()
     for statement in live_statements(ctx, "write") if made else ():
         if statement.insert or statement.func not in hearing or statement.func in starts:
             continue
         name = _only_name(ctx, statement)
-        column = _version_in(ctx, statement)
         row = next((each for each in made if name and _makes(ctx, each, statement.table, name)), None)
-        if not name or not column or row is None or (statement.func, column) in seen:
+        if row is None or not name or not (_version_in(ctx, statement) or states_of(statement)):
             continue
         if _is_asked_for(ctx, starts, statement.table, name) or _is_unique(ctx, statement.table, name):
             continue
-        seen.add((statement.func, column))
-        key = f"{statement.table}.{column}"
-        message = f"{key} is written to every row with this {name}: a second training takes the working model"
-        found = finding("clears-working-model", statement.module, statement.node, message, key=key, weight=76,
-                        line=statement.line, end=max(statement.end, statement.node.end),
-                        evidence=[Place(row.module.path, row.line)])  # fmt: skip
-        yield replace(found, fix="clears-working-model.name")
+        yield statement, name, row
+
+
+def _failure_in(statement: Statement, beside_success: bool) -> ColumnUse | None:
+    """The state that a statement sets to a failure: a word for one, or any word where success is written beside it."""
+    for use in states_of(statement):
+        word = said(use)
+        if word in LOST or (not word and beside_success):
+            return use
+    return None
 
 
 def _hearing(ctx: Context) -> set[ir.Func]:

@@ -21,6 +21,7 @@ from portraitist.audit.rules.again.loops import end_of
 from portraitist.audit.rules.again.on_snapshot import started_on_snapshot
 from portraitist.audit.rules.again.other_ways import sent_by_another
 from portraitist.audit.rules.again.second import second_attempts
+from portraitist.audit.rules.again.unanswered import started_unanswered
 from portraitist.audit.rules.again.under_way import beside_running
 from portraitist.audit.rules.again.wrapped import (
     is_repeated,
@@ -46,11 +47,13 @@ def blind_post_retry(ctx: Context) -> Iterator[Finding]:
     themselves (`automatic`), a second start for the first (`second`), helpers that are handed the work (`wrapped`), and
     work that is begun anew by the next model or in another form (`anew`), or behind a failure that is followed to
     another start (`after_failure`), that requests side by side all start (`on_snapshot`), and beside work that
-    is under way (`under_way`).
+    is under way (`under_way`), or had no end in time (`unanswered`).
     """
     told = [*_told(ctx)]
     yield from told
-    yield from beside(told, started_again(ctx), started_on_snapshot(ctx), beside_running(ctx))
+    yield from beside(
+        told, started_again(ctx), started_on_snapshot(ctx), beside_running(ctx), started_unanswered(ctx)
+    )
 
 
 def _told(ctx: Context) -> Iterator[Finding]:

@@ -68,8 +68,8 @@ class Walk:
         self.values = Values(given or {}, python=python)
         self.all_ways, self.steps, self.stands_in = all_ways, 0, False
 
-    def behind(self, node: ir.Node, ways: list[Way]) -> list[End]:
-        """How the ways end that go on behind a statement, out to the end of its function."""
+    def behind(self, node: ir.Node, ways: list[Way], until: ir.Node | None = None) -> list[End]:
+        """How the ways end that go on behind a statement, out to the end of its function, or of a block in `until`."""
         ends: list[End] = []
         while True:
             up = node.parent
@@ -81,6 +81,8 @@ class Walk:
                     ends += more
             if isinstance(up, ir.Try) and node in up.body:
                 ends, ways = self._caught(up, ends, ways)
+            if up is until:
+                return ends + [End(FALLS, each) for each in ways]
             if isinstance(up, ir.Loop):
                 if has_turns(up, node):
                     return ends + [End(LOOKED, each) for each in ways]
@@ -274,9 +276,16 @@ def statement_of(node: ir.Node) -> ir.Node:
     return node
 
 
-def ends_behind(module: Module, call: ir.Call, value: Sure | None, *, all_ways: bool = False) -> list[End]:
-    """The ends of the ways in a function behind a call that gives a value."""
+def ends_behind(
+    module: Module,
+    call: ir.Call,
+    value: Sure | None,
+    *,
+    all_ways: bool = False,
+    until: ir.Node | None = None,
+) -> list[End]:
+    """The ends of the ways in a function behind a call that gives a value, or in what is around it up to `until`."""
     walk = Walk(python=module.language == "python", given={call: value}, all_ways=all_ways)
     start = statement_of(call)
     ends, ways = walk.block([start], [Way({}, frozenset())])
-    return ends + walk.behind(start, ways)
+    return ends + walk.behind(start, ways, until)

@@ -42,7 +42,7 @@ def handed_out(ctx: Context, route: Route, kept: dict[str, Place]) -> Iterator[F
             continue
         for deed in ctx.once(open_deeds.deeds).get(here.func, ()):
             does = _DOES.get(deed.does)
-            if does and deed.what in kept and any(_chosen(here, each) for each in deed.keys):
+            if does and deed.what in kept and any(chosen(here, each) for each in deed.keys):
                 message = (
                     f"{route.key} {does} files of {deed.what} by a key of the request, whoever's they are"
                 )
@@ -73,12 +73,12 @@ def _asks_owner(ctx: Context, here: Given) -> bool:
     return False
 
 
-def _chosen(here: Given, key: ir.Node) -> bool:
+def chosen(here: Given, key: ir.Node) -> bool:
     """Whether the whole key is the request's, but for fixed text; none of a member's own folder."""
     if not is_given(here, key) or any(_WHO.search(each) for each in _names(key)):
         return False
     for part in (key, *_written(here.module, key)):
-        if any(not is_given(here, each) for each in _holes(part)) or _holds_who(part):
+        if any(not is_given(here, each) for each in _holes(part)) or holds_who(part):
             return False
     return True
 
@@ -121,12 +121,12 @@ def members_buckets(ctx: Context) -> dict[str, Place]:
             if bucket and any(_begins_with_who(each) for each in _written(module, call.args[0])):
                 found.setdefault(bucket, Place(module.path, call.line))
     for each in (one for made in ctx.once(open_deeds.deeds).values() for one in made):
-        if any(_holds_who(part) for key in each.keys for part in _written(each.module, key)):
+        if any(holds_who(part) for key in each.keys for part in _written(each.module, key)):
             found.setdefault(each.what, Place(each.module.path, each.call.line))
     return found
 
 
-def _holds_who(node: ir.Node) -> bool:
+def holds_who(node: ir.Node) -> bool:
     """`photos/${user.id}/a.png`."""
     return any(_WHO.search(each) for hole in _holes(node) for each in _names(hole))
 

@@ -34,6 +34,7 @@ from portraitist.audit.rules.others import (
     permissions,
     predictions,
     rows,
+    stored_keys,
     table_owners,
     view_classes,
 )
@@ -59,13 +60,14 @@ def idor(ctx: Context) -> Iterator[Finding]:
 
     Also where the owner is the one that the request names (`named_owner` where it is compared with that one), where a
     paying route reads such a row to work with it (`rows`), where a route hands out files by a key of the request
-    (`files`), where a view class has everybody's rows for its own (`view_classes`), where lists hold others' addresses
-    (`mail_addresses`), where the owner is only asked for if there is one (`loosely`), and parts of a row that was asked
-    for (`parts_alone`). Only tables with an owner column, and no webhooks. Row-level security counts where a file here
-    has its policies; no other check is seen.
+    (`files`) or of a row that holds what a request gave (`stored_keys`), where a view class has everybody's rows for
+    its own (`view_classes`), where lists hold others' addresses (`mail_addresses`), where the owner is only asked for
+    if there is one (`loosely`), and parts of a row that was asked for (`parts_alone`). Only tables with an owner
+    column, and no webhooks. Row-level security counts where a file here has its policies; no other check is seen.
     """
     yield from view_classes.for_members(ctx)
     yield from mail_addresses.shown_to_members(ctx)
+    yield from stored_keys.by_stored_keys(ctx)
     owned = table_owners.owned(ctx)
     handlers = {each.node: route for route in ctx.routes if route.is_http for each in route.handlers}
     everyones, kept = table_owners.compared(ctx) | owned, files.members_buckets(ctx)

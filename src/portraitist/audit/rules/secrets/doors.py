@@ -15,8 +15,9 @@ from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.denial import exits
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
-from portraitist.audit.rules.base import finding, last_name, names_in, runs_in_browser
+from portraitist.audit.rules.base import finding, last_name, runs_in_browser
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.secrets.holders import holders, mentions
 from portraitist.audit.rules.secrets.signing import refused
 from portraitist.audit.rules.syntax import leaves_within
 
@@ -24,6 +25,8 @@ _OPENS = re.compile(
     r"(admin|office|internal|cron|owner|master|root|staff|dashboard|panel|site|basic_auth|webhook|worker|service|api|app|access"
     r"|super_?user|setup|debug|maintenance)_*(\w+_)?(token|password|passwd|pass|pwd|secret|key|pin|passcode|code)$"
     r"|^(password|passcode|access_code|secret)$"
+    r"|^(admin|office|staff|panel|dashboard|master)_(password|passwd|passcode)_(?!\w*(hash|salt|length|min|max|file|path|url|header"
+    r"|name|hint|expir|reset|policy|rounds|days))\w+$"
 )
 """What lets somebody in by its name, in snake case."""
 _ASKED = re.compile(
@@ -55,7 +58,7 @@ def open_doors(ctx: Context) -> Iterator[Finding]:
             continue
         doors = [
             each
-            for each in _holders(ctx, module, fact.line, fact.key)
+            for each in holders(ctx, module, fact.line, fact.key)
             if each[0].language == module.language and _is_compared(*each)
         ]
         if doors:
@@ -134,59 +137,17 @@ _FOR_TESTS = re.compile(r"test|mock|fixture|demo|example", re.I)
 _OFFICE = re.compile(r"^is_(super_?)?(admin|administrator|staff|superuser|owner)$")
 
 
-def _holders(ctx: Context, module: Module, line: int, key: str) -> Iterator[tuple[Module, str]]:
-    """The modules and names by which a setting is taken: a variable on its line, the setting's own name elsewhere."""
-    for each in module.all(ir.Assign):
-        held = isinstance(each.target, ir.Name) and each.line <= line <= each.end and each.value is not None
-        if not held or not isinstance(each.target, ir.Name) or key not in names_in(each):
-            continue
-        entry = _entry(each, key)
-        name = f"{each.target.id}.{entry}" if entry else each.target.id
-        yield module, name
-        for other in ctx.live if each.within is None else ():
-            if other is not module and (entry or name) in other.file.text:
-                yield other, name
-    for func in module.all(ir.Func):
-        gives = (
-            func.line <= line <= func.end
-            and func.name
-            and any(one.line <= line <= one.end for one in _answers(func))
-        )
-        if gives:
-            yield from ((other, func.name) for other in ctx.live if func.name in other.file.text)
-    for other in ctx.live:
-        if key.lower() in other.lowered:
-            yield other, key
-
-
-def _answers(func: ir.Func) -> list[ir.Return]:
-    """What a function gives back, by its own lines."""
-    return [each for each in ir.find(func, ir.Return) if each.within is func and not each.throws]
-
-
-def _entry(assign: ir.Assign, key: str) -> str:
-    """The entry under which an object holds a setting: `officeKey` of `{ officeKey: env.OFFICE_KEY || "…" }`."""
-    for prop in ir.find(assign, ir.Prop):
-        if (
-            prop.key
-            and not isinstance(prop.value, ir.Obj)
-            and (prop.key == key or key in names_in(prop.value))
-        ):
-            return prop.key
-    return ""
-
-
 def _is_compared(module: Module, name: str) -> bool:
     """Whether a file compares something with a setting of that name, or hands it to a comparison."""
     for each in module.all(ir.Bin):
         if each.op in EQUALITY and each.right is not None:
             sides = (each.left, each.right)
-            told = [_mentions(one, name) for one in sides]
+            told = [mentions(module, one, name) for one in sides]
             plain = any(isinstance(one, ir.Lit) for one in sides)
             if any(told) and not plain:
                 return True
     return any(
-        _SAME.search(ir.dotted(call.func)) and any(_mentions(arg, name) for arg in call.args)
+        _SAME.search(ir.dotted(call.func)) and any(mentions(module, arg, name) for arg in call.args)
         for call in module.calls(
             {"compare_digest", "timingSafeEqual", "safeCompare", "secure_compare", "safe_compare"}
         )
@@ -201,7 +162,7 @@ def _for_trials(module: Module, name: str) -> bool:
     tests = [
         each
         for each in module.all(ir.Bin)
-        if each.op in EQUALITY and each.right is not None and _mentions(each, name)
+        if each.op in EQUALITY and each.right is not None and mentions(module, each, name)
     ]
     return bool(tests) and all(
         isinstance(each.parent, ir.Bin)
@@ -212,21 +173,6 @@ def _for_trials(module: Module, name: str) -> bool:
             if isinstance(one, ir.Name | ir.Attr)
         )
         for each in tests
-    )
-
-
-def _mentions(node: ir.Node, name: str) -> bool:
-    """Whether a name is read somewhere below a node; `config.key` is any `config.….key`."""
-    holder, _, entry = name.rpartition(".")
-    if holder:
-        return any(
-            each.name == entry and ir.plain_dotted(each).partition(".")[0] == holder
-            for each in ir.find(node, ir.Attr)
-        )
-    return any(
-        last_name(each).lower() == name.lower()
-        for each in ir.walk(node)
-        if isinstance(each, ir.Name | ir.Attr)
     )
 
 

@@ -17,6 +17,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import last_name, names_in, trace
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.secrets.keyed import signs_by_use
 from portraitist.audit.rules.secrets.shut import (
     is_believed_by_nobody,
     is_demanded_at_start,
@@ -34,6 +35,8 @@ _SIGNS = re.compile(
     re.I,
 )
 """What signs sessions: a fallback for one is known to everybody who reads the code, whatever it looks like."""
+_KEY = re.compile(r"secret|(^|_)(key|token|pass(word|phrase)?|sign\w*|hmac|jwt)(_|$)", re.I)
+"""What may be one by its name: where it ends up is looked for then."""
 _ELSEWHERE = re.compile(
     r"(^|/)(settings|config|conf)[/._-](dev|develop\w*|local|test\w*|ci)\.\w+$|(^|/)(dev|local|test)_?(settings|config)\.\w+$"
 )
@@ -54,24 +57,7 @@ def known_keys(ctx: Context) -> Iterator[Finding]:
 
 
 def _fallbacks(ctx: Context) -> Iterator[Finding]:
-    given: dict[tuple[Module, int], tuple[int, str, str]] = {}
-    for fact in ctx.of("env.default"):
-        module = ctx.program.modules.get(fact.path)
-        if module is None or module.role not in LIVE_ROLES or not _SIGNS.match(fact.key):
-            continue
-        text = fact.value if isinstance(fact.value, str) else ""
-        if _is_text(text) and _counts(ctx, module, fact.key) and _is_asked(ctx, module, fact.key):
-            given.setdefault((module, fact.end_line), (fact.line, fact.key, text))
-    for module in ctx.live:
-        for call in module.calls({"get", "config", "env"}):
-            name = _falls_back(call)
-            if name and _counts(ctx, module, name):
-                given.setdefault((module, call.end), (call.line, name, ir.text_of(call.args[1]) or ""))
-        for either in module.all(ir.Bin):
-            name = _or_spelled(either)
-            if name:
-                given.setdefault((module, either.end), (either.line, name, ir.text_of(either.right) or ""))
-    for (module, end), (line, name, text) in given.items():
+    for (module, end), (line, name, text) in _known_texts(ctx).items():
         harmless = refused(ctx, module, line, name, text) or _opens_nothing(module, line, end)
         if harmless or is_demanded_at_start(ctx, module, name, text):
             continue
@@ -83,6 +69,30 @@ def _fallbacks(ctx: Context) -> Iterator[Finding]:
                 f"where {name} is not set, a text that everybody who reads this code knows stands in for it"
             )
             yield Finding("secret-in-repo", module.path, line, end, message, name, "", (), BARELY)
+
+
+def _known_texts(ctx: Context) -> dict[tuple[Module, int], tuple[int, str, str]]:
+    """Where keys that sign fall back on a text, by file and last line, with the first line, their name and the text."""
+    given: dict[tuple[Module, int], tuple[int, str, str]] = {}
+    for fact in ctx.of("env.default"):
+        module = ctx.program.modules.get(fact.path)
+        text = fact.value if isinstance(fact.value, str) else ""
+        if module is None or module.role not in LIVE_ROLES or not _is_text(text):
+            continue
+        if not (_SIGNS.match(fact.key) or (_KEY.search(fact.key) and signs_by_use(ctx, module, fact))):
+            continue
+        if _counts(ctx, module, fact.key) and _is_asked(ctx, module, fact.key):
+            given.setdefault((module, fact.end_line), (fact.line, fact.key, text))
+    for module in ctx.live:
+        for call in module.calls({"get", "config", "env"}):
+            name = _falls_back(call)
+            if name and _counts(ctx, module, name):
+                given.setdefault((module, call.end), (call.line, name, ir.text_of(call.args[1]) or ""))
+        for either in module.all(ir.Bin):
+            name = _or_spelled(either)
+            if name:
+                given.setdefault((module, either.end), (either.line, name, ir.text_of(either.right) or ""))
+    return given
 
 
 _ASIDE = re.compile(r"(^|/)(seeds?|seeders?|scripts?)([/._-])|[._-]seed(s|er)?\.\w+$", re.I)

@@ -90,8 +90,12 @@ def _left_to_it(ctx: Context, start: ir.Node, module: Module, told: set[str]) ->
 
 def in_tasks(ctx: Context) -> set[ir.Func]:
     """The functions of tasks that this process starts, and those below them."""
-    paid = {func for flow in ctx.flows for func in flow.funcs}
-    return {one for _, func, _ in _tasks(ctx, paid) for one in below_of(ctx, func)}
+    return {one for _, func, _ in ctx.once(started_tasks) for one in below_of(ctx, func)}
+
+
+def started_tasks(ctx: Context) -> list[tuple[ir.Node, ir.Func, Module]]:
+    """Where this process starts tasks on the way to paid work that nothing waits for, and what they run."""
+    return list(_tasks(ctx, {func for flow in ctx.flows for func in flow.funcs}))
 
 
 def only_here(ctx: Context, mark: Mark, below: set[ir.Func], starts: ir.Func | None) -> bool:

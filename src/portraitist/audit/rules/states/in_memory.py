@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.facts.database import snake
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
-from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.base import finding, helpers_of, last_name
 from portraitist.audit.rules.failures.quiet import working
-from portraitist.audit.rules.states.detached import in_tasks
+from portraitist.audit.rules.states.detached import in_tasks, started_tasks
 from portraitist.audit.rules.states.marks import states_of
 
 _JOBS = re.compile(
@@ -35,20 +36,48 @@ def kept_in_memory(ctx: Context) -> Iterator[Finding]:
     near = {*ways.paid, *ways.hooks, *ctx.once(in_tasks)}
     stored = {each.func for each in ctx.statements if each.kind == "write" and states_of(each)}
     homes = {ctx.program.module_of[func].path for func in near}
+    homes |= {ctx.program.module_of[each].path for func in near for each in helpers_of(ctx, func)}
     for module in (each for each in ctx.live if each.path in homes):
-        for name in _variables(module):
-            written = [each for each in _writes(module, name) if each[1] in near and each[1] not in stored]
-            first = next(iter(written), None)
-            if first is None or ctx.role_at(module, first[0]) not in LIVE_ROLES:
+        for name in (*_variables(module), *_members(module)):
+            writes = [*_writes(module, name)]
+            first = next(
+                (each for write in writes for each in _on_ways(ctx, module, *write, near - stored)), None
+            )
+            if first is None or ctx.role_at(first[0], first[1]) not in LIVE_ROLES:
                 continue
-            reads = _read_elsewhere(module, name, {func for _, func in written})
+            reads = _read_elsewhere(module, name, {func for _, func in writes})
             if reads is not None:
+                where, entry, func = first
+                start = _left_to(ctx, entry, func)
                 message = (
                     f"how the work stands is kept in {name} of this process alone: a restart, or a second process, "
                     "knows nothing of it"
                 )
-                yield finding("stuck-status", module, first[0], message, key=f"memory {name}", weight=40,
+                yield finding("stuck-status", where, entry, message, key=f"memory {name}", weight=40,
+                              end=start.end if start is not None else entry.end,
                               evidence=[Place(module.path, reads.line)])  # fmt: skip
+
+
+def _on_ways(
+    ctx: Context, module: Module, entry: ir.Node, func: ir.Func, near: set[ir.Func]
+) -> Iterator[tuple[Module, ir.Node, ir.Func]]:
+    """Where an entry is made on the way to paid work: at once, or by a helper that is only told what to keep."""
+    if func in near:
+        yield module, entry, func
+        return
+    for site in ctx.program.callers.get(func, ()):
+        if site.call.within in near:
+            yield site.module, site.call, site.call.within
+
+
+FAR = 60
+"""A stretch from a job's entry to the start of its work is told up to so many lines."""
+
+
+def _left_to(ctx: Context, entry: ir.Node, func: ir.Func) -> ir.Node | None:
+    """The start of work behind a job's entry that its function does not wait for: it belongs to the same place."""
+    starts = [each for each, _, _ in ctx.once(started_tasks) if each.within is func]
+    return next((each for each in starts if 0 <= each.line - entry.line <= FAR), None)
 
 
 def _variables(module: Module) -> Iterator[str]:
@@ -62,9 +91,25 @@ def _variables(module: Module) -> Iterator[str]:
             yield name
 
 
+def _members(module: Module) -> Iterator[str]:
+    """`self._jobs` of a store's class, which begins as an empty table in each process."""
+    for each in module.all(ir.Assign):
+        dotted = ir.plain_dotted(each.target) if isinstance(each.target, ir.Attr) else ""
+        empty = isinstance(each.value, ir.Obj) and not each.value.props
+        empty = empty or (isinstance(each.value, ir.Call) and last_name(each.value.func) in _EMPTY)
+        begins = each.within is not None and each.within.name in {"__init__", "constructor"}
+        if (
+            begins
+            and empty
+            and dotted.startswith(("self.", "this."))
+            and _JOBS.search(snake(last_name(each.target)))
+        ):
+            yield dotted
+
+
 def _writes(module: Module, name: str) -> Iterator[tuple[ir.Node, ir.Func]]:
     """Where an entry with a state is put into a variable: `jobs[id] = {…}`, `jobs.set(id, {…})`."""
-    known = _JOBS.search(name) is not None
+    known = _JOBS.search(snake(name.rpartition(".")[2])) is not None
     for each in module.all(ir.Assign):
         inner = each.target
         key = ir.text_of(inner.key) if isinstance(inner, ir.Index) else getattr(inner, "name", "")
@@ -83,8 +128,16 @@ def _says_state(entry: ir.Node | None) -> bool:
     return isinstance(entry, ir.Obj) and entry.get(*_STATE) is not None
 
 
-def _read_elsewhere(module: Module, name: str, writing: set[ir.Func]) -> ir.Name | None:
-    for each in module.all(ir.Name):
-        if each.id == name and each.within is not None and each.within not in writing:
+def _read_elsewhere(module: Module, name: str, writing: set[ir.Func]) -> ir.Node | None:
+    nodes: list[ir.Name] | list[ir.Attr] = module.all(ir.Attr) if "." in name else module.all(ir.Name)
+    begins = {"__init__", "constructor"}
+    for each in nodes:
+        func = each.within
+        if (
+            ir.plain_dotted(each) == name
+            and func is not None
+            and func not in writing
+            and func.name not in begins
+        ):
             return each
     return None

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
+from portraitist.audit.link.bindings import variables_in
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import literals
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import askers, finding, last_name, names_in, provider_behind
 from portraitist.audit.rules.gravity import BARELY
+from portraitist.audit.rules.states.counted_in_vain import counted
 from portraitist.audit.rules.states.marks import Mark, marks, settles
 from portraitist.audit.rules.states.picked import put_right
 from portraitist.audit.rules.syntax import branches_around
@@ -22,7 +24,7 @@ from portraitist.audit.rules.syntax import branches_around
 _SLEEPS = {"sleep", "delay", "wait", "setTimeout", "timeout", "pause"}
 _COUNTS = re.compile(r"attempt|tries|retr|poll|rounds?$|^i$|count|elapsed|start|now|deadline|max", re.I)
 _UNDER_WAY = {"starting", "processing"}
-_ENDS = {"succeeded", "failed", "canceled", "cancelled", "completed", "error"}
+ENDS = {"succeeded", "failed", "canceled", "cancelled", "completed", "error"}
 
 
 def counted_waits(ctx: Context) -> Iterator[Finding]:
@@ -31,7 +33,7 @@ def counted_waits(ctx: Context) -> Iterator[Finding]:
         (module, loop) for module, loop in ctx.once(asking_loops) if ctx.role_at(module, loop) in LIVE_ROLES
     ]
     yield from _without_limit(found)
-    loops = {loop: module for module, loop in found if _is_counted(loop)}
+    loops = {loop: module for module, loop in found if is_counted(loop)}
     alone = bool(loops) and _only_in(ctx, loops)
     for loop, module in loops.items():
         func = loop.within
@@ -82,8 +84,8 @@ def _without_limit(loops: list[tuple[Module, ir.Loop]]) -> Iterator[Finding]:
     for module, loop in loops:
         tests = [each.test for each in ir.find(loop, ir.If)] + ([loop.test] if loop.test is not None else [])
         names = " ".join(name for each in tests for name in names_in(each))
-        waits = (_ENDS | _UNDER_WAY) & set(names.split())
-        if loop in seen or loop.target is not None or not waits or _LIMITS.search(names):
+        waits = (ENDS | _UNDER_WAY) & set(names.split())
+        if loop in seen or loop.target is not None or not waits or _LIMITS.search(names) or is_counted(loop):
             continue
         seen.add(loop)
         message = "asks for an end without a limit of rounds or of time: what never ends is asked for as long"
@@ -96,12 +98,17 @@ _LIMITS = re.compile(
 )
 
 
-def _is_counted(loop: ir.Loop) -> bool:
+def is_counted(loop: ir.Loop) -> bool:
     """`range(60)`, `attempts < 60`, `time.time() - start < 300`."""
     if loop.target is not None:
         return isinstance(loop.source, ir.Call) and last_name(loop.source.func) == "range"
     orders = (each for each in ir.find(loop.test, ir.Bin) if each.op in {"<", "<="}) if loop.test else ()
-    return any("length" not in names_in(each) and _COUNTS.search(" ".join(names_in(each))) for each in orders)
+    raised = {name for name, _ in counted(loop)}
+    return any(
+        "length" not in names_in(each)
+        and (_COUNTS.search(" ".join(names_in(each))) or raised & variables_in(each))
+        for each in orders
+    )
 
 
 def _delay(ctx: Context, module: Module, loop: ir.Loop) -> float | None:
@@ -183,7 +190,7 @@ def _for_an_end(node: ir.Node, loop: ir.Loop) -> bool:
 
 def _is_equal(test: ir.Node) -> bool:
     negated = any(isinstance(each, ir.Bin) and each.op in {"!=", "!==", "not", "!"} for each in ir.walk(test))
-    return not negated and bool(_ENDS & names_in(test))
+    return not negated and bool(ENDS & names_in(test))
 
 
 def _settled_around(ctx: Context, mark: Mark, loop: ir.Loop) -> bool:

@@ -23,6 +23,7 @@ from portraitist.audit.rules.states.error_answers import refusals_as_work
 from portraitist.audit.rules.states.handed_marks import handed_too_soon
 from portraitist.audit.rules.states.in_memory import kept_in_memory
 from portraitist.audit.rules.states.left_open import left_open
+from portraitist.audit.rules.states.never_anew import never_anew
 from portraitist.audit.rules.states.never_said import never_said
 from portraitist.audit.rules.states.open_ends import open_ends
 from portraitist.audit.rules.states.outcomes import unknown_ends
@@ -35,6 +36,7 @@ from portraitist.audit.rules.states.planned_parts import planned_parts
 from portraitist.audit.rules.states.put_back import put_back
 from portraitist.audit.rules.states.refused_words import refused_words
 from portraitist.audit.rules.states.rounds import counted_waits
+from portraitist.audit.rules.states.rounds_over import rounds_over
 from portraitist.audit.rules.states.second_reads import read_again, read_by_two
 from portraitist.audit.rules.states.stored_later import stored_later
 from portraitist.audit.rules.states.success_only import success_only
@@ -59,8 +61,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     next step fails (`own_steps`), that an error on the way leaves (`early_ways_out`), that change only when a page
     asks (`asked_only`), or that a worker takes with it (`cut_off`, `taken_off`). And webhooks that cannot store what
     they hear (`deaf_hooks`), refusals taken for work (`error_answers`), successes put back (`put_back`), questions
-    that are over too soon (`rounds`) or never (`pages`, `counted_in_vain`, `passed_limits`), jobs that one process
-    alone knows (`in_memory`), ids stored too late (`stored_later`), states that are told from the row alone
+    that are over too soon (`rounds`, `rounds_over`) or never (`pages`, `counted_in_vain`, `passed_limits`), jobs that
+    one process alone knows (`in_memory`), ids stored too late (`stored_later`), states that are told from the row alone
     (`unasked`), success that alone is stored (`success_only`), webhooks that are refused for what they lack
     (`demands`), wholes that wait for every part (`planned_parts`), and states that a store is handed too soon
     (`handed_marks`). And work whose answer nobody keeps (`thrown_away`), rows that have no state but a result
@@ -72,7 +74,8 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     told = [*left_in_progress(ctx), *left_before_work(ctx)]
     yield from told
     places = {(each.path, each.line) for each in told}
-    yield from (each for each in left_open(ctx) if (each.path, each.line) not in places)
+    open_ = [each for each in left_open(ctx) if (each.path, each.line) not in places]
+    yield from open_
     alone = [*open_ends(ctx), *closed_when_asked(ctx), *ended_by_its_run(ctx)]
     yield from alone
     yield from (each for each in ended_from_outside(ctx) if not any(_overlap(each, one) for one in alone))
@@ -89,7 +92,10 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from read_again(ctx)
     yield from read_by_two(ctx)
     yield from steps_that_fail(ctx)
-    yield from counted_waits(ctx)
+    counted = [*counted_waits(ctx)]
+    yield from counted
+    told = [*open_, *counted]
+    yield from (each for each in rounds_over(ctx) if not any(_overlap(each, one) for one in told))
     yield from limits_passed_over(ctx)
     yield from kept_in_memory(ctx)
     yield from put_back(ctx)
@@ -106,6 +112,7 @@ def stuck_status(ctx: Context) -> Iterator[Finding]:
     yield from cut_requests(ctx)
     yield from waited_once(ctx)
     yield from never_said(ctx)
+    yield from never_anew(ctx)
     known = list(unknown_ends(ctx))
     yield from known
     places = {(each.path, each.line) for each in known}
