@@ -49,6 +49,17 @@ class Builders:
         return (own or found) if len(own or found) <= MOST else []
 
 
+def is_built_in_list(node: ir.Node | None) -> bool:
+    """Whether a value stands in such a builder: it is for one model of the list, and those beside it for others."""
+    around = ir.ancestors(node) if node is not None else ()
+    return any(
+        isinstance(each, ir.Func)
+        and isinstance(each.parent, ir.Prop)
+        and _BUILDS.fullmatch(each.parent.key or "")
+        for each in around
+    )
+
+
 def _asked(call: ir.Call) -> str:
     """The name of the member that a call runs: `model.buildInput(…)`, `model["build_input"](…)`."""
     if isinstance(call.func, ir.Attr):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context, ProviderCall, sent_fields
+from portraitist.audit.link.builders import is_built_in_list
 from portraitist.audit.link.values import Field, fold
 from portraitist.audit.model import Finding, Place
 from portraitist.audit.rules.base import finding, place
@@ -29,7 +30,7 @@ def keys_apart(ctx: Context) -> Iterator[Finding]:
     """The same value under two keys of one call, and one model that gets its pictures or weights under other keys."""
     calls: dict[tuple[str, str], list[tuple[ProviderCall, list[Field]]]] = {}
     for call in ctx.creates():
-        fields = sent_fields(call.options)
+        fields = [each for each in sent_fields(call.options) if not is_built_in_list(each.node)]
         yield from _twice(ctx, call, fields)
         model = _model(call)
         for name, group in (("pictures", _PICTURES), ("weights", _WEIGHTS)) if model else ():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.asking import EQUALITY
 from portraitist.audit.facts.base import Context, ProviderCall
+from portraitist.audit.link.builders import is_built_in_list
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Outside, Text, Value, fold, literals
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
@@ -177,13 +178,15 @@ def _puts(ctx: Context, call: ir.Call) -> bool:
 def payload_conflict(ctx: Context) -> Iterator[Finding]:
     """One quality setting with different literals in calls of the same purpose on the member's model.
 
-    Calls on different fixed models are not compared; values that are not literals are not judged. Also
-    a trigger word that is stored and not sent (`triggers`), and one thing under two keys (`keys_apart`).
+    Calls on different fixed models are not compared, nor what each model of a list builds for itself; values that are
+    not literals are not judged. Also a trigger word that is stored and not sent (`triggers`), and one thing under two
+    keys (`keys_apart`).
     """
     groups: dict[tuple[str, str, str], dict[str, tuple[ProviderCall, str, int]]] = {}
     for call in ctx.creates():
         for field in call.fields(*_QUALITY):
             named = field.key == "model" and "/" in str(fold(field.value))
+            named = named or is_built_in_list(field.node)
             if isinstance(field.value, Known) and field.value.value is not None and not named:
                 group = (call.purpose, _fixed_model(call), field.key)
                 groups.setdefault(group, {}).setdefault(
