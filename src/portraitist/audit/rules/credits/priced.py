@@ -55,8 +55,13 @@ def priced_by_request(ctx: Context) -> Iterator[Finding]:
             for call in ctx.once(_opens, here.func) if ctx.once(_may_open, here.module) else ():
                 if call in seen:
                     continue
-                found = _said(ctx, here, call, route)
-                if found is not None and ctx.role_at(here.module, call) in LIVE_ROLES:
+                live = ctx.role_at(here.module, call) in LIVE_ROLES
+                found = _said(here, call, route) if live else None
+                noted = _noted_worth(ctx, here, call, route) if live else None
+                if noted is not None:
+                    seen.add(call)
+                    yield noted
+                if found is not None:
                     seen.add(call)
                     yield found
                     yield from _handed_on(ctx, here, found)
@@ -87,10 +92,9 @@ def _opens(_ctx: Context, func: ir.Func) -> list[ir.Call]:
     return [each for each in ir.find(func, ir.Call) if _PAYS.search(snake(ir.plain_dotted(each.func)))]
 
 
-def _said(ctx: Context, here: Given, call: ir.Call, route: Route) -> Finding | None:
+def _said(here: Given, call: ir.Call, route: Route) -> Finding | None:
     """What a payment is told by the request: what is to be paid, or how many credits are had for it."""
-    entries = [each for each in ir.find(call, ir.Prop) if each.key is not None]
-    entries += [each for made in _made(here, call) for each in ir.find(made, ir.Prop) if each.key is not None]
+    entries = _entries(here, call)
     prices = [each for each in entries if _PRICE.search(snake(each.key or "")) and not _names_id(each.value)]
     price = next((each for each in prices if _is_free(here, each.value)), None)
     if price is not None and _buys(here, price):
@@ -109,6 +113,25 @@ def _said(ctx: Context, here: Given, call: ir.Call, route: Route) -> Finding | N
         )
         return finding("credit-before-check", here.module, worth, message, key=f"worth {route.key}", weight=66,
                        end=worth.end)  # fmt: skip
+    named = next((each for each in entries if each.key == "price" and _is_free(here, each.value)), None)
+    if named is not None:
+        message = "the request names the price of this payment, and nothing looks it up in a list"
+        return finding("credit-before-check", here.module, named, message, key=f"named {route.key}", weight=BARELY,
+                       end=named.end)  # fmt: skip
+    return None
+
+
+def _entries(here: Given, call: ir.Call) -> list[ir.Prop]:
+    """All that a payment is told, by the call or by the objects that it is handed."""
+    entries = [each for each in ir.find(call, ir.Prop) if each.key is not None]
+    return entries + [
+        each for made in _made(here, call) for each in ir.find(made, ir.Prop) if each.key is not None
+    ]
+
+
+def _noted_worth(ctx: Context, here: Given, call: ir.Call, route: Route) -> Finding | None:
+    """A number of the request that a payment carries along, and that is stored as a balance when it is paid."""
+    entries = _entries(here, call)
     booked = ctx.once(_booked) if any(each.key == "metadata" for each in entries) else frozenset()
     paid = (
         [each for each in entries if each.key == "quantity" or _PRICE.search(snake(each.key or ""))]
@@ -126,11 +149,6 @@ def _said(ctx: Context, here: Given, call: ir.Call, route: Route) -> Finding | N
         )
         return finding("credit-before-check", here.module, worth, message, key=f"booked {route.key}", weight=BARELY,
                        end=worth.end)  # fmt: skip
-    named = next((each for each in entries if each.key == "price" and _is_free(here, each.value)), None)
-    if named is not None:
-        message = "the request names the price of this payment, and nothing looks it up in a list"
-        return finding("credit-before-check", here.module, named, message, key=f"named {route.key}", weight=BARELY,
-                       end=named.end)  # fmt: skip
     return None
 
 
