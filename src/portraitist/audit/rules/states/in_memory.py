@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from portraitist.audit import ir
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
+from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_of, last_name
@@ -39,7 +40,7 @@ def kept_in_memory(ctx: Context) -> Iterator[Finding]:
     homes |= {ctx.program.module_of[each].path for func in near for each in helpers_of(ctx, func)}
     for module in (each for each in ctx.live if each.path in homes):
         for name in (*_variables(module), *_members(module)):
-            writes = [*_writes(module, name)]
+            writes = [each for each in _writes(module, name) if not _is_handle(module, each[0])]
             first = next(
                 (each for write in writes for each in _on_ways(ctx, module, *write, near - stored)), None
             )
@@ -122,6 +123,18 @@ def _writes(module: Module, name: str) -> Iterator[tuple[ir.Node, ir.Func]]:
         own = ir.plain_dotted(call.func) == f"{name}.set" and len(call.args) > 1
         if own and call.within is not None and (known or _says_state(call.args[1])):
             yield call, call.within
+
+
+def _is_handle(module: Module, entry: ir.Node) -> bool:
+    """Whether what is kept only ends the work: `{ cancel }`, an `AbortController`."""
+    value = entry.args[1] if isinstance(entry, ir.Call) else getattr(entry, "value", None)
+    made = [each.value for each in bindings_of(module, value)] if isinstance(value, ir.Name) else [value]
+    ends = (
+        [each.key or "" for each in one.props] if isinstance(one, ir.Obj) else [last_name(one.func)]
+        for one in made
+        if isinstance(one, ir.Obj | ir.Call)
+    )
+    return any(keys and all(re.search(r"cancel|abort|stop", each, re.I) for each in keys) for keys in ends)
 
 
 def _says_state(entry: ir.Node | None) -> bool:
