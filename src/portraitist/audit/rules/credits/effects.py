@@ -18,7 +18,7 @@ from portraitist.audit.rules.base import last_name, live_statements
 from portraitist.audit.rules.credits.changes import CREDIT, all_changes, meaning, signs_of
 from portraitist.audit.rules.credits.handed import handed_in
 from portraitist.audit.rules.credits.learned import is_learned
-from portraitist.audit.rules.credits.ledger import named_kinds
+from portraitist.audit.rules.credits.ledger import kinds_of, named_kinds
 
 _FOR = re.compile(
     r"(event|session|payment|order|transaction|checkout|charge|purchase|invoice|receipt|intent|job|generation"
@@ -57,7 +57,7 @@ def balance_effects(ctx: Context) -> dict[ir.Func, list[Effect]]:
             named = ir.text_of(call.args[0]) if call.args else None
             told = {one for each in call.args[1:] for one in _told(each)}
             if named and not any(_FOR.search(snake(each)) for each in told):
-                for kind in set(named_kinds(call)) & {"give", "take"}:
+                for kind in set(kinds_of(ctx, call)) & {"give", "take"}:
                     _note(found, call.within, Effect(kind, call, named, tuple(asked_for(call))))
     return found
 

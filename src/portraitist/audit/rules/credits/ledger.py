@@ -27,6 +27,7 @@ from portraitist.audit.rules.credits.changes import (
     signs_of,
 )
 from portraitist.audit.rules.credits.learned import balances, is_learned
+from portraitist.audit.rules.credits.procedures import stored_kind
 from portraitist.audit.rules.syntax import ORDER
 
 # All of these are asked of names in snake case.
@@ -86,7 +87,7 @@ class Ledger:
         for module in servers:
             chain = _knows_chains(module)
             for call in module.calls({"rpc", *(each for each in module.callees if _meant(each))}):
-                for kind in named_kinds(call):
+                for kind in kinds_of(ctx, call):
                     if not (chain and kind == "check" and _of_wallet([last_name(call.func)])):
                         self._add(call.within, Event(kind, call, call.line, call.end))
             tests: list[ir.If | ir.Cond] = [*module.all(ir.If), *module.all(ir.Cond)]
@@ -266,6 +267,15 @@ def named_kinds(call: ir.Call) -> tuple[str, ...]:
         changed = _changed_by(call)
         return (changed, "look") if changed else meant
     return meant
+
+
+def kinds_of(ctx: Context, call: ir.Call) -> tuple[str, ...]:
+    """What a call does by its name, or by the SQL of the stored function that it runs where its name tells nothing."""
+    named = named_kinds(call)
+    if {"give", "take"} & {*named}:
+        return named
+    stored = stored_kind(ctx, call)
+    return (stored, "look") if stored else named
 
 
 _CHANGES = re.compile(r"_?(update|adjust|change|modify|alter|apply|add|increment|increase|set)_")
