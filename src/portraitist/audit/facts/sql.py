@@ -16,6 +16,12 @@ def first(word: str) -> str:
     return rf"(?-i:[{letter}{letter.upper()}])(?<=\b{letter}){word[1:]}"
 
 
+STORED_FUNCTION = re.compile(
+    rf"{first('create')}\s+(?:or\s+replace\s+)?function\s+(?:\"?(?P<schema>\w+)\"?\s*\.\s*)?\"?(?P<name>\w+)\"?\s*"
+    r"\((?P<params>[^)]*)\)(?P<head>[^$;]*?)(?P<tag>\$\w*\$)(?P<body>.*?)(?P=tag)(?P<tail>[^;]*)(?:;|\Z)",
+    re.I | re.S,
+)
+"""A function of PostgreSQL as it is made: name, parameters, what it says of itself before and behind, its body."""
 _IDENT = r'(?:[A-Za-z_][\w$]*|"[^"]+"|`[^`]+`|\[[^\]]+\])'
 _TABLE = rf"(?:{_IDENT}\s*\.\s*)?(?P<table>{_IDENT})"
 _START = re.compile(

@@ -31,13 +31,19 @@ _UPDATES = re.compile(
 _FLOOR = r"(?:\s*(?i:greatest|least|max|min)\s*\(\s*\d+\s*,)?"
 """What keeps a sum in SQL above nothing: `GREATEST(0, used - 1)`."""
 _NEW = re.compile(r"remaining|new|left|after|next|updated", re.I)
+MOVED_IN_SQL = re.compile(
+    r"\b(?P<column>\w+)\s*=(?:\s*(?:(?:coalesce|greatest|least)\s*)?\((?:\s*\d+\s*,)?)*\s*(?:\w+\.)?(?P=column)\b"
+    r"[^;=<>]{0,20}?(?P<sign>[-+])\s*\(?\s*(?P<by>\w+)",
+    re.I,
+)
+"""A column that a statement of SQL raises or lowers, and by what."""
 _SIGNS = {"-": "take", "-=": "take", "+": "give", "+=": "give"}
-_TURNED = {"take": "give", "give": "take", "": ""}
+TURNED = {"take": "give", "give": "take", "": ""}
 
 
 def meaning(column: str, found: str) -> str:
     """What a difference (`take`) or a sum (`give`) of a column means: more used is less left."""
-    return _TURNED[found] if _USED.search(snake(column)) else found
+    return TURNED[found] if _USED.search(snake(column)) else found
 
 
 def is_called_new(value: ir.Node, column: str) -> bool:
@@ -45,6 +51,11 @@ def is_called_new(value: ir.Node, column: str) -> bool:
     name = ir.dotted(value)
     whose, _, last = name.rpartition(".")
     return _NEW.search(whose if snake(last) == snake(column) else name) is not None
+
+
+def sign_of(moved: re.Match[str]) -> str:
+    """`take` or `give` by the sign that `MOVED_IN_SQL` met."""
+    return _SIGNS[moved["sign"]]
 
 
 def sign(node: ir.Node) -> str:

@@ -8,23 +8,18 @@ from __future__ import annotations
 import re
 
 from portraitist.audit import ir
+from portraitist.audit.facts import sql
 from portraitist.audit.facts.base import Context
 from portraitist.audit.facts.database import snake
 from portraitist.audit.rules.base import last_name
-from portraitist.audit.rules.credits.changes import CREDIT, is_negative, meaning
-
-_DEFINED = re.compile(
-    r"create\s+(?:or\s+replace\s+)?function\s+(?:\w+\.)?\"?(?P<name>\w+)\"?\s*\((?P<params>[^$;]*?)\)"
-    r"[^$;]*\$(?P<tag>\w*)\$(?P<body>.*?)\$(?P=tag)\$",
-    re.I | re.S,
+from portraitist.audit.rules.credits.changes import (
+    CREDIT,
+    MOVED_IN_SQL,
+    TURNED,
+    is_negative,
+    meaning,
+    sign_of,
 )
-_MOVED = re.compile(
-    r"\b(?P<column>\w+)\s*=\s*(?:(?:coalesce|greatest)\s*\(\s*(?:0\s*,\s*)?)*(?:\w+\.)?(?P=column)\b[^;=<>]{0,20}?"
-    r"(?P<sign>[-+])\s*\(?\s*(?P<by>\w+)",
-    re.I,
-)
-_SIGNS = {"+": "give", "-": "take"}
-_TURNED = {"give": "take", "take": "give"}
 
 
 def stored_kind(ctx: Context, call: ir.Call) -> str:
@@ -33,7 +28,7 @@ def stored_kind(ctx: Context, call: ir.Call) -> str:
     kind = ctx.once(_stored).get(name or "", "")
     given = call.args[1] if kind and len(call.args) > 1 else None
     values = [each.value for each in given.props] if isinstance(given, ir.Obj) else []
-    return _TURNED[kind] if kind and any(map(is_negative, values)) else kind
+    return TURNED[kind] if kind and any(map(is_negative, values)) else kind
 
 
 def _stored(ctx: Context) -> dict[str, str]:
@@ -42,11 +37,11 @@ def _stored(ctx: Context) -> dict[str, str]:
     for file in ctx.tree.files:
         if file.language != "sql" or file.role == "doc" or "function" not in file.text.lower():
             continue
-        for each in _DEFINED.finditer(file.text):
+        for each in sql.STORED_FUNCTION.finditer(file.text):
             params = set(re.findall(r"\w+", each["params"].lower()))
             found.setdefault(each["name"], set()).update(
-                meaning(moved["column"], _SIGNS[moved["sign"]])
-                for moved in _MOVED.finditer(each["body"])
+                meaning(moved["column"], sign_of(moved))
+                for moved in MOVED_IN_SQL.finditer(each["body"])
                 if moved["by"].lower() in params and CREDIT.search(snake(moved["column"]))
             )
     return {name: next(iter(kinds)) for name, kinds in found.items() if len(kinds) == 1}

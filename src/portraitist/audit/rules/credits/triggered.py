@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portraitist.audit import ir
+from portraitist.audit.facts import sql
 from portraitist.audit.facts.base import Context, Statement
 from portraitist.audit.facts.database import snake
 from portraitist.audit.facts.flows import Flow
 from portraitist.audit.model import LIVE_ROLES, Place
 from portraitist.audit.rules.base import helpers_behind, leads_to, names_in
-from portraitist.audit.rules.credits.changes import CREDIT, meaning
+from portraitist.audit.rules.credits.changes import CREDIT, MOVED_IN_SQL, meaning, sign_of
 from portraitist.audit.rules.credits.steps import Step, goes_on
 from portraitist.audit.rules.syntax import outermost
 
@@ -31,21 +32,11 @@ _CREATED = re.compile(
     re.I,
 )
 _DROPPED = re.compile(r"\bdrop\s+trigger\s+(?:if\s+exists\s+)?" + _NAME.format("name"), re.I)
-_FUNCTION = re.compile(
-    r"\bcreate\s+(?:or\s+replace\s+)?function\s+"
-    + _NAME.format("name")
-    + r"\s*\([^)]*\)\s*returns\s+trigger\b[^;]*?\$(?P<tag>\w*)\$(?P<body>.*?)\$(?P=tag)\$",
-    re.I | re.S,
-)
 _UPDATE = re.compile(
     r"\bupdate\s+(?:only\s+)?" + _NAME.format("table") + r"[^;]*?\bset\b(?P<sets>[^;]*)", re.I
 )
-_MOVED = re.compile(
-    r"\b(?P<column>\w+)\s*=\s*(?:greatest\s*\(\s*\d+\s*,|coalesce\s*\(|\()?\s*(?:\w+\.)?(?P=column)\b[^;=]{0,12}?"
-    r"(?P<sign>[-+])\s*\w",
-    re.I,
-)
 _NOTE = re.compile(r"--[^\n]*")
+_OF_TRIGGER = re.compile(r"\breturns\s+trigger\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +56,11 @@ def triggers(ctx: Context) -> list[Trigger]:
     bodies: dict[str, set[str]] = {}
     made: dict[str, tuple[str, str, Place]] = {}
     for each in files:
-        for func in _FUNCTION.finditer(each.text):
-            bodies[func["name"].lower()] = set(_lowered(_NOTE.sub("", func["body"])))  # the last one stands
+        for func in sql.STORED_FUNCTION.finditer(each.text):
+            if _OF_TRIGGER.search(func["head"]):
+                bodies[func["name"].lower()] = set(
+                    _lowered(_NOTE.sub("", func["body"]))
+                )  # the last one stands
         found = [*_CREATED.finditer(each.text), *_DROPPED.finditer(each.text)]
         for one in sorted(found, key=lambda part: part.start()):
             name = one["name"].lower()
@@ -85,9 +79,9 @@ def triggers(ctx: Context) -> list[Trigger]:
 def _lowered(body: str) -> Iterator[str]:
     """The balances that a function of the database lowers."""
     for update in _UPDATE.finditer(body):
-        for moved in _MOVED.finditer(update["sets"]):
+        for moved in MOVED_IN_SQL.finditer(update["sets"]):
             column = moved["column"].lower()
-            kind = meaning(column, "take" if moved["sign"] == "-" else "give")
+            kind = meaning(column, sign_of(moved))
             if kind == "take" and any(CREDIT.search(snake(each)) for each in (column, update["table"])):
                 yield column
 

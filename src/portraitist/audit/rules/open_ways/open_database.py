@@ -16,11 +16,6 @@ from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.open_ways.handed_text import executed, who_may_call
 
 _NAME = r"(?:\"?(?P<schema>\w+)\"?\s*\.\s*)?\"?(?P<{}>\w+)\"?"
-_FUNCTION = re.compile(
-    rf"{sql.first('create')}\s+(?:or\s+replace\s+)?function\s+{_NAME.format('name')}\s*\((?P<params>[^)]*)\)"
-    r"(?P<head>[^$;]*?)(?P<tag>\$\w*\$)(?P<body>.*?)(?P=tag)(?P<tail>[^;]*);",
-    re.I | re.S,
-)
 _POLICY = re.compile(
     sql.first("create")
     + r"\s+policy\s+(?P<policy>\"[^\"]+\"|\w+)\s+on\s+"
@@ -99,7 +94,7 @@ def _functions(ctx: Context) -> Iterator[Finding]:
     latest: dict[str, tuple[Read, re.Match[str]]] = {}
     asking: set[str] = set()
     for file in ctx.once(sql_files):
-        for match in _FUNCTION.finditer(file.text):
+        for match in sql.STORED_FUNCTION.finditer(file.text):
             name = match.group("name").lower()
             latest[name] = (file, match)
             if _ASKS.search(match.group("body")):
