@@ -81,8 +81,10 @@ def _declarations(ctx: Context, path: str, text: str, language: str) -> None:
 
 def _reads(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:
     """(name, node, default) of every read; a computed name has holes."""
+    aliases = _aliases(module)
     for attr in module.all(ir.Attr):
-        reads = ir.plain_dotted(attr.obj) in _DIRECT and not _is_written(attr)
+        dotted = ir.plain_dotted(attr.obj)
+        reads = (dotted in _DIRECT or dotted in aliases) and not _is_written(attr)
         called = isinstance(attr.parent, ir.Call) and attr.parent.func is attr
         if reads and not called and _NAME.match(attr.name):
             yield attr.name, attr, None
@@ -101,6 +103,24 @@ def _reads(ctx: Context, module: Module) -> Iterator[tuple[str, ir.Node, ir.Node
             for prop in assign.target.props:
                 if prop.key:
                     yield prop.key, prop, prop.computed
+
+
+_GLOBAL = ("globalThis.", "global.", "window.", "self.")
+
+
+def _aliases(module: Module) -> set[str]:
+    """What else a file calls the environment: `globalThis.process.env`, `env` of `const env = process.env || {}`."""
+    found = {f"{each}{name}" for each in _GLOBAL for name in ("process.env", "Bun.env")}
+    for assign in module.all(ir.Assign) if module.language == "javascript" else ():
+        if not isinstance(assign.target, ir.Name) or not assign.decl:
+            continue
+        value = assign.value
+        while isinstance(value, ir.Bin) and value.op == "or":
+            value = value.left
+        dotted = ir.plain_dotted(value) if value is not None else ""
+        if dotted in _DIRECT or dotted in found:
+            found.add(assign.target.id)
+    return found
 
 
 def _indexed(ctx: Context, module: Module, index: ir.Index) -> Iterator[tuple[str, ir.Node, ir.Node | None]]:

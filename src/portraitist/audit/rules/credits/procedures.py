@@ -6,6 +6,7 @@ Only functions that raise or lower a column by what they are handed; names and c
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from portraitist.audit import ir
 from portraitist.audit.facts import sql
@@ -38,10 +39,24 @@ def _stored(ctx: Context) -> dict[str, str]:
         if file.language != "sql" or file.role == "doc" or "function" not in file.text.lower():
             continue
         for each in sql.STORED_FUNCTION.finditer(file.text):
-            params = set(re.findall(r"\w+", each["params"].lower()))
-            found.setdefault(each["name"], set()).update(
-                meaning(moved["column"], sign_of(moved))
-                for moved in MOVED_IN_SQL.finditer(each["body"])
-                if moved["by"].lower() in params and CREDIT.search(snake(moved["column"]))
-            )
+            found.setdefault(each["name"], set()).update(_moved(each["params"], each["body"]))
     return {name: next(iter(kinds)) for name, kinds in found.items() if len(kinds) == 1}
+
+
+_HELD = re.compile(r"(^|_)(reserved|held|hold|pending|locked|frozen)(_|$)")
+_USED = re.compile(r"(^|_)(used|spent|consumed)(_|$)")
+
+
+def _moved(params: str, body: str) -> Iterator[str]:
+    """What a body does with balances; what settles a reservation (less reserved, more used) took it before."""
+    names = set(re.findall(r"\w+", params.lower()))
+    moves = [
+        each
+        for each in MOVED_IN_SQL.finditer(body)
+        if each["by"].lower() in names and CREDIT.search(snake(each["column"]))
+    ]
+    settles = any(_HELD.search(each["column"].lower()) for each in moves)
+    for each in moves:
+        column = each["column"].lower()
+        if not _HELD.search(column) and not (settles and _USED.search(column)):
+            yield meaning(column, sign_of(each))

@@ -21,7 +21,7 @@ from portraitist.audit.rules.credits.raced import conditioned
 from portraitist.audit.rules.syntax import in_handler, outermost
 
 _NOTED = re.compile(
-    r"refund|used|spent|cost|price|amount|charged|granted|deducted|required|awarded|purchased"
+    r"refund|used|spent|cost|price|amount|charged|granted|deducted|required|awarded|purchased|consumed|planned"
 )
 """Columns and values that say how much one piece of work took or gave back, and are no balance."""
 _TROUBLE = re.compile(r"fail|error|cancel|succe|exception|(^|_)(err|ok)(_|$)")

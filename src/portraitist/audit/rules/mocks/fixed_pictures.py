@@ -1,4 +1,5 @@
-"""Part of the rule on mock data: routes that take something in and answer with one picture, the same for everybody.
+"""Part of the rule on mock data: routes that take something in and answer with one picture, the same for everybody, and
+results at an address where nothing lies.
 
 `const url = "https://images.unsplash.com/…"; res.json({ url })`: whoever uploads a photo goes on with a stranger's.
 """
@@ -14,6 +15,8 @@ from portraitist.audit.link.bindings import bindings_of
 from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding
 from portraitist.audit.rules.base import finding, last_name
+from portraitist.audit.rules.failures.quiet import served
+from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler
 
 _KEY = re.compile(
@@ -35,6 +38,42 @@ def fixed_pictures(ctx: Context) -> Iterator[Finding]:
         for handler in route.handlers:
             if isinstance(handler.node, ir.Func) and handler.module is not None:
                 yield from _answered(route, handler.module, handler.node)
+
+
+_NOWHERE = re.compile(r"^https?://([\w-]+\.)*example\.(com|org|net)/", re.I)
+_SHOWN = re.compile(r"example|sample|schema|doc|mock|demo|test|placeholder|default|describe|openapi", re.I)
+
+
+def addresses_of_nothing(ctx: Context) -> Iterator[Finding]:
+    """`url = `https://cdn.example.com/${id}.mp4`` in a function of the server: no result lies there, ever.
+
+    What is shown as an example, sent to somebody else, or stands in for a setting is left alone.
+    """
+    for module in ctx.once(served):
+        if "://" not in module.lowered or ".com" not in module.lowered or "example." not in module.lowered:
+            continue
+        for node in (*module.all(ir.Lit), *module.all(ir.Tmpl)):
+            first = node.parts[0] if isinstance(node, ir.Tmpl) and node.parts else node
+            named = _kept_as(node) if _NOWHERE.match(ir.text_of(first) or "") else ""
+            if named and node.within is not None and ctx.role_at(module, node) in LIVE_ROLES:
+                around = (each.name for each in ir.ancestors(node) if isinstance(each, ir.Func))
+                if not any(_SHOWN.search(each) for each in (named, *around)):
+                    message = f"{named} becomes an address of example.com, where nothing lies"
+                    yield finding("mock-data", module, node, message, key=f"nowhere {named}", weight=BARELY)
+
+
+def _kept_as(node: ir.Node) -> str:
+    """The name under which an address is kept or answered; "" where it is handed to a call, or is no picture's."""
+    above = node.parent
+    if isinstance(above, ir.Bin) and above.op == "+" and above.left is node:
+        above = above.parent
+    if isinstance(above, ir.Assign):
+        name = last_name(above.target)
+    elif isinstance(above, ir.Prop):
+        name = above.key or ""
+    else:
+        return ""
+    return name if _KEY.search(name) else ""
 
 
 def _answered(route: Route, module: Module, func: ir.Func) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from portraitist.audit.model import Finding
 from portraitist.audit.rules.base import finding
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.mocks.bypassed import bypassed
-from portraitist.audit.rules.mocks.fixed_pictures import fixed_pictures
+from portraitist.audit.rules.mocks.fixed_pictures import addresses_of_nothing, fixed_pictures
 from portraitist.audit.rules.mocks.made_rows import made_rows
 from portraitist.audit.rules.mocks.made_up import made_up_versions
 from portraitist.audit.rules.mocks.never_refused import never_refused
@@ -38,7 +38,7 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
     by, and pictures of no bytes (`bypassed`); payments proved by a literal and scores drawn by lot (`never_refused`);
     placeholders that a page shows after a wait (`shown`); rows that pages show out of their source, refusals by lot
     (`made_rows`); what comments call mock data, in pages too, and judgements that are no measurement (`told`); one
-    picture for everybody (`fixed_pictures`).
+    picture for everybody (`fixed_pictures`), results of example.com.
     """
     yield from stand_ins(ctx)
     yield from pretended(ctx)
@@ -49,6 +49,7 @@ def mock_data(ctx: Context) -> Iterator[Finding]:
     yield from made_rows(ctx)
     yield from told_mock(ctx)
     yield from fixed_pictures(ctx)
+    yield from addresses_of_nothing(ctx)
     touching = {each.module.path for each in ctx.calls} | {
         each.path for each in ctx.of("flow", "persist", "route")
     }

@@ -77,6 +77,7 @@ def webhook_unverified(ctx: Context) -> Iterator[Finding]:
         if named and changed is None and lacks == _WHERE_SET:
             changed = changed_by_body(ctx, route, skipped=True)
         acts = own or changed or (lacks in _LEFT_OUT and _compares_itself(ctx, route))
+        acts = acts or (lacks not in {"", "anything"} and _starts(ctx, route))
         acts = acts or (
             lacks == "anything" and any(one for func in route.funcs for one in pretended(ctx, func))
         )
@@ -212,6 +213,11 @@ _ACTS = re.compile(
     r"(^|\.|_)(create|insert|update|upsert|save|set|add|mark|complete|process|handle|run(Mutation|Action)?|send|publish|enqueue"
     r"|delay|dispatch|trigger|grant|credit|activate|delete|put)(?![a-z])",
 )
+
+
+def _starts(ctx: Context, route: Route) -> bool:
+    """Whether a route comes to a paid call: who calls it spends, whatever it changes."""
+    return any(each.route is route and each.call.creates for each in ctx.flows)
 
 
 def _names_provider(route: Route) -> bool:
