@@ -156,7 +156,15 @@ def _fetched(ctx: Context, route: Route) -> Told | None:
 
 
 def _named(func: ir.Func) -> Iterable[ir.Name | ir.Attr]:
-    return (each for each in ir.walk(func) if isinstance(each, ir.Name | ir.Attr))
+    """The names in a function, but for what is asked of the kind of the answer: `type.startsWith("video/")`."""
+    for each in ir.walk(func):
+        if isinstance(each, ir.Name) or (
+            isinstance(each, ir.Attr) and not _OF_ANSWER.search(ir.dotted(each.obj))
+        ):
+            yield each
+
+
+_OF_ANSWER = re.compile(r"type$|mime|headers?$", re.I)
 
 
 _CLIENTS = re.compile(r"^(global:)?(fetch|axios|got|requests|httpx|aiohttp|urllib|node-fetch|undici)\b")
