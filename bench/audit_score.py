@@ -56,6 +56,9 @@ Spot = tuple[str, str, int, int]
 SECOND = "risks that a second reader lists"
 """How many of one reader's risks another reader of the same repository lists too, by the same measure."""
 
+BOTH, ONE = "risks that both readers list", "risks that one reader alone lists"
+"""How many of the risks on which two readers agree, or which only the first names, the auditor finds."""
+
 
 def _place(want: dict[str, Any]) -> Spot:
     return want["rule"], want["path"], want["line"], want.get("end_line", want["line"])
@@ -88,9 +91,12 @@ def score(root: Path, repository: dict[str, Any], tallies: dict[str, Tally]) -> 
     second = [_place(each) for each in repository.get("second", ())]
     for want in repository["risks"]:
         where = f"{name} {want['rule']} {want['path']}:{want['line']}"
-        tallies["risks"].count(any(overlap(_place(want), each) for each in told), where)
+        found_here = any(overlap(_place(want), each) for each in told)
+        tallies["risks"].count(found_here, where)
         if second:
-            tallies[SECOND].count(any(overlap(_place(want), each) for each in second), where)
+            agreed = any(overlap(_place(want), each) for each in second)
+            tallies[SECOND].count(agreed, where)
+            tallies[BOTH if agreed else ONE].count(found_here, where)
     for trap in repository["traps"]:
         # A fact that says by its role that it lies in a test, a backup or dead code claims nothing wrong.
         as_fact = any(same(each, trap) and each.role in {"src", "script"} for each in facts)
@@ -127,6 +133,8 @@ def main() -> int:
         "call sites, recall",
         "risks",
         SECOND,
+        BOTH,
+        ONE,
         "traps avoided",
         "reports without a dropped claim",
     )
