@@ -18,7 +18,9 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, helpers_behind, last_name, live_statements, names_in
 from portraitist.audit.rules.failures.looking import ASIDE, asked_about, is_statement
+from portraitist.audit.rules.failures.made_up_balance import made_up_balance
 from portraitist.audit.rules.failures.quiet import FAILS, Ways, live_sites, on_paid_ways, only_logs, served
+from portraitist.audit.rules.failures.unread_false import unread_false
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.syntax import in_handler, names_error, taker_of, way_out
 
@@ -45,6 +47,8 @@ def as_success(ctx: Context, ways: Ways) -> Iterator[Finding]:
     yield from _in_the_same_shape(ctx, ways)
     yield from _passed_anyway(ctx)
     yield from _verdicts_unread(ctx)
+    yield from unread_false(ctx)
+    yield from made_up_balance(ctx, ways)
     yield from _rows_of_before(ctx)
 
 
