@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 
@@ -15,10 +15,14 @@ GRACE_S = 1.0
 
 
 @contextlib.contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve the app while the block runs; gives its address without a path."""
+def served(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
+    """Serve the app while the block runs; gives its address without a path.
+
+    With its lifespan on, what the app opens lives on the server's own event loop: a pool that was opened on
+    another one breaks as soon as it wants a connection more.
+    """
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="critical", access_log=False, lifespan="off", ws="none"
+        app, host="127.0.0.1", port=0, log_level="critical", access_log=False, lifespan=lifespan, ws="none"
     )
     server = _Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -68,3 +72,4 @@ class _Server(uvicorn.Server):
                     await asyncio.sleep(0.002)
         for task in self.server_state.tasks:
             task.cancel()
+        await self.lifespan.shutdown()

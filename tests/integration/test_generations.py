@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 from tests.fakes.replicate_cloud import CUT
+from tests.fakes.serving import served
 from tests.integration.conftest import Member, Studio
 from tests.integration.test_trainings import ready, trained
+
+from portraitist.studio import app
 
 pytestmark = pytest.mark.anyio
 PREDICTIONS = "/v1/predictions"
@@ -136,9 +139,11 @@ async def test_no_row_without_its_file_and_no_file_without_its_row(studio: Studi
 
 async def test_open_streams_hear_of_every_step(studio: Studio, member: Member) -> None:
     heard: list[str] = []
+    opened = asyncio.Event()
 
-    async def listen() -> None:
-        async with member.http.stream("GET", "/api/v1/events") as answer:
+    async def listen(http: Any) -> None:
+        async with http.stream("GET", "/api/v1/events") as answer:
+            opened.set()
             async for line in answer.aiter_lines():
                 if line.startswith("data: "):
                     heard.append(json.loads(line.removeprefix("data: "))["status"])
@@ -146,18 +151,13 @@ async def test_open_streams_hear_of_every_step(studio: Studio, member: Member) -
     # steps that follow each other at once are told as one, so each waits here until it was heard of
     studio.cloud.may_download = lambda: "storing" in heard
     # the in-process transport hands a stream over only when it is complete, so this one asks a real server
-    from tests.fakes.serving import served
-
-    from portraitist.studio import app
-
-    web = app.create(studio.settings)
-    async with web.router.lifespan_context(web):
-        with served(web) as url:
-            member.http = type(member.http)(base_url=url, headers=dict(member.http.headers))
-            listening = asyncio.create_task(listen())
+    with served(app.create(studio.settings), lifespan="on") as url:
+        http = type(member.http)(base_url=url, headers=dict(member.http.headers), timeout=60)
+        async with http, asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(listen(http))
+            await opened.wait()
             await make(member)
-            async with asyncio.timeout(20):
-                while heard[-1:] != ["completed"]:
-                    await asyncio.sleep(0.05)
+            while heard[-1:] != ["completed"]:
+                await asyncio.sleep(0.05)
             listening.cancel()
     assert "storing" in heard
