@@ -281,7 +281,9 @@ def _altered(module: Module) -> Iterator[Deed]:
 
 def _dropped(module: Module) -> Iterator[Deed]:
     """Tables that a call drops, empties or puts others in the place of, by a text that stands in it."""
-    for lit in module.all(ir.Lit) if _DROPS.search(module.file.text) else ():
+    words = module.file.lowered_words
+    spoken = any(each in words for each in ("drop", "truncate", "rename"))
+    for lit in module.all(ir.Lit) if spoken and _DROPS.search(module.file.text) else ():
         call = ir.enclosing(lit, ir.Call) if isinstance(lit.value, str) and lit.within is not None else None
         while call is not None and not _RUNS.search(call_name(call)):
             call = ir.enclosing(call, ir.Call)
