@@ -13,13 +13,15 @@ from portraitist.audit.facts.asking import joined
 from portraitist.audit.facts.base import Context, ProviderCall
 from portraitist.audit.link.module import Module
 from portraitist.audit.link.values import Known, OneOf, Text, Value, literals
-from portraitist.audit.model import LIVE_ROLES, Finding
+from portraitist.audit.model import LIVE_ROLES, Finding, Place
 from portraitist.audit.rules.base import finding, names_in, place
 from portraitist.audit.rules.gravity import BARELY
 from portraitist.audit.rules.references import MODEL, TRAINER, WHOLE, forms
 from portraitist.audit.rules.syntax import STAND_IN
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_WHOLE = re.compile(r"[\w.-]+/[\w.-]+:[0-9a-f]{64}")
 
 
 def named_versions(ctx: Context) -> Iterator[Finding]:
@@ -37,6 +39,34 @@ def named_versions(ctx: Context) -> Iterator[Finding]:
                 yield finding("version-unnormalised", ctx.program.modules[field.path],
                               ir.Other(field.line, field.end, []), message, key=f"named {names[0]} {call.module.path}",
                               weight=BARELY, evidence=[place(call)])  # fmt: skip
+
+
+def two_spellings(ctx: Context) -> Iterator[Finding]:
+    """`version: "owner/model:hash"` in one call and `version: "hash"` in another of the same program.
+
+    The provider takes both; whoever compares, stores or splits them must know each. Told where each whole one is
+    spelled, with the place of a bare one. Texts put together by the code are `references`' to judge.
+    """
+    whole: dict[tuple[str, int], Place] = {}
+    bare: list[Place] = []
+    for call in ctx.creates():
+        for field in call.fields("version") if _asks_for_version(call) else ():
+            for text in map(str, literals(field.value)):
+                if _HASH.fullmatch(text):
+                    bare.append(Place(field.path, field.line))
+                elif _WHOLE.fullmatch(text):
+                    line = _spelled_at(ctx.program.modules[field.path], text, field.line)
+                    whole.setdefault((field.path, line), place(call))
+    for (path, line), call_place in whole.items() if bare else ():
+        message = "version gets owner/model:hash here and a bare hash in another call"
+        yield finding("version-unnormalised", ctx.program.modules[path], ir.Other(line, line, []), message,
+                      key=f"spelled {path}", weight=BARELY, evidence=[call_place, bare[0]])  # fmt: skip
+
+
+def _spelled_at(module: Module, text: str, line: int) -> int:
+    """The last line up to `line` where a file spells a text; `line` itself where another file does."""
+    lines = [each.line for each in module.all(ir.Lit) if each.value == text and each.line <= line]
+    return max(lines, default=line)
 
 
 def _asks_for_version(call: ProviderCall) -> bool:

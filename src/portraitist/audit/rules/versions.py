@@ -23,7 +23,7 @@ from portraitist.audit.rules.references import (
     run_bare,
 )
 from portraitist.audit.rules.undefined_parts import of_a_cut, of_the_other_setting
-from portraitist.audit.rules.version_names import named_versions, stand_ins
+from portraitist.audit.rules.version_names import named_versions, stand_ins, two_spellings
 
 
 def version_unnormalised(ctx: Context) -> Iterator[Finding]:
@@ -55,6 +55,7 @@ def version_unnormalised(ctx: Context) -> Iterator[Finding]:
     yield from run_bare(ctx)
     yield from named_versions(ctx)
     yield from stand_ins(ctx)
+    yield from two_spellings(ctx)
 
 
 def _joined_names(ctx: Context) -> dict[str, Place]:
