@@ -260,6 +260,42 @@ def test_a_finding_fails_the_run_only_at_the_asked_level_and_not_when_it_is_know
     assert _run(root, "--fail-on", "error", "--baseline", known)[0] == 0
 
 
+def test_the_rules_to_judge_by_can_be_chosen(tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    unpack_files(
+        root, {"package.json": "{}", "app/api/x/route.ts": GENERATE + "\nsk(process.env.NOT_SET);\n"}
+    )
+
+    def rules(*options: str) -> set[str]:
+        return {each["rule"] for each in json.loads(_run(root, "--json", "-", *options)[1])["findings"]}
+
+    everything = rules()
+    assert {"missing-auth", "undefined-name"} <= everything
+    assert rules("--select", "missing-auth, idor") == {"missing-auth"}
+    assert rules("--ignore", "missing-auth") == everything - {"missing-auth"}
+    assert _run(root, "--fail-on", "error", "--ignore", "missing-auth")[0] == 0
+    report = _run(root, "--select", "idor")[1]
+    assert "Judged by idor only.\n\nNo risk was found by the rules." in report
+    assert json.loads(_run(root, "--json", "-", "--select", "idor")[1])["rules"] == ["idor"]
+    assert "rules" not in json.loads(_run(root, "--json", "-")[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--select", "mising-auth"), "did you mean missing-auth?"),
+        (("--ignore", "zzz"), "rules are clears-working-model"),
+        (("--select", "idor", "--ignore", "idor"), "no rule is left"),
+    ],
+)
+def test_a_rule_that_nobody_knows_is_a_usage_error(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    code, out, problem = _run(tmp_path, *options)
+    assert (code, out) == (2, "")
+    assert said in " ".join(problem.replace("│", " ").split())
+
+
 def unpack_files(root: Path, files: dict[str, str]) -> None:
     """Writes files under a folder."""
     for name, body in files.items():

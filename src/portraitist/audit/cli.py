@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from portraitist.audit import baseline as baselines
-from portraitist.audit import pipeline, vocabulary
+from portraitist.audit import pipeline, rules, vocabulary
 from portraitist.audit.model import Finding
 from portraitist.audit.report import machine, markdown
 from portraitist.audit.report.claims import Citations
@@ -61,6 +61,11 @@ def audit(
     vocabulary_file: Annotated[
         Path | None, typer.Option("--vocabulary", help="A TOML file with words to add.")
     ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option("--select", help="Judge by these rules only, such as missing-auth,idor."),
+    ] = None,
+    ignore: Annotated[str | None, typer.Option("--ignore", help="Judge by all rules but these.")] = None,
     excerpts: Annotated[
         bool, typer.Option("--excerpts", help="Append the lines of the ranked risks, at most 80 each.")
     ] = False,
@@ -70,11 +75,12 @@ def audit(
     for each in (out, sarif, Path(json_out) if json_out and json_out != "-" else None):
         _refuse_inside(root, each)
     try:
+        chosen = rules.chosen(select, ignore)
         words = vocabulary.load(vocabulary_file)
         known = baselines.read(baseline) if baseline is not None else frozenset[str]()
-    except (vocabulary.VocabularyError, baselines.BaselineError) as error:
+    except (rules.UnknownRuleError, vocabulary.VocabularyError, baselines.BaselineError) as error:
         raise typer.BadParameter(str(error)) from error
-    result = _audited(root, words)
+    result = _audited(root, words, chosen)
     citations = Citations(result.context.tree)
     text = markdown.report(result.context, result.findings, citations, excerpts=excerpts)
     _write(out, text, silent=json_out == "-")
@@ -88,11 +94,11 @@ def audit(
     _finish(result.incomplete, baselines.new(result.findings, known), fail_on)
 
 
-def _audited(root: Path, words: vocabulary.Vocabulary) -> pipeline.Audit:
+def _audited(root: Path, words: vocabulary.Vocabulary, chosen: list[str]) -> pipeline.Audit:
     """The audit. A fault of ours is no finding: it ends with the code of what is incomplete, and says where it was."""
     try:
         with _progress() as tick:
-            return pipeline.audit(root, words, tick)
+            return pipeline.audit(root, words, tick, chosen)
     except Exception as error:
         traceback.print_exc()
         sys.stderr.write(f"incomplete: {root}: the auditor itself failed; the lines above say where\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from portraitist.audit.link.module import Module
 from portraitist.audit.link.program import Program
 from portraitist.audit.mirrors import set_aside
 from portraitist.audit.model import Finding, Unresolved
-from portraitist.audit.rules import judge
+from portraitist.audit.rules import RULES, judge
 from portraitist.audit.source import SourceFile, Tree, read_tree
 from portraitist.audit.vocabulary import Vocabulary
 
@@ -41,8 +41,10 @@ class Audit:
     incomplete: list[tuple[str, str]]
 
 
-def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Audit:
-    """Reads and judges the repository at `root`; writes nothing and runs nothing of it.
+def audit(
+    root: Path, words: Vocabulary, progress: Progress | None = None, rules: Collection[str] = RULES
+) -> Audit:
+    """Reads the repository at `root` and judges it by these rules; writes nothing and runs nothing of it.
 
     `progress` is called with files done and files in all. Raises nothing for any content of the files.
     """
@@ -56,7 +58,7 @@ def audit(root: Path, words: Vocabulary, progress: Progress | None = None) -> Au
             Unresolved("file", path, 1, reason) for path, reason in [*tree.skipped, *unread]
         )
         everything.collect(context)
-        findings = judge(context)
+        findings = judge(context, rules)
         other_places.add(context)
         other_names.add(context)
     broken = [(f"rule {name}", f"{why}, a fault of the auditor") for name, why in context.unjudged]

@@ -203,6 +203,8 @@ class Context:
         self._by_kind: dict[str, list[Fact]] = {}
         self._sorted_in = 0
         self.unresolved: list[Unresolved] = []
+        self.judged: list[str] | None = None
+        """The rules that were asked for, or none where all were."""
         self.unjudged: list[tuple[str, str]] = []
         self.calls: list[ProviderCall] = []
         self.routes: list[Route] = []

@@ -90,11 +90,14 @@ def _const_row(fact: Fact, cites: Citations) -> Row:
 
 
 _RULES_NAMED = 8
-"""So many rules are named with how many of their findings are not printed."""
+"""So many rules are named at most: those judged by, and those with findings that are not printed."""
 
 
-def risks(findings: list[Finding]) -> Section:
-    """Section 8: the ranked findings with their line ranges, and how many others there are."""
+def risks(findings: list[Finding], judged: list[str] | None = None) -> Section:
+    """Section 8: the ranked findings with their line ranges, and how many others there are.
+
+    `judged` are the rules asked for where that were not all: what others would have said is not said to be absent.
+    """
     rows = [_risk_row(each) for each in findings if each.rank is not None]
     more = len(findings) - len(rows)
     none = (
@@ -106,7 +109,13 @@ def risks(findings: list[Finding]) -> Section:
     most = sorted(told.items(), key=lambda each: (-each[1], each[0]))[:_RULES_NAMED]
     named = ", ".join(f"{rule} {number}" for rule, number in most) + (", …" if len(told) > len(most) else "")
     others = f"+{more} lighter, less certain or told above ({named}): see `--json`." if more else ""
-    return Section("8) RISK LIST (TOP 10)", 260, [Block([], rows, 1.0, none), Block([], [], 0.0, others)])
+    asked = (
+        f"Judged by {', '.join(judged[:_RULES_NAMED])}{', …' * (len(judged) > _RULES_NAMED)} only."
+        if judged
+        else ""
+    )
+    blocks = [Block([], [], 0.0, asked), Block([], rows, 1.0, none), Block([], [], 0.0, others)]
+    return Section("8) RISK LIST (TOP 10)", 260, blocks if judged else blocks[1:])
 
 
 def _risk_row(finding: Finding) -> Row:

@@ -29,7 +29,8 @@ def as_json(ctx: Context, findings: list[Finding], dropped: list[dict[str, objec
         "dropped": map(_encode, dropped),
         "unresolved": map(_encode, puzzles),
     }
-    head = json.dumps({"schema": SCHEMA, "root": None, "files_read": len(ctx.tree.files)})[:-1]
+    narrowed = {"rules": ctx.judged} if ctx.judged is not None else {}
+    head = json.dumps({"schema": SCHEMA, "root": None, "files_read": len(ctx.tree.files), **narrowed})[:-1]
     return head + "".join(f',\n"{name}": {_one_a_line(rows)}' for name, rows in lists.items()) + "}\n"
 
 

@@ -21,7 +21,7 @@ def report(ctx: Context, findings: list[Finding], citations: Citations, *, excer
         sequences.weights(ctx, citations),
         sequences.generation(ctx, citations),
         judgement.environment(ctx, citations),
-        judgement.risks(findings),
+        judgement.risks(findings, ctx.judged),
         judgement.plan(ctx, findings),
     ]
     text = render(sections, citations)

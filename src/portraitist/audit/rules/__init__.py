@@ -5,9 +5,10 @@ A rule's docstring says what it checks and what it cannot know. Rules add no fac
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,15 +75,42 @@ RULES: dict[str, Rule] = {
 }
 
 
-def judge(ctx: Context) -> list[Finding]:
-    """Every finding, gravest first, those that the report prints with their ranks."""
+def judge(ctx: Context, names: Collection[str] = RULES) -> list[Finding]:
+    """Every finding of these rules, gravest first, those that the report prints with their ranks."""
+    asked = [each for each in RULES if each in names]
+    ctx.judged = asked if len(asked) < len(RULES) else None
     found: dict[tuple[str, str, str, str], list[Finding]] = {}
-    for name, rule in RULES.items():
-        for each in _told(ctx, name, rule):
+    for name in asked:
+        for each in _told(ctx, name, RULES[name]):
             same = found.setdefault((each.rule, each.path, each.scope, each.key), [])
             if not any(each.line <= one.end_line and one.line <= each.end_line for one in same):
                 same.append(_stamped(each if not same else _once_more(each, len(same) + 1)))
     return gravity.ranked(ctx, [each for same in found.values() for each in same])
+
+
+class UnknownRuleError(ValueError):
+    """A name that no rule has; its text says which name is meant, or where all of them stand."""
+
+
+def chosen(select: str | None, ignore: str | None) -> list[str]:
+    """The rules named in `select`, or all, without those in `ignore`; both are lists with commas.
+
+    Raises `UnknownRuleError` for a name that no rule has, and where nothing is left.
+    """
+    wanted, unwanted = (_names(each) for each in (select, ignore))
+    left = [each for each in RULES if (select is None or each in wanted) and each not in unwanted]
+    if not left:
+        raise UnknownRuleError("no rule is left to judge by")
+    return left
+
+
+def _names(listed: str | None) -> set[str]:
+    names = {each.strip() for each in (listed or "").split(",")} - {""}
+    for name in sorted(names - RULES.keys()):
+        meant = difflib.get_close_matches(name, RULES, 1)
+        hint = f"did you mean {meant[0]}?" if meant else f"rules are {', '.join(RULES)}"
+        raise UnknownRuleError(f"{name} is no rule; {hint}")
+    return names
 
 
 def _told(ctx: Context, name: str, rule: Rule) -> Iterator[Finding]:
